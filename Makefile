@@ -1,0 +1,36 @@
+# The two commands of the README, and what they stand on. `make setup` is quiet when there is nothing to do.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.birthmark-setup
+
+.PHONY: setup audit test bench lint docs
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: birthmark needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@echo "Setting up .venv (a few minutes the first time) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+audit: setup
+	@$(BIN)/birthmark audit --out audit
+
+lint: setup
+	@$(BIN)/ruff check src tests benchmarks examples
+	@$(BIN)/ruff format --check --quiet src tests benchmarks examples
+	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+
+test: lint
+	@$(BIN)/python -m pytest
+
+bench: setup
+	@$(BIN)/python benchmarks/scoring.py
+
+docs: setup
+	@$(BIN)/mkdocs build --strict --quiet

@@ -1,0 +1,134 @@
+"""Score tables on disk: one Parquet file a model, with the JSON of its provenance beside it.
+
+A table is candidates × prompts of float32 scores, higher is better. It knows nothing of how scores come about or what
+they mean; reading one checks that the bytes are those that were written.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+import polars as pl
+
+from birthmark.errors import BirthmarkError
+from birthmark.records import PromptRecord, PromptSetRecord, ScoreRecord, read_record, to_json
+
+KEY_COLUMNS = ("candidate", "token_id")
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores of one model: `frame` has `candidate`, `token_id` (null for words), then a float32 column a prompt key."""
+
+    frame: pl.DataFrame
+    record: ScoreRecord
+
+    @property
+    def prompt_keys(self) -> list[str]:
+        return [name for name in self.frame.columns if name not in KEY_COLUMNS]
+
+    @property
+    def prompts(self) -> Mapping[str, PromptRecord]:
+        return self.record.prompt_set.prompts
+
+    @property
+    def model(self) -> str:
+        return self.record.model
+
+    @cached_property
+    def words(self) -> pl.DataFrame:
+        """The word rows."""
+        return self.frame.filter(pl.col("token_id").is_null())
+
+    @cached_property
+    def tokens(self) -> pl.DataFrame:
+        """The vocabulary rows."""
+        return self.frame.filter(pl.col("token_id").is_not_null())
+
+    def matrix(self) -> np.ndarray:
+        """Scores as float32 [candidates, prompts], columns in `prompt_keys` order."""
+        return self.frame.select(self.prompt_keys).to_numpy()
+
+    def to_polars(self) -> pl.DataFrame:
+        return self.frame
+
+    def to_pandas(self) -> object:
+        return self.frame.to_pandas()
+
+    def __repr__(self) -> str:
+        kind = "rewards" if self.record.kind == "reward" else "log-probabilities"
+        return f"ScoreTable({self.model}: {kind}, {self.frame.height:,} candidates × {len(self.prompt_keys)} prompts)"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self!r}</p>" + self.frame.head(10)._repr_html_()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A path to write to that takes `path`'s place, all or nothing, when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, as UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_scores(table: ScoreTable, folder: Path) -> Path:
+    """Write `<slug>.parquet` and `<slug>.json`; the same scores give the same Parquet bytes. Returns the Parquet's path."""
+    path = folder / f"{table.record.slug}.parquet"
+    with atomic_path(path) as temporary:
+        table.frame.write_parquet(temporary, compression="zstd", statistics=False)
+        sha256 = sha256_file(temporary)
+    write_text(path.with_suffix(".json"), to_json(table.record.model_copy(update={"sha256": sha256})))
+    return path
+
+
+def read_scores(path: Path | str) -> ScoreTable:
+    """Read a score table: a Parquet file that birthmark wrote, or a published CSV (`response`, then a column a prompt).
+
+    Raises `BirthmarkError` where the file is missing, truncated, altered (its SHA-256 is not the JSON's) or not a score
+    table.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BirthmarkError(f"{path} is not a file: name a score table (.parquet) or a published score CSV")
+    if path.suffix == ".csv":
+        from birthmark.inputs.published import read_published_scores
+
+        return read_published_scores(path)
+    record = read_record(path.with_suffix(".json"), ScoreRecord)
+    if sha256_file(path) != record.sha256:
+        raise BirthmarkError(f"{path} was altered or cut short since it was written: score {record.model} again")
+    return ScoreTable(pl.read_parquet(path), record)
+
+
+def prompt_set_record(name: str, prompts: Mapping[str, PromptRecord]) -> PromptSetRecord:
+    """A prompt set with the SHA-256 of its keys, texts, framings and factors, in order."""
+    digest = hashlib.sha256()
+    for key, prompt in prompts.items():
+        digest.update(f"{key}\0{prompt.model_dump_json()}\n".encode())
+    return PromptSetRecord(name=name, sha256=digest.hexdigest(), prompts=dict(prompts))
