@@ -65,10 +65,11 @@ class LeftOut(Record):
 
 
 class ScoreRecord(Record):
-    """`<slug>.json` beside a score table."""
+    """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score."""
 
     model: str
     slug: str
+    key: str | None = None
     revision: str | None
     family: str | None
     base_checkpoint: str | None
@@ -113,6 +114,24 @@ class Cell(Record):
     sd: float | None
     n_models: int
     n_prompts: int
+
+
+class ModelCell(Record):
+    """One model's point in the lexicon's figure: its mean over the framing's prompts of a category's median ranks.
+
+    `prompt_low` and `prompt_high`: the lowest and highest of those medians; `ci_low`, `ci_high`: 95% over the words.
+    """
+
+    model: str
+    family: str
+    category: str
+    framing: Framing
+    mean_median_rank: float
+    prompt_low: float
+    prompt_high: float
+    n_prompts: int
+    ci_low: float | None = None
+    ci_high: float | None = None
 
 
 class Term(Record):
@@ -250,9 +269,11 @@ class Effects(Record):
     n_lexicon_words: int | None = None
     missing_words: list[str] = []
     words_by_category: dict[str, int] = {}
+    words: dict[str, list[str]] = {}
     categories: list[str]
     families: list[str]
     cells: list[Cell]
+    model_cells: list[ModelCell] = []
     mixed_model: MixedModel | None
     mixed_model_why: str | None = None
     mixed_model_ml: MixedModel | None
