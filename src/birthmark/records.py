@@ -361,6 +361,209 @@ class StudyRecord(Record):
     warnings: list[str] = []
 
 
+# ----------------------------------------------------------------------------------------------- replication
+
+Verdict = Literal["holds", "partly", "fails", "not testable here"]
+PairSource = Literal["uf", "skywork", "uf+skywork"]
+Loss = Literal["BT", "GRM"]
+
+
+class Claim(Record):
+    """One claim of the published study. `reproduced`: do its numbers come out of the published files; `supported`: does
+    it hold at the level of base checkpoints (null where it doesn't speak of model families, or the files cannot say).
+    """
+
+    id: str
+    claim: str
+    published: str
+    reproduced: bool | None
+    supported: bool | None
+    verdict: Verdict
+    sentence: str
+
+
+class DataNote(Record):
+    """A slip in a published file, found by a check: what was found, and what it changes in the result."""
+
+    check: str
+    file: str
+    column: str | None
+    words: list[str] = []
+    finding: str
+    effect: str
+
+
+class Figure4bPoint(Record):
+    """The last saved step of one trained reward model, in one category."""
+
+    pairs_thousands: int
+    source: PairSource
+    loss: Loss
+    family: str
+    category: str
+    final_step: int
+    median_rank: float
+    model_id: str
+    file: str
+
+
+class TrainingPoint(Record):
+    """Median rank of a category at one saved step of one of the study's own training runs."""
+
+    file: str
+    model_id: str
+    family: str
+    category: str
+    step: int
+    median_rank: float
+
+
+class PromptMedians(Record):
+    """A model's median ranks of one category after each prompt of a framing: the dots of figure A1."""
+
+    model: str
+    family: str
+    category: str
+    framing: Framing
+    median_ranks: list[float]
+
+
+class LogprobMedian(Record):
+    """Figure 2: one language model's median rank of a category after one prompt."""
+
+    model: str
+    family: str
+    stage: Literal["pretrained", "instruct"]
+    category: str
+    framing: Framing
+    prompt: str
+    median_rank: float
+
+
+class MwlrPair(Record):
+    """Figure 3: mean MWLR of the forms of two words, Llama over Gemma, for one pair of language models."""
+
+    gemma: str
+    llama: str
+    freedom: float
+    love: float
+
+
+class MwlrToken(Record):
+    """Table 1: a token's place by MWLR, from 1 (most preferred by Llama 3.2 3B over Gemma 2 2B) down."""
+
+    place: int
+    token: str
+    mwlr: float
+
+
+class WordMove(Record):
+    """Figure 5: a noun's rank at the first and at the last saved step of a training run."""
+
+    family: str
+    word: str
+    category: str
+    first_rank: float
+    last_rank: float
+
+
+class Replication(Record):
+    """`replication.json`: the published study done again. Figures whose files are absent are empty lists."""
+
+    data: str
+    figure_1a: Effects
+    figure_1b_as_published: Effects
+    figure_1b_all_columns: Effects
+    figure_a1a: list[PromptMedians]
+    figure_a1b: list[PromptMedians]
+    figure_2: list[LogprobMedian] = []
+    figure_3: list[MwlrPair] = []
+    table_1: list[MwlrToken] = []
+    figure_4a: list[TrainingPoint]
+    figure_4b: list[Figure4bPoint]
+    figure_5: list[WordMove] = []
+    claims: list[Claim]
+    data_notes: list[DataNote]
+
+
+# ------------------------------------------------------------------------------------------------------- map
+
+
+class Likeness(Record):
+    """How two models rank the things that both scored, averaged over prompts; 1 is the same order."""
+
+    a: str
+    b: str
+    kendall: float
+    spearman: float
+    rbo: float
+
+
+class MapPlace(Record):
+    """A model's place on the two-dimensional map; `order` is its place in the clustered heat map, from 0."""
+
+    model: str
+    family: str | None
+    base_checkpoint: str | None
+    x: float
+    y: float
+    order: int
+
+
+class Predictor(Record):
+    """What a shared (or closer) attribute does to the rank correlation of two models, the others held fixed."""
+
+    predictor: str
+    coefficient: float
+    p: float
+    simple_r: float
+    simple_p: float
+    n_shuffles: int
+
+
+class Valued(Record):
+    """One thing's rank among people and in the models; `difference` is models − people, negative is overvalued."""
+
+    name: str
+    human_rank: float
+    model_rank: float
+    difference: float
+
+
+class HumanAgreement(Record):
+    """How one model's ranking agrees with people's, after one prompt or (prompt null) the mean over prompts."""
+
+    model: str
+    prompt: str | None
+    kendall: float
+    spearman: float
+    rbo: float
+    overvalued: list[Valued] = []
+    undervalued: list[Valued] = []
+
+
+class Map(Record):
+    """`map.json`: how models relate to each other and, where a human ranking is given, to people."""
+
+    kind: Kind
+    models: list[str]
+    prompts: list[str]
+    n_candidates: int
+    n_left_out: int
+    rbo_p: float
+    likeness: list[Likeness]
+    places: list[MapPlace]
+    stress: float
+    predictors: list[Predictor]
+    predictors_why: str | None = None
+    human_file: str | None = None
+    n_human: int | None = None
+    humans: list[HumanAgreement] = []
+    overvalued: list[Valued] = []
+    undervalued: list[Valued] = []
+    warnings: list[str] = []
+
+
 def to_json(record: Record) -> str:
     """The record as indented JSON that ends with a line break; non-finite numbers become null."""
     return record.model_dump_json(indent=2) + "\n"
@@ -383,4 +586,6 @@ SCHEMAS: dict[str, type[Record]] = {
     "effects": Effects,
     "implicit": Implicit,
     "study": StudyRecord,
+    "replication": Replication,
+    "map": Map,
 }
