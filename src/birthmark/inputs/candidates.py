@@ -1,0 +1,89 @@
+"""Candidates: the one-word answers that are scored. The vocabulary itself is the scorer's to list; words are named here.
+
+Knows nothing of tokens, forms or models.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.text import MEGABYTE, read_text
+from birthmark.records import Kind
+
+MAX_BYTES = 16 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Whether the whole vocabulary is scored, and which words are; a word is there once, in the order first named."""
+
+    vocabulary: bool
+    words: tuple[str, ...]
+    name: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of what is scored, in order; the name does not enter."""
+        digest = hashlib.sha256(b"vocabulary\0" if self.vocabulary else b"words\0")
+        for word in self.words:
+            digest.update(word.encode() + b"\0")
+        return digest.hexdigest()
+
+
+def load_candidates(spec: str | None, lexicons: Sequence[Lexicon], kind: Kind) -> Candidates:
+    """The candidates that `--candidates` names, for a reward model or a language model.
+
+    `None`: the lexicons' words and, for a language model, the vocabulary. `lexicon`: the lexicons' words. `vocabulary`:
+    the vocabulary and, for a language model, the lexicons' words. A file (one that exists, or a name that ends with
+    `.txt` or has a slash): its lines as they are, UTF-8, one a line, no header, only line ends (`\\n`, `\\r\\n`) and a
+    byte order mark taken off; empty lines are passed over, spaces count. Else words separated by commas, spaces around
+    them taken off. Lexicon stems (`lov*`) are no candidates themselves.
+
+    Raises `BirthmarkError` for a file that is missing, over 16 MB or not UTF-8, and where nothing is left to score.
+    """
+    lexicon_words = _once(word for lexicon in lexicons for word in lexicon.words)
+    if spec is None or spec == "lexicon":
+        vocabulary = spec is None and kind == "logprob"
+        if not lexicon_words and not vocabulary:
+            raise BirthmarkError("the lexicons have only stems, no words to score: name candidates with --candidates")
+        return Candidates(vocabulary, lexicon_words, "lexicon" if not vocabulary else "vocabulary")
+    if spec == "vocabulary":
+        return Candidates(True, lexicon_words if kind == "logprob" else (), "vocabulary")
+    path = Path(spec)
+    if _is_file(path) or spec.endswith(".txt") or "/" in spec:
+        return Candidates(False, _file_words(path), path.stem)
+    return Candidates(False, _given_words(spec), "words")
+
+
+def _file_words(path: Path) -> tuple[str, ...]:
+    lines = (line.removesuffix("\r") for line in read_text(path, "candidates", MAX_BYTES).split("\n"))
+    words = _once(line for line in lines if line)
+    if not words:
+        raise BirthmarkError(f"{path} has no candidates: write one a line")
+    return words
+
+
+def _given_words(spec: str) -> tuple[str, ...]:
+    words = _once(word.strip() for word in spec.split(",") if word.strip())
+    if not words:
+        raise BirthmarkError("--candidates names no words: write lexicon, vocabulary, a file, or word,word")
+    for word in words:
+        if re.fullmatch(r"\w+\*", word):
+            raise BirthmarkError(f'"{word}" is a stem, not a candidate: write the words it stands for')
+    return words
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a list of words longer than a file's name can be
+        return False
+
+
+def _once(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))

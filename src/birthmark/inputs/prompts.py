@@ -1,0 +1,187 @@
+"""Prompt sets: the questions whose one-word answers are scored, each with its framing and its factors.
+
+`christian2026` is bundled: 6 adjectives × 3 superlatives × 3 concision styles, as in the study. Own sets are YAML files.
+Knows nothing of models or of chat templates.
+"""
+
+import re
+from collections.abc import Hashable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import MEGABYTE, did_you_mean, read_text
+from birthmark.records import Framing, PromptRecord, PromptSetRecord
+from birthmark.scores import KEY_COLUMNS, prompt_set_record
+
+STUDY = "christian2026"
+FRAMINGS: dict[str, Framing] = {
+    "best": "positive",
+    "greatest": "positive",
+    "good": "positive",
+    "worst": "negative",
+    "bad": "negative",
+    "terrible": "negative",
+}
+SUPERLATIVES = ("ever", "world", "time")
+STYLES = ("one", "single", "please")
+RESERVED_KEYS = frozenset({*KEY_COLUMNS, "response"})
+MAX_BYTES = MEGABYTE
+HOW_TO_WRITE = "write `key: {text: …, framing: positive}`, or `framing: negative`"
+
+
+class PromptEntry(BaseModel):
+    """One prompt as a person writes it; every further field is a factor."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, str]
+
+    text: str
+    framing: Literal["positive", "negative"]
+
+    @field_validator("text")
+    @classmethod
+    def _not_empty(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("the text is empty")
+        return text
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which every plain scalar is text (`yes`, `1`, `null` too), keys are unique and nothing is aliased."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
+            if key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f'the key "{key_node.value}" is there twice', problem_mark=key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_prompts(name_or_path: str | Path = STUDY) -> PromptSetRecord:
+    """The bundled set `christian2026`, or a YAML file's set, named after the file's stem.
+
+    A file maps each key to `{text: …, framing: positive|negative}`, where further fields are factors, or (the study's
+    own layout) to the text alone, where the framing follows from the key's first part: best, greatest and good are
+    positive; worst, bad and terrible negative. Plain values are text, whatever they look like.
+
+    Raises `BirthmarkError` for an unknown name and for a file that is missing, over 1 MB, not UTF-8, not YAML, not a
+    mapping, that has a key twice, or a prompt without text or framing.
+    """
+    name = str(name_or_path)
+    if name == STUDY:
+        text = files("birthmark.inputs").joinpath(f"data/prompts/{STUDY}.yaml").read_text(encoding="utf-8")
+        return prompt_set_record(STUDY, _parse(text, name))
+    path = Path(name_or_path)
+    if not path.exists() and path.suffix not in (".yaml", ".yml") and path.name == name:
+        raise BirthmarkError(f'no prompt set is called "{name}": {did_you_mean(name, [STUDY])}, or name a YAML file')
+    return prompt_set_record(path.stem, _parse(read_text(path, "prompt", MAX_BYTES), name))
+
+
+def select_prompts(prompt_set: PromptSetRecord, wanted: Sequence[str]) -> PromptSetRecord:
+    """The prompts asked for, in that order, each a key of the set or a text of its own.
+
+    A text (whatever could not be a key: it has a space, say) gets the key `prompt_1`, `prompt_2`, … and no framing; the
+    result is then named `given`. What is asked for twice is there once. Raises `BirthmarkError` for a key that the set
+    does not have, and where nothing is asked for.
+    """
+    prompts: dict[str, PromptRecord] = {}
+    texts: list[str] = []
+    for entry in wanted:
+        if entry in prompt_set.prompts:
+            prompts[entry] = prompt_set.prompts[entry]
+        elif not entry.strip():
+            raise BirthmarkError("a prompt is empty: name a key of the prompt set or write a question")
+        elif re.fullmatch(r"[A-Za-z0-9_.-]+", entry):
+            hint = did_you_mean(entry, prompt_set.prompts)
+            raise BirthmarkError(f'the prompt set {prompt_set.name} has no key "{entry}": {hint}')
+        elif entry not in texts:
+            texts.append(entry)
+            prompts[_free_key(len(texts), prompt_set)] = PromptRecord(text=entry)
+    if not prompts:
+        raise BirthmarkError("no prompt is asked for: name a key of the prompt set or write a question")
+    return prompt_set_record("given" if texts else prompt_set.name, prompts)
+
+
+def _free_key(number: int, prompt_set: PromptSetRecord) -> str:
+    key = f"prompt_{number}"
+    if key in prompt_set.prompts:
+        raise BirthmarkError(f'the prompt set {prompt_set.name} has a prompt "{key}" of its own: ask by keys only')
+    return key
+
+
+def _parse(text: str, where: str) -> dict[str, PromptRecord]:
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise BirthmarkError(f"{where}{line}: {_one_line(error.problem)}: {HOW_TO_WRITE}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise BirthmarkError(f"{where} is not YAML ({_one_line(error)}): {HOW_TO_WRITE}") from None
+    except RecursionError:
+        raise BirthmarkError(f"{where} is nested too deeply: {HOW_TO_WRITE}") from None
+    if not isinstance(content, dict):
+        raise BirthmarkError(f"{where} is not a mapping of keys to prompts: {HOW_TO_WRITE}")
+    if not content:
+        raise BirthmarkError(f"{where} has no prompts: {HOW_TO_WRITE}")
+    return {key: _prompt(key, value, where) for key, value in content.items()}
+
+
+def _prompt(key: object, value: object, where: str) -> PromptRecord:
+    if not isinstance(key, str) or not re.fullmatch(r"[\w.-]+", key) or key in RESERVED_KEYS:
+        raise BirthmarkError(
+            f'{where}: "{_one_line(key)}" cannot be a prompt\'s key: use letters, digits, "_", "-" and ".", '
+            f"and not {', '.join(sorted(RESERVED_KEYS))}"
+        )
+    if isinstance(value, str):
+        return _studys_own(key, value, where)
+    try:
+        entry = PromptEntry.model_validate(value)
+    except ValidationError as error:
+        raise BirthmarkError(f'{where}: prompt "{key}": {_reason(error)}: {HOW_TO_WRITE}') from None
+    return PromptRecord(text=entry.text, framing=entry.framing, factors=dict(entry.__pydantic_extra__))
+
+
+def _studys_own(key: str, text: str, where: str) -> PromptRecord:
+    """A prompt of the layout `key: text`, its framing and factors read off the key."""
+    if not text.strip():
+        raise BirthmarkError(f'{where}: prompt "{key}": the text is empty: {HOW_TO_WRITE}')
+    adjective, *rest = key.split("_")
+    if adjective not in FRAMINGS:
+        raise BirthmarkError(f'{where}: prompt "{key}": the framing is missing: {HOW_TO_WRITE}')
+    factors = {"adjective": adjective}
+    if len(rest) == 2 and rest[0] in SUPERLATIVES and rest[1] in STYLES:
+        factors |= {"superlative": rest[0], "style": rest[1]}
+    return PromptRecord(text=text, framing=FRAMINGS[adjective], factors=factors)
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"the {field} is missing"
+    if field == "framing":
+        return f'the framing is "{_one_line(first["input"])}"'
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    return f'the field "{field}" is not text' if field else "it has neither a text nor fields"
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())[:80]

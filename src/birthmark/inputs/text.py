@@ -1,0 +1,46 @@
+"""What every reader of a person's text file needs: its text, refused early where it is no such file; and "did you mean".
+
+Knows nothing of what the text says.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import suggest
+
+MEGABYTE = 1_000_000
+
+
+def read_text(path: Path, what: str, max_bytes: int) -> str:
+    """The text of a UTF-8 file, a leading byte order mark taken off, line ends as they are.
+
+    Raises `BirthmarkError` where the file is missing, larger than `max_bytes` (nothing is read then), not readable or
+    not UTF-8; `what` names what it should be, as in "lexicon".
+    """
+    try:
+        if not path.is_file():
+            there = "is a folder" if path.is_dir() else "does not exist"
+            raise BirthmarkError(f"{path} {there}: name a {what} file")
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise BirthmarkError(
+                f"{path} has {size / MEGABYTE:,.1f} MB, and a {what} file may have {max_bytes / MEGABYTE:g} MB: "
+                "is it the right file?"
+            )
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BirthmarkError(f"{path} cannot be read ({reason}): check its name and permissions") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BirthmarkError(f"{path}, line {line}: not UTF-8: save the {what} file as UTF-8 text") from None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: `did you mean …?`, or, with nothing alike, the names there are."""
+    known = list(known)
+    shown = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+    return suggest(name[:200], known) or f"there are {shown}"
