@@ -1,0 +1,52 @@
+"""birthmark: find the values a reward model was born with.
+
+`import birthmark as bm` loads nothing heavy; each name below is read when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from birthmark.api import audit, compare, implicit, resolve, score
+    from birthmark.errors import BirthmarkError, CheckFailed
+    from birthmark.inputs.lexicons import load_lexicon
+    from birthmark.inputs.prompts import load_prompts
+    from birthmark.scores import read_scores
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "audit": "birthmark.api",
+    "compare": "birthmark.api",
+    "implicit": "birthmark.api",
+    "resolve": "birthmark.api",
+    "score": "birthmark.api",
+    "BirthmarkError": "birthmark.errors",
+    "CheckFailed": "birthmark.errors",
+    "load_lexicon": "birthmark.inputs.lexicons",
+    "load_prompts": "birthmark.inputs.prompts",
+    "read_scores": "birthmark.scores",
+}
+
+__all__ = [
+    "BirthmarkError",
+    "CheckFailed",
+    "audit",
+    "compare",
+    "implicit",
+    "load_lexicon",
+    "load_prompts",
+    "read_scores",
+    "resolve",
+    "score",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'birthmark' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

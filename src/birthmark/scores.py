@@ -55,6 +55,11 @@ class ScoreTable:
         """Scores as float32 [candidates, prompts], columns in `prompt_keys` order."""
         return self.frame.select(self.prompt_keys).to_numpy()
 
+    def best(self, n: int) -> pl.DataFrame:
+        """The `n` rows with the highest mean over the prompts, best first, that mean in the column `mean`."""
+        mean = pl.mean_horizontal(self.prompt_keys)
+        return self.frame.with_columns(mean=mean).sort("mean", descending=True, maintain_order=True).head(n)
+
     def to_polars(self) -> pl.DataFrame:
         return self.frame
 
@@ -78,7 +83,7 @@ def sha256_file(path: Path) -> str:
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path to write to that takes `path`'s place, all or nothing, when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)  # the temporary file is a neighbour, so that replace is one step
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         temporary = Path(file.name)
     try:

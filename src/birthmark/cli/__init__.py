@@ -1,0 +1,50 @@
+"""The command line: parse, call, print. One file a help panel; the work lives in the rooms."""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+from birthmark.errors import BirthmarkError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `birthmark`, print errors in one line, return the exit code: 0, 2 bad input, 3 a failed check, 130."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    from typer.exceptions import Abort, TyperException
+
+    from birthmark.cli.app import app
+
+    try:
+        code = app(
+            args=list(arguments) if arguments is not None else None, prog_name="birthmark", standalone_mode=False
+        )
+    except BirthmarkError as error:
+        return _fail(str(error), error.exit_code)
+    except TyperException as error:
+        return _fail(f"{error.format_message()} See birthmark {_command_of(error)}--help", 2)
+    except (KeyboardInterrupt, Abort):
+        return _fail("interrupted; what is finished is kept, and the same command resumes", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away
+        return 0
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            return _fail("the disk is full: make room, and run the same command again; what is finished is kept", 2)
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def _command_of(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    words = context.command_path.split()[1:] if context is not None else []
+    return " ".join([*words, ""])
+
+
+def _fail(message: str, code: int) -> int:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,135 @@
+"""What the commands call, as functions: `import birthmark as bm`, then `bm.audit(...)`, `bm.score(...)`, …
+
+Each is two or three calls into the rooms. Options mean what they mean on the command line.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.records import Effects, Implicit
+from birthmark.scores import ScoreTable, read_scores
+from birthmark.scoring import MeasureOptions, choose_frames, make_measure, score_model
+from birthmark.study import (
+    EMBEDDED,
+    IMPLICIT_PROMPT,
+    AuditResult,
+    Duplicates,
+    compare_tables,
+    is_score_table,
+    run_audit,
+    run_implicit,
+    score_into,
+)
+
+if TYPE_CHECKING:
+    from birthmark.models.weights import ResolvedModel
+
+
+class ModelOptions(TypedDict, total=False):
+    """What a person says of a model that the catalog does not know, and how its files are read."""
+
+    kind: Literal["reward", "logprob"] | None  # `--as`
+    family: str | None
+    base_checkpoint: str | None
+    revision: str | None
+    catalog: str | Path | None
+    chat_template: str | Path | None
+
+
+class Options(MeasureOptions, ModelOptions, total=False):
+    """All options that `score`, `audit` and `implicit` share."""
+
+
+def resolve(name: str | Path, *, quiet: bool = True, **options: Unpack[ModelOptions]) -> "ResolvedModel":
+    """Find a model: a catalog name, a hub id, a folder, or an adapter's folder; fetched and converted where needed.
+
+    The result's `.path` is a folder that transformers loads offline. Raises `BirthmarkError` where the model is unknown,
+    not there, or could only be run with foreign code or a pickle.
+    """
+    from birthmark.models.weights import resolve as find
+
+    return find(name, quiet=quiet, **options)
+
+
+def score(model: str | Path, *, out: str | Path | None = None, **options: Unpack[Options]) -> ScoreTable:
+    """Score one model: rewards of an RM, log-probabilities of an LM, higher is better.
+
+    With `out` the table is written to `out/scores/` and an interrupted run resumes. Raises `BirthmarkError` for bad
+    input and `CheckFailed` where the prefix engine does not equal the plain one.
+    """
+    measure = make_measure(**_measure_options(options))
+    found = resolve(model, quiet=measure.quiet, **_model_options(options))
+    if out is not None:
+        return score_into(Path(out), found, measure)
+    (frame,) = choose_frames([found], measure.frame, measure.protocol)
+    return score_model(found, measure, frame)
+
+
+def audit(
+    *models: str | Path,
+    out: str | Path = "birthmark-audit",
+    mixed_frames: bool = False,
+    **options: Unpack[Options],
+) -> AuditResult:
+    """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
+
+    With no model, the two embedded base models.
+    """
+    measure = make_measure(**_measure_options(options))
+    found = [resolve(model, quiet=measure.quiet, **_model_options(options)) for model in models or EMBEDDED]
+    return run_audit(found, measure, Path(out), mixed_frames=mixed_frames)
+
+
+def compare(
+    tables: Sequence[str | Path | ScoreTable],
+    *,
+    lexicons: Sequence[str | Path | Lexicon] = ("starter",),
+    out: str | Path | None = None,
+    mixed_frames: bool = False,
+    seed: int = 0,
+) -> list[Effects]:
+    """Compare score tables of any number of models and families: an `Effects` a lexicon and kind of score.
+
+    With `out` the effects files and figures are written there.
+    """
+    loaded = [table if isinstance(table, ScoreTable) else read_scores(table) for table in tables]
+    if not loaded:
+        raise BirthmarkError("name at least one score table to compare")
+    read = [item if isinstance(item, Lexicon) else load_lexicon(item) for item in lexicons]
+    return compare_tables(loaded, read, Path(out) if out else None, mixed_frames=mixed_frames, seed=seed)
+
+
+def implicit(
+    a: str | Path,
+    b: str | Path,
+    *,
+    out: str | Path = "birthmark-implicit",
+    duplicates: Duplicates = "max",
+    mixed_frames: bool = False,
+    **options: Unpack[Options],
+) -> Implicit:
+    """The implicit reward that would turn `a` into `b`: positive where `b` prefers a candidate.
+
+    `a` and `b` are language models, or score tables of them. Takes the whole vocabulary after the prompt
+    `greatest_ever_one` by default; `prompt=["all"]` takes every prompt.
+    """
+    options.setdefault("prompt", [IMPLICIT_PROMPT])
+    if list(options["prompt"]) == ["all"]:
+        options["prompt"] = []
+    measure = make_measure(**_measure_options(options))
+    sides = [
+        read_scores(name) if is_score_table(name) else resolve(name, quiet=measure.quiet, **_model_options(options))
+        for name in (a, b)
+    ]
+    return run_implicit(sides[0], sides[1], measure, Path(out), duplicates=duplicates, mixed_frames=mixed_frames)
+
+
+def _measure_options(options: Options) -> MeasureOptions:
+    return {key: value for key, value in options.items() if key in MeasureOptions.__annotations__}  # type: ignore[return-value]
+
+
+def _model_options(options: Options) -> ModelOptions:
+    return {key: value for key, value in options.items() if key in ModelOptions.__annotations__}  # type: ignore[return-value]

@@ -1,0 +1,170 @@
+"""Look up: models, lexicons, prompts, scores."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from birthmark.cli import options as opt
+from birthmark.cli.app import LOOK_UP, app, examples
+
+models = typer.Typer(no_args_is_help=True, help="The models that birthmark knows by name.")
+lexicons = typer.Typer(no_args_is_help=True, help="Words by category: the bundled ones, the validated ones, your own.")
+prompts = typer.Typer(no_args_is_help=True, help="The questions that models are asked.")
+scores = typer.Typer(no_args_is_help=True, help="Score tables on disk.")
+for name, group in (("models", models), ("lexicons", lexicons), ("prompts", prompts), ("scores", scores)):
+    app.add_typer(group, name=name, rich_help_panel=LOOK_UP)
+
+
+@models.command("list", epilog=examples("birthmark models list", "birthmark models list --kind reward --json"))
+def list_models(
+    kind: Annotated[str | None, typer.Option(metavar="reward|logprob", help="Only models of this kind.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only models of this family.")] = None,
+    catalog: opt.Catalog = None,
+    as_json: opt.Json = False,
+) -> None:
+    """List the catalog."""
+    from birthmark.cli.show import print_json, print_rows
+    from birthmark.inputs.catalog import load_catalog
+
+    entries = [
+        entry
+        for entry in load_catalog(catalog).values()
+        if (kind is None or entry.kind == kind) and (family is None or entry.family == family)
+    ]
+    if as_json:
+        print_json([entry.model_dump(mode="json") for entry in entries])
+        return
+    rows = [(entry.name, entry.kind, entry.family, entry.base_checkpoint, entry.hub) for entry in entries]
+    print_rows(("name", "kind", "family", "base checkpoint", "hub"), rows)
+
+
+@models.command("show", epilog=examples("birthmark models show smollm2-135m-instruct"))
+def show_model(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A catalog name or hub id.")],
+    catalog: opt.Catalog = None,
+    as_json: opt.Json = False,
+) -> None:
+    """All that the catalog knows of one model, and where each fact is from."""
+    from birthmark.cli.show import print_fields, print_json
+    from birthmark.errors import BirthmarkError
+    from birthmark.inputs.catalog import find_entry, load_catalog, suggest
+
+    loaded = load_catalog(catalog)
+    entry = find_entry(loaded, name)
+    if entry is None:
+        raise BirthmarkError(f"no model named {name} in the catalog{suggest(name, list(loaded))}")
+    print_json(entry.model_dump(mode="json")) if as_json else print_fields(entry.model_dump(mode="json"))
+
+
+@models.command("fetch", epilog=examples("birthmark models fetch smollm2-135m-instruct"))
+def fetch_model(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="A catalog name or hub id.")],
+    revision: opt.Revision = None,
+    catalog: opt.Catalog = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Fetch a model into the cache, and print its folder."""
+    from birthmark.api import resolve
+
+    print(resolve(name, revision=revision, catalog=catalog, quiet=quiet).path)
+
+
+@lexicons.command("list", epilog=examples("birthmark lexicons list"))
+def list_lexicons(as_json: opt.Json = False) -> None:
+    """List the lexicons that go by name."""
+    from birthmark.cli.show import print_json, print_rows
+    from birthmark.inputs.lexicons import list_named_lexicons
+
+    rows = list_named_lexicons()
+    if as_json:
+        print_json([{"name": name, "what": what} for name, what in rows])
+    else:
+        print_rows(("name", "what it is"), rows)
+
+
+@lexicons.command("show", epilog=examples("birthmark lexicons show starter"))
+def show_lexicon(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A lexicon's name or file.")],
+    words: Annotated[bool, typer.Option("--words", help="Print every word as well.")] = False,
+    as_json: opt.Json = False,
+) -> None:
+    """A lexicon's citation, licence, validation and size by category."""
+    from birthmark.cli.show import print_fields, print_json
+    from birthmark.inputs.lexicons import describe_lexicon, load_lexicon
+
+    facts = describe_lexicon(load_lexicon(name), words=words)
+    print_json(facts) if as_json else print_fields(facts)
+
+
+@lexicons.command("check", epilog=examples("birthmark lexicons check my-words.csv"))
+def check_lexicon_file(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A lexicon of your own.")], as_json: opt.Json = False
+) -> None:
+    """Tell an author what is wrong with a lexicon. Exit code 3 where something is."""
+    from dataclasses import asdict
+
+    from birthmark.cli.show import print_json, print_rows
+    from birthmark.inputs.lexicons import check_lexicon
+
+    findings = check_lexicon(file)
+    rows = [asdict(finding) for finding in findings]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows(tuple(rows[0]), [tuple(str(value) for value in row.values()) for row in rows])
+    else:
+        print("nothing to mend")
+
+
+@prompts.command(
+    "list", epilog=examples("birthmark prompts list", "birthmark prompts list --prompts christian2026 --json")
+)
+def list_prompts(prompts: opt.Prompts = "christian2026", as_json: opt.Json = False) -> None:
+    """List a prompt set's keys, framings and texts."""
+    from birthmark.cli.show import print_json, print_rows
+    from birthmark.inputs.prompts import load_prompts
+
+    loaded = load_prompts(prompts)
+    if as_json:
+        print_json(loaded.model_dump(mode="json"))
+    else:
+        rows = [(key, prompt.framing or "–", prompt.text) for key, prompt in loaded.prompts.items()]
+        print_rows(("key", "framing", "text"), rows)
+
+
+@prompts.command("check", epilog=examples("birthmark prompts check my-prompts.yaml"))
+def check_prompts(file: Annotated[str, typer.Argument(metavar="FILE", help="A prompt set of your own.")]) -> None:
+    """Read a prompt file and say what it holds, or what is wrong with it."""
+    from birthmark.inputs.prompts import load_prompts
+
+    loaded = load_prompts(file)
+    framings = [prompt.framing for prompt in loaded.prompts.values()]
+    print(f"{len(framings)} prompts: {framings.count('positive')} positive, {framings.count('negative')} negative")
+
+
+@scores.command("show", epilog=examples("birthmark scores show scored/scores/gemma-3-270m.parquet --csv"))
+def show_scores(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A score table, or a published score CSV.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Print every row as CSV.")] = False,
+    as_json: opt.Json = False,
+) -> None:
+    """A score table's provenance and best candidates, or all of it as CSV."""
+    from birthmark.cli.show import print_json, print_scores, scores_as_dict
+    from birthmark.scores import read_scores
+
+    table = read_scores(file)
+    if csv:
+        print(table.frame.write_csv(), end="")
+    elif as_json:
+        print_json(scores_as_dict(table, None))
+    else:
+        print_scores(table, None)
+
+
+@scores.command("check", epilog=examples("birthmark scores check scored/scores/gemma-3-270m.parquet"))
+def check_scores(file: Annotated[Path, typer.Argument(metavar="FILE", help="A score table.")]) -> None:
+    """Prove that a score table is whole and as it was written."""
+    from birthmark.scores import read_scores
+
+    print(f"{read_scores(file)!r} is as it was written")

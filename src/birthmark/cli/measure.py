@@ -1,0 +1,160 @@
+"""Measure: audit, score, implicit."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from birthmark.cli import options as opt
+from birthmark.cli.app import MEASURE, app, examples
+
+Out = Annotated[
+    Path, typer.Option(metavar="DIR", help="Where everything is written.", rich_help_panel=opt.OUTPUT_PANEL)
+]
+
+
+@app.command(
+    rich_help_panel=MEASURE,
+    epilog=examples(
+        "birthmark audit",
+        "birthmark audit ./my-reward-model --family Llama --base-checkpoint Llama-3.1-8B-Instruct --out mine",
+        "birthmark audit gemma-3-270m smollm2-135m-instruct --prompt greatest_ever_one --candidates lexicon --out quick",
+    ),
+)
+def audit(
+    context: typer.Context,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]…", help="Catalog names, hub ids or folders. [default: two small base models]"),
+    ] = None,
+    out: Out = Path("birthmark-audit"),
+    prompts: opt.Prompts = "christian2026",
+    prompt: opt.Prompt = None,
+    lexicon: opt.Lexicons = None,
+    candidates: opt.Candidates = None,
+    frame: opt.Frame = "auto",
+    protocol: opt.Protocol = "birthmark",
+    mixed_frames: opt.MixedFrames = False,
+    engine: opt.Engine = "prefix",
+    dtype: opt.Dtype = None,
+    device: opt.Device = None,
+    template_date: opt.TemplateDate = None,
+    revision: opt.Revision = None,
+    catalog: opt.Catalog = None,
+    chat_template: opt.ChatTemplate = None,
+    kind: opt.As = None,
+    family: opt.Family = None,
+    base_checkpoint: opt.BaseCheckpoint = None,
+    seed: opt.Seed = 0,
+    dry_run: opt.DryRun = False,
+    quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Audit models end to end: score, compare, trace, and draw the report."""
+    from birthmark.api import audit as run
+    from birthmark.api import plan
+    from birthmark.cli.show import print_audit, print_json, print_plan
+
+    options = opt.shared(context)
+    if dry_run:
+        planned = plan(*(models or ()), **options)
+        print_json(planned) if as_json else print_plan(planned)
+        return
+    result = run(*(models or ()), out=out, mixed_frames=mixed_frames, **options)
+    print_json(result.to_dict()) if as_json else print_audit(result)
+
+
+@app.command(
+    rich_help_panel=MEASURE,
+    epilog=examples(
+        'birthmark score smollm2-135m-instruct --prompt "What matters most?" --candidates love,freedom',
+        "birthmark score smollm2-135m-instruct --prompt greatest_ever_one --candidates lexicon --json",
+        "birthmark score gemma-3-270m --prompt best_ever_one --out scored",
+    ),
+)
+def score(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A catalog name, a hub id or a folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the score table here. [default: print it]", rich_help_panel=opt.OUTPUT_PANEL
+        ),
+    ] = None,
+    prompts: opt.Prompts = "christian2026",
+    prompt: opt.Prompt = None,
+    lexicon: opt.Lexicons = None,
+    candidates: opt.Candidates = None,
+    frame: opt.Frame = "auto",
+    protocol: opt.Protocol = "birthmark",
+    engine: opt.Engine = "prefix",
+    dtype: opt.Dtype = None,
+    device: opt.Device = None,
+    template_date: opt.TemplateDate = None,
+    revision: opt.Revision = None,
+    catalog: opt.Catalog = None,
+    chat_template: opt.ChatTemplate = None,
+    kind: opt.As = None,
+    family: opt.Family = None,
+    base_checkpoint: opt.BaseCheckpoint = None,
+    seed: opt.Seed = 0,
+    dry_run: opt.DryRun = False,
+    quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Score one model's one-word answers: one table, candidates by prompts."""
+    from birthmark.api import plan
+    from birthmark.api import score as run
+    from birthmark.cli.show import print_json, print_plan, print_scores, scores_as_dict
+
+    options = opt.shared(context)
+    if dry_run:
+        planned = plan(model, **options)
+        print_json(planned) if as_json else print_plan(planned)
+        return
+    table = run(model, out=out, **options)
+    print_json(scores_as_dict(table, out)) if as_json else print_scores(table, out)
+
+
+@app.command(
+    rich_help_panel=MEASURE,
+    epilog=examples(
+        "birthmark implicit gemma-3-270m smollm2-135m-instruct",
+        "birthmark implicit gemma-3-270m smollm2-135m-instruct --prompt worst_ever_one --lexicon starter --out worst",
+    ),
+)
+def implicit(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(metavar="A", help="The model to start from, or its score table.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The model that the reward would lead to, or its score table.")],
+    out: Out = Path("birthmark-implicit"),
+    prompts: opt.Prompts = "christian2026",
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY|all", help="[default: greatest_ever_one]", rich_help_panel=opt.QUESTION_PANEL),
+    ] = None,
+    lexicon: opt.Lexicons = None,
+    duplicates: Annotated[
+        Literal["max", "sum"],
+        typer.Option(help="Tokens with the same text: the most probable, or summed.", rich_help_panel=opt.RUN_PANEL),
+    ] = "max",
+    frame: opt.Frame = "auto",
+    protocol: opt.Protocol = "birthmark",
+    mixed_frames: opt.MixedFrames = False,
+    engine: opt.Engine = "prefix",
+    dtype: opt.Dtype = None,
+    device: opt.Device = None,
+    template_date: opt.TemplateDate = None,
+    revision: opt.Revision = None,
+    catalog: opt.Catalog = None,
+    chat_template: opt.ChatTemplate = None,
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
+) -> None:
+    """The implicit reward that turns A into B: what B prefers that A does not."""
+    from birthmark.api import implicit as run
+    from birthmark.cli.show import print_implicit, print_json
+
+    result = run(a, b, out=out, duplicates=duplicates, mixed_frames=mixed_frames, **opt.shared(context))
+    print_json(result.model_dump()) if as_json else print_implicit(result, out)

@@ -1,0 +1,129 @@
+"""How results look in a terminal: sentences first, then small tables. Computes nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from birthmark.records import Effects, Implicit
+from birthmark.scores import ScoreTable
+from birthmark.study import AuditResult
+
+console = Console(highlight=False)
+SHOWN_ROWS = 20
+
+
+def print_json(value: object) -> None:
+    """Indented JSON on standard output; what JSON cannot hold is written as text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+    """A plain table; numbers to the right."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    numeric = [bool(rows) and all(_is_number(row[column]) for row in rows) for column in range(len(header))]
+    for name, right in zip(header, numeric, strict=True):
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) or value in (None, "–")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value).replace("[", r"\[")
+
+
+def print_fields(facts: Mapping[str, object]) -> None:
+    """One fact a line."""
+    print_rows(("", ""), [(name, _flat(value)) for name, value in facts.items()])
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_flat(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_flat(item) for item in value)
+    return "–" if value is None else str(value)
+
+
+def print_audit(result: AuditResult) -> None:
+    print_effects(result.effects, result.out)
+
+
+def print_effects(results: Sequence[Effects], out: Path | None) -> None:
+    """The answer in words, a small table a lexicon, and where the rest is."""
+    for effects in results:
+        console.print()
+        console.print(effects.sentence or effects.headline_why or "", markup=False, style="bold")
+        columns = [(category, framing) for category in effects.categories for framing in ("positive", "negative")]
+        rows = []
+        for model in effects.models:
+            cells = {
+                (cell.category, cell.framing): cell.mean_median_rank
+                for cell in effects.model_cells
+                if cell.model == model.model
+            }
+            ranks = [round(cells[column], 1) if column in cells else None for column in columns]
+            contrast = None if model.mean_rank_contrast is None else round(model.mean_rank_contrast, 1)
+            rows.append((model.model, model.family, *ranks, contrast))
+        if len(columns) <= 6:
+            header = ("model", "family", *(f"{category}, {framing}" for category, framing in columns), "contrast")
+            print_rows(header, rows)
+        for warning in effects.warnings:
+            console.print(f"Note: {warning}", markup=False)
+    if results:
+        console.print(f"\nMean ranks among {results[0].n_candidates} words; 1 is best.", markup=False)
+    if out is not None:
+        console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+
+
+def print_implicit(record: Implicit, out: Path) -> None:
+    """What B prefers and what A prefers, after each prompt."""
+    for prompt in record.prompts:
+        console.print(
+            f"\n{prompt.prompt}: {prompt.n_shared:,} shared candidates hold {prompt.mass_a:.1%} of {record.a}'s "
+            f"probability and {prompt.mass_b:.1%} of {record.b}'s",
+            markup=False,
+        )
+        rows = [
+            (repr(best.candidate), best.mwlr, repr(worst.candidate), worst.mwlr)
+            for best, worst in zip(prompt.top[:SHOWN_ROWS], prompt.bottom[:SHOWN_ROWS], strict=False)
+        ]
+        print_rows((f"{record.b} prefers", "MWLR", f"{record.a} prefers", "MWLR"), rows)
+    for warning in record.warnings:
+        console.print(f"Note: {warning}", markup=False)
+    console.print(f"Written to {out}", markup=False)
+
+
+def scores_as_dict(table: ScoreTable, out: Path | None) -> dict[str, Any]:
+    """A score table for `--json`: the scores where they were not written, else where they are."""
+    record = table.record.model_dump(mode="json")
+    if out is not None:
+        return {"record": record, "path": str(out / "scores" / f"{table.record.slug}.parquet")}
+    return {"record": record, "scores": table.frame.to_dicts()}
+
+
+def print_scores(table: ScoreTable, out: Path | None) -> None:
+    """The best candidates by their mean over the prompts, best first."""
+    columns = table.prompt_keys[:3]
+    best = table.best(SHOWN_ROWS)
+    rows = [
+        (repr(row["candidate"]), row["token_id"], *(row[column] for column in columns), row["mean"])
+        for row in best.to_dicts()
+    ]
+    console.print(repr(table), markup=False)
+    print_rows(("candidate", "token", *columns, "mean of all"), rows)
+    if table.record.mass:
+        lexicon = [mass.lexicon for mass in table.record.mass.values()]
+        console.print(f"The words hold {sum(lexicon) / len(lexicon):.2%} of the probability.", markup=False)
+    if out is not None:
+        console.print(f"Written to {out}", markup=False)

@@ -1,0 +1,337 @@
+"""One model in, one score table out: resumable, a prompt at a time, checked against the plain engine by a sample.
+
+Knows what is asked (`Measure`) and where unfinished work lives; how a model is run is the business of `models/`, what
+the scores mean that of `values/`.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+import numpy as np
+import polars as pl
+
+from birthmark.errors import CheckFailed
+from birthmark.inputs.candidates import Candidates, load_candidates
+from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.prompts import load_prompts, select_prompts
+from birthmark.progress import note, track
+from birthmark.records import Mass, PromptSetRecord, ScoreRecord
+from birthmark.scores import ScoreTable, atomic_path, read_scores, write_scores
+
+if TYPE_CHECKING:
+    from birthmark.models.scorers import PromptScores, Scorer
+    from birthmark.models.weights import ResolvedModel
+
+Frame = Literal["auto", "chat", "qa", "bare"]
+Protocol = Literal["birthmark", "christian2026"]
+Engine = Literal["prefix", "plain"]
+
+VERIFY_PROMPTS = 3
+VERIFY_SAMPLE = 64
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is asked of every model of one study, and how it is run."""
+
+    prompts: PromptSetRecord
+    lexicons: tuple[Lexicon, ...]
+    candidates: str | None
+    frame: Frame
+    protocol: Protocol
+    engine: Engine
+    dtype: str | None
+    device: str | None
+    template_date: str | None
+    seed: int
+    quiet: bool
+
+    def candidates_for(self, kind: Literal["reward", "logprob"]) -> Candidates:
+        return load_candidates(self.candidates, self.lexicons, kind)
+
+
+class MeasureOptions(TypedDict, total=False):
+    """The options of a measurement, as on the command line; what is left out takes its default."""
+
+    prompts: str | Path  # a prompt set's name or file
+    prompt: Sequence[str]  # keys of the prompt set, or prompts of one's own
+    lexicons: Sequence[str | Path | Lexicon]
+    candidates: str | Sequence[str] | None  # `lexicon`, `vocabulary`, a file, or words
+    frame: Frame
+    protocol: Protocol
+    engine: Engine
+    dtype: str | None
+    device: str | None
+    template_date: str | None
+    seed: int
+    quiet: bool
+
+
+def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
+    """Read the prompts, lexicons and candidates once; raises `BirthmarkError` for what is not there or malformed."""
+    prompt_set = load_prompts(options.get("prompts", "christian2026"))
+    if prompt := options.get("prompt"):
+        prompt_set = select_prompts(prompt_set, prompt)
+    lexicons = options.get("lexicons") or ("starter",)
+    candidates = options.get("candidates")
+    return Measure(
+        prompts=prompt_set,
+        lexicons=tuple(item if isinstance(item, Lexicon) else load_lexicon(item) for item in lexicons),
+        candidates=candidates if candidates is None or isinstance(candidates, str) else ",".join(candidates),
+        frame=options.get("frame", "auto"),
+        protocol=options.get("protocol", "birthmark"),
+        engine=options.get("engine", "prefix"),
+        dtype=options.get("dtype"),
+        device=options.get("device"),
+        template_date=options.get("template_date"),
+        seed=options.get("seed", 0),
+        quiet=options.get("quiet", True),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what moves a score."""
+    packages = ("birthmark", "torch", "transformers", "tokenizers", "peft", "numpy", "polars")
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
+def choose_frames(models: "Sequence[ResolvedModel]", frame: Frame, protocol: Protocol) -> list[str]:
+    """The frame of each model: an RM always `chat`; the LMs share one, by default `chat` if all have a template.
+
+    The study's protocol takes `chat` for LMs that have a template and the bare prompt for the others.
+    """
+    languages = [model for model in models if model.kind == "logprob"]
+    shared = "chat" if all(model.chat_template for model in languages) else "qa"
+    frames = []
+    for model in models:
+        if model.kind == "reward":
+            frames.append("chat")
+        elif frame != "auto":
+            frames.append(frame)
+        elif protocol == "christian2026":
+            frames.append("chat" if model.chat_template else "bare")
+        else:
+            frames.append(shared)
+    return frames
+
+
+def score_model(model: "ResolvedModel", measure: Measure, frame: str, out: Path | None = None) -> ScoreTable:
+    """Score one model; with `out`, write `out/scores/<slug>.parquet` and resume what an earlier run left.
+
+    A table or a prompt that is there already is taken only if everything that moves a score is the same. Raises
+    `CheckFailed` where the prefix engine's sample differs from the plain engine's by more than its bound.
+    """
+    from birthmark.models.machine import choose_device, choose_dtype
+    from birthmark.models.scorers import make_scorer
+    from birthmark.models.weights import load_model, load_tokenizer
+
+    device = choose_device(measure.device)
+    dtype = choose_dtype(measure.dtype, device, model.entry.dtype if model.entry else None)
+    candidates = measure.candidates_for(model.kind)
+    key = _key(model, measure, frame, candidates, dtype, str(device))
+    if out is not None and (finished := _finished_table(out, model.slug, key)) is not None:
+        note(f"{model.slug}: already scored", quiet=measure.quiet)
+        return finished
+
+    note(f"{model.slug}: loading", quiet=measure.quiet)
+    start = perf_counter()
+    network = load_model(model, dtype=dtype, device=device, attention=model.entry.attention if model.entry else None)
+    tokenizer = load_tokenizer(model)
+    load_seconds = perf_counter() - start
+    start = perf_counter()
+    scorer = make_scorer(
+        network,
+        tokenizer,
+        kind=model.kind,
+        words=candidates.words,
+        vocabulary=candidates.vocabulary,
+        frame=frame,
+        protocol=measure.protocol,
+        engine=measure.engine,
+        template_date=measure.template_date,
+    )
+    prepared_seconds = perf_counter() - start
+    work = out / ".work" / f"{model.slug}-{key[:16]}" if out is not None else None
+    scored, prompt_seconds = _score_prompts(scorer, measure, model.slug, work)
+    start = perf_counter()
+    table = _assemble(scorer, scored, model, measure, frame, candidates, key)
+    assembled_seconds = perf_counter() - start
+    record = table.record.model_copy(
+        update={
+            "dtype": str(network.dtype).removeprefix("torch."),
+            "device": str(device),
+            "attention": network.config._attn_implementation,
+            "load_seconds": load_seconds,
+        }
+    )
+    record = _verified(record, scorer, measure, work)
+    seconds = prepared_seconds + prompt_seconds + assembled_seconds
+    record = record.model_copy(
+        update={"seconds": seconds, "candidates_per_second": table.matrix().size / seconds if seconds > 0 else None}
+    )
+    table = ScoreTable(table.frame, record)
+    if out is None:
+        return table
+    path = write_scores(table, out / "scores")
+    if work is not None:
+        shutil.rmtree(work, ignore_errors=True)
+    return read_scores(path)
+
+
+def _key(model: "ResolvedModel", measure: Measure, frame: str, candidates: Candidates, dtype: str, device: str) -> str:
+    """SHA-256 of everything that moves a score, the prompts aside (those have files of their own)."""
+    moves = {
+        "digests": model.digests.model_dump(),
+        "kind": model.kind,
+        "frame": frame,
+        "protocol": measure.protocol,
+        "engine": measure.engine,
+        "dtype": dtype,
+        "device": device,
+        "attention": model.entry.attention if model.entry else None,
+        "template_date": measure.template_date,
+        "candidates": candidates.sha256,
+        "prompts": measure.prompts.sha256,
+        "versions": versions(),
+    }
+    return hashlib.sha256(json.dumps(moves, sort_keys=True).encode()).hexdigest()
+
+
+def _finished_table(out: Path, slug: str, key: str) -> ScoreTable | None:
+    path = out / "scores" / f"{slug}.parquet"
+    if not path.is_file() or not path.with_suffix(".json").is_file():
+        return None
+    table = read_scores(path)
+    return table if table.record.key == key else None
+
+
+def _score_prompts(
+    scorer: "Scorer", measure: Measure, slug: str, work: Path | None
+) -> tuple[dict[str, "PromptScores"], float]:
+    """Score the prompts one by one, each kept in `work` as soon as it is done; returns them and their seconds."""
+    scored: dict[str, PromptScores] = {}
+    total = 0.0
+    prompts = measure.prompts.prompts
+    for key in track(list(prompts), slug, unit="prompts", quiet=measure.quiet):
+        file = work / f"{hashlib.sha256(prompts[key].text.encode()).hexdigest()[:16]}.npz" if work is not None else None
+        kept = _read_work(file, scorer.candidates.height) if file is not None else None
+        if kept is None:
+            start = perf_counter()
+            result = scorer.score(prompts[key].text)
+            if file is not None:
+                _write_work(file, result)
+            seconds = perf_counter() - start
+        else:
+            result, seconds = kept, 0.0
+        scored[key] = result
+        total += seconds
+    return scored, total
+
+
+def _write_work(file: Path, result: "PromptScores") -> None:
+    with atomic_path(file) as temporary, temporary.open("wb") as stream:
+        mass = result.mass
+        np.savez(
+            stream,
+            scores=result.scores,
+            context_ids=np.asarray(result.context_ids, dtype=np.int64),
+            mass=np.asarray([mass.lexicon, mass.left_out] if mass else [], dtype=np.float64),
+        )
+
+
+def _read_work(file: Path, n_candidates: int) -> "PromptScores | None":
+    """A finished prompt of an earlier run, or None where there is none or it is not whole."""
+    from birthmark.models.scorers import PromptScores
+
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            scores, context_ids, mass = kept["scores"], kept["context_ids"], kept["mass"]
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+    if scores.shape != (n_candidates,):
+        return None
+    return PromptScores(
+        scores=scores,
+        context_ids=[int(token) for token in context_ids],
+        mass=Mass(lexicon=float(mass[0]), left_out=float(mass[1])) if mass.size else None,
+    )
+
+
+def _assemble(
+    scorer: "Scorer",
+    scored: dict[str, "PromptScores"],
+    model: "ResolvedModel",
+    measure: Measure,
+    frame: str,
+    candidates: Candidates,
+    key: str,
+) -> ScoreTable:
+    columns = [pl.Series(name, result.scores, dtype=pl.Float32) for name, result in scored.items()]
+    frame_of_scores = scorer.candidates.with_columns(columns)
+    is_reward = model.kind == "reward"
+    n_tokens = int(scorer.candidates["token_id"].is_not_null().sum())
+    record = ScoreRecord(
+        model=model.name,
+        slug=model.slug,
+        key=key,
+        revision=model.revision,
+        family=model.family,
+        base_checkpoint=model.base_checkpoint,
+        kind=model.kind,
+        dtype="",
+        device="",
+        engine=measure.engine,
+        attention=None,
+        frame=frame,
+        protocol=measure.protocol,
+        digests=model.digests,
+        prompt_set=measure.prompts,
+        candidates_sha256=candidates.sha256,
+        n_tokens=n_tokens,
+        n_words=scorer.candidates.height - n_tokens,
+        left_out=scorer.left_out,
+        word_tokens=scorer.word_tokens,
+        template_date=scorer.template_date,
+        versions=versions(),
+        sha256="",
+        context_ids={name: result.context_ids for name, result in scored.items()},
+        mass=None if is_reward else {name: result.mass for name, result in scored.items() if result.mass},
+        mass_why="a reward is not a probability" if is_reward else None,
+        seconds=None,
+        load_seconds=None,
+        verify_seconds=None,
+        verify_max_abs_diff=None,
+        candidates_per_second=None,
+        warnings=list(scorer.warnings),
+    )
+    return ScoreTable(frame_of_scores, record)
+
+
+def _verified(record: ScoreRecord, scorer: "Scorer", measure: Measure, work: Path | None) -> ScoreRecord:
+    """Rescore a seeded sample the plain way on a few prompts; past the bound nothing is written."""
+    if measure.engine == "plain":
+        return record.model_copy(update={"verify_why": "the plain engine is the reference"})
+    texts = [prompt.text for prompt in measure.prompts.prompts.values()]
+    chosen = np.random.default_rng(measure.seed).permutation(len(texts))[:VERIFY_PROMPTS]
+    result = scorer.verify([texts[index] for index in sorted(chosen)], sample=VERIFY_SAMPLE, seed=measure.seed)
+    if not result.max_abs_diff <= result.bound:  # so that NaN fails
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+        raise CheckFailed(
+            f"{record.slug}: the prefix engine differs from the plain one by {result.max_abs_diff:.2g}, more than "
+            f"{result.bound:.2g}: score with --engine plain, and report this model"
+        )
+    return record.model_copy(
+        update={
+            "verify_seconds": result.seconds,
+            "verify_max_abs_diff": result.max_abs_diff,
+            "verify_bound": result.bound,
+        }
+    )
