@@ -108,7 +108,7 @@ def fit_mixed_model(
     """
     unknown = set(between) - set(factors)
     if unknown:
-        raise BirthmarkError(f"{sorted(unknown)[0]} is named as a between factor but is not among the factors")
+        raise BirthmarkError(f"{min(unknown)} is named as a between factor but is not among the factors")
     levels = levels or {}
     labels = {name: np.asarray(values, dtype=str) for name, values in factors.items()}
     data = group_cross_products(
@@ -219,8 +219,8 @@ def _fit(
             else f"the mixed model needs more observations than {n} for {n_groups} models and {p} terms"
         )
     profile = _Profile(data, xtx, xty, sums, method)
-    if profile.solve(np.zeros(1))[2][0] <= 1e-20 * n * data.y_scale**2:
-        raise BirthmarkError("the mixed model has nothing to fit: the response does not vary within its cells")
+    if profile.solve(THETA_GRID[-1:])[2][0] <= 1e-12 * data.yty + 1e-20 * n * data.y_scale**2:
+        raise BirthmarkError("the mixed model has nothing to fit: the response does not vary within models and cells")
     theta = profile.optimum()
     beta, inverse, rss = (found[0] for found in profile.solve(np.array([theta])))
     sigma2 = rss / (n - p if method == "REML" else n)
@@ -294,7 +294,7 @@ class _Profile:
                 optimize.brentq(lambda x: self.score(np.array([x]))[0], low, high, xtol=1e-16 * high, rtol=1e-14)
             )
         if not minima:
-            raise BirthmarkError("the mixed model has nothing to fit: the response does not vary within its groups")
+            raise BirthmarkError("the mixed model's groups differ too much for a random intercept to be estimated")
         return minima[int(np.argmin(self.deviance(np.array(minima))))]
 
     def loglik(self, theta: float) -> float:
@@ -306,7 +306,7 @@ def _levels_of(name: str, values: Sequence[str] | np.ndarray, given: Sequence[st
     seen = sorted({str(value) for value in values})
     levels = tuple(level for level in given if level in seen) if given else tuple(seen)
     if set(levels) != set(seen):
-        raise BirthmarkError(f"{name} has values that are not among its levels: {sorted(set(seen) - set(levels))[0]}")
+        raise BirthmarkError(f"{name} has values that are not among its levels: {min(set(seen) - set(levels))}")
     if len(levels) < 2:
         raise BirthmarkError(f"the mixed model needs at least two levels of {name}; there is only {''.join(levels)}")
     return levels
