@@ -1,0 +1,142 @@
+"""Where the published study's files are: in a clone that a person has, or fetched from the authors' repository.
+
+A fetch takes the pinned commit and checks every file's SHA-256 (`checksums.txt`, in `sha256sum` layout). Files are laid
+out as in that repository. This room's other modules ask here for a file by what it is; nothing here reads one.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.fetch import Note, cache_folder, fetch_file
+from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.scores import ScoreTable, read_scores, sha256_file
+
+REPOSITORY = "brchristian/reward_models_inherit_value_biases_from_pretraining"
+COMMIT = "5d8d2e9d879bf0060c791b11300f0efda42c9bcf"
+PREDECESSOR = "brchristian/reward_model_optimal_pessimal_tokens"
+PREDECESSOR_COMMIT = "e82618bb58d96508eb2ad14908c6e8b204bb1ef1"
+
+TOP_TOKENS = "table_a7_shared_vocab_greatest.csv"
+TOP_TOKENS_SHA256 = "4aacb162c0ae52d2a2d43847489b23ae48502e6f7c741d103dc6ea6ca681ffb4"
+
+Corpus = Literal["dict_big2_nouns", "dict_MFD_20"]
+SCORES = Path("data/reward_model_scores")
+TRAINING = Path("data/reward_model_training")
+CORPORA = Path("data/corpora")
+LOGPROBS = Path("data/logprobs")
+LEXICON_FILES: Mapping[Corpus, str] = MappingProxyType(
+    {"dict_big2_nouns": "dict_big2_nouns.csv", "dict_MFD_20": "moral-foundations-dictionary-20.dicx"}
+)
+LEXICON_NAMES: Mapping[Corpus, str] = MappingProxyType({"dict_big2_nouns": "big-two-nouns", "dict_MFD_20": "mfd2"})
+
+
+@cache
+def published_checksums() -> Mapping[str, str]:
+    """Path in the authors' repository → SHA-256, of the files that a replication reads."""
+    lines = files("birthmark.paper").joinpath("checksums.txt").read_text(encoding="utf-8").splitlines()
+    return MappingProxyType({path: digest for digest, _, path in (line.partition("  ") for line in lines)})
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """The study's files under `root`; a file that is absent is None where a claim can be judged without it."""
+
+    root: Path
+    top_tokens: Path | None
+
+    def path(self, relative: Path | str) -> Path | None:
+        """A file of the repository's layout, or None where it is absent."""
+        path = self.root / relative
+        return path if path.is_file() else None
+
+    def score_files(self, corpus: Corpus) -> list[Path]:
+        """The reward models' score files for one lexicon, by name. Raises `BirthmarkError` where there is none."""
+        folder = self.root / SCORES / corpus
+        found = sorted(folder.glob("*.csv"))
+        if not found:
+            raise BirthmarkError(f"{folder} has no score CSV: name the folder that holds the study's `data` folder")
+        return found
+
+    @cached_property
+    def big_two_tables(self) -> list[ScoreTable]:
+        return [read_scores(path) for path in self.score_files("dict_big2_nouns")]
+
+    @cached_property
+    def mfd2_tables(self) -> list[ScoreTable]:
+        return [read_scores(path) for path in self.score_files("dict_MFD_20")]
+
+    def tables(self, corpus: Corpus) -> list[ScoreTable]:
+        """The score tables of one lexicon, read once."""
+        return self.big_two_tables if corpus == "dict_big2_nouns" else self.mfd2_tables
+
+    def lexicon_file(self, corpus: Corpus) -> Path:
+        """The lexicon that a folder of scores was made with. Raises `BirthmarkError` where it is absent."""
+        path = self.path(CORPORA / LEXICON_FILES[corpus])
+        if path is None:
+            raise BirthmarkError(f"{self.root / CORPORA / LEXICON_FILES[corpus]} is missing: fetch it into its place")
+        return path
+
+    def lexicon(self, corpus: Corpus) -> Lexicon:
+        """The lexicon of a folder of scores, under its catalog name."""
+        lexicon = load_lexicon(self.lexicon_file(corpus))
+        return Lexicon(
+            LEXICON_NAMES[corpus], lexicon.entries, True, lexicon.citation, lexicon.licence, source=lexicon.source
+        )
+
+    @cached_property
+    def not_as_published(self) -> list[str]:
+        """The files that are there but are not, byte for byte, those of the pinned commit."""
+        present = ((path, digest, self.path(path)) for path, digest in published_checksums().items())
+        return [path for path, digest, found in present if found and sha256_file(found) != digest]
+
+
+def study_data(data: Path | None, note: Note | None = None) -> StudyData:
+    """The study's files in `data`, a clone of the authors' repository; fetched into the cache where it is None.
+
+    The predecessor's table of top tokens, which one claim rests on, is looked for in `data`, beside it and in the cache.
+    Raises `BirthmarkError` where `data` is no folder, or a file can't be fetched or isn't the pinned one.
+    """
+    if data is None:
+        return StudyData(_fetch_study(note), _fetch_top_tokens(note))
+    if not data.is_dir():
+        raise BirthmarkError(f"{data} is not a folder: name a clone of github.com/{REPOSITORY}, or leave --data out")
+    return StudyData(data, _find_top_tokens(data))
+
+
+def _fetch_study(note: Note | None) -> Path:
+    """Every published file in the repository's layout, in the cache."""
+    root = cache_folder() / f"study-{COMMIT[:8]}"
+    for path, digest in published_checksums().items():
+        target = root / path
+        if target.is_file() and sha256_file(target) == digest:
+            continue
+        url = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/{path}"
+        fetched = fetch_file(url, digest, path.replace("/", "--"), note)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(fetched, target)
+    return root
+
+
+def _fetch_top_tokens(note: Note | None) -> Path:
+    url = f"https://raw.githubusercontent.com/{PREDECESSOR}/{PREDECESSOR_COMMIT}/tables/output/{TOP_TOKENS}"
+    return fetch_file(url, TOP_TOKENS_SHA256, TOP_TOKENS, note)
+
+
+def _find_top_tokens(data: Path) -> Path | None:
+    """The predecessor's table in `data`, in a clone of its repository beside it, or fetched earlier."""
+    around = data.absolute()
+    places = [
+        around,
+        around / "tables" / "output",
+        around.parent / "predecessor-data",
+        around.parent / PREDECESSOR.rpartition("/")[2] / "tables" / "output",
+        cache_folder() / "downloads",
+    ]
+    return next((place / TOP_TOKENS for place in places if (place / TOP_TOKENS).is_file()), None)
