@@ -1,0 +1,145 @@
+"""Intervals and tests in which words are the sample and the models are fixed, and what a null result rules out.
+
+The mean-rank contrast is a difference between two categories' means of one number a word, so resampling words is a
+product of counts and sums. Knows nothing of what a word is, or of how a rank came about.
+
+Sources: Efron and Tibshirani (1993) for the percentile bootstrap; Phipson and Smyth (2010) for (b + 1) / (m + 1);
+Schuirmann (1987) for two one-sided tests.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from birthmark.errors import BirthmarkError
+
+DRAWS = 9_999
+CHUNK = 1_000  # draws held at once
+
+
+@dataclass(frozen=True)
+class WordInterval:
+    """A difference between categories with its percentile interval over words."""
+
+    estimate: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True)
+class ColumnDifferences:
+    """Per column (a word): mean(b) − mean(a) over rows (models) and Welch's interval, NaN where it has none."""
+
+    difference: np.ndarray
+    ci_low: np.ndarray
+    ci_high: np.ndarray
+
+
+def word_contrasts(ranks: np.ndarray, families: Sequence[str], framings: Sequence[str]) -> np.ndarray:
+    """One number a word: (family b − a) of (positive − negative) of mean ranks; [models, words, prompts] → [words].
+
+    Its mean over the first category minus that over the second is the mean-rank contrast's family difference.
+    """
+    family, framing = np.asarray(families, dtype=str), np.asarray(framings, dtype=str)
+    a, b = _two("families", family)
+    negative, positive = _two("framings", framing)
+    by_model = ranks[:, :, framing == positive].mean(axis=2) - ranks[:, :, framing == negative].mean(axis=2)
+    return by_model[family == b].mean(axis=0) - by_model[family == a].mean(axis=0)
+
+
+def bootstrap_words(
+    word_values: np.ndarray,
+    categories: Sequence[str],
+    clusters: Sequence[str] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+    level: float = 0.95,
+) -> WordInterval:
+    """Percentile bootstrap of mean(first category) − mean(second), for these models and prompts.
+
+    word_values: [words], one number a word already averaged over models and prompts, so that a resampled word brings
+    all its models along; categories: [words], two values in alphabetical order; clusters: [words] labels (stems):
+    whole clusters are drawn, within categories, and a mean is the sum of the drawn ÷ their number of words.
+
+    Raises `BirthmarkError` where there are not two categories, or one of them has one word (or cluster) only.
+    """
+    values, labels = np.asarray(word_values, dtype=float), np.asarray(categories, dtype=str)
+    names = np.arange(len(values)).astype(str) if clusters is None else np.asarray(clusters, dtype=str)
+    first, second = _two("categories", labels)
+    rng = np.random.default_rng(seed)
+    drawn = np.zeros(draws)
+    estimate = 0.0
+    for category, sign in ((first, 1), (second, -1)):
+        chosen = labels == category
+        _, code = np.unique(names[chosen], return_inverse=True)
+        sums, sizes = np.bincount(code, weights=values[chosen]), np.bincount(code)
+        if len(sums) < 2:
+            raise BirthmarkError(f"{category} has one word (or stem): an interval over words needs two or more")
+        estimate += sign * float(values[chosen].mean())
+        for start, stop in _chunks(draws):
+            counts = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=stop - start)
+            drawn[start:stop] += sign * (counts @ sums) / (counts @ sizes)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return WordInterval(estimate, float(low), float(high))
+
+
+def word_label_p(word_values: np.ndarray, categories: Sequence[str], draws: int = DRAWS, seed: int = 0) -> float:
+    """Two-sided p of mean(first category) − mean(second) when category labels are shuffled over single words.
+
+    word_values: [words]. p = (b + 1) / (m + 1), b the shuffles at least as extreme of m = `draws`; constant values
+    give 1. Raises `BirthmarkError` where there are not two categories.
+    """
+    values, labels = np.asarray(word_values, dtype=float), np.asarray(categories, dtype=str)
+    first, _ = _two("categories", labels)
+    is_first = labels == first
+    n, n_first = len(values), int(is_first.sum())
+    centred = values - values.mean()
+    weight = np.where(is_first, 1 / n_first, -1 / (n - n_first))
+    slack = 1e-12 * float(np.abs(values).max(initial=0.0))
+    threshold = abs(float(centred @ weight)) * (1 - 1e-9) - slack
+    rng = np.random.default_rng(seed)
+    extreme = 0
+    for start, stop in _chunks(draws):
+        shuffled = rng.permuted(np.tile(weight, (stop - start, 1)), axis=1)
+        extreme += int((np.abs(shuffled @ centred) >= threshold).sum())
+    return (extreme + 1) / (draws + 1)
+
+
+def column_differences(values: np.ndarray, is_b: np.ndarray, level: float = 0.95) -> ColumnDifferences:
+    """Mean difference b − a of every column of [rows, columns], with Welch's interval over rows.
+
+    Intervals are NaN where a group has one row or a column does not vary within groups.
+    """
+    is_b = np.asarray(is_b, dtype=bool)
+    a, b = np.asarray(values, dtype=float)[~is_b], np.asarray(values, dtype=float)[is_b]
+    difference = b.mean(axis=0) - a.mean(axis=0)
+    if min(len(a), len(b)) < 2:
+        nothing = np.full(difference.shape, np.nan)
+        return ColumnDifferences(difference, nothing, nothing)
+    part_a, part_b = a.var(axis=0, ddof=1) / len(a), b.var(axis=0, ddof=1) / len(b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = (part_a + part_b) ** 2 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1))
+        reach = stats.t.ppf((1 + level) / 2, df) * np.sqrt(part_a + part_b)
+    return ColumnDifferences(difference, difference - reach, difference + reach)
+
+
+def equivalence_bound(estimate: float, se: float, df: float, alpha: float = 0.05) -> float:
+    """The smallest margin m at which two one-sided tests at `alpha` conclude |difference| < m, in the estimate's units.
+
+    m = |estimate| + t(1 − alpha, df) · se: "no difference larger than m", where nothing is found.
+    """
+    return abs(estimate) + float(stats.t.ppf(1 - alpha, df)) * se
+
+
+def _two(what: str, labels: np.ndarray) -> tuple[str, str]:
+    names = sorted(set(labels.tolist()))
+    if len(names) != 2:
+        raise BirthmarkError(f"this interval compares two {what}; there are {len(names)}")
+    return names[0], names[1]
+
+
+def _chunks(draws: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, draws, CHUNK):
+        yield start, min(start + CHUNK, draws)
