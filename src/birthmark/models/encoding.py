@@ -1,0 +1,188 @@
+"""From text to token ids: contexts, conversations, word forms and the vocabulary's own candidates.
+
+Knows tokenizers and chat templates; knows nothing of models, of scores, or of where a conversation's shared prefix
+ends (the engine finds that from the ids).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from birthmark.errors import BirthmarkError
+
+Frame = Literal["chat", "qa", "bare"]
+Protocol = Literal["birthmark", "christian2026"]
+
+DEFAULT_TEMPLATE_DATE = date(2024, 7, 26)
+_DATE_CALL = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
+_DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
+_UNUSED_NAME = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|\[unused\d+\]")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens that can be candidates, in id order, and the ids that cannot, by reason.
+
+    `unfaithful` ids are candidates all the same: their text encodes to other tokens, so a model scored by text sees
+    something else.
+    """
+
+    token_ids: tuple[int, ...]
+    texts: tuple[str, ...]
+    special: tuple[int, ...]
+    undecodable: tuple[int, ...]
+    unused: tuple[int, ...]
+    unfaithful: tuple[int, ...]
+
+
+def read_vocabulary(tokenizer: Any, vocab_size: int) -> Vocabulary:
+    """Decode every token alone and sort the ids by what they can be used for.
+
+    Parameters
+    ----------
+    tokenizer
+        A transformers tokenizer.
+    vocab_size
+        Rows of the model's output embedding; ids past the tokenizer's own are `unused`.
+
+    Special: flagged special in the tokenizer's added tokens (`all_special_ids` misses thousands of Gemma's). Unused:
+    no token has that id, or its name says so. Undecodable: not valid UTF-8 alone (the text holds U+FFFD), or no text.
+    """
+    added = tokenizer.added_tokens_decoder
+    special = {index for index, token in added.items() if token.special and index < vocab_size}
+    ids = range(min(len(tokenizer), vocab_size))
+    names = tokenizer.convert_ids_to_tokens(list(ids))
+    unused = {index for index, name in zip(ids, names, strict=True) if name is None or _UNUSED_NAME.fullmatch(name)}
+    unused = (unused | set(range(len(ids), vocab_size))) - special
+    rest = [index for index in ids if index not in special and index not in unused]
+    texts = tokenizer.batch_decode([[index] for index in rest], clean_up_tokenization_spaces=False)
+    undecodable = {index for index, text in zip(rest, texts, strict=True) if not text or "\ufffd" in text}
+    kept = [(index, text) for index, text in zip(rest, texts, strict=True) if index not in undecodable]
+    encoded = tokenizer([text for _, text in kept], add_special_tokens=False)["input_ids"] if kept else []
+    return Vocabulary(
+        token_ids=tuple(index for index, _ in kept),
+        texts=tuple(text for _, text in kept),
+        special=tuple(sorted(special)),
+        undecodable=tuple(sorted(undecodable)),
+        unused=tuple(sorted(unused)),
+        unfaithful=tuple(index for (index, _), back in zip(kept, encoded, strict=True) if back != [index]),
+    )
+
+
+def parse_template_date(text: str) -> date:
+    """A date written `2024-07-26` or `26 Jul 2024`; raises `BirthmarkError` for anything else."""
+    for layout in ("%Y-%m-%d", "%d %b %Y"):
+        try:
+            return datetime.strptime(text, layout).date()
+        except ValueError:
+            continue
+    raise BirthmarkError(f"'{text}' is not a date: write --template-date as 2024-07-26 or '26 Jul 2024'")
+
+
+def pin_template(template: str, template_date: str | None) -> tuple[str, str | None]:
+    """The template with today's date replaced by a fixed one, and that date as ISO text (None if it shows no date).
+
+    The date is `template_date`, else the one that the template itself falls back on, else 26 Jul 2024.
+    """
+    fallback = _DATE_LITERAL.search(template)
+    if "strftime_now" not in template and fallback is None:
+        return template, None
+    if template_date is not None:
+        day = parse_template_date(template_date)
+    else:
+        day = parse_template_date(fallback[1]) if fallback else DEFAULT_TEMPLATE_DATE
+    pinned = _DATE_CALL.sub(lambda call: repr(day.strftime(call[2])), template)
+    if fallback:
+        pinned = pinned.replace(fallback[1], day.strftime("%d %b %Y"))
+    return pinned, day.isoformat()
+
+
+class Encoder:
+    """Turns prompts, answers and words into token ids, for one tokenizer, frame and protocol.
+
+    Raises `BirthmarkError` where the frame is `chat` and there is no chat template. `template_date` is the pinned date
+    as ISO text, None where the template shows none (or is not used).
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        frame: Frame,
+        protocol: Protocol = "birthmark",
+        chat_template: str | None = None,
+        template_date: str | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.frame = frame
+        self.protocol = protocol
+        self.template: str | None = None
+        self.template_date: str | None = None
+        if frame == "chat":
+            template = chat_template or _own_template(tokenizer)
+            self.template, self.template_date = pin_template(template, template_date)
+
+    def context(self, prompt_text: str) -> list[int]:
+        """What an LM reads before the answer.
+
+        `chat`: the template with the assistant's turn opened; `qa`: exactly `Question: {prompt}\\nAnswer:`; `bare`: the
+        prompt. The last two with the tokenizer's default special tokens.
+        """
+        if self.frame == "chat":
+            user = [{"role": "user", "content": prompt_text}]
+            return self._encode_rendered(self._render([user], opened=True))[0]
+        text = f"Question: {prompt_text}\nAnswer:" if self.frame == "qa" else prompt_text
+        return list(self.tokenizer(text)["input_ids"])
+
+    def conversations(self, prompt_text: str, answers: Sequence[str]) -> list[list[int]]:
+        """What an RM reads, one list of ids an answer: each conversation rendered whole and tokenized whole."""
+        turns = [
+            [{"role": "user", "content": prompt_text}, {"role": "assistant", "content": answer}] for answer in answers
+        ]
+        return self._encode_rendered(self._render(turns, opened=False))
+
+    def conversation(self, prompt_text: str, answer: str) -> list[int]:
+        """`conversations` for one answer."""
+        return self.conversations(prompt_text, [answer])[0]
+
+    def forms(self, word: str) -> tuple[str, ...]:
+        """How a word may be written after a context.
+
+        As given and capitalised, each without and with a leading space, duplicates once; under the study's protocol the
+        word exactly as given and nothing else.
+        """
+        if self.protocol == "christian2026":
+            return (word,)
+        capitalised = word[:1].upper() + word[1:]
+        return tuple(dict.fromkeys((word, f" {word}", capitalised, f" {capitalised}")))
+
+    def form_ids(self, forms: Sequence[str]) -> list[tuple[int, ...]]:
+        """The tokens of each form tokenized alone, no special tokens added."""
+        if not forms:
+            return []
+        return [tuple(ids) for ids in self.tokenizer(list(forms), add_special_tokens=False)["input_ids"]]
+
+    def _render(self, conversations: list[list[dict[str, str]]], opened: bool) -> list[str]:
+        try:
+            return self.tokenizer.apply_chat_template(
+                conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False
+            )
+        except Exception as error:  # a template is a program: whatever it raises is the template's
+            reason = " ".join(str(error).split())
+            raise BirthmarkError(
+                f"the chat template fails on this conversation ({reason}): use --chat-template"
+            ) from error
+
+    def _encode_rendered(self, rendered: list[str]) -> list[list[int]]:
+        """Ids of whole rendered conversations; the study tokenized with special tokens, hence its second BOS."""
+        return self.tokenizer(rendered, add_special_tokens=self.protocol == "christian2026")["input_ids"]
+
+
+def _own_template(tokenizer: Any) -> str:
+    template = getattr(tokenizer, "chat_template", None)
+    if isinstance(template, dict):
+        template = template.get("default")
+    if not template:
+        raise BirthmarkError("this model has no chat template: name one with --chat-template (`plain` is bundled)")
+    return str(template)

@@ -1,0 +1,277 @@
+"""Two ways to run a causal transformer over many conversations that begin alike: `plain` and `prefix`.
+
+It is purely token id sequences in, states and log-probabilities out; it knows nothing of tokenization, templates,
+words or heads. `PlainEngine` runs every sequence in full, in padded batches, through the model as transformers has it.
+`PrefixEngine` runs the tokens that all sequences share once, keeps their keys and values (one copy, never expanded),
+and runs only what follows, grouped by length so that nothing is padded.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+
+from birthmark.errors import BirthmarkError
+from birthmark.models.shared_attention import SharedPrefix, attending, rows_that_fit
+
+Ids = Sequence[int]
+T = TypeVar("T")
+
+PLAIN_ROWS = 64
+PREFIX_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
+PREFIX_CHUNK = 512  # tokens of a long shared prefix that are run at a time
+LOGITS_AT_ONCE = 2**25  # numbers in one block of logits, 128 MB in float32
+
+
+def common_prefix_length(sequences: Sequence[Ids]) -> int:
+    """How many leading ids all sequences share."""
+    first, last = min(sequences, key=list), max(sequences, key=list)
+    length = 0
+    for a, b in zip(first, last, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length
+
+
+class _Batching:
+    """Runs items in batches that halve when memory runs out, and stay halved."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def run(self, items: Sequence[T], width: int, run: Callable[[Sequence[T]], Any]) -> Iterator[tuple[int, Any]]:
+        """Yield (index of the batch's first item, its result); a batch holds at most limit ÷ width items."""
+        start = 0
+        while start < len(items):
+            rows = max(1, self.limit // width)
+            batch = items[start : start + rows]
+            failed = False
+            try:
+                result = run(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                failed = True
+            if not failed:
+                yield start, result
+                start += len(batch)
+                continue
+            if rows == 1:
+                raise BirthmarkError(
+                    "not enough memory for a single conversation: use a smaller --dtype, or another --device"
+                )
+            self.limit = max(1, min(len(batch), rows) // 2) * width
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "not enough memory" in text or "can't allocate memory" in text
+
+
+class PlainEngine:
+    """Every sequence in full, in padded batches of `batch_size` rows, through the model as it is."""
+
+    name: Literal["plain"] = "plain"
+
+    def __init__(self, model: Any, batch_size: int | None = None) -> None:
+        self.model = model
+        self.decoder = model.get_decoder()
+        self._batching = _Batching(batch_size or PLAIN_ROWS)
+
+    @torch.inference_mode()
+    def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """States after the final norm at each sequence's last token: (indices, [len(indices), hidden]) a batch."""
+
+        def run(batch: Sequence[Ids]) -> torch.Tensor:
+            ids, mask = self._padded(batch)
+            states = self.decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+            last = mask.sum(dim=1) - 1
+            return states[torch.arange(len(batch), device=states.device), last]
+
+        for start, states in self._batching.run(sequences, 1, run):
+            yield list(range(start, start + len(states))), states
+
+    @torch.inference_mode()
+    def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
+        """log p of every next token after the context, float32 [vocabulary], and of each continuation, float64 [n].
+
+        A continuation's is the sum over its tokens of log p(token | context and the tokens before it).
+        """
+        ids = torch.tensor([list(context)], device=self.model.device)
+        logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1]
+        following = torch.log_softmax(logits.float(), dim=-1)
+        sums = np.empty(len(continuations))
+        longest = max(map(len, continuations), default=1)
+        wanted = self._batching.limit * longest * len(following)
+        width = max(1, -(-wanted // LOGITS_AT_ONCE))
+        for start, values in self._batching.run(continuations, width, lambda batch: self._chains(context, batch)):
+            sums[start : start + len(values)] = values
+        return following.cpu().numpy(), sums
+
+    def _chains(self, context: Ids, continuations: Sequence[Ids]) -> np.ndarray:
+        ids, mask = self._padded([[*context, *continuation[:-1]] for continuation in continuations])
+        kept = ids.shape[1] - len(context) + 1
+        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
+        logs = torch.log_softmax(logits.float(), dim=-1)  # [rows, longest continuation, vocabulary]
+        return np.array(
+            [
+                sum(float(logs[row, position, token]) for position, token in enumerate(continuation))
+                for row, continuation in enumerate(continuations)
+            ]
+        )
+
+    def _padded(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids padded on the right and their mask, both [rows, longest]. What the padding is cannot matter."""
+        longest = max(map(len, sequences))
+        ids = torch.zeros((len(sequences), longest), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, sequence in enumerate(sequences):
+            ids[row, : len(sequence)] = torch.tensor(list(sequence))
+            mask[row, : len(sequence)] = 1
+        return ids.to(self.model.device), mask.to(self.model.device)
+
+
+class PrefixEngine:
+    """What all sequences share once, then only what follows; equal to `PlainEngine` up to rounding.
+
+    Raises `BirthmarkError` where a layer of the model cannot be run so (the message says to use the plain engine).
+    """
+
+    name: Literal["prefix"] = "prefix"
+
+    def __init__(self, model: Any, batch_size: int | None = None) -> None:
+        self.model = model
+        self.decoder = model.get_decoder()
+        self.rows = batch_size
+        self._batching = _Batching(PREFIX_TOKENS.get(model.device.type, PREFIX_TOKENS["cpu"]))
+
+    @torch.inference_mode()
+    def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """States after the final norm at each sequence's last token: (indices, [len(indices), hidden]) a batch.
+
+        Every sequence keeps at least one token of its own, so that a state comes out for it.
+        """
+        if not sequences:
+            return
+        length = min(common_prefix_length(sequences), min(map(len, sequences)) - 1)
+        shared, _ = self._share(sequences[0][:length])
+        suffixes = [sequence[length:] for sequence in sequences]
+        for indices, states in self._run_suffixes(shared, suffixes, only_last=True):
+            yield indices, states[:, -1]
+
+    @torch.inference_mode()
+    def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
+        """log p of every next token after the context, float32 [vocabulary], and of each continuation, float64 [n].
+
+        Continuations form a tree of tokens; the model runs once over each of its inner nodes, whatever the number of
+        continuations that pass through it, and the whole vocabulary's logits exist only a block at a time.
+        """
+        shared, state = self._share(context)
+        following = torch.log_softmax(self._logits(state, slice(None)), dim=-1)[0]
+        firsts = torch.tensor([continuation[0] for continuation in continuations], dtype=torch.long)
+        sums = following[firsts.to(following.device)].double().cpu().numpy()
+        steps: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)  # node -> (continuation, next token)
+        for index, continuation in enumerate(continuations):
+            for depth in range(1, len(continuation)):
+                steps[tuple(continuation[:depth])].append((index, continuation[depth]))
+        for nodes, states in self._node_states(shared, list(steps)):
+            rows = [row for row, node in enumerate(nodes) for _ in steps[node]]
+            indices, tokens = zip(*(step for node in nodes for step in steps[node]), strict=True)
+            np.add.at(sums, list(indices), self._token_log_probs(states, rows, tokens))
+        return following.cpu().numpy(), sums
+
+    def _share(self, prefix: Ids) -> tuple[SharedPrefix, torch.Tensor]:
+        """Run the shared prefix once; returns its keys and values and its last state [1, hidden]."""
+        shared = SharedPrefix(layers=len(self.decoder.layers))
+        state = torch.empty(0)
+        for start in range(0, len(prefix), PREFIX_CHUNK):
+            chunk = torch.tensor([list(prefix[start : start + PREFIX_CHUNK])], device=self.model.device)
+            state = self._forward(shared, chunk, extending=True)[:, -1]
+        return shared, state
+
+    def _forward(
+        self, shared: SharedPrefix, ids: torch.Tensor, extending: bool = False, only_last: bool = False
+    ) -> torch.Tensor:
+        """States after the final norm, [rows, tokens, hidden], of ids [rows, tokens] that follow the shared prefix."""
+        positions = torch.arange(shared.length, shared.length + ids.shape[1], device=ids.device)[None]
+        with attending(self.decoder, shared, ids.shape[1], extending=extending, only_last=only_last):
+            return self.decoder(
+                input_ids=ids, position_ids=positions, use_cache=False, shared_prefix=shared
+            ).last_hidden_state
+
+    def _run_suffixes(
+        self, shared: SharedPrefix, suffixes: Sequence[Ids], only_last: bool
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Run suffixes of equal length together: (indices, states [len(indices), length, hidden]) a batch."""
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for index, suffix in enumerate(suffixes):
+            by_length[len(suffix)].append(index)
+
+        def run(indices: Sequence[int]) -> torch.Tensor:
+            ids = torch.tensor([list(suffixes[index]) for index in indices], device=self.model.device)
+            return self._forward(shared, ids, only_last=only_last)
+
+        for length, group in sorted(by_length.items()):
+            most = rows_that_fit(self.decoder.config, shared.length + length, length)
+            rows = min(self.rows or most, most, max(1, self._batching.limit // length))
+            width = max(length, self._batching.limit // rows)
+            for start, states in self._batching.run(group, width, run):
+                yield group[start : start + len(states)], states
+
+    def _node_states(
+        self, shared: SharedPrefix, nodes: list[tuple[int, ...]]
+    ) -> Iterator[tuple[list[tuple[int, ...]], torch.Tensor]]:
+        """States at the tree's inner nodes: only paths that no other path passes through are run."""
+        passed = {node[:depth] for node in nodes for depth in range(1, len(node))}
+        paths = [node for node in nodes if node not in passed]
+        read: set[tuple[int, ...]] = set()
+        for indices, states in self._run_suffixes(shared, paths, only_last=False):
+            found: list[tuple[int, ...]] = []
+            where: list[tuple[int, int]] = []
+            for row, index in enumerate(indices):
+                for depth in range(1, len(paths[index]) + 1):
+                    node = paths[index][:depth]
+                    if node not in read:
+                        read.add(node)
+                        found.append(node)
+                        where.append((row, depth - 1))
+            rows, columns = torch.tensor(where, device=states.device).T
+            yield found, states[rows, columns]
+
+    def _token_log_probs(self, states: torch.Tensor, rows: Sequence[int], tokens: Sequence[int]) -> np.ndarray:
+        """log p(token | state), float64 [n], of tokens after states[rows]; states [nodes, hidden]."""
+        vocabulary = self.model.get_output_embeddings().weight.shape[0]
+        block = max(1, LOGITS_AT_ONCE // (4 * len(states)))
+        total = torch.full((len(states),), -torch.inf, device=states.device)
+        picked = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
+        row_of = torch.tensor(list(rows), device=states.device)
+        token_of = torch.tensor(list(tokens), device=states.device)
+        for start in range(0, vocabulary, block):
+            logits = self._logits(states, slice(start, start + block))  # [nodes, block]
+            here = (token_of >= start) & (token_of < start + block)
+            picked[here] = logits[row_of[here], token_of[here] - start]
+            total = torch.logaddexp(total, torch.logsumexp(logits, dim=-1))
+        return (picked - total[row_of]).double().cpu().numpy()
+
+    def _logits(self, states: torch.Tensor, tokens: slice) -> torch.Tensor:
+        """float32 logits [n, tokens] of states [n, hidden], with the model's final soft-capping if it has one."""
+        output = self.model.get_output_embeddings()
+        bias = output.bias[tokens] if getattr(output, "bias", None) is not None else None
+        logits = torch.nn.functional.linear(states, output.weight[tokens], bias).float()
+        cap = getattr(self.decoder.config, "final_logit_softcapping", None)
+        return torch.tanh(logits / cap) * cap if cap else logits
+
+
+Engine = PlainEngine | PrefixEngine
+
+
+def make_engine(name: Literal["plain", "prefix"], model: Any, batch_size: int | None = None) -> Engine:
+    """The engine of that name for a loaded model."""
+    return PrefixEngine(model, batch_size) if name == "prefix" else PlainEngine(model, batch_size)

@@ -1,0 +1,305 @@
+"""Scores of candidates after a prompt: rewards from a reward model, log-probabilities from a causal LM.
+
+A scorer joins an encoder (text to ids), an engine (ids to states and log-probabilities) and, for rewards, a head. It
+knows nothing of prompts' keys, lexicons' categories, files or ranks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import torch
+
+from birthmark.errors import BirthmarkError
+from birthmark.models.encoding import Encoder, Frame, Protocol, Vocabulary, read_vocabulary
+from birthmark.models.engine import Engine, PlainEngine, common_prefix_length, make_engine
+from birthmark.models.heads import Head, read_head
+from birthmark.records import Kind, LeftOut, Mass
+
+FLOAT32_BOUND = 1e-4
+ANSWERS_AT_ONCE = 4096  # conversations that exist as token ids at one time
+
+
+@dataclass(frozen=True)
+class PromptScores:
+    """Scores after one prompt, float32 [candidates]; `context_ids` of an RM are those common to all candidates."""
+
+    scores: np.ndarray
+    context_ids: list[int]
+    mass: Mass | None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Largest difference between what was scored and the plain engine, over a sample; NaN where a score is NaN."""
+
+    max_abs_diff: float
+    bound: float
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        return self.max_abs_diff <= self.bound  # False for NaN
+
+
+class LogProbScorer:
+    """log p(candidate | context) from a causal LM.
+
+    A vocabulary row is its own token's log-probability; a word's is the log of the sum over its forms, each form's
+    the sum of its tokens' (chain rule).
+    """
+
+    kind: Kind = "logprob"
+
+    def __init__(
+        self, model: Any, encoder: Encoder, engine: Engine, words: Sequence[str], vocabulary: Vocabulary | None
+    ) -> None:
+        self.model = model
+        self.encoder = encoder
+        self.engine = engine
+        self.left_out = _left_out(vocabulary)
+        self.candidates = _candidates(vocabulary, words)
+        self.template_date = encoder.template_date
+        self.warnings = _warnings(encoder, encoder.context("Hello"))
+        self._tokens = np.array(vocabulary.token_ids if vocabulary else (), dtype=np.int64)
+        self._forms, self._word_forms = _tokenize_words(encoder, words)
+        self.word_tokens = {
+            word: max(len(self._forms[form]) for form in forms)
+            for word, forms in zip(words, self._word_forms, strict=True)
+        }
+        self._disjoint = _without_continuations(self._forms)
+
+    def score(self, prompt_text: str) -> PromptScores:
+        """Score every candidate after one prompt."""
+        context = self.encoder.context(prompt_text)
+        following, forms = self.engine.log_probs(context, self._forms)
+        scores = self._join(following, forms, np.arange(len(self._tokens)), self._word_forms)
+        probabilities = np.exp(following.astype(np.float64))
+        mass = Mass(
+            lexicon=float(np.exp(forms[self._disjoint]).sum()),
+            left_out=float(np.delete(probabilities, self._tokens).sum()),
+        )
+        return PromptScores(scores, context, mass)
+
+    def verify(
+        self,
+        prompt_texts: Sequence[str],
+        sample: int = 64,
+        seed: int = 0,
+        scored: Mapping[str, np.ndarray] | None = None,
+    ) -> Verification:
+        """Rescore a seeded sample of candidates, words and tokens alike, the plain way after each of the prompts.
+
+        `scored` gives the scores to check by prompt text; where it has none the sample is scored anew.
+        """
+        rows = _sample_rows(len(self._tokens), len(self._word_forms), sample, seed)
+        return _verify(self, prompt_texts, rows, scored or {})
+
+    def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
+        """Scores of some rows, float32 [rows], by an engine of choice."""
+        tokens = rows[rows < len(self._tokens)]
+        chosen = [self._word_forms[row - len(self._tokens)] for row in rows[rows >= len(self._tokens)]]
+        used = sorted({form for forms in chosen for form in forms})
+        place = {form: index for index, form in enumerate(used)}
+        context = self.encoder.context(prompt_text)
+        following, forms = engine.log_probs(context, [self._forms[form] for form in used])
+        return self._join(following, forms, tokens, [[place[form] for form in word] for word in chosen])
+
+    def _join(
+        self, following: np.ndarray, forms: np.ndarray, tokens: np.ndarray, word_forms: Sequence[Sequence[int]]
+    ) -> np.ndarray:
+        words = np.array([np.logaddexp.reduce(forms[list(word)]) for word in word_forms], dtype=np.float64)
+        return np.concatenate([following[self._tokens[tokens]], words]).astype(np.float32)
+
+
+class RewardScorer:
+    """The reward of each candidate as the answer to a prompt, by the model's own chat template and head."""
+
+    kind: Kind = "reward"
+
+    def __init__(
+        self,
+        model: Any,
+        encoder: Encoder,
+        engine: Engine,
+        words: Sequence[str],
+        vocabulary: Vocabulary | None,
+        head: Head,
+    ) -> None:
+        self.model = model
+        self.encoder = encoder
+        self.engine = engine
+        self.head = head
+        self.left_out = _left_out(vocabulary)
+        self.candidates = _candidates(vocabulary, words)
+        self.template_date = encoder.template_date
+        self.warnings = _warnings(encoder, encoder.conversation("Hello", "Hello"))
+        self.word_tokens = dict(zip(words, map(len, encoder.form_ids(words)), strict=True))
+        self._n_tokens = len(vocabulary.token_ids) if vocabulary else 0
+
+    def score(self, prompt_text: str) -> PromptScores:
+        """Score every candidate after one prompt."""
+        answers = self.candidates["candidate"].to_list()
+        scores, shared = self._score_answers(prompt_text, answers, self.engine)
+        return PromptScores(scores, shared, None)
+
+    def verify(
+        self,
+        prompt_texts: Sequence[str],
+        sample: int = 64,
+        seed: int = 0,
+        scored: Mapping[str, np.ndarray] | None = None,
+    ) -> Verification:
+        """Rescore a seeded sample of candidates the plain way after each of the prompts; see `LogProbScorer.verify`."""
+        rows = _sample_rows(self._n_tokens, self.candidates.height - self._n_tokens, sample, seed)
+        return _verify(self, prompt_texts, rows, scored or {})
+
+    def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
+        """Scores of some rows, float32 [rows], by an engine of choice."""
+        return self._score_answers(prompt_text, self.candidates["candidate"].gather(rows).to_list(), engine)[0]
+
+    def _score_answers(self, prompt_text: str, answers: Sequence[str], engine: Engine) -> tuple[np.ndarray, list[int]]:
+        """Rewards, float32 [answers], and the ids that begin all of these conversations."""
+        scores = np.empty(len(answers), dtype=np.float32)
+        beginnings: list[list[int]] = []
+        for start in range(0, len(answers), ANSWERS_AT_ONCE):
+            conversations = self.encoder.conversations(prompt_text, answers[start : start + ANSWERS_AT_ONCE])
+            beginnings.append(conversations[0][: common_prefix_length(conversations)])
+            for indices, states in engine.last_states(conversations):
+                with torch.inference_mode():
+                    scores[[start + index for index in indices]] = self.head(states).float().cpu().numpy()
+        return scores, reduce(lambda a, b: a[: common_prefix_length([a, b])], beginnings)
+
+
+Scorer = LogProbScorer | RewardScorer
+
+
+def make_scorer(
+    model: Any,
+    tokenizer: Any,
+    *,
+    kind: Kind,
+    words: Sequence[str],
+    vocabulary: bool,
+    frame: Frame,
+    protocol: Protocol = "birthmark",
+    engine: Literal["prefix", "plain"] = "prefix",
+    template_date: str | None = None,
+    batch_size: int | None = None,
+) -> Scorer:
+    """The scorer of a loaded model.
+
+    Parameters
+    ----------
+    model, tokenizer
+        As transformers loads them; the tokenizer carries the chat template.
+    kind
+        `reward` (a sequence classifier with one label, always framed as a chat) or `logprob` (a causal LM).
+    words
+        Word candidates, in the order of the table's word rows.
+    vocabulary
+        Whether each decodable token is a candidate too.
+    batch_size
+        Rows run together; by default 64 for the plain engine and what fits for the prefix engine.
+
+    Raises `BirthmarkError` where a chat template is needed and missing, a word is empty, or the head is not known.
+    """
+    if not words and not vocabulary:
+        raise BirthmarkError("there are no candidates: name words, or take the vocabulary")
+    model.eval()
+    encoder = Encoder(tokenizer, "chat" if kind == "reward" else frame, protocol, template_date=template_date)
+    runner = make_engine(engine, model, batch_size)
+    read = read_vocabulary(tokenizer, model.get_input_embeddings().weight.shape[0]) if vocabulary else None
+    if kind == "reward":
+        return RewardScorer(model, encoder, runner, words, read, read_head(model))
+    return LogProbScorer(model, encoder, runner, words, read)
+
+
+def _candidates(vocabulary: Vocabulary | None, words: Sequence[str]) -> pl.DataFrame:
+    """Token rows in id order, then word rows, whose `token_id` is null."""
+    texts = vocabulary.texts if vocabulary else ()
+    ids = vocabulary.token_ids if vocabulary else ()
+    return pl.DataFrame(
+        {"candidate": [*texts, *words], "token_id": [*ids, *[None] * len(words)]},
+        schema={"candidate": pl.String, "token_id": pl.Int64},
+    )
+
+
+def _left_out(vocabulary: Vocabulary | None) -> LeftOut | None:
+    if vocabulary is None:
+        return None
+    return LeftOut(
+        special=len(vocabulary.special),
+        undecodable=len(vocabulary.undecodable),
+        unused=len(vocabulary.unused),
+        unfaithful=len(vocabulary.unfaithful),
+    )
+
+
+def _warnings(encoder: Encoder, ids: Sequence[int]) -> list[str]:
+    bos = encoder.tokenizer.bos_token_id
+    if bos is not None and list(ids[:2]) == [bos, bos]:
+        return ["every context begins with the beginning-of-text token twice, as in the published study"]
+    return []
+
+
+def _tokenize_words(encoder: Encoder, words: Sequence[str]) -> tuple[list[tuple[int, ...]], list[list[int]]]:
+    """Distinct token sequences of all forms, and for each word the indices of its own.
+
+    Two forms of a word that are the same tokens count once. Raises `BirthmarkError` for a form without tokens.
+    """
+    texts = [encoder.forms(word) for word in words]
+    ids = iter(encoder.form_ids([form for forms in texts for form in forms]))
+    index: dict[tuple[int, ...], int] = {}
+    word_forms = []
+    for word, forms in zip(words, texts, strict=True):
+        sequences = dict.fromkeys(next(ids) for _ in forms)
+        if () in sequences:
+            raise BirthmarkError(f"the candidate '{word}' has no tokens: take it out of the candidates")
+        word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
+    return list(index), word_forms
+
+
+def _without_continuations(sequences: Sequence[tuple[int, ...]]) -> list[int]:
+    """Indices of the sequences that do not begin with another: their probabilities add up to that of the union."""
+    known = set(sequences)
+    return [
+        index
+        for index, sequence in enumerate(sequences)
+        if not any(sequence[:length] in known for length in range(1, len(sequence)))
+    ]
+
+
+def _sample_rows(n_tokens: int, n_words: int, sample: int, seed: int) -> np.ndarray:
+    """Row numbers, half of words and half of tokens where there are enough of both, sorted."""
+    generator = np.random.default_rng(seed)
+    of_words = min(n_words, max(sample // 2, sample - n_tokens))
+    words = generator.choice(n_words, of_words, replace=False) if of_words else np.array([], dtype=int)
+    of_tokens = min(n_tokens, sample - of_words)
+    tokens = generator.choice(n_tokens, of_tokens, replace=False) if of_tokens else np.array([], dtype=int)
+    return np.sort(np.concatenate([tokens, words + n_tokens]).astype(np.int64))
+
+
+def _verify(
+    scorer: Scorer, prompt_texts: Sequence[str], rows: np.ndarray, scored: Mapping[str, np.ndarray]
+) -> Verification:
+    """float32: the bound is 1e-4. Half precision: twice what the plain engine itself differs by, batches of 1 and 64."""
+    start = perf_counter()
+    half = scorer.model.dtype in (torch.float16, torch.bfloat16)
+    differences, own = [], [0.0]
+    for text in prompt_texts:
+        found = scored[text][rows] if text in scored else scorer.score_rows(text, rows, scorer.engine)
+        plain = scorer.score_rows(text, rows, PlainEngine(scorer.model))
+        differences.append(np.abs(found - plain).max())
+        if half:
+            single = scorer.score_rows(text, rows, PlainEngine(scorer.model, batch_size=1))
+            own.append(float(np.abs(single - plain).max()))
+    return Verification(
+        max_abs_diff=float(np.max(differences)),
+        bound=max(FLOAT32_BOUND, 2 * float(np.max(own))),
+        seconds=perf_counter() - start,
+    )
