@@ -8,7 +8,7 @@ import re
 from collections.abc import Hashable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -54,8 +54,6 @@ class PromptEntry(BaseModel):
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which every plain scalar is text (`yes`, `1`, `null` too), keys are unique and nothing is aliased."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
-
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.peek_event().start_mark)
@@ -72,6 +70,9 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {}
 
 
 def load_prompts(name_or_path: str | Path = STUDY) -> PromptSetRecord:
