@@ -254,7 +254,7 @@ class ModelsFixed(Record):
 class CategoryTest(Record):
     category: str
     unit: Unit
-    difference: float
+    difference: float | None
     p: float | None
     p_max_t: float | None
 
@@ -273,6 +273,7 @@ class Effects(Record):
     categories: list[str]
     families: list[str]
     cells: list[Cell]
+    cells_why: str | None = None
     model_cells: list[ModelCell] = []
     mixed_model: MixedModel | None
     mixed_model_why: str | None = None

@@ -1,0 +1,112 @@
+"""The numbers of an effects record in plain English: which side ranks which category higher, by how much, how sure.
+
+Reads records only; decides nothing that the numbers have not decided.
+"""
+
+from collections.abc import Sequence
+
+from birthmark.records import CategoryTest, Effects, LevelTest, ModelsFixed
+
+UNITS = {"base_checkpoint": "base checkpoint", "model": "model"}
+ASKED = "asked for good things rather than bad ones"
+
+
+def effects_sentence(record: Effects) -> str:
+    """The answer of a lexicon, in a few sentences."""
+    if record.headline is not None:
+        return record.headline.sentence + _category_sentence(record.per_category)
+    if record.models_fixed is not None:
+        return _fixed_sentence(record, record.models_fixed)
+    if len(record.models) == 1 and record.models[0].mean_rank_contrast is not None:
+        value, model = record.models[0].mean_rank_contrast, record.models[0].model
+        better, worse = record.categories if value < 0 else record.categories[::-1]
+        return (
+            f"When {ASKED}, {model} ranks {better} words above {worse} words by {_ranks(value)} more "
+            f"(mean ranks among {record.n_candidates:,} words). It is one model, with nothing to compare it with."
+        )
+    return f"No comparison by the lexicon {record.lexicon}: {record.headline_why or 'there is nothing to compare'}."
+
+
+def level_sentence(test: LevelTest, categories: Sequence[str]) -> str:
+    """A test of families over units, in words; where no outcome could have given p ≤ .05, it says so."""
+    over = f"over {UNITS[test.unit]}s ({' and '.join(f'{n} of {family}' for family, n in test.n_units.items())})"
+    certainty = f"exact p {_equals(test.p_exact)}, {test.count:,} of {test.n_splits:,} splits"
+    if test.estimate is None:
+        said = f"The families' preferences among {len(categories)} categories, tested {over}: {certainty}."
+    else:
+        a, b = test.n_units
+        leaning, other = (b, a) if test.estimate < 0 else (a, b)
+        said = (
+            f"When {ASKED}, {leaning} ranks {categories[0]} words above {categories[1]} words by {_ranks(test.estimate)} "
+            f"more than {other} does, {over}: {b} − {a} = {test.estimate:.1f}, {_interval(test)}, {certainty}."
+        )
+    if test.min_p is not None and test.min_p > 0.05:
+        said += f" The test cannot reach .05 with these units: the smallest p that they allow is {p_text(test.min_p)}."
+    if test.unit == "model":
+        said += " Models that share a base checkpoint are not independent, so this p is too small."
+    return said
+
+
+def p_text(p: float | None) -> str:
+    """A p value as in APA style: two significant digits from .001 up, no leading zero."""
+    if p is None:
+        return "not known"
+    if p < 0.001:
+        return "< .001"
+    if p >= 0.9995:
+        return "1"
+    return f"{p:.3f}".removeprefix("0")
+
+
+def _fixed_sentence(record: Effects, fixed: ModelsFixed) -> str:
+    """b − a of mean-rank contrasts between two families, most often two models."""
+    a, b = (_side(record, family) for family in record.families)
+    leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
+    first, second = record.categories
+    how_sure = (
+        f"95% interval over words {fixed.ci_low:.1f} to {fixed.ci_high:.1f}, p {_equals(fixed.p_words)} "
+        f"by shuffling the words' labels"
+    )
+    if fixed.p_words < 0.05:
+        said = (
+            f"When {ASKED}, {leaning} ranks {first} higher and {other} ranks {second} higher: they differ by "
+            f"{_ranks(fixed.estimate)} of {record.n_candidates:,} ({how_sure})."
+        )
+    else:
+        largest = max(abs(fixed.ci_low), abs(fixed.ci_high))
+        said = (
+            f"No clear difference between {a} and {b}: {leaning} ranks {first} higher and {other} {second}, by "
+            f"{_ranks(fixed.estimate)} of {record.n_candidates:,}, which these words cannot tell from none ({how_sure}); "
+            f"the data speak against a difference above {largest:.1f} ranks."
+        )
+    return f"{said} This is about these models as run, not about model families."
+
+
+def _side(record: Effects, family: str) -> str:
+    """A family's model where it has one, else `the 3 Llama models`."""
+    models = [model.model for model in record.models if model.family == family]
+    return models[0] if len(models) == 1 else f"the {len(models)} {family} models"
+
+
+def _category_sentence(rows: Sequence[CategoryTest]) -> str:
+    """The category that differs most, where there are more than two."""
+    tested = [row for row in rows if row.unit == "base_checkpoint" and row.difference is not None]
+    if len(tested) <= 2:
+        return ""
+    most = max(tested, key=lambda row: (-(row.p_max_t or 1.0), abs(row.difference or 0.0)))
+    return f" Largest for {most.category}: {most.difference:+.1f} ranks, adjusted p {_equals(most.p_max_t)}."
+
+
+def _interval(test: LevelTest) -> str:
+    if test.ci_low is None or test.ci_high is None:
+        return "no interval, since a family has one unit"
+    return f"95% interval {test.ci_low:.1f} to {test.ci_high:.1f}"
+
+
+def _ranks(value: float) -> str:
+    return f"{abs(value):.1f} ranks"
+
+
+def _equals(p: float | None) -> str:
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"
