@@ -5,7 +5,7 @@ Each is two or three calls into the rooms. Options mean what they mean on the co
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
@@ -81,6 +81,14 @@ def audit(
     measure = make_measure(**_measure_options(options))
     found = [resolve(model, quiet=measure.quiet, **_model_options(options)) for model in models or EMBEDDED]
     return run_audit(found, measure, Path(out), mixed_frames=mixed_frames)
+
+
+def plan(*models: str | Path, **options: Unpack[Options]) -> list[dict[str, Any]]:
+    """What `score` or `audit` would do with these models, its time and memory (`--dry-run`)."""
+    from birthmark.dryrun import plan_runs
+
+    catalog = options.get("catalog")
+    return plan_runs(models, make_measure(**_measure_options(options)), Path(catalog) if catalog else None)
 
 
 def compare(

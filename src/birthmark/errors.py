@@ -3,6 +3,10 @@
 Knows nothing of any other room. Anything that is not a `BirthmarkError` is a bug.
 """
 
+import errno
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class BirthmarkError(Exception):
     """Bad input: the message is one line that says what is wrong and what to do. Exit code 2."""

@@ -8,7 +8,7 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from birthmark.models.weights import ResolvedModel
 
 Frame = Literal["auto", "chat", "qa", "bare"]
+ChosenFrame = Literal["chat", "qa", "bare"]
 Protocol = Literal["birthmark", "christian2026"]
 Engine = Literal["prefix", "plain"]
 
@@ -102,14 +103,14 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in packages}
 
 
-def choose_frames(models: "Sequence[ResolvedModel]", frame: Frame, protocol: Protocol) -> list[str]:
+def choose_frames(models: "Sequence[ResolvedModel]", frame: Frame, protocol: Protocol) -> list[ChosenFrame]:
     """The frame of each model: an RM always `chat`; the LMs share one, by default `chat` if all have a template.
 
     The study's protocol takes `chat` for LMs that have a template and the bare prompt for the others.
     """
     languages = [model for model in models if model.kind == "logprob"]
-    shared = "chat" if all(model.chat_template for model in languages) else "qa"
-    frames = []
+    shared: ChosenFrame = "chat" if all(model.chat_template for model in languages) else "qa"
+    frames: list[ChosenFrame] = []
     for model in models:
         if model.kind == "reward":
             frames.append("chat")
@@ -122,7 +123,7 @@ def choose_frames(models: "Sequence[ResolvedModel]", frame: Frame, protocol: Pro
     return frames
 
 
-def score_model(model: "ResolvedModel", measure: Measure, frame: str, out: Path | None = None) -> ScoreTable:
+def score_model(model: "ResolvedModel", measure: Measure, frame: ChosenFrame, out: Path | None = None) -> ScoreTable:
     """Score one model; with `out`, write `out/scores/<slug>.parquet` and resume what an earlier run left.
 
     A table or a prompt that is there already is taken only if everything that moves a score is the same. Raises
@@ -171,7 +172,7 @@ def score_model(model: "ResolvedModel", measure: Measure, frame: str, out: Path 
             "load_seconds": load_seconds,
         }
     )
-    record = _verified(record, scorer, measure, work)
+    record = _verified(record, scorer, scored, measure, work)
     seconds = prepared_seconds + prompt_seconds + assembled_seconds
     record = record.model_copy(
         update={"seconds": seconds, "candidates_per_second": table.matrix().size / seconds if seconds > 0 else None}
@@ -185,7 +186,9 @@ def score_model(model: "ResolvedModel", measure: Measure, frame: str, out: Path 
     return read_scores(path)
 
 
-def _key(model: "ResolvedModel", measure: Measure, frame: str, candidates: Candidates, dtype: str, device: str) -> str:
+def _key(
+    model: "ResolvedModel", measure: Measure, frame: ChosenFrame, candidates: Candidates, dtype: str, device: str
+) -> str:
     """SHA-256 of everything that moves a score, the prompts aside (those have files of their own)."""
     moves = {
         "digests": model.digests.model_dump(),
@@ -269,7 +272,7 @@ def _assemble(
     scored: dict[str, "PromptScores"],
     model: "ResolvedModel",
     measure: Measure,
-    frame: str,
+    frame: ChosenFrame,
     candidates: Candidates,
     key: str,
 ) -> ScoreTable:
@@ -314,14 +317,21 @@ def _assemble(
     return ScoreTable(frame_of_scores, record)
 
 
-def _verified(record: ScoreRecord, scorer: "Scorer", measure: Measure, work: Path | None) -> ScoreRecord:
+def _verified(
+    record: ScoreRecord,
+    scorer: "Scorer",
+    scored: Mapping[str, "PromptScores"],
+    measure: Measure,
+    work: Path | None,
+) -> ScoreRecord:
     """Rescore a seeded sample the plain way on a few prompts; past the bound nothing is written."""
     if measure.engine == "plain":
         return record.model_copy(update={"verify_why": "the plain engine is the reference"})
-    texts = [prompt.text for prompt in measure.prompts.prompts.values()]
-    chosen = np.random.default_rng(measure.seed).permutation(len(texts))[:VERIFY_PROMPTS]
-    result = scorer.verify([texts[index] for index in sorted(chosen)], sample=VERIFY_SAMPLE, seed=measure.seed)
-    if not result.max_abs_diff <= result.bound:  # so that NaN fails
+    keys = list(scored)
+    chosen = sorted(np.random.default_rng(measure.seed).permutation(len(keys))[:VERIFY_PROMPTS])
+    texts = {measure.prompts.prompts[keys[index]].text: scored[keys[index]].scores for index in chosen}
+    result = scorer.verify(list(texts), sample=VERIFY_SAMPLE, seed=measure.seed, scored=texts)
+    if not result.passed:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
         raise CheckFailed(

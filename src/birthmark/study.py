@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
-from birthmark.errors import BirthmarkError
+from birthmark.errors import NO_SPACE, BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.progress import note
 from birthmark.records import Effects, Implicit, InputRecord, Kind, StudyRecord, read_record, to_json
@@ -63,14 +63,13 @@ def open_study(out: Path | str, command: str, asked: dict[str, object]) -> Study
     if out.exists() and not out.is_dir():
         raise BirthmarkError(f"{out} is a file: name a folder with --out")
     try:
-        out.mkdir(parents=True, exist_ok=True)
         with atomic_path(out / ".writable") as probe:
-            probe.write_text("")
+            probe.touch()
         (out / ".writable").unlink()
-    except PermissionError:
-        raise BirthmarkError(f"{out} is not writable: name another folder with --out") from None
-    except (FileExistsError, NotADirectoryError):
-        raise BirthmarkError(f"a part of {out} is a file: name a folder with --out") from None
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise
+        raise BirthmarkError(f"{out} cannot be written to ({error.strerror}): name another folder with --out") from None
     path = out / "study.json"
     if path.exists():
         record = read_record(path, StudyRecord)
@@ -154,7 +153,7 @@ def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *,
     with study.timed("implicit"):
         implicit = _write_first_implicit(tables, measure.lexicons, out)
     study.record.warnings = sorted(
-        {text for item in [*results, *([implicit] if implicit else [])] for text in item.warnings}
+        {*(text for item in results for text in item.warnings), *(implicit.warnings if implicit else [])}
     )
     study.save()
     note("drawing the report", quiet=measure.quiet)

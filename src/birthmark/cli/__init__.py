@@ -1,13 +1,10 @@
 """The command line: parse, call, print. One file a help panel; the work lives in the rooms."""
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
 
-from birthmark.errors import BirthmarkError
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from birthmark.errors import NO_SPACE, BirthmarkError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BirthmarkError as error:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
+        if not error.format_message():  # no command named: the help has been printed
+            return 2
         return _fail(f"{error.format_message()} See birthmark {_command_of(error)}--help", 2)
     except (KeyboardInterrupt, Abort):
         return _fail("interrupted; what is finished is kept, and the same command resumes", 130)

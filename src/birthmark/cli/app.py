@@ -1,6 +1,6 @@
 """The application that the help panels register their commands with."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -19,7 +19,7 @@ ORDER = (
 class Panels(TyperGroup):
     """Commands in the order of the work, so that the help's panels follow it."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return sorted(self.commands, key=ORDER.index)
 
 

@@ -1,7 +1,8 @@
 """Measure: audit, score, implicit."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -51,14 +52,13 @@ def audit(
     as_json: opt.Json = False,
 ) -> None:
     """Audit models end to end: score, compare, trace, and draw the report."""
+    from birthmark.api import EMBEDDED
     from birthmark.api import audit as run
-    from birthmark.api import plan
-    from birthmark.cli.show import print_audit, print_json, print_plan
+    from birthmark.cli.show import print_audit, print_json
 
     options = opt.shared(context)
     if dry_run:
-        planned = plan(*(models or ()), **options)
-        print_json(planned) if as_json else print_plan(planned)
+        _print_plan(models or EMBEDDED, options, as_json)
         return
     result = run(*(models or ()), out=out, mixed_frames=mixed_frames, **options)
     print_json(result.to_dict()) if as_json else print_audit(result)
@@ -103,14 +103,12 @@ def score(
     as_json: opt.Json = False,
 ) -> None:
     """Score one model's one-word answers: one table, candidates by prompts."""
-    from birthmark.api import plan
     from birthmark.api import score as run
-    from birthmark.cli.show import print_json, print_plan, print_scores, scores_as_dict
+    from birthmark.cli.show import print_json, print_scores, scores_as_dict
 
     options = opt.shared(context)
     if dry_run:
-        planned = plan(model, **options)
-        print_json(planned) if as_json else print_plan(planned)
+        _print_plan([model], options, as_json)
         return
     table = run(model, out=out, **options)
     print_json(scores_as_dict(table, out)) if as_json else print_scores(table, out)
@@ -158,3 +156,11 @@ def implicit(
 
     result = run(a, b, out=out, duplicates=duplicates, mixed_frames=mixed_frames, **opt.shared(context))
     print_json(result.model_dump()) if as_json else print_implicit(result, out)
+
+
+def _print_plan(models: Sequence[str], options: dict[str, Any], as_json: bool) -> None:
+    from birthmark.api import plan
+    from birthmark.cli.show import print_json, print_plan
+
+    planned = plan(*models, **options)
+    print_json(planned) if as_json else print_plan(planned)

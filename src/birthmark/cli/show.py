@@ -55,6 +55,18 @@ def _flat(value: object) -> str:
     return "–" if value is None else str(value)
 
 
+def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What a run would do: nothing is fetched, loaded or written."""
+    columns = ("model", "prompts", "words", "vocabulary", "device", "dtype", "minutes, about", "memory, about")
+    cells = []
+    for row in rows:
+        minutes = None if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
+        memory = None if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**30:.1f} GB"
+        cells.append((*(row[name] for name in columns[:6]), minutes, memory))
+    print_rows(columns, cells)
+    console.print("Nothing was done. Times are good to a factor of two.", markup=False)
+
+
 def print_audit(result: AuditResult) -> None:
     print_effects(result.effects, result.out)
 

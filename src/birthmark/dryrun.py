@@ -1,0 +1,69 @@
+"""What a run would do and what it would take, before anything is fetched or loaded."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from struct import unpack
+from typing import Any
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import find_entry, load_catalog, suggest
+from birthmark.scoring import Measure
+
+CONTEXT_TOKENS = 40  # of a prompt in its frame: 24 to 46 on the embedded models
+ANSWER_TOKENS = 3.2  # of a one-word answer and what ends its turn
+
+
+def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | None) -> list[dict[str, Any]]:
+    """A row a model: what would be scored on which device, about how long, about how much memory.
+
+    Seconds are 2 × parameters × tokens ÷ half the machine's measured matrix-product rate, with about 40 tokens a prompt
+    and 3.2 a word: good to a factor of two. Null where the number of parameters is not known.
+    """
+    from birthmark.models.machine import choose_device, choose_dtype, estimate
+
+    device = choose_device(measure.device)
+    rows = []
+    for model in models:
+        known = find_entry(load_catalog(catalog), str(model))
+        folder = Path(model)
+        if known is None and not folder.is_dir() and "/" not in str(model):
+            raise BirthmarkError(
+                f"no model named {model}: {suggest(str(model), load_catalog(catalog)) or 'name a folder'}"
+            )
+        kind = known.kind if known else None
+        parameters = known.parameters if known else _count_parameters(folder)
+        dtype = choose_dtype(measure.dtype, device, known.dtype if known else None)
+        words = len(measure.candidates_for(kind or "logprob").words)
+        per_prompt = CONTEXT_TOKENS + ANSWER_TOKENS * words
+        tokens = round(len(measure.prompts.prompts) * per_prompt)
+        cost = estimate(parameters, dtype, device, tokens=tokens) if parameters else None
+        rows.append(
+            {
+                "model": str(model),
+                "kind": kind,
+                "prompts": len(measure.prompts.prompts),
+                "words": words,
+                "vocabulary": measure.candidates_for(kind or "logprob").vocabulary,
+                "device": str(device),
+                "dtype": dtype,
+                "parameters": parameters,
+                "seconds": round(cost.seconds, 1) if cost else None,
+                "memory_bytes": cost.memory_bytes if cost else None,
+            }
+        )
+    return rows
+
+
+def _count_parameters(folder: Path) -> int | None:
+    """Parameters of a folder's safetensors, from their headers alone."""
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = json.loads(file.read(unpack("<Q", file.read(8))[0]))
+        for name, tensor in header.items():
+            size = 1
+            for length in tensor["shape"] if name != "__metadata__" else [0]:
+                size *= length
+            total += size
+    return total or None

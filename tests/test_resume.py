@@ -1,0 +1,107 @@
+"""An interrupted run resumes without redoing a finished prompt, and ends with the bytes of an uninterrupted one."""
+
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from birthmark.models.scorers import LogProbScorer
+
+
+def parquet_bytes(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (out / "scores").glob("*.parquet")}
+
+
+def command(model: Path, out: Path) -> list[str]:
+    asked = ["--candidates", "vocabulary", "--quiet", "--out", str(out)]
+    return [sys.executable, "-m", "birthmark", "score", str(model), *asked]
+
+
+def test_a_child_killed_at_any_time_of_its_life_leaves_what_the_next_run_finishes(tiny_rm, tmp_path):
+    start = time.monotonic()
+    subprocess.run(command(tiny_rm, tmp_path / "whole"), check=True, capture_output=True)
+    life = time.monotonic() - start
+    expected = parquet_bytes(tmp_path / "whole")
+    assert len(expected) == 1
+    out = tmp_path / "killed"
+    generator = random.Random(20260101)
+    resumed_from = set()
+    for share in sorted(generator.uniform(0.05, 1.0) for _ in range(6)):
+        child = subprocess.Popen(command(tiny_rm, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(life * share)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        resumed_from.add(len(list(out.glob(".work/*/*.npz"))))
+        for path in (out / "scores").glob("*") if (out / "scores").is_dir() else ():
+            assert path.suffix in (".parquet", ".json") or path.name.startswith(".")
+    done = subprocess.run(command(tiny_rm, out), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert parquet_bytes(out) == expected
+    assert not list(out.glob(".work/*"))
+
+
+def test_a_finished_prompt_is_not_scored_again(birthmark, tiny_lm, tmp_path, monkeypatch):
+    scored = []
+    original = LogProbScorer.score
+
+    def interrupted_at_the_third(self, text):
+        if len(scored) == 2:
+            raise KeyboardInterrupt
+        scored.append(text)
+        return original(self, text)
+
+    monkeypatch.setattr(LogProbScorer, "score", interrupted_at_the_third)
+    prompts = [f"--prompt={key}_ever_one" for key in ("best", "greatest", "good", "worst")]
+    answer = birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "out")
+    assert answer.code == 130 and "resumes" in answer.err
+    first = list(scored)
+
+    def counted(self, text):
+        scored.append(text)
+        return original(self, text)
+
+    monkeypatch.setattr(LogProbScorer, "score", counted)
+    assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "out").code == 0
+    assert len(scored) == 4 and len(set(scored)) == 4
+    monkeypatch.setattr(LogProbScorer, "score", original)
+    assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "whole").code == 0
+    assert parquet_bytes(tmp_path / "out") == parquet_bytes(tmp_path / "whole")
+    assert len(first) == 2
+
+
+def test_a_finished_table_is_taken_as_it_is_and_another_models_is_not(birthmark, tiny_lm, tmp_path, monkeypatch):
+    asked = ("--prompt", "best_ever_one", "--out", tmp_path / "out")
+    assert birthmark("score", tiny_lm, *asked).code == 0
+    monkeypatch.setattr(LogProbScorer, "score", lambda self, text: pytest.fail("scored again"))
+    assert birthmark("score", tiny_lm, *asked).code == 0
+
+
+def test_unfinished_work_of_other_settings_is_not_taken(birthmark, tiny_lm, tmp_path):
+    """The key of unfinished work holds the precision: the same name alone does not make it reusable."""
+    asked = ("--prompt", "best_ever_one", "--out", tmp_path / "out")
+    assert birthmark("score", tiny_lm, *asked).code == 0
+    before = parquet_bytes(tmp_path / "out")
+    assert birthmark("score", tiny_lm, *asked, "--dtype", "bfloat16").code == 0
+    assert parquet_bytes(tmp_path / "out") != before
+    assert birthmark("score", tiny_lm, *asked).code == 0
+    assert parquet_bytes(tmp_path / "out") == before
+
+
+def test_a_full_disk_is_one_line_and_the_next_run_finishes(tiny_lm, tmp_path):
+    """A limit on the size of a file stands in for a full disk: the write fails in the same place in the same way."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+
+    out = tmp_path / "out"
+    done = subprocess.run(command(tiny_lm, out), capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: the disk is full") and len(done.stderr.strip().splitlines()) == 1
+    assert subprocess.run(command(tiny_lm, out), capture_output=True, check=False).returncode == 0
+    assert len(parquet_bytes(out)) == 1
