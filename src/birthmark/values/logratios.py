@@ -5,6 +5,7 @@ the log-probabilities are those of probabilities it checks.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from birthmark.values.ranks import lexicon_scores
 Duplicates = Literal["max", "sum"]
 SHOWN = 20
 SMALL_MASS = 0.5
+B = "\0b"  # marks the second of two columns of one name: no prompt key ends so
 
 
 def implicit_rewards(
@@ -45,20 +47,23 @@ def implicit_rewards(
     _check_kinds(table_a, table_b)
     keys = _shared_keys(table_a, table_b, prompts)
     sides, both_tokens = _sides(table_a, table_b)
-    frames, records, warnings, set_aside = [], [], list[str](), 0
+    warnings = [text for table in (table_a, table_b) for key in keys for text in _check_probabilities(table, key)]
+    texts_a, texts_b = (_texts(side, keys, duplicates) for side in sides)
+    joined = texts_a.join(texts_b, on="candidate", suffix=B).sort("candidate")
+    if not joined.height:
+        raise BirthmarkError(
+            f"{table_a.model} and {table_b.model} share no candidate: score both with the same --candidates"
+        )
+    words = [_shared_words(table_a, table_b, keys, lexicon) for lexicon in lexicons]
+    frames, records, set_aside = [], [], 0
     for key in keys:
-        for table in (table_a, table_b):
-            warnings += _check_probabilities(table, key)
-        joined, zeros = _join(*(_texts(side, key, duplicates) for side in sides))
-        set_aside += zeros
-        if not joined.height:
-            raise BirthmarkError(
-                f"{table_a.model} and {table_b.model} share no candidate: score both with the same --candidates"
-            )
-        frame = _measured(joined).sort(["mwlr", "candidate"], descending=[True, False])
+        pair = joined.select("candidate", pl.col(key).alias("logprob_a"), pl.col(key + B).alias("logprob_b"))
+        possible = pair.filter(pl.col("logprob_a").is_finite() & pl.col("logprob_b").is_finite())
+        set_aside += pair.height - possible.height
+        frame = _measured(possible).sort(["mwlr", "candidate"], descending=[True, False])
         frames.append(frame.select(pl.lit(key).alias("prompt"), pl.all()))
-        records.append(_summary(frame, key, shown, _category_means(table_a, table_b, key, lexicons)))
-    texts_a, texts_b = (set(side["candidate"].unique()) for side in sides)
+        means = {found.lexicon: found.means(key) for found in words if found.members}
+        records.append(_summary(frame, key, shown, means))
     if set_aside:
         warnings.append(f"{set_aside} candidates have probability zero in one of the models and no ratio: set aside")
     if not both_tokens:
@@ -76,8 +81,8 @@ def implicit_rewards(
         metrics=list(METRICS),
         duplicates=duplicates,
         prompts=records,
-        n_only_a=len(texts_a - texts_b),
-        n_only_b=len(texts_b - texts_a),
+        n_only_a=texts_a.height - joined.height,
+        n_only_b=texts_b.height - joined.height,
         set_aside=set_aside,
         warnings=warnings,
     )
@@ -135,26 +140,18 @@ def _check_probabilities(table: ScoreTable, key: str) -> list[str]:
     return []
 
 
-def _texts(side: pl.DataFrame, key: str, duplicates: Duplicates) -> pl.DataFrame:
-    """One row a text: `candidate`, float64 `logprob`."""
-    rows = side.select("candidate", pl.col(key).cast(pl.Float64).alias("logprob"))
+def _texts(side: pl.DataFrame, keys: Sequence[str], duplicates: Duplicates) -> pl.DataFrame:
+    """One row a text: `candidate`, then a float64 column of log-probabilities a prompt."""
+    rows = side.select("candidate", pl.col(keys).cast(pl.Float64))
+    top = pl.col(keys).max()
     if duplicates == "max":
-        one = pl.col("logprob").max()
-    else:
-        top = pl.col("logprob").max()
-        summed = top + (pl.col("logprob") - top).exp().sum().log()
-        one = pl.when(top == -np.inf).then(-np.inf).otherwise(summed).alias("logprob")
-    return rows.group_by("candidate").agg(one)
-
-
-def _join(texts_a: pl.DataFrame, texts_b: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    joined = (
-        texts_a.rename({"logprob": "logprob_a"})
-        .join(texts_b.rename({"logprob": "logprob_b"}), on="candidate")
-        .sort("candidate")
-    )
-    possible = joined.filter(pl.col("logprob_a").is_finite() & pl.col("logprob_b").is_finite())
-    return possible, joined.height - possible.height
+        return rows.group_by("candidate").agg(top)
+    # log Σ exp, from the largest down; where all are −∞ so is the sum
+    tops = rows.select("candidate", (pl.col(keys) - top.over("candidate")).exp().fill_nan(0.0))
+    summed = tops.group_by("candidate").agg(pl.col(keys).sum().log())
+    largest = rows.group_by("candidate").agg(top)
+    both = largest.join(summed, on="candidate", suffix=B)
+    return both.select("candidate", *(pl.col(key) + pl.col(key + B) for key in keys))
 
 
 def _measured(joined: pl.DataFrame) -> pl.DataFrame:
@@ -178,29 +175,34 @@ def _summary(
     )
 
 
-def _category_means(
-    table_a: ScoreTable, table_b: ScoreTable, key: str, lexicons: Sequence[Lexicon]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Lexicon → category → metric → mean over the lexicon's words that both tables have (forms summed where they are)."""
-    means = {}
-    for lexicon in lexicons:
-        found_a, found_b = (lexicon_scores(_one_prompt(table, key), lexicon) for table in (table_a, table_b))
-        words = [word for word in found_a.words if word in found_b.categories]
-        if not words:
-            continue
-        log_p, log_q = (
-            np.array([scores.scores[scores.words.index(word), 0] for word in words], dtype=np.float64)
-            for scores in (found_a, found_b)
-        )
+@dataclass(frozen=True)
+class _SharedWords:
+    """A lexicon's words that both tables have: `members` are the rows of each category, `scores` is [2, words, keys]."""
+
+    lexicon: str
+    keys: tuple[str, ...]
+    members: dict[str, list[int]]
+    scores: np.ndarray
+
+    def means(self, key: str) -> dict[str, dict[str, float]]:
+        """Category → metric → mean over its words (a word's forms are summed where its row sums them)."""
+        log_p, log_q = self.scores[:, :, self.keys.index(key)]
         values = {name: metric(log_p, log_q) for name, metric in METRICS.items()}
-        names = sorted({name for word in words for name in found_a.categories[word]})
-        members = {name: np.array([name in found_a.categories[word] for word in words]) for name in names}
-        means[lexicon.name] = {
-            name: {metric: float(of_words[member].mean()) for metric, of_words in values.items()}
-            for name, member in members.items()
+        return {
+            category: {name: float(of_words[rows].mean()) for name, of_words in values.items()}
+            for category, rows in self.members.items()
         }
-    return means
 
 
-def _one_prompt(table: ScoreTable, key: str) -> ScoreTable:
-    return ScoreTable(table.frame.select("candidate", "token_id", key), table.record)
+def _shared_words(table_a: ScoreTable, table_b: ScoreTable, keys: Sequence[str], lexicon: Lexicon) -> _SharedWords:
+    found_a, found_b = (
+        lexicon_scores(ScoreTable(table.frame.select("candidate", "token_id", *keys), table.record), lexicon)
+        for table in (table_a, table_b)
+    )
+    words = [word for word in found_a.words if word in found_b.categories]
+    members: dict[str, list[int]] = {}
+    for row, word in enumerate(words):
+        for category in found_a.categories[word]:
+            members.setdefault(category, []).append(row)
+    scores = [found.scores[[found.words.index(word) for word in words]] for found in (found_a, found_b)]
+    return _SharedWords(lexicon.name, tuple(keys), dict(sorted(members.items())), np.stack(scores).astype(np.float64))
