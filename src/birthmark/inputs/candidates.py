@@ -12,7 +12,7 @@ from pathlib import Path
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.inputs.text import MEGABYTE, read_text
+from birthmark.inputs.text import MEGABYTE, is_file, one_line, read_text
 from birthmark.records import Kind
 
 MAX_BYTES = 16 * MEGABYTE
@@ -55,7 +55,7 @@ def load_candidates(spec: str | None, lexicons: Sequence[Lexicon], kind: Kind) -
     if spec == "vocabulary":
         return Candidates(True, lexicon_words if kind == "logprob" else (), "vocabulary")
     path = Path(spec)
-    if _is_file(path) or spec.endswith(".txt") or "/" in spec:
+    if is_file(path) or spec.endswith(".txt") or "/" in spec:
         return Candidates(False, _file_words(path), path.stem)
     return Candidates(False, _given_words(spec), "words")
 
@@ -74,15 +74,8 @@ def _given_words(spec: str) -> tuple[str, ...]:
         raise BirthmarkError("--candidates names no words: write lexicon, vocabulary, a file, or word,word")
     for word in words:
         if re.fullmatch(r"\w+\*", word):
-            raise BirthmarkError(f'"{word}" is a stem, not a candidate: write the words it stands for')
+            raise BirthmarkError(f'"{one_line(word)}" is a stem, not a candidate: write the words it stands for')
     return words
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a list of words longer than a file's name can be
-        return False
 
 
 def _once(words: Iterable[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import MEGABYTE, read_text
+from birthmark.inputs.text import MEGABYTE, is_file, one_line, read_text
 
 MAX_BYTES = 16 * MEGABYTE
 PAIR_HEADERS = (("word", "category"), ("category", "word"), ("category", "token_decoded"))
@@ -44,8 +44,8 @@ def read_lexicon_file(path: Path) -> Reading:
     """
     readers: dict[str, Callable[[str, Path], Reading]] = {".csv": _read_csv, ".dic": _read_dic, ".dicx": _read_csv}
     reader = readers.get(path.suffix.lower())
-    if reader is None and path.is_file():
-        raise BirthmarkError(f'{path} ends with "{path.suffix}": a lexicon is {LAYOUTS}')
+    if reader is None and is_file(path):
+        raise BirthmarkError(f'{path} ends with "{one_line(path.suffix)}": a lexicon is {LAYOUTS}')
     text = read_text(path, "lexicon", MAX_BYTES)
     if "\0" in text:
         raise BirthmarkError(f"{path} has NUL bytes: a lexicon is {LAYOUTS}")
@@ -67,7 +67,7 @@ def _read_csv(text: str, path: Path) -> Reading:
         return _read_pairs(lines, lowered.index("category"), path)
     if lowered[0] == "dicterm":
         return _read_table(lines, header, path)
-    raise BirthmarkError(f"{path} has the header `{','.join(header)[:80]}`: a lexicon is {LAYOUTS}")
+    raise BirthmarkError(f"{path} has the header `{one_line(','.join(header))}`: a lexicon is {LAYOUTS}")
 
 
 def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -86,7 +86,7 @@ def _read_pairs(lines: Iterator[tuple[int, list[str]]], category_at: int, path: 
     for line, cells in lines:
         if len(cells) != 2 or not all(cells):
             raise BirthmarkError(
-                f"{path}, line {line}: `{','.join(cells)[:80]}` is not one word and one category: "
+                f"{path}, line {line}: `{one_line(','.join(cells))}` is not one word and one category: "
                 "write one pair a row, a word with several categories in several rows"
             )
         rows.append(Row(line, cells[1 - category_at], cells[category_at]))
@@ -109,7 +109,7 @@ def _read_table(lines: Iterator[tuple[int, list[str]]], header: tuple[str, ...],
         wrong = [mark for mark in marks if mark not in ("X", "x", "", "NA")]
         if wrong:
             raise BirthmarkError(
-                f'{path}, line {line}: "{wrong[0][:40]}" in a cell: write X where the word has the category, '
+                f'{path}, line {line}: "{one_line(wrong[0])}" in a cell: write X where the word has the category, '
                 "and nothing elsewhere (weights are not read)"
             )
         mine = [category for category, mark in zip(categories, marks, strict=True) if mark in ("X", "x")]
@@ -135,7 +135,7 @@ def _read_dic(text: str, path: Path) -> Reading:
         word, ids = _dic_entry(line, names)
         if any(not part.isalnum() for part in ids):
             raise BirthmarkError(
-                f"{path}, line {number}: `{line[:80]}` is not a word and its category ids: "
+                f"{path}, line {number}: `{one_line(line)}` is not a word and its category ids: "
                 "write `word 1 2` (conditions and weights are not read)"
             )
         rows += [Row(number, word, names[part]) for part in ids if part in names]
@@ -150,9 +150,11 @@ def _dic_header(lines: list[tuple[int, str]], path: Path) -> dict[str, str]:
         identity, _, rest = line.replace("\t", " ", 1).partition(" ")
         name = rest.strip().split("\t")[0].strip()
         if not name or not identity.isalnum():
-            raise BirthmarkError(f"{path}, line {number}: `{line[:80]}` is not a category: write its id and its name")
+            raise BirthmarkError(
+                f"{path}, line {number}: `{one_line(line)}` is not a category: write its id and its name"
+            )
         if identity in names or name in names.values():
-            raise BirthmarkError(f"{path}, line {number}: the category `{line[:80]}` is declared twice: keep one")
+            raise BirthmarkError(f"{path}, line {number}: the category `{one_line(line)}` is declared twice: keep one")
         names[identity] = name
     if not names:
         raise BirthmarkError(f"{path} declares no categories: write `1 Category` lines between the two `%`")

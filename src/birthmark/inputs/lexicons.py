@@ -13,8 +13,9 @@ from pathlib import Path
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicon_files import Reading, read_lexicon_file
 from birthmark.inputs.named_lexicons import NAMED, NamedLexicon
-from birthmark.inputs.text import did_you_mean
+from birthmark.inputs.text import did_you_mean, is_file, one_line
 
+MAX_WORD = 200
 MFD2_PUBLISHED_COLUMNS = (
     "Care_Virtue",
     "Care_Vice",
@@ -114,16 +115,16 @@ def load_lexicon(name_or_path: str | Path) -> Lexicon:
     them.
 
     Raises `BirthmarkError` for an unknown name, a file that is no lexicon, has no words, refers to a category that it
-    does not declare, or has a `*` elsewhere than at an entry's end.
+    does not declare, has a word of over 200 characters or a `*` elsewhere than at an entry's end.
     """
     named = NAMED.get(str(name_or_path))
     if named is not None:
         reading = named.read()
         return _lexicon(named.name, reading, named, source=named.source)
     path = Path(name_or_path)
-    if not path.exists() and not path.suffix and path.name == str(name_or_path):
+    if not is_file(path) and not path.suffix and path.name == str(name_or_path):
         hint = did_you_mean(str(name_or_path), NAMED)
-        raise BirthmarkError(f'no lexicon is called "{name_or_path}": {hint}, or name a file')
+        raise BirthmarkError(f'no lexicon is called "{one_line(name_or_path)}": {hint}, or name a file')
     reading = read_lexicon_file(path)
     _refuse_faults(reading, path)
     return _lexicon(path.stem, reading, None, source=str(path))
@@ -158,13 +159,18 @@ def _refuse_faults(reading: Reading, path: Path) -> None:
     if reading.unknown_ids:
         row = reading.unknown_ids[0]
         raise BirthmarkError(
-            f'{path}, line {row.line}: "{row.word}" has the category id {row.category}, which the header does not '
+            f'{path}, line {row.line}: "{one_line(row.word)}" has the category id {row.category}, which the header does not '
             "declare: add it to the header or remove it"
         )
     for row in reading.rows:
+        if len(row.word) > MAX_WORD:
+            raise BirthmarkError(
+                f'{path}, line {row.line}: "{one_line(row.word, 40)}" has {len(row.word)} characters, and a word may have '
+                f"{MAX_WORD}: is it the right file?"
+            )
         if "*" in row.word[:-1] or row.word == "*":
             raise BirthmarkError(
-                f'{path}, line {row.line}: "{row.word}" has a `*` that does not end a stem: write `lov*`, nothing else'
+                f'{path}, line {row.line}: "{one_line(row.word)}" has a `*` that does not end a stem: write `lov*`, nothing else'
             )
     if not reading.rows:
         raise BirthmarkError(f"{path} has no words: add at least one word with its category")

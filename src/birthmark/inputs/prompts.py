@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import MEGABYTE, did_you_mean, read_text
+from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, one_line, read_text
 from birthmark.records import Framing, PromptRecord, PromptSetRecord
 from birthmark.scores import KEY_COLUMNS, prompt_set_record
 
@@ -31,6 +31,8 @@ SUPERLATIVES = ("ever", "world", "time")
 STYLES = ("one", "single", "please")
 RESERVED_KEYS = frozenset({*KEY_COLUMNS, "response"})
 MAX_BYTES = MEGABYTE
+NEUTRAL_KEY = "neutral"
+NEUTRAL_TEXT = "What, in one word, comes to mind?"
 HOW_TO_WRITE = "write `key: {text: …, framing: positive}`, or `framing: negative`"
 
 
@@ -52,7 +54,7 @@ class PromptEntry(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which every plain scalar is text (`yes`, `1`, `null` too), keys are unique and nothing is aliased."""
+    """Safe YAML in which every scalar is text (`yes`, `1`, `null` too), keys are unique and nothing is aliased or tagged."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -73,6 +75,10 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {}
+_Loader.yaml_constructors = {
+    tag: yaml.SafeLoader.yaml_constructors[tag]
+    for tag in (*(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq")), None)
+}
 
 
 def load_prompts(name_or_path: str | Path = STUDY) -> PromptSetRecord:
@@ -90,8 +96,10 @@ def load_prompts(name_or_path: str | Path = STUDY) -> PromptSetRecord:
         text = files("birthmark.inputs").joinpath(f"data/prompts/{STUDY}.yaml").read_text(encoding="utf-8")
         return prompt_set_record(STUDY, _parse(text, name))
     path = Path(name_or_path)
-    if not path.exists() and path.suffix not in (".yaml", ".yml") and path.name == name:
-        raise BirthmarkError(f'no prompt set is called "{name}": {did_you_mean(name, [STUDY])}, or name a YAML file')
+    if not is_file(path) and path.suffix not in (".yaml", ".yml") and path.name == name:
+        raise BirthmarkError(
+            f'no prompt set is called "{one_line(name)}": {did_you_mean(name, [STUDY])}, or name a YAML file'
+        )
     return prompt_set_record(path.stem, _parse(read_text(path, "prompt", MAX_BYTES), name))
 
 
@@ -120,6 +128,21 @@ def select_prompts(prompt_set: PromptSetRecord, wanted: Sequence[str]) -> Prompt
     return prompt_set_record("given" if texts else prompt_set.name, prompts)
 
 
+def with_neutral(prompt_set: PromptSetRecord) -> PromptSetRecord:
+    """The set with the neutral prompt at its end, under the key `neutral`, without framing or factors.
+
+    It asks for one word as the others do and values nothing: a word's score after it is what the word gets for being
+    common. The result is named `NAME+neutral`. Raises `BirthmarkError` where the set has another prompt of that key.
+    """
+    neutral = PromptRecord(text=NEUTRAL_TEXT)
+    if prompt_set.prompts.get(NEUTRAL_KEY, neutral) != neutral:
+        raise BirthmarkError(
+            f'the prompt set {prompt_set.name} has a prompt "{NEUTRAL_KEY}" of its own: give it another key, since '
+            "--control prompt adds one of that key"
+        )
+    return prompt_set_record(f"{prompt_set.name}+{NEUTRAL_KEY}", {**prompt_set.prompts, NEUTRAL_KEY: neutral})
+
+
 def _free_key(number: int, prompt_set: PromptSetRecord) -> str:
     key = f"prompt_{number}"
     if key in prompt_set.prompts:
@@ -132,9 +155,9 @@ def _parse(text: str, where: str) -> dict[str, PromptRecord]:
         content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BirthmarkError(f"{where}{line}: {_one_line(error.problem)}: {HOW_TO_WRITE}") from None
+        raise BirthmarkError(f"{where}{line}: {one_line(error.problem)}: {HOW_TO_WRITE}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise BirthmarkError(f"{where} is not YAML ({_one_line(error)}): {HOW_TO_WRITE}") from None
+        raise BirthmarkError(f"{where} is not YAML ({one_line(error)}): {HOW_TO_WRITE}") from None
     except RecursionError:
         raise BirthmarkError(f"{where} is nested too deeply: {HOW_TO_WRITE}") from None
     if not isinstance(content, dict):
@@ -147,7 +170,7 @@ def _parse(text: str, where: str) -> dict[str, PromptRecord]:
 def _prompt(key: object, value: object, where: str) -> PromptRecord:
     if not isinstance(key, str) or not re.fullmatch(r"[\w.-]+", key) or key in RESERVED_KEYS:
         raise BirthmarkError(
-            f'{where}: "{_one_line(key)}" cannot be a prompt\'s key: use letters, digits, "_", "-" and ".", '
+            f'{where}: "{one_line(key)}" cannot be a prompt\'s key: use letters, digits, "_", "-" and ".", '
             f"and not {', '.join(sorted(RESERVED_KEYS))}"
         )
     if isinstance(value, str):
@@ -178,11 +201,7 @@ def _reason(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"the {field} is missing"
     if field == "framing":
-        return f'the framing is "{_one_line(first["input"])}"'
+        return f'the framing is "{one_line(first["input"])}"'
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     return f'the field "{field}" is not text' if field else "it has neither a text nor fields"
-
-
-def _one_line(value: object) -> str:
-    return " ".join(str(value).split())[:80]

@@ -14,7 +14,7 @@ import polars as pl
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates
 from birthmark.inputs.prompts import STUDY, load_prompts
-from birthmark.inputs.text import MEGABYTE, did_you_mean
+from birthmark.inputs.text import MEGABYTE, did_you_mean, one_line
 from birthmark.records import PromptSetRecord, ScoreRecord
 from birthmark.scores import ScoreTable, prompt_set_record, sha256_file
 
@@ -46,7 +46,7 @@ def read_published_scores(path: Path) -> ScoreTable:
     repeated = unique.filter(pl.col("response").is_duplicated())
     if repeated.height:
         raise BirthmarkError(
-            f'{path} has two unlike rows for "{repeated["response"][0][:40]}": keep the one that is right'
+            f'{path} has two unlike rows for "{one_line(repeated["response"][0])}": keep the one that is right'
         )
     frame = unique.select(pl.col("response").alias("candidate"), pl.lit(None, dtype=pl.Int64).alias("token_id"), *keys)
     return ScoreTable(frame, _record(path, frame, prompt_set, repeats=text.height - frame.height))
@@ -54,13 +54,16 @@ def read_published_scores(path: Path) -> ScoreTable:
 
 def _header(path: Path) -> list[str]:
     """The column names, read from the first few kilobytes."""
-    if not path.is_file():
-        raise BirthmarkError(f"{path} is not a file: name a published score file")
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise BirthmarkError(f"{path} has {size / MEGABYTE:,.0f} MB, more than {MAX_BYTES / MEGABYTE:g} MB: {LAYOUT}")
-    with path.open("rb") as file:
-        start = file.read(MAX_HEADER)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise BirthmarkError(
+                f"{path} has {size / MEGABYTE:,.0f} MB, and may have {MAX_BYTES / MEGABYTE:g}: {LAYOUT}"
+            )
+        with path.open("rb") as file:
+            start = file.read(MAX_HEADER)
+    except OSError as error:
+        raise BirthmarkError(f"{path} cannot be read ({error.strerror}): name a published score file") from None
     line = start.decode("utf-8-sig", errors="replace").partition("\n")[0].rstrip("\r")
     columns = [name.strip().strip('"') for name in line.split(",")]
     if "response" not in columns:
@@ -75,7 +78,9 @@ def _prompt_set(columns: list[str], path: Path) -> PromptSetRecord:
     study = load_prompts(STUDY).prompts
     unknown = [column for column in columns if column != "response" and column not in study]
     if unknown:
-        raise BirthmarkError(f'{path} has a column "{unknown[0][:40]}": {did_you_mean(unknown[0], study)}; {LAYOUT}')
+        raise BirthmarkError(
+            f'{path} has a column "{one_line(unknown[0])}": {did_you_mean(unknown[0], study)}; {LAYOUT}'
+        )
     keys = [column for column in columns if column != "response"]
     if not keys:
         raise BirthmarkError(f"{path} has no column of scores: {LAYOUT}")
@@ -87,7 +92,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
     try:
         text = pl.read_csv(path, infer_schema=False, glob=False).fill_null("")
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = " ".join(str(error).split())[:80]
+        reason = one_line(error)
         raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({reason}): {LAYOUT}") from None
     text.columns = [name.strip().removeprefix("\ufeff") for name in text.columns]
     if text.height == 0:
@@ -104,7 +109,7 @@ def _refuse_bad_cells(text: pl.DataFrame, scores: pl.DataFrame, keys: list[str],
         if bad.any():
             row = int(bad.arg_max() or 0)
             raise BirthmarkError(
-                f'{path}, row {row + 1} ("{text["response"][row][:40]}"), column {key}: "{text[key][row][:40]}" is not a '
+                f'{path}, row {row + 1} ("{one_line(text["response"][row])}"), column {key}: "{one_line(text[key][row])}" is not a '
                 "finite number: score it again or remove the row"
             )
 

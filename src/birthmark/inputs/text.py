@@ -39,6 +39,21 @@ def read_text(path: Path, what: str, max_bytes: int) -> str:
         raise BirthmarkError(f"{path}, line {line}: not UTF-8: save the {what} file as UTF-8 text") from None
 
 
+def is_file(path: Path) -> bool:
+    """Whether a name is a file's, for any name: one too long to be a file's, or with a NUL, is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def one_line(value: object, limit: int = 80) -> str:
+    """A value for an error's one line: white space and what cannot be printed become spaces, what is long is cut."""
+    text = str(value)[: 10 * limit]
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: `did you mean …?`, or, with nothing alike, the names there are."""
     known = list(known)

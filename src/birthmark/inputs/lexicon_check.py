@@ -1,0 +1,178 @@
+"""What is wrong, or worth knowing, with a lexicon: for its author, before anything is measured with it.
+
+Knows nothing of scores; tokens come in as sets of strings.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Literal
+
+from birthmark.inputs.lexicon_files import Reading, Row, read_lexicon_file
+from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.named_lexicons import NAMED
+from birthmark.inputs.text import is_file
+
+SMALL_CATEGORY = 10
+UNLIKE = 0.5
+"""Cohen's d from which on categories are said to differ in length or frequency: what is called a medium difference."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found: an `error` keeps the lexicon from being read, a `warning` can shift ranks, a `note` informs."""
+
+    level: Literal["error", "warning", "note"]
+    message: str
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        more = f" (and {len(self.words) - 8} more)" if len(self.words) > 8 else ""
+        return f"{self.level}: {self.message}" + (f": {', '.join(self.words[:8])}{more}" if self.words else "")
+
+
+def check_lexicon(
+    lexicon: Lexicon | str | Path, tokens_by_model: Mapping[str, Collection[str]] | None = None
+) -> list[Finding]:
+    """What an author should know of a lexicon, errors first.
+
+    A file is checked row by row: category ids that its header does not declare, a `*` in the wrong place, rows that are
+    there twice, words without a category. Of any lexicon: words in several categories, words that differ only in case,
+    small categories, categories that differ in length or in frequency (Zipf, from wordfreq where it is installed), which
+    alone shifts ranks, and, where `tokens_by_model` gives each model's token strings, words that no model has as a token
+    (as written or after a space).
+
+    Raises `BirthmarkError` only where the file cannot be read at all.
+    """
+    findings: list[Finding] = []
+    if not isinstance(lexicon, Lexicon):
+        if str(lexicon) not in NAMED and is_file(Path(lexicon)):
+            reading = read_lexicon_file(Path(lexicon))
+            findings = _row_findings(reading)
+            if not reading.rows:
+                findings.insert(0, Finding("error", "no word has a category: add at least one"))
+            if any(finding.level == "error" for finding in findings):
+                return findings
+        lexicon = load_lexicon(lexicon)
+    findings += _category_findings(lexicon)
+    findings += _difference(lexicon, "length (letters)", len)
+    findings += _frequency_findings(lexicon)
+    findings += _token_findings(lexicon, tokens_by_model or {})
+    order = ("error", "warning", "note")
+    return sorted(findings, key=lambda finding: order.index(finding.level))
+
+
+def single_tokens(lexicon: Lexicon, tokens: Collection[str]) -> dict[str, int]:
+    """How many words of each category are one token of a model, as written or after a space."""
+    counts = dict.fromkeys(lexicon.categories, 0)
+    for word in lexicon.words:
+        if word in tokens or f" {word}" in tokens:
+            for category in lexicon.entries[word]:
+                counts[category] += 1
+    return counts
+
+
+def _row_findings(reading: Reading) -> list[Finding]:
+    def named(rows: Iterable[Row], part: Callable[[Row], str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(f"{part(row)} (line {row.line})" for row in rows))
+
+    twice = Counter((row.word, row.category) for row in reading.rows)
+    stray = [row for row in reading.rows if "*" in row.word[:-1] or row.word == "*"]
+    found = [
+        Finding(
+            "error",
+            "category ids that the header does not declare",
+            named(reading.unknown_ids, lambda row: f"{row.category} of {row.word}"),
+        ),
+        Finding("error", "a `*` that does not end a stem", named(stray, lambda row: row.word)),
+        Finding(
+            "warning",
+            "words that are in one category twice (they count once)",
+            tuple(f"{word} ({category})" for (word, category), times in twice.items() if times > 1),
+        ),
+        Finding("warning", "words without a category (they are left out)", reading.bare_words),
+    ]
+    return [finding for finding in found if finding.words]
+
+
+def _category_findings(lexicon: Lexicon) -> list[Finding]:
+    sizes = lexicon.sizes()
+    cased = Counter(entry.casefold() for entry in lexicon.entries)
+    found = [
+        Finding(
+            "note",
+            "words in several categories (they count in each)",
+            tuple(entry for entry, categories in lexicon.entries.items() if len(categories) > 1),
+        ),
+        Finding(
+            "note",
+            "words that differ only in case (each is matched exactly)",
+            tuple(entry for entry in lexicon.entries if cased[entry.casefold()] > 1),
+        ),
+        Finding(
+            "warning",
+            f"categories with fewer than {SMALL_CATEGORY} entries (their medians are unsteady)",
+            tuple(f"{category} ({size})" for category, size in sizes.items() if size < SMALL_CATEGORY),
+        ),
+        Finding(
+            "note",
+            "stems are expanded against the candidates of a table; alone they are not scored",
+            lexicon.stems,
+        ),
+    ]
+    if len(sizes) == 1:
+        found.append(Finding("warning", "only one category: nothing to compare it with", tuple(sizes)))
+    if lexicon.stems and not lexicon.words:
+        found.append(Finding("warning", "only stems: name the candidates to score them on", lexicon.stems))
+    return [finding for finding in found if finding.words]
+
+
+def _frequency_findings(lexicon: Lexicon) -> list[Finding]:
+    try:
+        from wordfreq import zipf_frequency
+    except ImportError:
+        return [Finding("note", "frequency was not checked: install birthmark[frequency]")]
+    unknown = tuple(word for word in lexicon.words if zipf_frequency(word, "en") == 0)
+    found = (
+        [Finding("note", "words that wordfreq does not know (misspelt, or not English?)", unknown)] if unknown else []
+    )
+    return found + _difference(lexicon, "frequency (Zipf)", lambda word: zipf_frequency(word, "en"))
+
+
+def _difference(lexicon: Lexicon, what: str, measure: Callable[[str], float]) -> list[Finding]:
+    """The widest difference between two categories' means of a measure, where it is at least `UNLIKE` pooled SDs."""
+    values = {
+        category: [measure(word) for word in lexicon.words if category in lexicon.entries[word]]
+        for category in lexicon.categories
+    }
+    values = {category: mine for category, mine in values.items() if len(mine) > 1}
+    if len(values) < 2:
+        return []
+    low, high = (pick(values, key=lambda category: mean(values[category])) for pick in (min, max))
+    gap = mean(values[high]) - mean(values[low])
+    spread = ((stdev(values[low]) ** 2 + stdev(values[high]) ** 2) / 2) ** 0.5
+    if gap == 0 or gap < UNLIKE * spread:
+        return []
+    message = (
+        f"categories differ in {what}, which alone shifts ranks: {high} {mean(values[high]):.2f}, "
+        f"{low} {mean(values[low]):.2f}"
+    )
+    return [Finding("warning", message)]
+
+
+def _token_findings(lexicon: Lexicon, tokens_by_model: Mapping[str, Collection[str]]) -> list[Finding]:
+    if not tokens_by_model:
+        return []
+    none = tuple(
+        word
+        for word in lexicon.words
+        if not any(word in tokens or f" {word}" in tokens for tokens in tokens_by_model.values())
+    )
+    found = [Finding("warning", "words that no model has as a token", none)] if none else []
+    for model, tokens in tokens_by_model.items():
+        counts, sizes = single_tokens(lexicon, tokens), lexicon.sizes()
+        shares = ", ".join(f"{category} {counts[category]} of {sizes[category]}" for category in counts)
+        found.append(Finding("note", f"single tokens in {model}: {shares}"))
+    return found
