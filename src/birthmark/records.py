@@ -223,6 +223,11 @@ class Variances(Record):
 
 
 class Crossed(Record):
+    """Models, words and prompts as samples; `clustered_by_…`: the same where stems, adjectives, bases were drawn.
+
+    `truncated`: the variance came out at or below zero, and the largest of its three parts stands in for it.
+    """
+
     estimate: float
     se: float
     df: float
@@ -233,6 +238,8 @@ class Crossed(Record):
     variances: Variances
     clustered_by_stem: dict[str, float] | None
     clustered_by_adjective: dict[str, float] | None
+    clustered_by_base: dict[str, float] | None = None
+    truncated: bool = False
 
 
 class AdjectiveEffect(Record):
@@ -257,6 +264,43 @@ class CategoryTest(Record):
     difference: float | None
     p: float | None
     p_max_t: float | None
+
+
+class Confound(Record):
+    """What else sets a category's words apart, each a mean over its ranked words.
+
+    `frequency`: Zipf, log10 of occurrences in 10⁹ words; `length`: characters; `tokens`: model → tokens a word.
+    """
+
+    category: str
+    n_words: int
+    frequency: float | None
+    frequency_source: str | None = None
+    frequency_why: str | None = None
+    length: float
+    tokens: dict[str, float | None]
+    tokens_why: str | None = None
+
+
+class ControlledEffects(Record):
+    """A lexicon's effects with something held fixed, beside those without.
+
+    `control`: what was held fixed, joined by commas: `frequency`, `length`, `tokens`, `prompt`. `r_squared`: model →
+    mean over prompts of the share of the ranks' variance that frequency, length and tokens explain.
+    """
+
+    control: str
+    n_candidates: int
+    r_squared: dict[str, float] | None
+    r_squared_why: str | None = None
+    cells: list[Cell]
+    models: list[ModelContrast]
+    headline: LevelTest | None
+    headline_why: str | None = None
+    models_fixed: ModelsFixed | None
+    models_fixed_why: str | None = None
+    per_category: list[CategoryTest]
+    sentence: str
 
 
 class Effects(Record):
@@ -295,6 +339,8 @@ class Effects(Record):
     p_permutation_f: float | None
     p_permutation_f_why: str | None = None
     per_category: list[CategoryTest]
+    confounds: list[Confound] = []
+    controlled: list[ControlledEffects] = []
     sentence: str | None = None
     warnings: list[str] = []
 
@@ -472,6 +518,7 @@ class Replication(Record):
     """`replication.json`: the published study done again. Figures whose files are absent are empty lists."""
 
     data: str
+    not_as_published: list[str] = []
     figure_1a: Effects
     figure_1b_as_published: Effects
     figure_1b_all_columns: Effects

@@ -1,7 +1,8 @@
 """The effects of a lexicon: everything that `effects/<lexicon>.json` says of some models of one kind of score.
 
-This module puts the record together; what is said of models as they are is in `fixed`, the paper's analysis
-of families in `families`, the tests over units in `levels`, the words for it all in `sentences`. It computes no statistic itself and reads no file.
+This module puts the record together; what is said of models as they are is in `fixed`, the paper's analysis of families
+in `families`, the tests over units in `levels`, the words for it all in `sentences`. It computes no statistic itself and
+reads no file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,13 +10,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.records import Cell, Effects, ModelCell, ModelContrast
+from birthmark.records import Effects, ModelContrast
 from birthmark.scores import ScoreTable
+from birthmark.values.cells import cells, model_cells
+from birthmark.values.confounds import confounds
 from birthmark.values.families import mixed_model, panels
 from birthmark.values.fixed import models_fixed
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.levels import clustering, families_over, p_permutation_f, per_category
 from birthmark.values.sentences import effects_sentence
+from birthmark.values.uncertainty import crossed
 
 
 def effects(
@@ -43,6 +47,7 @@ def effects(
     headline, headline_why = families_over(joined, "base_checkpoint", seed)
     model_level, model_level_why = families_over(joined, "model", seed)
     clustered, clustering_why = clustering(joined)
+    uncertain, crossed_why = crossed(joined)
     p_f, p_f_why = p_permutation_f(joined, seed)
     record = Effects(
         lexicon=lexicon.name,
@@ -58,7 +63,7 @@ def effects(
         cells=cells(joined),
         cells_why=None if joined.framings_present else "no prompt has a framing, positive or negative",
         model_cells=model_cells(joined),
-        models=_models(joined, tables),
+        models=model_contrasts(joined, tables),
         models_fixed=fixed,
         models_fixed_why=fixed_why,
         mixed_model=reml,
@@ -73,61 +78,15 @@ def effects(
         model_level_why=model_level_why,
         clustering=clustered,
         clustering_why=clustering_why,
-        crossed=None,
+        crossed=uncertain,
+        crossed_why=crossed_why,
         p_permutation_f=p_f,
         p_permutation_f_why=p_f_why,
         per_category=per_category(joined, seed),
+        confounds=confounds(joined, tables),
         warnings=_warnings(joined, tables),
     )
     return record.model_copy(update={"sentence": effects_sentence(record)})
-
-
-def cells(joined: Joined) -> list[Cell]:
-    """Mean and SD of median ranks over a family's models × a framing's prompts, category by category.
-
-    The SD is over the model × prompt medians with n − 1, null for a single one.
-    """
-    found = []
-    for family in joined.families:
-        models = joined.models_of(family)
-        for row, category in enumerate(joined.categories):
-            for framing in joined.framings_present:
-                prompts = joined.prompts_of(framing)
-                medians = joined.medians[models, row][:, prompts]
-                found.append(
-                    Cell(
-                        family=family,
-                        category=category,
-                        framing=framing,
-                        mean_median_rank=float(medians.mean()),
-                        sd=float(medians.std(ddof=1)) if medians.size > 1 else None,
-                        n_models=len(models),
-                        n_prompts=len(prompts),
-                    )
-                )
-    return found
-
-
-def model_cells(joined: Joined) -> list[ModelCell]:
-    """Each model's mean and range of median ranks over a framing's prompts, category by category."""
-    found = []
-    for at, (model, family) in enumerate(zip(joined.models, joined.model_families, strict=True)):
-        for row, category in enumerate(joined.categories):
-            for framing in joined.framings_present:
-                medians = joined.medians[at, row, joined.prompts_of(framing)]
-                found.append(
-                    ModelCell(
-                        model=model,
-                        family=family,
-                        category=category,
-                        framing=framing,
-                        mean_median_rank=float(medians.mean()),
-                        prompt_low=float(medians.min()),
-                        prompt_high=float(medians.max()),
-                        n_prompts=len(medians),
-                    )
-                )
-    return found
 
 
 def _words(joined: Joined) -> dict[str, list[str]]:
@@ -137,7 +96,8 @@ def _words(joined: Joined) -> dict[str, list[str]]:
     }
 
 
-def _models(joined: Joined, tables: Sequence[ScoreTable]) -> list[ModelContrast]:
+def model_contrasts(joined: Joined, tables: Sequence[ScoreTable]) -> list[ModelContrast]:
+    """Each model's contrasts, in the order of the tables."""
     return [
         ModelContrast(
             model=model,

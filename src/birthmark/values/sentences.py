@@ -30,15 +30,17 @@ def effects_sentence(record: Effects) -> str:
 def level_sentence(test: LevelTest, categories: Sequence[str]) -> str:
     """A test of families over units, in words; where no outcome could have given p ≤ .05, it says so."""
     over = f"over {UNITS[test.unit]}s ({' and '.join(f'{n} of {family}' for family, n in test.n_units.items())})"
-    certainty = f"exact p {_equals(test.p_exact)}, {test.count:,} of {test.n_splits:,} splits"
+    certainty = f"exact p {_equals(test.p_exact)} ({test.count:,} of {test.n_splits:,} splits)"
+    clear = "" if test.p_exact is not None and test.p_exact <= 0.05 else "No clear difference between families. "
     if test.estimate is None:
-        said = f"The families' preferences among {len(categories)} categories, tested {over}: {certainty}."
+        said = f"{clear}Their preferences among {len(categories)} categories, tested {over}: {certainty}."
     else:
         a, b = test.n_units
         leaning, other = (b, a) if test.estimate < 0 else (a, b)
         said = (
-            f"When {ASKED}, {leaning} ranks {categories[0]} words above {categories[1]} words by {_ranks(test.estimate)} "
-            f"more than {other} does, {over}: {b} − {a} = {test.estimate:.1f}, {_interval(test)}, {certainty}."
+            f"{clear}When {ASKED}, {leaning} ranks {categories[0]} words above {categories[1]} words by "
+            f"{_ranks(test.estimate)} more than {other} does, {over}: {b} − {a} = {test.estimate:.1f}, {_interval(test)}, "
+            f"{certainty}."
         )
     if test.min_p is not None and test.min_p > 0.05:
         said += f" The test cannot reach .05 with these units: the smallest p that they allow is {p_text(test.min_p)}."
