@@ -178,9 +178,7 @@ def labels_that_disagree(rows: Rows) -> list[DataNote]:
     notes = []
     for name, table in rows.items():
         pairs = table.select("model_id", "base_model").unique(maintain_order=True).rows()
-        wrong = [
-            f"{model}: {base}" for model, base in pairs if base not in ("", "NA", family_of_id(model) or base)
-        ]
+        wrong = [f"{model}: {base}" for model, base in pairs if base not in ("", "NA", family_of_id(model) or base)]
         if wrong:
             notes.append(
                 DataNote(
