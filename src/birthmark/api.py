@@ -54,6 +54,15 @@ def resolve(name: str | Path, *, quiet: bool = True, **options: Unpack[ModelOpti
     return find(name, quiet=quiet, **options)
 
 
+def token_texts(model: str | Path) -> frozenset[str]:
+    """The texts of a model's decodable tokens, spaces included."""
+    from birthmark.models.encoding import read_vocabulary
+    from birthmark.models.weights import load_tokenizer
+
+    tokenizer = load_tokenizer(resolve(model))
+    return frozenset(read_vocabulary(tokenizer, len(tokenizer)).texts)
+
+
 def score(model: str | Path, *, out: str | Path | None = None, **options: Unpack[Options]) -> ScoreTable:
     """Score one model: rewards of an RM, log-probabilities of an LM, higher is better.
 
@@ -97,17 +106,21 @@ def compare(
     lexicons: Sequence[str | Path | Lexicon] = ("starter",),
     out: str | Path | None = None,
     mixed_frames: bool = False,
+    controls: Sequence[str] = (),
     seed: int = 0,
 ) -> list[Effects]:
     """Compare score tables of any number of models and families: an `Effects` a lexicon and kind of score.
 
-    With `out` the effects files and figures are written there.
+    With `out` the effects files and figures are written there. Each of `controls` (`frequency`, `length`, `tokens`,
+    `prompt`, or several joined by commas) adds the effects with that held fixed, in `Effects.controlled`.
     """
     loaded = [table if isinstance(table, ScoreTable) else read_scores(table) for table in tables]
     if not loaded:
         raise BirthmarkError("name at least one score table to compare")
     read = [item if isinstance(item, Lexicon) else load_lexicon(item) for item in lexicons]
-    return compare_tables(loaded, read, Path(out) if out else None, mixed_frames=mixed_frames, seed=seed)
+    return compare_tables(
+        loaded, read, Path(out) if out else None, mixed_frames=mixed_frames, seed=seed, controls=controls
+    )
 
 
 def implicit(

@@ -53,7 +53,9 @@ def show_model(
     loaded = load_catalog(catalog)
     entry = find_entry(loaded, name)
     if entry is None:
-        raise BirthmarkError(f"no model named {name} in the catalog{suggest(name, list(loaded))}")
+        raise BirthmarkError(
+            f"no model named {name} in the catalog: {suggest(name, loaded) or 'see birthmark models list'}"
+        )
     print_json(entry.model_dump(mode="json")) if as_json else print_fields(entry.model_dump(mode="json"))
 
 
@@ -70,51 +72,79 @@ def fetch_model(
     print(resolve(name, revision=revision, catalog=catalog, quiet=quiet).path)
 
 
+Models = Annotated[
+    list[str] | None, typer.Option("--model", metavar="MODEL", help="Count single tokens of this model; repeatable.")
+]
+
+
 @lexicons.command("list", epilog=examples("birthmark lexicons list"))
 def list_lexicons(as_json: opt.Json = False) -> None:
     """List the lexicons that go by name."""
     from birthmark.cli.show import print_json, print_rows
-    from birthmark.inputs.lexicons import list_named_lexicons
+    from birthmark.inputs.named_lexicons import NAMED
 
-    rows = list_named_lexicons()
     if as_json:
-        print_json([{"name": name, "what": what} for name, what in rows])
+        print_json(
+            [{"name": item.name, "validated": item.validated, "citation": item.citation} for item in NAMED.values()]
+        )
     else:
-        print_rows(("name", "what it is"), rows)
+        rows = [(item.name, "yes" if item.validated else "no", item.citation) for item in NAMED.values()]
+        print_rows(("name", "validated", "citation"), rows)
 
 
-@lexicons.command("show", epilog=examples("birthmark lexicons show starter"))
+@lexicons.command(
+    "show",
+    epilog=examples("birthmark lexicons show starter", "birthmark lexicons show starter --model smollm2-135m-instruct"),
+)
 def show_lexicon(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A lexicon's name or file.")],
+    model: Models = None,
     words: Annotated[bool, typer.Option("--words", help="Print every word as well.")] = False,
     as_json: opt.Json = False,
 ) -> None:
-    """A lexicon's citation, licence, validation and size by category."""
+    """A lexicon's citation, licence, validation, size by category, and words that are single tokens."""
+    from birthmark.api import token_texts
     from birthmark.cli.show import print_fields, print_json
-    from birthmark.inputs.lexicons import describe_lexicon, load_lexicon
+    from birthmark.inputs.lexicon_check import single_tokens
+    from birthmark.inputs.lexicons import load_lexicon
 
-    facts = describe_lexicon(load_lexicon(name), words=words)
+    lexicon = load_lexicon(name)
+    facts: dict[str, object] = {
+        "name": lexicon.name,
+        "validated": "yes" if lexicon.validated else "no",
+        "citation": lexicon.citation,
+        "licence": lexicon.licence,
+        "source": lexicon.source,
+        "words": len(lexicon.words),
+        "stems": len(lexicon.stems),
+        "sizes": lexicon.sizes(),
+    }
+    for each in model or ():
+        facts[f"single tokens of {each}"] = single_tokens(lexicon, token_texts(each))
+    if words:
+        facts["entries"] = {word: list(categories) for word, categories in lexicon.entries.items()}
     print_json(facts) if as_json else print_fields(facts)
 
 
 @lexicons.command("check", epilog=examples("birthmark lexicons check my-words.csv"))
 def check_lexicon_file(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A lexicon of your own.")], as_json: opt.Json = False
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A lexicon of your own, or a lexicon's name.")],
+    model: Models = None,
+    as_json: opt.Json = False,
 ) -> None:
-    """Tell an author what is wrong with a lexicon. Exit code 3 where something is."""
-    from dataclasses import asdict
+    """Tell an author what is wrong with a lexicon; exit code 3 where something keeps it from being read."""
+    from birthmark.api import token_texts
+    from birthmark.cli.show import print_json
+    from birthmark.errors import CheckFailed
+    from birthmark.inputs.lexicon_check import check_lexicon
 
-    from birthmark.cli.show import print_json, print_rows
-    from birthmark.inputs.lexicons import check_lexicon
-
-    findings = check_lexicon(file)
-    rows = [asdict(finding) for finding in findings]
+    findings = check_lexicon(file, {each: token_texts(each) for each in model or ()})
     if as_json:
-        print_json(rows)
-    elif rows:
-        print_rows(tuple(rows[0]), [tuple(str(value) for value in row.values()) for row in rows])
+        print_json([{"level": item.level, "message": item.message, "words": item.words} for item in findings])
     else:
-        print("nothing to mend")
+        print("\n".join(map(str, findings)) or "nothing to mend")
+    if errors := [item for item in findings if item.level == "error"]:
+        raise CheckFailed(f"{file} has {len(errors)} {'fault' if len(errors) == 1 else 'faults'} to mend")
 
 
 @prompts.command(

@@ -20,6 +20,7 @@ Out = Annotated[
         "birthmark audit",
         "birthmark audit ./my-reward-model --family Llama --base-checkpoint Llama-3.1-8B-Instruct --out mine",
         "birthmark audit gemma-3-270m smollm2-135m-instruct --prompt greatest_ever_one --candidates lexicon --out quick",
+        "birthmark audit gemma-3-270m smollm2-135m-instruct --control frequency,length,tokens --control prompt",
     ),
 )
 def audit(
@@ -32,6 +33,7 @@ def audit(
     prompts: opt.Prompts = "christian2026",
     prompt: opt.Prompt = None,
     lexicon: opt.Lexicons = None,
+    control: opt.Controls = None,
     candidates: opt.Candidates = None,
     frame: opt.Frame = "auto",
     protocol: opt.Protocol = "birthmark",
@@ -84,6 +86,12 @@ def score(
     prompts: opt.Prompts = "christian2026",
     prompt: opt.Prompt = None,
     lexicon: opt.Lexicons = None,
+    control: Annotated[
+        list[Literal["prompt"]] | None,
+        typer.Option(
+            help="Score a neutral prompt too, for `compare --control prompt`.", rich_help_panel=opt.QUESTION_PANEL
+        ),
+    ] = None,
     candidates: opt.Candidates = None,
     frame: opt.Frame = "auto",
     protocol: opt.Protocol = "birthmark",

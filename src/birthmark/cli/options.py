@@ -38,6 +38,15 @@ Lexicons = Annotated[
         rich_help_panel=QUESTION_PANEL,
     ),
 ]
+Controls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--control",
+        metavar="frequency,length,tokens|prompt",
+        help="Show the effects with this held fixed as well; prompt: against a neutral prompt. Repeatable.",
+        rich_help_panel=QUESTION_PANEL,
+    ),
+]
 Candidates = Annotated[
     str | None,
     typer.Option(
@@ -111,9 +120,21 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and note
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=OUTPUT_PANEL)]
 
 
-NAMES = {"lexicon": "lexicons"}  # where the library's word is the plural
+NAMES = {"lexicon": "lexicons", "control": "controls"}  # where the library's word is the plural
 SHARED = (
-    *("prompts", "prompt", "lexicon", "candidates", "frame", "protocol", "engine", "dtype", "device", "template_date"),
+    *(
+        "prompts",
+        "prompt",
+        "lexicon",
+        "control",
+        "candidates",
+        "frame",
+        "protocol",
+        "engine",
+        "dtype",
+        "device",
+        "template_date",
+    ),
     *("revision", "catalog", "chat_template", "kind", "family", "base_checkpoint", "seed"),
 )
 

@@ -20,6 +20,7 @@ Tables = Annotated[
 def compare(
     tables: Tables,
     lexicon: opt.Lexicons = None,
+    control: opt.Controls = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is written.")] = Path("birthmark-compare"),
     mixed_frames: opt.MixedFrames = False,
     seed: opt.Seed = 0,
@@ -29,7 +30,14 @@ def compare(
     from birthmark.api import compare as run
     from birthmark.cli.show import print_effects, print_json
 
-    results = run(tables, lexicons=lexicon or ("starter",), out=out, mixed_frames=mixed_frames, seed=seed)
+    results = run(
+        tables,
+        lexicons=lexicon or ("starter",),
+        out=out,
+        mixed_frames=mixed_frames,
+        controls=control or (),
+        seed=seed,
+    )
     if as_json:
         print_json([result.model_dump(mode="json") for result in results])
     else:

@@ -1,6 +1,7 @@
 """How results look in a terminal: sentences first, then small tables. Computes nothing."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from birthmark.records import Effects, Implicit
 from birthmark.scores import ScoreTable
 from birthmark.study import AuditResult
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 SHOWN_ROWS = 20
 
 
@@ -25,8 +26,8 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]], *, title
     """A plain table; numbers to the right."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     numeric = [bool(rows) and all(_is_number(row[column]) for row in rows) for column in range(len(header))]
-    for name, right in zip(header, numeric, strict=True):
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for column, (name, right) in enumerate(zip(header, numeric, strict=True)):
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=column == 0)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
@@ -44,7 +45,7 @@ def _cell(value: object) -> str:
 
 def print_fields(facts: Mapping[str, object]) -> None:
     """One fact a line."""
-    print_rows(("", ""), [(name, _flat(value)) for name, value in facts.items()])
+    print_rows(("fact", "value"), [(name.replace("_", " "), _flat(value)) for name, value in facts.items()])
 
 
 def _flat(value: object) -> str:
@@ -90,6 +91,8 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         if len(columns) <= 6:
             header = ("model", "family", *(f"{category}, {framing}" for category, framing in columns), "contrast")
             print_rows(header, rows)
+        for held in effects.controlled:
+            console.print(held.sentence, markup=False)
         for warning in effects.warnings:
             console.print(f"Note: {warning}", markup=False)
     if results:
