@@ -258,6 +258,88 @@ class ModelsFixed(Record):
     by_adjective: list[AdjectiveEffect]
 
 
+class Pair(Record):
+    """Two models of one team on bases of two families: the difference (b − a) of their contrasts of median ranks.
+
+    `agrees`: whether its sign is that of the families' difference over base checkpoints. `data`: what both were trained
+    on, where the catalog says so of both.
+    """
+
+    team: str
+    data: str | None
+    model_a: str
+    model_b: str
+    family_a: str
+    family_b: str
+    difference: float
+    agrees: bool
+
+
+class Blocks(Record):
+    """Teams that built on both families: family labels exchanged within teams only, and the matched pairs one by one."""
+
+    teams: list[str]
+    n_models: dict[str, int]
+    statistic: str
+    estimate: float
+    p_exact: float
+    count: int
+    n_splits: int
+    min_p: float
+    pairs: list[Pair]
+    sentence: str
+
+
+class Without(Record):
+    """The families' difference with something left out; null, with a reason, where it cannot be computed then."""
+
+    left_out: str
+    estimate: float | None
+    why: str | None = None
+
+
+class Equivalence(Record):
+    """The smallest margin in ranks that two one-sided 5% tests let one rule out; `basis` is what they take as samples."""
+
+    margin: float
+    basis: str
+    sentence: str
+
+
+class Sensitivity(Record):
+    """What the families' difference (b − a, contrast of median ranks over base checkpoints) owes to its parts.
+
+    Descriptive, never for selecting. `half_lexicons`: either half of a seeded split, its words ranked among themselves.
+    `split_half`, `spearman_brown`: reliability over words; `icc_prompt`, `icc_prompts`: of one prompt, of their mean.
+    """
+
+    estimate: float
+    without_base_checkpoint: list[Without]
+    without_model: list[Without]
+    without_adjective: list[Without]
+    half_lexicons: list[Without]
+    split_half: float | None
+    spearman_brown: float | None
+    icc_prompt: float | None
+    icc_prompts: float | None
+    equivalence: Equivalence | None
+
+
+class WordEffect(Record):
+    """One word's mean rank, second family less first (b − a), over base checkpoints; `contrast`: positive − negative.
+
+    Interval of the contrast: Welch's over base checkpoints, null where a family has one.
+    """
+
+    word: str
+    categories: list[str]
+    positive: float | None
+    negative: float | None
+    contrast: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
 class CategoryTest(Record):
     category: str
     unit: Unit
@@ -339,6 +421,12 @@ class Effects(Record):
     p_permutation_f: float | None
     p_permutation_f_why: str | None = None
     per_category: list[CategoryTest]
+    blocks: Blocks | None = None
+    blocks_why: str | None = None
+    sensitivity: Sensitivity | None = None
+    sensitivity_why: str | None = None
+    word_effects: list[WordEffect] = []
+    word_effects_why: str | None = None
     confounds: list[Confound] = []
     controlled: list[ControlledEffects] = []
     sentence: str | None = None

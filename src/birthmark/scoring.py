@@ -20,10 +20,11 @@ import polars as pl
 from birthmark.errors import CheckFailed
 from birthmark.inputs.candidates import Candidates, load_candidates
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
-from birthmark.inputs.prompts import load_prompts, select_prompts
+from birthmark.inputs.prompts import load_prompts, select_prompts, with_neutral
 from birthmark.progress import note, track
 from birthmark.records import Mass, PromptSetRecord, ScoreRecord
 from birthmark.scores import ScoreTable, atomic_path, read_scores, write_scores
+from birthmark.values.controls import PROMPT, parse_control
 
 if TYPE_CHECKING:
     from birthmark.models.scorers import PromptScores, Scorer
@@ -53,6 +54,7 @@ class Measure:
     template_date: str | None
     seed: int
     quiet: bool
+    controls: tuple[str, ...] = ()
 
     def candidates_for(self, kind: Literal["reward", "logprob"]) -> Candidates:
         return load_candidates(self.candidates, self.lexicons, kind)
@@ -73,6 +75,7 @@ class MeasureOptions(TypedDict, total=False):
     template_date: str | None
     seed: int
     quiet: bool
+    controls: Sequence[str]  # each of `frequency`, `length`, `tokens`, `prompt`, joined by commas
 
 
 def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
@@ -80,6 +83,9 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
     prompt_set = load_prompts(options.get("prompts", "christian2026"))
     if prompt := options.get("prompt"):
         prompt_set = select_prompts(prompt_set, prompt)
+    controls = tuple(options.get("controls") or ())
+    if any(PROMPT in parse_control(control) for control in controls):
+        prompt_set = with_neutral(prompt_set)
     lexicons = options.get("lexicons") or ("starter",)
     candidates = options.get("candidates")
     return Measure(
@@ -94,6 +100,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         template_date=options.get("template_date"),
         seed=options.get("seed", 0),
         quiet=options.get("quiet", True),
+        controls=controls,
     )
 
 

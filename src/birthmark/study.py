@@ -20,6 +20,7 @@ from birthmark.progress import note
 from birthmark.records import Effects, Implicit, InputRecord, Kind, StudyRecord, read_record, to_json
 from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
 from birthmark.scoring import Frame, Measure, choose_frames, score_model, versions
+from birthmark.values.controls import controlled_effects, without_neutral
 from birthmark.values.effects import effects
 from birthmark.values.logratios import implicit_rewards
 
@@ -149,7 +150,9 @@ def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *,
     tables = read_tables(out)
     mixed = mixed_frames or measure.protocol == "christian2026"
     with study.timed("effects"):
-        results = write_effects(tables, measure.lexicons, out, seed=measure.seed, mixed_frames=mixed)
+        results = write_effects(
+            tables, measure.lexicons, out, seed=measure.seed, mixed_frames=mixed, controls=measure.controls
+        )
     with study.timed("implicit"):
         implicit = _write_first_implicit(tables, measure.lexicons, out)
     study.record.warnings = sorted(
@@ -175,17 +178,24 @@ def score_into(out: Path, model: "ResolvedModel", measure: Measure) -> ScoreTabl
 
 
 def compare_tables(
-    tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], out: Path | None, *, mixed_frames: bool, seed: int
+    tables: Sequence[ScoreTable],
+    lexicons: Sequence[Lexicon],
+    out: Path | None,
+    *,
+    mixed_frames: bool,
+    seed: int,
+    controls: Sequence[str] = (),
 ) -> list[Effects]:
     """Effects of each lexicon and kind of score; with `out` also the files, figures and page."""
     if out is None:
-        return list(all_effects(tables, lexicons, seed=seed, mixed_frames=mixed_frames).values())
+        found = all_effects(tables, lexicons, seed=seed, mixed_frames=mixed_frames, controls=controls)
+        return list(found.values())
     asked: dict[str, object] = {"tables": [table.record.sha256 for table in tables], "mixed_frames": mixed_frames}
     study = open_study(out, "compare", asked)
     for table in tables:
         study.add_input("score table", table.record.slug, table.record.sha256)
     with study.timed("effects"):
-        results = write_effects(tables, lexicons, out, seed=seed, mixed_frames=mixed_frames)
+        results = write_effects(tables, lexicons, out, seed=seed, mixed_frames=mixed_frames, controls=controls)
     study.record.warnings = sorted({text for item in results for text in item.warnings})
     study.save()
     with study.timed("report"):
@@ -290,7 +300,12 @@ def by_kind(tables: Sequence[ScoreTable]) -> dict[Kind, list[ScoreTable]]:
 
 
 def all_effects(
-    tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], *, seed: int, mixed_frames: bool
+    tables: Sequence[ScoreTable],
+    lexicons: Sequence[Lexicon],
+    *,
+    seed: int,
+    mixed_frames: bool,
+    controls: Sequence[str] = (),
 ) -> dict[str, Effects]:
     """Compare the tables under each lexicon, kind by kind; keyed by the name of the effects file."""
     groups = by_kind(tables)
@@ -298,7 +313,8 @@ def all_effects(
     results = {}
     for lexicon in lexicons:
         for kind, group in groups.items():
-            result = effects(group, lexicon, seed=seed)
+            result = effects([without_neutral(table) for table in group], lexicon, seed=seed)
+            result.controlled = controlled_effects(group, lexicon, controls, seed)
             if kind == "logprob":
                 result.warnings.extend(warnings)
             results[lexicon.name if len(groups) == 1 else f"{lexicon.name}.{kind}"] = result
@@ -306,10 +322,16 @@ def all_effects(
 
 
 def write_effects(
-    tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], out: Path, *, seed: int, mixed_frames: bool
+    tables: Sequence[ScoreTable],
+    lexicons: Sequence[Lexicon],
+    out: Path,
+    *,
+    seed: int,
+    mixed_frames: bool,
+    controls: Sequence[str] = (),
 ) -> list[Effects]:
     """Compare the tables and write `out/effects/`, one file a lexicon (and kind, where both are there)."""
-    results = all_effects(tables, lexicons, seed=seed, mixed_frames=mixed_frames)
+    results = all_effects(tables, lexicons, seed=seed, mixed_frames=mixed_frames, controls=controls)
     for stale in (out / "effects").glob("*.json"):
         if stale.stem not in results:
             stale.unlink()

@@ -132,15 +132,16 @@ def with_neutral(prompt_set: PromptSetRecord) -> PromptSetRecord:
     """The set with the neutral prompt at its end, under the key `neutral`, without framing or factors.
 
     It asks for one word as the others do and values nothing: a word's score after it is what the word gets for being
-    common. The result is named `NAME+neutral`. Raises `BirthmarkError` where the set has another prompt of that key.
+    common. The result is named `NAME+neutral`. Raises `BirthmarkError` where the set has a prompt of that key.
     """
-    neutral = PromptRecord(text=NEUTRAL_TEXT)
-    if prompt_set.prompts.get(NEUTRAL_KEY, neutral) != neutral:
+    if NEUTRAL_KEY in prompt_set.prompts:
         raise BirthmarkError(
             f'the prompt set {prompt_set.name} has a prompt "{NEUTRAL_KEY}" of its own: give it another key, since '
             "--control prompt adds one of that key"
         )
-    return prompt_set_record(f"{prompt_set.name}+{NEUTRAL_KEY}", {**prompt_set.prompts, NEUTRAL_KEY: neutral})
+    return prompt_set_record(
+        f"{prompt_set.name}+{NEUTRAL_KEY}", {**prompt_set.prompts, NEUTRAL_KEY: PromptRecord(text=NEUTRAL_TEXT)}
+    )
 
 
 def _free_key(number: int, prompt_set: PromptSetRecord) -> str:

@@ -1,0 +1,219 @@
+"""The effects of a lexicon with something held fixed: word frequency, length, token count, or what a neutral prompt gets.
+
+A word that is merely common, short or one token wins for that alone. Ranks are regressed on such confounds, or each
+score is taken less the word's own after a neutral prompt; then the same numbers are computed as without, by the same
+functions. It fits least squares and knows nothing of how a test works.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.prompts import NEUTRAL_KEY
+from birthmark.inputs.text import did_you_mean
+from birthmark.records import ControlledEffects, LevelTest
+from birthmark.scores import ScoreTable
+from birthmark.values.cells import cells
+from birthmark.values.confounds import (
+    CONFOUNDS,
+    NO_FREQUENCY,
+    has_frequency,
+    token_counts,
+    word_lengths,
+    zipf_frequencies,
+)
+from birthmark.values.effects import model_contrasts
+from birthmark.values.fixed import models_fixed
+from birthmark.values.joined import Joined, join_tables
+from birthmark.values.levels import families_over, per_category
+from birthmark.values.ranks import lexicon_scores
+from birthmark.values.sentences import p_text
+
+PROMPT = "prompt"
+CONTROLS = (*CONFOUNDS, PROMPT)
+KEY_TYPES = {"candidate": pl.String, "token_id": pl.Int64}
+NAMES = {"frequency": "word frequency", "length": "length", "tokens": "token count"}
+
+
+def parse_control(text: str) -> tuple[str, ...]:
+    """`tokens,frequency` → `("frequency", "tokens")`: what one `--control` holds fixed, each once, in a fixed order.
+
+    Raises `BirthmarkError` for a name that is none of `frequency`, `length`, `tokens`, `prompt`, and for `frequency`
+    where wordfreq is not installed.
+    """
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    for name in wanted:
+        if name not in CONTROLS:
+            raise BirthmarkError(f'nothing called "{name}" can be controlled for: {did_you_mean(name, CONTROLS)}')
+    if not wanted:
+        raise BirthmarkError(f"--control names nothing: name one or more of {', '.join(CONTROLS)}")
+    if "frequency" in wanted and not has_frequency():
+        raise BirthmarkError(f"--control frequency: {NO_FREQUENCY}")
+    return tuple(name for name in CONTROLS if name in wanted)
+
+
+def controlled_effects(
+    tables: Sequence[ScoreTable], lexicon: Lexicon, controls: Sequence[str], seed: int = 0
+) -> list[ControlledEffects]:
+    """A lexicon's effects under each control, beside which those of `effects(tables, lexicon)` stand.
+
+    Each of `controls` is one or more of `frequency`, `length`, `tokens`, `prompt`, joined by commas, and gives one
+    record. `prompt`: a score is the word's own less its score after the neutral prompt (log p(word | prompt) −
+    log p(word | neutral prompt); for a reward model the rewards' difference), and is then ranked; Holtzman et al. 2021
+    do so with log-probabilities. The others: see `regress_out`; `prompt` comes first where both are asked for.
+
+    Raises `BirthmarkError` where a table lacks what a control needs, and as `join_tables` does.
+    """
+    parsed = list(dict.fromkeys(parse_control(text) for text in controls))
+    if not parsed:
+        return []
+    plain = join_tables([without_neutral(table) for table in tables], lexicon)
+    before, _ = families_over(plain, "base_checkpoint", seed)
+    found = [_controlled(tables, lexicon, control, plain, seed) for control in parsed]
+    return [record.model_copy(update={"sentence": _sentence(record, plain, before)}) for record in found]
+
+
+def _controlled(
+    tables: Sequence[ScoreTable], lexicon: Lexicon, control: Sequence[str], plain: Joined, seed: int
+) -> ControlledEffects:
+    joined, shares = plain, None
+    if PROMPT in control:
+        joined = join_tables([less_neutral(table, lexicon) for table in tables], lexicon)
+    names = [name for name in control if name != PROMPT]
+    if names:
+        residuals, explained = regress_out(joined.ranks, design(joined, tables, names))
+        shares = dict(zip(joined.models, explained.mean(axis=1).tolist(), strict=True))
+        joined = replace(joined, ranks=residuals)
+    headline, headline_why = families_over(joined, "base_checkpoint", seed)
+    fixed, fixed_why = models_fixed(joined, seed)
+    return ControlledEffects(
+        control=",".join(control),
+        n_candidates=len(joined.words),
+        r_squared=shares,
+        r_squared_why=None if names else "nothing was regressed out: scores are differences",
+        cells=cells(joined),
+        models=model_contrasts(joined, tables),
+        headline=headline,
+        headline_why=headline_why,
+        models_fixed=fixed,
+        models_fixed_why=fixed_why,
+        per_category=per_category(joined, seed),
+        sentence="",
+    )
+
+
+def without_neutral(table: ScoreTable) -> ScoreTable:
+    """The table without the column of the neutral prompt, which asks for nothing and is no observation."""
+    return ScoreTable(table.frame.drop(NEUTRAL_KEY), table.record) if NEUTRAL_KEY in table.prompt_keys else table
+
+
+def less_neutral(table: ScoreTable, lexicon: Lexicon) -> ScoreTable:
+    """The lexicon's words with each score less the word's score after the neutral prompt, float64, that prompt left out.
+
+    Raises `BirthmarkError` where the model was not scored after the neutral prompt.
+    """
+    found = lexicon_scores(table, lexicon)
+    if NEUTRAL_KEY not in found.prompts:
+        raise BirthmarkError(
+            f"{table.model} was not scored after the neutral prompt: score it again with --control prompt"
+        )
+    scores = found.scores.astype(np.float64)
+    differences = scores - scores[:, [found.prompts.index(NEUTRAL_KEY)]]
+    words = pl.DataFrame({"candidate": found.words, "token_id": [None] * len(found.words)}, schema=KEY_TYPES)
+    columns = {key: differences[:, at] for at, key in enumerate(found.prompts) if key != NEUTRAL_KEY}
+    return ScoreTable(words.with_columns(**columns), table.record)
+
+
+def design(joined: Joined, tables: Sequence[ScoreTable], names: Sequence[str]) -> np.ndarray:
+    """What is held fixed, by model and word: float64 [models, words, confounds]; `tables` in the order of the models.
+
+    Raises `BirthmarkError` where a table does not say how its words were tokenized.
+    """
+    columns = []
+    for name in names:
+        if name == "tokens":
+            columns.append(np.stack([_tokens(table, joined.words) for table in tables]))
+        else:
+            values = zipf_frequencies(joined.words) if name == "frequency" else word_lengths(joined.words)
+            columns.append(np.broadcast_to(values, (len(tables), len(values))))
+    return np.stack(columns, axis=-1)
+
+
+def _tokens(table: ScoreTable, words: Sequence[str]) -> np.ndarray:
+    counts = token_counts(table, words)
+    if counts is None:
+        raise BirthmarkError(
+            f"the table of {table.model} does not say how its words were tokenized: score the model with birthmark, or "
+            "leave tokens out of --control"
+        )
+    return counts
+
+
+def regress_out(ranks: np.ndarray, confounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks less what an ordinary least squares regression on confounds predicts, within each model and prompt.
+
+    `ranks` [models, words, prompts], `confounds` [models, words, k]. Per model and prompt, with an intercept,
+    r = Xβ + e; the result is e + (n + 1)/2, in ranks: their mean is what it was and none correlates with a confound.
+    Residuals are not ranked anew, which would bring the correlation back. The regression doesn't know the categories: what a
+    category and a confound share is counted as the confound's, so that what remains of a difference is rather too small
+    than too large. Constant and collinear confounds do no harm. Also returns R² [models, prompts], 0 for constant ranks.
+
+    Raises `BirthmarkError` where there are no more words than coefficients.
+    """
+    n_words, n_coefficients = ranks.shape[1], confounds.shape[2] + 1
+    if n_words <= n_coefficients:
+        raise BirthmarkError(
+            f"{n_words} words are too few to hold {n_coefficients - 1} things fixed: control for fewer"
+        )
+    centre = (n_words + 1) / 2
+    residuals, shares = np.empty_like(ranks), np.zeros((ranks.shape[0], ranks.shape[2]))
+    for at, (of_model, x) in enumerate(zip(ranks, confounds, strict=True)):
+        centred, y = x - x.mean(axis=0), of_model - of_model.mean(axis=0)  # [words, k], [words, prompts]
+        left = y - centred @ np.linalg.lstsq(centred, y)[0]
+        total = (y**2).sum(axis=0)
+        shares[at] = np.where(total > 0, 1 - (left**2).sum(axis=0) / np.where(total > 0, total, 1), 0)
+        residuals[at] = left + centre
+    return residuals, shares
+
+
+def _sentence(record: ControlledEffects, plain: Joined, before: LevelTest | None) -> str:
+    """The number that the control changes, with and without it; `before` is the headline without."""
+    said, families = _what(record.control.split(",")), " − ".join(reversed(plain.families))
+    headline, fixed, contrasts = record.headline, record.models_fixed, plain.mean_rank_contrasts
+    if headline is not None and before is not None:
+        sure = f"exact p {_p(headline.p_exact)} over base checkpoints, without {_p(before.p_exact)}"
+        if headline.estimate is None or before.estimate is None:
+            return f"{said}, families are told apart with {sure}."
+        return f"{said}, {families} is {headline.estimate:+.1f} ranks, without {before.estimate:+.1f} ({sure})."
+    if contrasts is None:
+        return f"{said}, there is no one number to compare: {plain.no_contrast_why}."
+    if fixed is not None:
+        a, b = (contrasts[plain.models_of(family)].mean() for family in plain.families)
+        sure = f"95% interval over words {fixed.ci_low:.1f} to {fixed.ci_high:.1f}, p {_p(fixed.p_words)}"
+        return f"{said}, {families} is {fixed.estimate:+.1f} ranks, without {b - a:+.1f} ({sure})."
+    changes = [
+        f"{model.model} {model.mean_rank_contrast:+.1f} ranks, without {without:+.1f}"
+        for model, without in zip(record.models, contrasts, strict=True)
+    ]
+    return f"{said}, the contrast is: {'; '.join(changes)}."
+
+
+def _what(control: Sequence[str]) -> str:
+    """`With word frequency and length regressed out of the ranks`."""
+    names = [NAMES[name] for name in control if name != PROMPT]
+    parts = []
+    if PROMPT in control:
+        parts.append("each word's score after a neutral prompt taken off")
+    if names:
+        listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        parts.append(f"{listed} regressed out of the ranks")
+    return f"With {' and '.join(parts)}"
+
+
+def _p(p: float | None) -> str:
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"
