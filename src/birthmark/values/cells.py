@@ -3,6 +3,9 @@
 Describes and tests nothing.
 """
 
+import numpy as np
+from scipy import stats
+
 from birthmark.records import Cell, ModelCell
 from birthmark.values.joined import Joined
 
@@ -34,12 +37,17 @@ def cells(joined: Joined) -> list[Cell]:
 
 
 def model_cells(joined: Joined) -> list[ModelCell]:
-    """Each model's mean and range of median ranks over a framing's prompts, category by category."""
+    """Each model's mean and range of median ranks over a framing's prompts, category by category.
+
+    The interval is 95% over words: see `median_interval`.
+    """
     found = []
     for at, (model, family) in enumerate(zip(joined.models, joined.model_families, strict=True)):
         for row, category in enumerate(joined.categories):
             for framing in joined.framings_present:
-                medians = joined.medians[at, row, joined.prompts_of(framing)]
+                prompts = joined.prompts_of(framing)
+                medians = joined.medians[at, row, prompts]
+                low, high = median_interval(joined.ranks[at][np.ix_(joined.member[row], prompts)])
                 found.append(
                     ModelCell(
                         model=model,
@@ -50,6 +58,24 @@ def model_cells(joined: Joined) -> list[ModelCell]:
                         prompt_low=float(medians.min()),
                         prompt_high=float(medians.max()),
                         n_prompts=len(medians),
+                        ci_low=low,
+                        ci_high=high,
                     )
                 )
     return found
+
+
+def median_interval(ranks: np.ndarray, level: float = 0.95) -> tuple[float | None, float | None]:
+    """Interval over words of the mean over prompts of median ranks; ranks [words, prompts], null for a single word.
+
+    Woodruff's way for a quantile, with the quantile function averaged over prompts, Q(q): a word's share of prompts in
+    which it ranks at or above the median has mean ½ and a standard error s over words, and the interval runs from
+    Q(½ − t s) to Q(½ + t s). Woodruff (1952), Journal of the American Statistical Association 47.
+    """
+    n = len(ranks)
+    if n < 2:
+        return None, None
+    above = (ranks < np.median(ranks, axis=0)).mean(axis=1) + (ranks == np.median(ranks, axis=0)).mean(axis=1) / 2
+    reach = float(stats.t.ppf((1 + level) / 2, n - 1) * above.std(ddof=1) / np.sqrt(n))
+    low, high = np.quantile(ranks, np.clip([0.5 - reach, 0.5 + reach], 0, 1), axis=0).mean(axis=1)
+    return float(low), float(high)

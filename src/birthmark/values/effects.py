@@ -18,8 +18,11 @@ from birthmark.values.families import mixed_model, panels
 from birthmark.values.fixed import models_fixed
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.levels import clustering, families_over, p_permutation_f, per_category
+from birthmark.values.recipes import blocks
+from birthmark.values.robustness import sensitivity
 from birthmark.values.sentences import effects_sentence
 from birthmark.values.uncertainty import crossed
+from birthmark.values.words import word_effects
 
 
 def effects(
@@ -29,17 +32,20 @@ def effects(
     seed: int = 0,
     families: Mapping[str, str] | None = None,
     base_checkpoints: Mapping[str, str] | None = None,
+    teams: Mapping[str, str] | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> Effects:
     """All effects of a lexicon in score tables of one kind, as the record that is written to disk.
 
     Ranks are among the lexicon's words that every table has (`n_candidates`), after the prompts that every table has;
-    1 is best. Families and categories are in alphabetical order, differences are second minus first. `families` and
-    `base_checkpoints` map models to what is not in their tables, or overrule it. `seed` drives what is drawn: bootstrap,
+    1 is best. Families and categories are in alphabetical order, differences are second minus first. `families`,
+    `base_checkpoints` and `teams` map models to what is not in their tables or in the catalog, or overrule it; `groups`
+    puts another label in the families' place (see `join_tables`). `seed` drives what is drawn: bootstrap,
     permutations where there are too many to list.
 
     Raises `BirthmarkError` for tables that cannot be compared: see `join_tables`.
     """
-    joined = join_tables(tables, lexicon, families=families, base_checkpoints=base_checkpoints)
+    joined = join_tables(tables, lexicon, families=families, base_checkpoints=base_checkpoints, groups=groups)
     fixed, fixed_why = models_fixed(joined, seed)
     reml, reml_why = mixed_model(joined, "REML")
     ml, ml_why = mixed_model(joined, "ML")
@@ -49,6 +55,9 @@ def effects(
     clustered, clustering_why = clustering(joined)
     uncertain, crossed_why = crossed(joined)
     p_f, p_f_why = p_permutation_f(joined, seed)
+    of_teams, blocks_why = blocks(joined, seed, teams)
+    sensitive, sensitivity_why = sensitivity(joined, headline, seed)
+    of_words, word_effects_why = word_effects(joined)
     record = Effects(
         lexicon=lexicon.name,
         kind=tables[0].record.kind,
@@ -83,6 +92,12 @@ def effects(
         p_permutation_f=p_f,
         p_permutation_f_why=p_f_why,
         per_category=per_category(joined, seed),
+        blocks=of_teams,
+        blocks_why=blocks_why,
+        sensitivity=sensitive,
+        sensitivity_why=sensitivity_why,
+        word_effects=of_words,
+        word_effects_why=word_effects_why,
         confounds=confounds(joined, tables),
         warnings=_warnings(joined, tables),
     )

@@ -5,8 +5,9 @@ checkpoint; it tests nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from birthmark.values.ranks import (
     membership,
     rank,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,34 @@ class Joined:
         rows, at = np.nonzero(self.member)
         return at, [self.categories[row] for row in rows]
 
+    def subset(
+        self, *, models: np.ndarray | None = None, words: np.ndarray | None = None, prompts: np.ndarray | None = None
+    ) -> "Joined":
+        """The part where boolean masks are true; words that stay are ranked anew among themselves.
+
+        Raises `BirthmarkError` where nothing, or no word of some category, stays.
+        """
+        keep_models, keep_words, keep_prompts = (
+            np.ones(size, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+            for size, mask in zip(self.ranks.shape, (models, words, prompts), strict=True)
+        )
+        member = self.member[:, keep_words]
+        if not (keep_models.any() and keep_prompts.any() and member.any(axis=1).all()):
+            raise BirthmarkError("nothing would be left of the models, the prompts or a category's words")
+        ranks = self.ranks[np.ix_(keep_models, keep_words, keep_prompts)]
+        return replace(
+            self,
+            ranks=ranks if keep_words.all() else np.stack([rank(-of_model) for of_model in ranks]),
+            member=member,
+            models=_kept(self.models, keep_models),
+            model_families=_kept(self.model_families, keep_models),
+            model_bases=_kept(self.model_bases, keep_models),
+            words=_kept(self.words, keep_words),
+            prompts=_kept(self.prompts, keep_prompts),
+            framings=_kept(self.framings, keep_prompts),
+            adjectives=_kept(self.adjectives, keep_prompts),
+        )
+
     def prompts_of(self, framing: Framing) -> np.ndarray:
         """Positions of a framing's prompts."""
         return np.flatnonzero([given == framing for given in self.framings])
@@ -125,17 +156,23 @@ class Joined:
         return np.flatnonzero([given == family for given in self.model_families])
 
 
+def _kept(items: tuple[T, ...], mask: np.ndarray) -> tuple[T, ...]:
+    return tuple(item for item, keep in zip(items, mask, strict=True) if keep)
+
+
 def join_tables(
     tables: Sequence[ScoreTable],
     lexicon: Lexicon,
     *,
     families: Mapping[str, str] | None = None,
     base_checkpoints: Mapping[str, str] | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> Joined:
     """Rank the lexicon's words that all tables have, after the prompts that all tables have.
 
     `families` and `base_checkpoints` (model → name) take the place of what the tables say. A model whose family or base
-    checkpoint nobody names is its own, with a warning. Raises `BirthmarkError` for tables that cannot be compared: of
+    checkpoint nobody names is its own, with a warning. `groups` (model → any other label: team, size, data) stands in the
+    families' place for all models; a base checkpoint in several groups is then a unit in each, with a warning. Raises `BirthmarkError` for tables that cannot be compared: of
     both kinds, the same model twice, no word or prompt in common, one key for two prompts, a base in two families.
     """
     models = _models(tables)
@@ -151,7 +188,10 @@ def join_tables(
     model_bases, said_too = _known(
         models, [table.record.base_checkpoint for table in tables], base_checkpoints, "base checkpoint"
     )
-    _check_bases(model_families, model_bases)
+    if groups is None:
+        _check_bases(model_families, model_bases)
+    else:
+        model_families, model_bases, said = _grouped(models, model_bases, groups)
     lost = sorted({name for of_word in matched.values() for name in of_word} - set(names))
     if lost:
         warnings.append(f"no word of {', '.join(lost)} is in all tables")
@@ -246,6 +286,26 @@ def _known(
         if value is None
     ]
     return tuple(value or model for model, value in zip(models, named, strict=True)), warnings
+
+
+def _grouped(
+    models: Sequence[str], bases: Sequence[str], groups: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    """Groups and base checkpoints by model; a base in several groups is told apart by the group's name."""
+    without = [model for model in models if model not in groups]
+    if without:
+        raise BirthmarkError(f"{without[0]} has no group: give it one, or leave its table out")
+    of_model = tuple(groups[model] for model in models)
+    in_groups = {
+        base: {group for other, group in zip(bases, of_model, strict=True) if other == base} for base in set(bases)
+    }
+    several = sorted(base for base, named in in_groups.items() if len(named) > 1)
+    units = tuple(f"{base} ({group})" if base in several else base for base, group in zip(bases, of_model, strict=True))
+    said = [
+        f"{base} is in several groups and counts as a unit in each, though these are not independent"
+        for base in several
+    ]
+    return of_model, units, said
 
 
 def _check_bases(families: Sequence[str], bases: Sequence[str]) -> None:

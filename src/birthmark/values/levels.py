@@ -4,14 +4,18 @@ A unit's contrast is the mean of its models' contrasts. The tests themselves are
 decided here is which numbers go in, and in which words the answer is given.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from birthmark.records import CategoryTest, Clustering, LevelTest, Unit
+from birthmark.errors import BirthmarkError
+from birthmark.records import CategoryTest, Clustering, Effects, LevelTest, Unit
 from birthmark.stats.clustering import nested_variance
 from birthmark.stats.headline import average_by_unit, level_test
+from birthmark.stats.panels import adjust
 from birthmark.stats.permutation import max_t, permutation_f
+from birthmark.values.fixed import why_no_difference
 from birthmark.values.joined import Joined
 from birthmark.values.sentences import level_sentence
 
@@ -31,6 +35,19 @@ def units_of(joined: Joined, values: np.ndarray, unit: Unit) -> Units:
     """Models' values [models, …] averaged over those that share a unit."""
     of_models = joined.model_bases if unit == "base_checkpoint" else joined.models
     return Units(*average_by_unit(values, of_models, joined.model_families))
+
+
+def family_difference(joined: Joined) -> float:
+    """Difference (b − a) of the mean contrast of median ranks over base checkpoints, in ranks.
+
+    Raises `BirthmarkError` where there are not two families, two categories and both framings.
+    """
+    why = why_no_difference(joined)
+    if why is not None or joined.contrasts is None:
+        raise BirthmarkError(why or "there is no contrast")
+    units = units_of(joined, joined.contrasts, "base_checkpoint")
+    is_b = np.array(units.families) == joined.families[1]
+    return float(units.values[is_b].mean() - units.values[~is_b].mean())
 
 
 def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | None, str | None]:
@@ -122,3 +139,14 @@ def _why_not(joined: Joined, unit: Unit) -> str | None:
         what = "base checkpoint" if unit == "base_checkpoint" else "model"
         return f"with one {what} a family nothing can be concluded about families"
     return None
+
+
+def adjust_across_lexicons(records: Sequence[Effects]) -> list[Effects]:
+    """The same records with `p_holm` of their headlines: Holm over the lexicons that have one, of one kind of score."""
+    adjusted = list(records)
+    for kind in {record.kind for record in records}:
+        tests = [(at, record.headline) for at, record in enumerate(records) if record.kind == kind and record.headline]
+        for (at, test), p_holm in zip(tests, adjust([test.p_exact for _, test in tests], "holm"), strict=True):
+            headline = test.model_copy(update={"p_holm": p_holm})
+            adjusted[at] = records[at].model_copy(update={"headline": headline})
+    return adjusted

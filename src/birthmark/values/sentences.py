@@ -5,7 +5,7 @@ Reads records only; decides nothing that the numbers have not decided.
 
 from collections.abc import Sequence
 
-from birthmark.records import CategoryTest, Effects, LevelTest, ModelsFixed
+from birthmark.records import Blocks, CategoryTest, Effects, LevelTest, ModelsFixed
 
 UNITS = {"base_checkpoint": "base checkpoint", "model": "model"}
 ASKED = "asked for good things rather than bad ones"
@@ -47,6 +47,28 @@ def level_sentence(test: LevelTest, categories: Sequence[str]) -> str:
     if test.unit == "model":
         said += " Models that share a base checkpoint are not independent, so this p is too small."
     return said
+
+
+def blocks_sentence(found: Blocks, categories: Sequence[str]) -> str:
+    """The test within teams and the pairs' signs, in words."""
+    a, b = found.n_models
+    leaning, other = (b, a) if found.estimate < 0 else (a, b)
+    agreeing = sum(pair.agrees for pair in found.pairs)
+    said = (
+        f"Within the {len(found.teams)} teams that built on both families ({', '.join(found.teams)}), {leaning} ranks "
+        f"{categories[0]} words above {categories[1]} words by {_ranks(found.estimate)} more than {other} does: exact p "
+        f"{_equals(found.p_exact)} ({found.count:,} of {found.n_splits:,} exchanges within teams). Of {len(found.pairs)} "
+        f"matched pairs {agreeing} {'has' if agreeing == 1 else 'have'} the sign of the families' difference"
+    )
+    said += "." if agreeing == len(found.pairs) else ", so the pairs do not all agree."
+    if found.min_p > 0.05:
+        said += f" The smallest p that these teams allow is {p_text(found.min_p)}."
+    return said
+
+
+def equivalence_sentence(margin: float) -> str:
+    """What may be said where no difference is found."""
+    return f"No difference larger than {margin:.1f} ranks, at 5%, taking base checkpoints as the sample."
 
 
 def p_text(p: float | None) -> str:
