@@ -2,7 +2,7 @@
 
 Fixed before looking: two families and one contrast a unit take Welch's t where both have at least three units, else the
 difference in means; several categories take the largest pooled |t| over them; more than two families take F. Always a
-permutation of the units. Knows nothing of how a unit's contrast comes about.
+permutation of the units, within blocks where these are given. Knows nothing of how a unit's contrast comes about.
 """
 
 from collections import Counter
@@ -20,8 +20,9 @@ from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
 class LevelResult:
     """A permutation test over units; `estimate` and Welch's 95% interval are b − a, null where there is no one contrast.
 
-    statistic: `welch_t`, `difference`, `max_t` or `permutation_f`. `p_exact_difference`: of the difference in means,
-    whatever the statistic. `p_by_column`, `p_max_t_by_column`: a category each, for several categories.
+    statistic: `welch_t`, `difference` or (more than two families) `permutation_f` of one contrast; `max_t` or (more than
+    two families) `max_f` of several, with p of the largest. `p_exact_difference`: of the difference in means, whatever
+    the statistic. `p_by_column`, `p_max_t_by_column`: one a contrast, where there are several.
     """
 
     statistic: str
@@ -65,7 +66,10 @@ def level_test(
     blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> LevelResult:
-    """Test families over units. values: [units], or [units, categories] for several contrasts at once.
+    """Test families over units, b the alphabetical last of two.
+
+    values: [units], or [units, categories] for several contrasts at once (of framing contrasts, centred over categories
+    by the caller); families and blocks (teams): [units].
 
     Raises `BirthmarkError` where there is one family only.
     """

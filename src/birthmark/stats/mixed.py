@@ -25,6 +25,8 @@ Method = Literal["REML", "ML"]
 # Ratios of variances at which the score is looked at first; the optimum is then found between two of them.
 THETA_GRID = np.concatenate([[0.0], np.logspace(-6, 9, 46)])
 
+NOTHING_TO_FIT = "the mixed model has nothing to fit: the response does not vary within models and cells"
+
 
 @dataclass(frozen=True)
 class FixedTerm:
@@ -220,7 +222,7 @@ def _fit(
         )
     profile = _Profile(data, xtx, xty, sums, method)
     if profile.solve(THETA_GRID[-1:])[2][0] <= 1e-12 * data.yty + 1e-20 * n * data.y_scale**2:
-        raise BirthmarkError("the mixed model has nothing to fit: the response does not vary within models and cells")
+        raise BirthmarkError(NOTHING_TO_FIT)
     theta = profile.optimum()
     beta, inverse, rss = (found[0] for found in profile.solve(np.array([theta])))
     sigma2 = rss / (n - p if method == "REML" else n)
@@ -294,7 +296,7 @@ class _Profile:
                 optimize.brentq(lambda x: self.score(np.array([x]))[0], low, high, xtol=1e-16 * high, rtol=1e-14)
             )
         if not minima:
-            raise BirthmarkError("the mixed model's groups differ too much for a random intercept to be estimated")
+            raise BirthmarkError(NOTHING_TO_FIT)
         return minima[int(np.argmin(self.deviance(np.array(minima))))]
 
     def loglik(self, theta: float) -> float:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
@@ -48,15 +47,8 @@ def compare_groups(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
     if min(n_a, n_b) < 2:
         return GroupDifference(difference, difference / pooled, None, None, None, None)
     unweighted = float(np.sqrt((squares_a / (n_a - 1) + squares_b / (n_b - 1)) / 2))
-    welch = stats.ttest_ind(second, first, equal_var=False)
-    return GroupDifference(
-        difference,
-        difference / pooled,
-        difference / unweighted,
-        float(welch.statistic),
-        float(welch.df),
-        float(welch.pvalue),
-    )
+    t, p, df = _compare(first, second).ttest_ind(usevar="unequal")
+    return GroupDifference(difference, difference / pooled, difference / unweighted, float(t), float(df), float(p))
 
 
 def welch_interval(
@@ -66,8 +58,7 @@ def welch_interval(
     first, second = _sample(a), _sample(b)
     if min(len(first), len(second)) < 2 or not (_varies(first) or _varies(second)):
         return None
-    compare = CompareMeans(DescrStatsW(second), DescrStatsW(first))
-    low, high = compare.tconfint_diff(alpha=1 - level, usevar="unequal")
+    low, high = _compare(first, second).tconfint_diff(alpha=1 - level, usevar="unequal")
     return float(low), float(high)
 
 
@@ -80,6 +71,10 @@ def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm
         for i, p in zip(known, corrected, strict=True):
             adjusted[i] = float(p)
     return adjusted
+
+
+def _compare(a: np.ndarray, b: np.ndarray) -> CompareMeans:
+    return CompareMeans(DescrStatsW(b), DescrStatsW(a))
 
 
 def _sample(values: Sequence[float] | np.ndarray) -> np.ndarray:

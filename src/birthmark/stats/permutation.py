@@ -147,7 +147,7 @@ def label_arrangements(
         for member in members:
             drawn[:, member] = rng.permuted(drawn[:, member], axis=1)
         return drawn, False
-    arranged = np.tile(codes, (1, 1))
+    arranged = codes[None, :].copy()
     for member in members:
         inner = _all_arrangements(codes[member])
         arranged = np.repeat(arranged, len(inner), axis=0)
@@ -156,18 +156,19 @@ def label_arrangements(
 
 
 def _all_arrangements(codes: np.ndarray) -> np.ndarray:
-    """Distinct arrangements of a multiset of labels, built one label at a time over the places still open."""
+    """Distinct arrangements of a multiset of labels: the places of the last label, times what the others do."""
     n = len(codes)
     groups, counts = np.unique(codes, return_counts=True)
     if len(groups) == 1:
         return codes[None, :].copy()
-    taken = np.array(list(combinations(range(n), int(counts[-1]))))  # places of the last label
+    taken = np.array(list(combinations(range(n), int(counts[-1]))))
     rest = _all_arrangements(np.sort(codes)[: n - counts[-1]])
     is_open = np.ones((len(taken), n), dtype=bool)
     np.put_along_axis(is_open, taken, False, axis=1)
+    open_places = np.nonzero(is_open)[1].reshape(len(taken), 1, -1)  # [taken, 1, n − last]
     arranged = np.full((len(taken), len(rest), n), groups[-1], dtype=np.int8)
-    for i, row in enumerate(is_open):
-        arranged[i][:, row] = rest
+    places = np.broadcast_to(open_places, (len(taken), *rest.shape))
+    np.put_along_axis(arranged, places, np.broadcast_to(rest, places.shape), axis=2)
     return arranged.reshape(-1, n)
 
 
