@@ -22,6 +22,7 @@ from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
 from birthmark.scoring import Frame, Measure, choose_frames, score_model, versions
 from birthmark.values.controls import controlled_effects, without_neutral
 from birthmark.values.effects import effects
+from birthmark.values.levels import adjust_across_lexicons
 from birthmark.values.logratios import implicit_rewards
 
 if TYPE_CHECKING:
@@ -318,7 +319,7 @@ def all_effects(
             if kind == "logprob":
                 result.warnings.extend(warnings)
             results[lexicon.name if len(groups) == 1 else f"{lexicon.name}.{kind}"] = result
-    return results
+    return dict(zip(results, adjust_across_lexicons(list(results.values())), strict=True))
 
 
 def write_effects(
