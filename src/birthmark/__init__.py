@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from birthmark.api import audit, compare, implicit, resolve, score
+    from birthmark.api import audit, compare, implicit, replicate, resolve, score
     from birthmark.errors import BirthmarkError, CheckFailed
     from birthmark.inputs.lexicons import load_lexicon
     from birthmark.inputs.prompts import load_prompts
@@ -19,6 +19,7 @@ _HOMES = {
     "audit": "birthmark.api",
     "compare": "birthmark.api",
     "implicit": "birthmark.api",
+    "replicate": "birthmark.api",
     "resolve": "birthmark.api",
     "score": "birthmark.api",
     "BirthmarkError": "birthmark.errors",
@@ -37,6 +38,7 @@ __all__ = [
     "load_lexicon",
     "load_prompts",
     "read_scores",
+    "replicate",
     "resolve",
     "score",
 ]

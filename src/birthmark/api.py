@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
-from birthmark.records import Effects, Implicit
+from birthmark.records import Effects, Implicit, Replication
 from birthmark.scores import ScoreTable, read_scores
 from birthmark.scoring import MeasureOptions, choose_frames, make_measure, score_model
 from birthmark.study import (
@@ -21,6 +21,7 @@ from birthmark.study import (
     is_score_table,
     run_audit,
     run_implicit,
+    run_replication,
     score_into,
 )
 
@@ -106,7 +107,7 @@ def compare(
     lexicons: Sequence[str | Path | Lexicon] = ("starter",),
     out: str | Path | None = None,
     mixed_frames: bool = False,
-    controls: Sequence[str] = (),
+    controls: str | Sequence[str] = (),
     seed: int = 0,
 ) -> list[Effects]:
     """Compare score tables of any number of models and families: an `Effects` a lexicon and kind of score.
@@ -146,6 +147,13 @@ def implicit(
         for name in (a, b)
     ]
     return run_implicit(sides[0], sides[1], measure, Path(out), duplicates=duplicates, mixed_frames=mixed_frames)
+
+
+def replicate(
+    data: str | Path | None = None, *, out: str | Path = "birthmark-replicate", seed: int = 0, quiet: bool = True
+) -> Replication:
+    """Replicate the published study from a clone of its repository, or from fetched files: figures, slips, verdicts."""
+    return run_replication(Path(data) if data is not None else None, Path(out), seed=seed, quiet=quiet)
 
 
 def _measure_options(options: Options) -> MeasureOptions:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from birthmark.errors import NO_SPACE, BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.progress import note
-from birthmark.records import Effects, Implicit, InputRecord, Kind, StudyRecord, read_record, to_json
+from birthmark.records import Effects, Implicit, InputRecord, Kind, Replication, StudyRecord, read_record, to_json
 from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
 from birthmark.scoring import Frame, Measure, choose_frames, score_model, versions
 from birthmark.values.controls import controlled_effects, without_neutral
@@ -185,7 +185,7 @@ def compare_tables(
     *,
     mixed_frames: bool,
     seed: int,
-    controls: Sequence[str] = (),
+    controls: str | Sequence[str] = (),
 ) -> list[Effects]:
     """Effects of each lexicon and kind of score; with `out` also the files, figures and page."""
     if out is None:
@@ -248,6 +248,23 @@ def run_implicit(
     return record
 
 
+def run_replication(data: Path | None, out: Path, *, seed: int, quiet: bool) -> Replication:
+    """Write `out/replication.json`, its figures and its page."""
+    from birthmark.paper.replication import replicate_study
+    from birthmark.report.replication_page import write_replication_report
+
+    study = open_study(out, "replicate", {"data": str(data) if data else "fetched", "seed": seed})
+    with study.timed("replicate"):
+        record = replicate_study(data, seed=seed, progress=lambda text: note(text, quiet=quiet))
+    write_text(out / "replication.json", to_json(record))
+    study.save()
+    note("drawing the report", quiet=quiet)
+    with study.timed("report"):
+        write_replication_report(out)
+    study.save()
+    return record
+
+
 def _note_inputs(study: Study, measure: Measure, models: "Sequence[ResolvedModel]") -> None:
     study.add_input("prompts", measure.prompts.name, measure.prompts.sha256)
     for lexicon in measure.lexicons:
@@ -306,7 +323,7 @@ def all_effects(
     *,
     seed: int,
     mixed_frames: bool,
-    controls: Sequence[str] = (),
+    controls: str | Sequence[str] = (),
 ) -> dict[str, Effects]:
     """Compare the tables under each lexicon, kind by kind; keyed by the name of the effects file."""
     groups = by_kind(tables)
@@ -329,7 +346,7 @@ def write_effects(
     *,
     seed: int,
     mixed_frames: bool,
-    controls: Sequence[str] = (),
+    controls: str | Sequence[str] = (),
 ) -> list[Effects]:
     """Compare the tables and write `out/effects/`, one file a lexicon (and kind, where both are there)."""
     results = all_effects(tables, lexicons, seed=seed, mixed_frames=mixed_frames, controls=controls)

@@ -1,6 +1,7 @@
 """How results look in a terminal: sentences first, then small tables. Computes nothing."""
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from birthmark.records import Effects, Implicit
+from birthmark.records import Doctor, Effects, Implicit, Replication
 from birthmark.scores import ScoreTable
 from birthmark.study import AuditResult
 
@@ -18,8 +19,16 @@ SHOWN_ROWS = 20
 
 
 def print_json(value: object) -> None:
-    """Indented JSON on standard output; what JSON cannot hold is written as text."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Indented JSON on standard output, numbers that are not finite as null."""
+    print(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
@@ -53,7 +62,7 @@ def _flat(value: object) -> str:
         return ", ".join(f"{key} {_flat(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(_flat(item) for item in value)
-    return "–" if value is None else str(value)
+    return {None: "–", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -66,6 +75,41 @@ def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
         cells.append((*(row[name] for name in columns[:6]), minutes, memory))
     print_rows(columns, cells)
     console.print("Nothing was done. Times are good to a factor of two.", markup=False)
+
+
+def print_doctor(found: Doctor) -> None:
+    """The machine, what fits it, and a line for each thing that could be better."""
+    rates = [f"{name} {rate / 1e9:,.1f} GFLOP/s" for name, rate in found.flops_per_second.items() if rate]
+    answers = {True: "answers", False: "does not answer", None: "not asked"}
+    gigabytes = None if found.memory_bytes is None else f"{found.memory_bytes / 2**30:.1f} GB"
+    facts = {
+        "machine": f"{found.platform}, Python {found.python}",
+        "torch": f"{found.torch} with transformers {found.transformers}",
+        "device": ", ".join([found.device, *found.gpus, f"{found.threads} of {found.cores} cores"]),
+        "memory": gigabytes,
+        "speed": rates,
+        "cache": f"{found.cache.folder}: {found.cache.bytes / 2**30:.1f} GB, {found.cache.free_bytes / 2**30:.1f} GB free",
+        "network": [f"{place} {answers[answer]}" for place, answer in found.network.items()],
+        "extras": [f"{name} {version or 'not installed'}" for name, version in found.extras.items()],
+    }
+    print_fields(facts)
+    console.print()
+    fits = {True: "fits", False: "does not fit", None: "not known"}
+    rows = [
+        (
+            model.name,
+            None if model.memory_bytes is None else f"{model.memory_bytes / 2**30:.1f} GB",
+            model.dtype,
+            fits[model.fits],
+            "yes" if model.fetched else "",
+            model.note or "",
+        )
+        for model in found.models
+    ]
+    print_rows(("model", "memory", "precision", "here", "fetched", "note"), rows)
+    console.print()
+    for hint in found.hints:
+        console.print(hint, markup=False)
 
 
 def print_audit(result: AuditResult) -> None:
@@ -117,6 +161,18 @@ def print_implicit(record: Implicit, out: Path) -> None:
     for warning in record.warnings:
         console.print(f"Note: {warning}", markup=False)
     console.print(f"Written to {out}", markup=False)
+
+
+def print_replication(record: Replication, out: Path) -> None:
+    """The table of claims, and the slips of the published files."""
+    yes = {True: "yes", False: "no", None: "–"}
+    rows = [(item.id, item.verdict, yes[item.reproduced], yes[item.supported], item.sentence) for item in record.claims]
+    print_rows(("claim", "verdict", "reproduced", "supported", "in words"), rows)
+    console.print(f"\n{len(record.data_notes)} slips in the published files:", markup=False)
+    print_rows(("file", "finding", "effect"), [(note.file, note.finding, note.effect) for note in record.data_notes])
+    for file in record.not_as_published:
+        console.print(f"Note: {file} is not as published", markup=False)
+    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
 
 
 def scores_as_dict(table: ScoreTable, out: Path | None) -> dict[str, Any]:
