@@ -24,7 +24,7 @@ from birthmark.inputs.prompts import load_prompts, select_prompts, with_neutral
 from birthmark.progress import note, track
 from birthmark.records import Mass, PromptSetRecord, ScoreRecord
 from birthmark.scores import ScoreTable, atomic_path, read_scores, write_scores
-from birthmark.values.controls import PROMPT, parse_control
+from birthmark.values.controls import PROMPT, parse_controls
 
 if TYPE_CHECKING:
     from birthmark.models.scorers import PromptScores, Scorer
@@ -75,7 +75,7 @@ class MeasureOptions(TypedDict, total=False):
     template_date: str | None
     seed: int
     quiet: bool
-    controls: Sequence[str]  # each of `frequency`, `length`, `tokens`, `prompt`, joined by commas
+    controls: str | Sequence[str]  # each of `frequency`, `length`, `tokens`, `prompt`, joined by commas
 
 
 def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
@@ -83,8 +83,8 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
     prompt_set = load_prompts(options.get("prompts", "christian2026"))
     if prompt := options.get("prompt"):
         prompt_set = select_prompts(prompt_set, prompt)
-    controls = tuple(options.get("controls") or ())
-    if any(PROMPT in parse_control(control) for control in controls):
+    controls = tuple(",".join(control) for control in parse_controls(options.get("controls", ())))
+    if any(PROMPT in control for control in controls):
         prompt_set = with_neutral(prompt_set)
     lexicons = options.get("lexicons") or ("starter",)
     candidates = options.get("candidates")

@@ -235,6 +235,11 @@ def test_more_than_two_categories_have_a_test_and_no_single_number(make_table, m
     assert "3" in alone.sentence
 
 
+def test_one_control_may_be_given_as_text(planted) -> None:
+    tables, lexicon = planted(length=1.0, value=0.0)
+    assert controlled_effects(tables, lexicon, "length") == controlled_effects(tables, lexicon, ["length"])
+
+
 def test_no_control_gives_nothing(planted) -> None:
     assert controlled_effects(*planted(length=0, value=0), []) == []
 

@@ -111,7 +111,7 @@ def show_lexicon(
     lexicon = load_lexicon(name)
     facts: dict[str, object] = {
         "name": lexicon.name,
-        "validated": "yes" if lexicon.validated else "no",
+        "validated": lexicon.validated,
         "citation": lexicon.citation,
         "licence": lexicon.licence,
         "source": lexicon.source,
@@ -119,8 +119,8 @@ def show_lexicon(
         "stems": len(lexicon.stems),
         "sizes": lexicon.sizes(),
     }
-    for each in model or ():
-        facts[f"single tokens of {each}"] = single_tokens(lexicon, token_texts(each))
+    if model:
+        facts["single_tokens"] = {each: single_tokens(lexicon, token_texts(each)) for each in model}
     if words:
         facts["entries"] = {word: list(categories) for word, categories in lexicon.entries.items()}
     print_json(facts) if as_json else print_fields(facts)

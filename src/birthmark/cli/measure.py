@@ -87,7 +87,7 @@ def score(
     prompt: opt.Prompt = None,
     lexicon: opt.Lexicons = None,
     control: Annotated[
-        list[Literal["prompt"]] | None,
+        Literal["prompt"] | None,
         typer.Option(
             help="Score a neutral prompt too, for `compare --control prompt`.", rich_help_panel=opt.QUESTION_PANEL
         ),

@@ -1,6 +1,5 @@
 """Workshop: report, doctor, schema."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -23,24 +22,29 @@ def report(
     print(draw(folder))
 
 
-@app.command(rich_help_panel=WORKSHOP, epilog=examples("birthmark doctor", "birthmark doctor --json"))
-def doctor(as_json: opt.Json = False) -> None:
-    """What this machine can do, which models fit, and what to do about what is missing."""
-    from birthmark.cli.show import print_fields, print_json
-    from birthmark.models.machine import examine
-
-    facts = examine()
-    print_json(facts) if as_json else print_fields(facts)
-
-
-@app.command(rich_help_panel=WORKSHOP, epilog=examples("birthmark schema effects"))
-def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="score, effects, implicit, study, …")],
+@app.command(rich_help_panel=WORKSHOP, epilog=examples("birthmark doctor", "birthmark doctor --offline --json"))
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the network.")] = False,
+    catalog: opt.Catalog = None,
+    as_json: opt.Json = False,
 ) -> None:
-    """The JSON Schema of a file that birthmark writes."""
-    from birthmark.errors import BirthmarkError
-    from birthmark.records import SCHEMAS
+    """What this machine can do, which models fit, and what to do about what is missing."""
+    from birthmark.cli.show import print_doctor, print_json
+    from birthmark.models.doctor import examine
 
-    if name not in SCHEMAS:
-        raise BirthmarkError(f"no schema named {name}: name one of {', '.join(SCHEMAS)}")
-    print(json.dumps(SCHEMAS[name].model_json_schema(), indent=2))
+    found = examine(catalog, network=not offline)
+    print_json(found.model_dump(mode="json")) if as_json else print_doctor(found)
+
+
+@app.command(rich_help_panel=WORKSHOP, epilog=examples("birthmark schema effects", "birthmark schema doctor-output"))
+def schema(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="score, effects, implicit, study, …; or COMMAND-output: audit-output, …"),
+    ],
+) -> None:
+    """The JSON Schema of a JSON file that birthmark writes, or of what a command prints with --json."""
+    from birthmark.cli.show import print_json
+    from birthmark.schemas import json_schema
+
+    print_json(json_schema(name))

@@ -53,12 +53,16 @@ def estimate(
 ) -> Estimate:
     """2 · parameters · tokens floating-point operations at half the machine's matrix-product rate.
 
-    `tokens` counts those that run through the model over the whole run. Memory is the weights and 1 GiB for what is
-    computed at a time.
+    `tokens` counts those that run through the model over the whole run.
     """
     rate = flops_per_second or matmul_rate(device, dtype)
-    memory = parameters * DTYPES[dtype].itemsize + 2**30
+    memory = memory_needed(parameters, dtype)
     return Estimate(memory_bytes=memory, seconds=2 * parameters * tokens / (rate / 2), flops_per_second=rate)
+
+
+def memory_needed(parameters: int, dtype: str) -> int:
+    """Bytes of memory to score with a model: its weights, and 1 GiB for what is computed at a time."""
+    return parameters * DTYPES[dtype].itemsize + 2**30
 
 
 def matmul_rate(device: torch.device, dtype: str = "float32", size: int = 1024, seconds: float = 0.3) -> float:

@@ -56,8 +56,13 @@ def parse_control(text: str) -> tuple[str, ...]:
     return tuple(name for name in CONTROLS if name in wanted)
 
 
+def parse_controls(controls: str | Sequence[str]) -> list[tuple[str, ...]]:
+    """Each control once, in the order given; one alone may be given as text."""
+    return list(dict.fromkeys(map(parse_control, [controls] if isinstance(controls, str) else controls)))
+
+
 def controlled_effects(
-    tables: Sequence[ScoreTable], lexicon: Lexicon, controls: Sequence[str], seed: int = 0
+    tables: Sequence[ScoreTable], lexicon: Lexicon, controls: str | Sequence[str], seed: int = 0
 ) -> list[ControlledEffects]:
     """A lexicon's effects under each control, beside which those of `effects(tables, lexicon)` stand.
 
@@ -68,7 +73,7 @@ def controlled_effects(
 
     Raises `BirthmarkError` where a table lacks what a control needs, and as `join_tables` does.
     """
-    parsed = list(dict.fromkeys(parse_control(text) for text in controls))
+    parsed = parse_controls(controls)
     if not parsed:
         return []
     plain = join_tables([without_neutral(table) for table in tables], lexicon)
