@@ -61,7 +61,7 @@ class StudyData:
         folder = self.root / SCORES / corpus
         found = sorted(folder.glob("*.csv"))
         if not found:
-            raise BirthmarkError(f"{folder} has no score CSV: name the folder that holds the study's `data` folder")
+            raise BirthmarkError(f"{folder} has no score CSV: fetch the study's files into their place")
         return found
 
     @cached_property
@@ -107,6 +107,10 @@ def study_data(data: Path | None, note: Note | None = None) -> StudyData:
         return StudyData(_fetch_study(note), _fetch_top_tokens(note))
     if not data.is_dir():
         raise BirthmarkError(f"{data} is not a folder: name a clone of github.com/{REPOSITORY}, or leave --data out")
+    if not (data / SCORES).is_dir():
+        raise BirthmarkError(
+            f"{data} has no folder {SCORES}: name a clone of github.com/{REPOSITORY}, or leave --data out"
+        )
     return StudyData(data, _find_top_tokens(data))
 
 
