@@ -33,4 +33,4 @@ bench: setup
 	@$(BIN)/python benchmarks/scoring.py
 
 docs: setup
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
