@@ -123,7 +123,9 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         raise BirthmarkError(f"the catalog {path} cannot be read as TOML: {error}") from None
     models = document.pop("models", None)
     if document:
-        raise BirthmarkError(f'{path}: unknown key {next(iter(document))!r}; a catalog holds [models."name"] tables only')
+        raise BirthmarkError(
+            f'{path}: unknown key {next(iter(document))!r}; a catalog holds [models."name"] tables only'
+        )
     if not isinstance(models, dict) or not models or not all(isinstance(table, dict) for table in models.values()):
         raise BirthmarkError(f'{path}: no models; a catalog holds a [models."name"] table for each model')
     return models

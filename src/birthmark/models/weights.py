@@ -1,0 +1,425 @@
+"""A model's name to a folder that transformers loads offline, and that folder to a model with every weight proven.
+
+A name is a catalog name, a hub id, a folder, or a folder with an adapter. Knows nothing of prompts or of scoring.
+"""
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog, suggest
+from birthmark.inputs.fetch import Note, cache_folder
+from birthmark.models.digests import digest_of_files, digest_of_text, tokenizer_files
+from birthmark.models.embedded import prepare_embedded, prepare_gguf
+from birthmark.models.folder import (
+    ADAPTER_CONFIG,
+    adapter_weights,
+    kind_of,
+    kind_of_adapter,
+    read_json,
+    require_own_code,
+    require_tokenizer,
+    template_of,
+    weight_files,
+)
+from birthmark.models.hub import fetch_snapshot
+from birthmark.records import Digests, Kind
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model that is on this machine.
+
+    `name` is what `resolve` takes again; `path` a folder with config, safetensors and tokenizer (of the base, where
+    `adapter` is a folder too); `chat_template` the text in effect, the person's own if one was given.
+    """
+
+    name: str
+    slug: str
+    path: Path
+    adapter: Path | None
+    kind: Kind
+    family: str | None
+    base_checkpoint: str | None
+    revision: str | None
+    entry: Entry | None
+    digests: Digests
+    chat_template: str | None
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The folder of the tokenizer: the adapter's where it has its own."""
+        return _tokenizer_folder(self.path, self.adapter)
+
+
+def resolve(
+    name: str | Path,
+    *,
+    catalog: str | Path | Catalog | None = None,
+    revision: str | None = None,
+    kind: Kind | None = None,
+    family: str | None = None,
+    base_checkpoint: str | None = None,
+    chat_template: str | Path | None = None,
+    quiet: bool = False,
+    note: Note | None = None,
+) -> ResolvedModel:
+    """Find a model and bring it here: embedded ones are fetched and converted once, hub ids downloaded.
+
+    `catalog` is a file on top of the bundled one, or a catalog; `kind`, `family` and `base_checkpoint` override what is
+    known; `chat_template` is `plain` or a file; `note` is told what takes time (stderr where None), unless `quiet`.
+    Raises `BirthmarkError` for an unknown name (with the nearest ones), a folder without weights or tokenizer, pickles,
+    a model that needs code of its own, and what `fetch_wheel` and `fetch_snapshot` raise.
+    """
+    known = catalog if isinstance(catalog, Mapping) else load_catalog(Path(catalog) if catalog else None)
+    tell = None if quiet else (note or _to_stderr)
+    found = _find(str(name), known, revision, kind, quiet, tell)
+    found = replace(
+        found,
+        family=family or found.family,
+        base_checkpoint=base_checkpoint or found.base_checkpoint,
+    )
+    if chat_template is None:
+        return found
+    text = read_template(chat_template)
+    digests = found.digests.model_copy(update={"template": digest_of_text(text)})
+    return replace(found, chat_template=text, digests=digests)
+
+
+def read_template(name: str | Path) -> str:
+    """The text of a chat template: the bundled `plain`, or a file."""
+    if str(name) == "plain":
+        return resources.files("birthmark.models").joinpath("templates/plain.jinja").read_text(encoding="utf-8")
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BirthmarkError(f"the chat template {name} cannot be read ({error}): name a file, or `plain`") from None
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _find(
+    name: str, catalog: Catalog, revision: str | None, kind: Kind | None, quiet: bool, note: Note | None
+) -> ResolvedModel:
+    folder = Path(name).expanduser()
+    entry = find_entry(catalog, name)
+    if entry is not None and name not in catalog and folder.is_dir():
+        entry = None  # a folder goes before a hub id, as in transformers
+    if entry is not None:
+        return _from_entry(entry, catalog, revision, kind, quiet, note)
+    if folder.is_dir():
+        path = folder.resolve()
+        return _from_folder(path, catalog, kind, quiet, note, name=str(path))
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
+        path = fetch_snapshot(name, revision, quiet=quiet)
+        slug = name.replace("/", "--")
+        return _from_folder(path, catalog, kind, quiet, note, name=name, slug=slug, revision=_commit(path))
+    advice = suggest(name, catalog) or "`birthmark models list` shows the known ones"
+    raise BirthmarkError(f"no model {name}: neither in the catalog, nor a folder, nor a hub id (OWNER/NAME); {advice}")
+
+
+def _from_entry(
+    entry: Entry, catalog: Catalog, revision: str | None, kind: Kind | None, quiet: bool, note: Note | None
+) -> ResolvedModel:
+    if not entry.loadable:
+        raise BirthmarkError(f"{entry.name} cannot be loaded: {entry.why or 'the catalog does not say why'}")
+    commit = None
+    if entry.embedded:
+        path = prepare_embedded(entry, note)
+    elif entry.hub:
+        path = fetch_snapshot(entry.hub, revision or entry.revision, quiet=quiet)
+        commit = _commit(path)
+    else:
+        raise BirthmarkError(f"the catalog does not say where {entry.name} is: give its entry a `hub`")
+    return _from_folder(
+        path, catalog, kind, quiet, note, name=entry.name, slug=entry.name, revision=commit, entry=entry
+    )
+
+
+def _from_folder(
+    folder: Path,
+    catalog: Catalog,
+    kind: Kind | None,
+    quiet: bool,
+    note: Note | None,
+    *,
+    name: str,
+    slug: str | None = None,
+    revision: str | None = None,
+    entry: Entry | None = None,
+) -> ResolvedModel:
+    if (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file():
+        found = _adapter(folder, catalog, quiet, note, name, revision, entry)
+        stated = kind_of_adapter(read_json(folder / ADAPTER_CONFIG)) or found.kind
+        weights = found.digests.adapter
+    else:
+        found = _full_model(folder, catalog, note, name, revision, entry)
+        stated = found.kind
+        weights = found.digests.weights
+    return replace(
+        found,
+        slug=slug or f"{folder.name}-{str(weights)[:8]}",
+        kind=kind or (entry.kind if entry else stated),
+    )
+
+
+def _full_model(
+    folder: Path, catalog: Catalog, note: Note | None, name: str, revision: str | None, entry: Entry | None
+) -> ResolvedModel:
+    path = folder
+    if not any(folder.glob("*.safetensors")) and any(folder.glob("*.gguf")):
+        path = prepare_gguf(folder, note)
+    weights = weight_files(path)
+    config = read_json(path / "config.json")
+    require_own_code(path, config, entry)
+    require_tokenizer(path)
+    stated = kind_of(config) or (entry.kind if entry else None)
+    if stated is None:
+        raise BirthmarkError(f"{folder / 'config.json'} names no class that tells a reward model from a language model")
+    origin = entry or _origin(config, catalog)
+    template = template_of(path)
+    return ResolvedModel(
+        name=name,
+        slug="",
+        path=path,
+        adapter=None,
+        kind=stated,
+        family=origin.family if origin else None,
+        base_checkpoint=origin.base_checkpoint if origin else None,
+        revision=revision,
+        entry=entry,
+        digests=Digests(
+            weights=digest_of_files(weights),
+            tokenizer=digest_of_files(tokenizer_files(path)),
+            template=digest_of_text(template) if template else None,
+        ),
+        chat_template=template,
+    )
+
+
+def _adapter(
+    folder: Path, catalog: Catalog, quiet: bool, note: Note | None, name: str, revision: str | None, entry: Entry | None
+) -> ResolvedModel:
+    config = read_json(folder / ADAPTER_CONFIG)
+    named = config.get("base_model_name_or_path")
+    if not named:
+        raise BirthmarkError(f"{folder / ADAPTER_CONFIG} does not name the base model (base_model_name_or_path)")
+    beside = folder / str(named)
+    where = str(beside) if beside.is_dir() else str(named)
+    try:
+        base = _find(where, catalog, config.get("revision"), None, quiet, note)
+    except BirthmarkError as error:
+        raise BirthmarkError(f"the base of the adapter {folder}: {error}") from None
+    tokenizer_folder = _tokenizer_folder(base.path, folder)
+    template = template_of(folder) or base.chat_template
+    return replace(
+        base,
+        name=name,
+        adapter=folder,
+        family=entry.family if entry else base.family,
+        base_checkpoint=entry.base_checkpoint if entry else base.base_checkpoint,
+        revision=revision,
+        entry=entry or base.entry,
+        digests=Digests(
+            weights=base.digests.weights,
+            adapter=digest_of_files([adapter_weights(folder), folder / ADAPTER_CONFIG]),
+            tokenizer=digest_of_files(tokenizer_files(tokenizer_folder)),
+            template=digest_of_text(template) if template else None,
+        ),
+        chat_template=template,
+    )
+
+
+def _origin(config: dict[str, Any], catalog: Catalog) -> Entry | None:
+    """The catalog's entry of the model that a folder's config says it was made from."""
+    named = config.get("_name_or_path")
+    if not isinstance(named, str) or not named:
+        return None
+    inside_cache = Path(named).parent == cache_folder() / "models"
+    return find_entry(catalog, Path(named).name if inside_cache else named)
+
+
+def _tokenizer_folder(path: Path, adapter: Path | None) -> Path:
+    return adapter if adapter is not None and (adapter / "tokenizer.json").is_file() else path
+
+
+def _commit(snapshot: Path) -> str | None:
+    return snapshot.name if re.fullmatch(r"[0-9a-f]{40}", snapshot.name) else None
+
+
+def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
+    """The model's tokenizer, with the chat template in effect; `BirthmarkError` where transformers cannot read it."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(resolved.tokenizer_path, local_files_only=True)
+    except Exception as error:  # noqa: BLE001  tokenizers raises bare Exceptions for a broken tokenizer.json
+        raise BirthmarkError(f"the tokenizer of {resolved.name} cannot be read: {_one_line(error)}") from None
+    tokenizer.chat_template = resolved.chat_template
+    return tokenizer
+
+
+def load_model(
+    resolved: ResolvedModel,
+    *,
+    dtype: "str | torch.dtype" = "float32",
+    device: "str | torch.device" = "cpu",
+    attention: str | None = None,
+    kind: Kind | None = None,
+) -> "PreTrainedModel":
+    """The model in eval mode on `device`: a causal LM, or a sequence classifier with one output for a reward model.
+
+    `attention` is transformers' name of an implementation; where None, the catalog's, else `eager` for a model that
+    caps its attention's logits (other implementations leave that out) and `sdpa` for the rest. An adapter's weights are
+    merged in float32 and kept apart in half precision, whose steps would round small changes away.
+    Raises `BirthmarkError` where a weight is missing, left over or of another shape (a head left random would give
+    noise for scores), the head has several outputs or is of a kind that is not known, or memory does not suffice.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    kind = kind or resolved.kind
+    _require_known_head(resolved)
+    config = AutoConfig.from_pretrained(resolved.path, local_files_only=True)
+    supplied = _adapter_tensors(resolved.adapter) if resolved.adapter else {}
+    automatic: Any = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
+    if kind == "reward":
+        if head := [shape for name, shape in supplied.items() if name.endswith("score.weight")]:
+            config.num_labels = head[0][0]
+        if config.num_labels != 1:
+            raise BirthmarkError(
+                f"{resolved.name} has a head with {config.num_labels} outputs and a reward is one number; "
+                "name a model with one, or score it with --as logprob if it is a language model"
+            )
+    chosen = attention or (resolved.entry.attention if resolved.entry else None) or _default_attention(config)
+    precision = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    with _loading(resolved):
+        model, loading = automatic.from_pretrained(
+            resolved.path,
+            config=config,
+            dtype=precision,
+            attn_implementation=chosen,
+            device_map=None if str(device) == "cpu" else {"": device},
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+        _require_every_weight(resolved, loading, supplied)
+        if resolved.adapter:
+            model = _with_adapter(model, resolved.adapter, resolved.name, supplied)
+    return model.eval()
+
+
+def _require_known_head(resolved: ResolvedModel) -> None:
+    head = resolved.entry.head if resolved.entry else None
+    if head not in (None, "linear"):
+        raise BirthmarkError(f"{resolved.name} has a reward head of the kind `{head}`, which birthmark cannot read yet")
+
+
+def _default_attention(config: Any) -> str:
+    return "eager" if getattr(config, "attn_logit_softcapping", None) else "sdpa"
+
+
+def _require_every_weight(
+    resolved: ResolvedModel, loading: dict[str, Any], supplied: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise `BirthmarkError` unless every weight came from the files, and every weight of the files went in."""
+    from_adapter = {name.removeprefix("base_model.model.") for name in supplied}
+    missing = sorted(set(loading["missing_keys"]) - from_adapter)
+    if missing:
+        raise BirthmarkError(
+            f"{resolved.name} as a {resolved.kind} model lacks the weight {missing[0]}{_and_more(missing)}, which would be "
+            "left random: is it the right kind (--as reward|logprob), and complete?"
+        )
+    extra = sorted(loading["unexpected_keys"])
+    if extra:
+        raise BirthmarkError(
+            f"{resolved.name} has the weight {extra[0]}{_and_more(extra)}, which its class has no place for: its scores "
+            "would be another model's; is it the right kind (--as reward|logprob)?"
+        )
+    other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading["mismatched_keys"])
+    if other:
+        raise BirthmarkError(f"{resolved.name} has the weight {other[0]} in another shape than its config says")
+
+
+def _and_more(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def _adapter_tensors(adapter: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of an adapter's tensors, from the file's header."""
+    from safetensors import SafetensorError, safe_open
+
+    path = adapter_weights(adapter)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise BirthmarkError(f"{path} cannot be read as safetensors: {_one_line(error)}") from None
+
+
+def _with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tuple[int, ...]]) -> Any:
+    """The model with the adapter's weights in it, each proven to have arrived."""
+    import torch
+    from peft import PeftModel, get_peft_model_state_dict
+    from peft.utils.other import ModulesToSaveWrapper
+    from safetensors.torch import load_file
+
+    adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
+    arrived = get_peft_model_state_dict(adapted)
+    different = sorted(set(arrived) ^ set(supplied))
+    if different:
+        raise BirthmarkError(
+            f"{name}: the adapter's weight {different[0]}{_and_more(different)} is missing or has no place"
+        )
+    for key, tensor in load_file(adapter_weights(adapter)).items():
+        held = arrived[key]
+        if not torch.equal(held.cpu(), tensor.to(held.dtype)):
+            raise BirthmarkError(f"{name}: the adapter's weight {key} did not arrive as it is in the file")
+    if model.dtype == torch.float32:
+        return adapted.merge_and_unload()
+    inner = adapted.get_base_model()
+    for path, module in list(inner.named_modules()):
+        if isinstance(module, ModulesToSaveWrapper):  # a head trained in full stands where the base's stood
+            inner.set_submodule(path, module.modules_to_save[module.active_adapters[0]])
+    return inner
+
+
+@contextlib.contextmanager
+def _loading(resolved: ResolvedModel) -> Iterator[None]:
+    """What goes wrong with files or memory while loading, in one line; transformers' own report stays quiet."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise BirthmarkError(
+            f"{resolved.name} does not fit into memory: try --dtype bfloat16, another --device, or a smaller model"
+        ) from None
+    except (SafetensorError, OSError, RuntimeError, ValueError, ImportError) as error:
+        raise BirthmarkError(f"{resolved.name} cannot be loaded: {_one_line(error)}") from None
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
