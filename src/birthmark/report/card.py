@@ -1,0 +1,121 @@
+"""`values-card.md`: half a page of Markdown that a publisher pastes into a model card.
+
+Reads the records of an OUT folder and says them; computes nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from birthmark.errors import BirthmarkError
+from birthmark.records import Effects, ScoreRecord, StudyRecord, read_record
+from birthmark.report.wording import caveats, finding, mass_warning, p_words
+from birthmark.scores import write_text
+
+STUDY = "https://arxiv.org/abs/2601.20838"
+
+
+def write_card(out: Path | str) -> Path:
+    """Write `out/values-card.md` from the effects, the scores' JSON and `study.json`; returns its path.
+
+    Raises `BirthmarkError` where `out` holds neither effects nor scores, or a file of them is damaged.
+    """
+    out = Path(out)
+    effects = [read_record(path, Effects) for path in sorted((out / "effects").glob("*.json"))]
+    scores = [read_record(path, ScoreRecord) for path in sorted((out / "scores").glob("*.json"))]
+    if not effects and not scores:
+        raise BirthmarkError(f"{out} holds neither effects nor scores: run birthmark audit --out {out}")
+    study = read_record(out / "study.json", StudyRecord) if (out / "study.json").is_file() else None
+    path = out / "values-card.md"
+    write_text(path, card(effects, scores, study))
+    return path
+
+
+def card(effects: Sequence[Effects], scores: Sequence[ScoreRecord], study: StudyRecord | None) -> str:
+    """The card's Markdown; what people brought (names, paths) is escaped."""
+    lines = ["## Values", ""]
+    for item in effects:
+        lines += [" ".join(md(sentence) for sentence in finding(item) if sentence), ""]
+    lines += _measured(effects, scores)
+    for item in effects:
+        lines += ["", *_table(item)]
+    lines += ["", "**Read with care.**", ""]
+    lines += [f"- {md(text)}" for text in [*_masses(scores), *caveats(effects, scores)]]
+    lines += ["", _again(study), ""]
+    return "\n".join(lines)
+
+
+def md(text: str) -> str:
+    """Text that Markdown shows as it is, on one line, and that fits a table's cell."""
+    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+
+
+def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[str]:
+    n_words = max((item.n_candidates for item in effects), default=0)
+    asked = f"{len(scores[0].prompt_set.prompts)} one-word questions" if scores else "one-word questions"
+    version = next((record.versions["birthmark"] for record in scores if "birthmark" in record.versions), None)
+    said = (
+        f"Measured with [birthmark]({STUDY}){f' {version}' if version else ''}: each of {n_words:,} words was scored as "
+        f"the answer to {asked} about the best and the worst things, and ranked (1 is best)."
+    )
+    models: list[str] = []
+    for record in scores:
+        told = {"reward": "reward", "logprob": "log-probability"}[record.kind]
+        weights = f", weights `{record.digests.weights[:12]}`" if record.digests else ""
+        revision = f", revision `{record.revision[:12]}`" if record.revision else ""
+        frame = f"frame {record.frame}" if record.frame else "frame not known"
+        models.append(f"- {md(record.model)}: {told}, {frame}, {record.dtype}{weights}{revision}")
+    return [said, "", *models] if models else [said]
+
+
+def _table(item: Effects) -> list[str]:
+    kind = "rewards" if item.kind == "reward" else "log-probabilities"
+    lines = [
+        f"**{md(item.lexicon)}** ({kind}), median rank of {item.n_candidates:,} words:",
+        "",
+        "| model | category | asked for the best | asked for the worst |",
+        "| --- | --- | --- | --- |",
+    ]
+    cells = {(cell.model, cell.category, cell.framing): cell for cell in item.model_cells}
+    for model in item.models:
+        for category in item.categories:
+            pair = [cells.get((model.model, category, framing)) for framing in ("positive", "negative")]  # type: ignore[arg-type]
+            shown = [
+                "–" if cell is None else f"{cell.mean_median_rank:.0f}{_interval(cell.ci_low, cell.ci_high)}"
+                for cell in pair
+            ]
+            lines.append(f"| {md(model.model)} | {md(category)} | {shown[0]} | {shown[1]} |")
+    return [*lines, *_difference(item)]
+
+
+def _difference(item: Effects) -> list[str]:
+    """The headline, or what these models differ by, as a line."""
+    test, fixed = item.headline, item.models_fixed
+    if test is not None and test.estimate is not None:
+        over, estimate, low, high, p = "over base checkpoints", test.estimate, test.ci_low, test.ci_high, test.p_exact
+    elif fixed is not None:
+        over, estimate, low, high, p = (
+            "of these models, over words",
+            fixed.estimate,
+            fixed.ci_low,
+            fixed.ci_high,
+            fixed.p_words,
+        )
+    else:
+        return []
+    a, b = (md(family) for family in item.families[:2])
+    return ["", f"Difference {b} − {a} {over}: {estimate:+.1f} ranks{_interval(low, high, digits=1)}, {p_words(p)}."]
+
+
+def _interval(low: float | None, high: float | None, digits: int = 0) -> str:
+    return "" if low is None or high is None else f" (95% {low:.{digits}f} to {high:.{digits}f})"
+
+
+def _masses(scores: Sequence[ScoreRecord]) -> list[str]:
+    return [text for record in scores if (text := mass_warning(record))]
+
+
+def _again(study: StudyRecord | None) -> str:
+    if study is None or not study.command_line:
+        return "To repeat it: `birthmark audit`."
+    return f"To repeat it: `{' '.join(study.command_line.split()).replace('`', '')}`"

@@ -1,0 +1,144 @@
+"use strict";
+(() => {
+  const framed = { positive: "asked for the best", negative: "asked for the worst", null: "after the prompts" };
+  const box = document.getElementById("word");
+  const found = document.getElementById("found");
+  let index = null;
+
+  const key = (text) => text.trim().toLowerCase();
+
+  function load() {
+    if (index) return index;
+    const data = JSON.parse(document.getElementById("search-data").textContent);
+    const byKey = new Map();
+    for (const kind of ["words", "tokens"]) {
+      data[kind].texts.forEach((text, at) => {
+        const name = key(text);
+        if (!byKey.has(name)) byKey.set(name, []);
+        byKey.get(name).push({ kind, at, text });
+      });
+    }
+    index = { data, byKey, keys: [...byKey.keys()].filter(Boolean).sort() };
+    return index;
+  }
+
+  /* The share of candidates with a better median rank: the first quantile that is not below this rank. */
+  function shareBetter(quantiles, shares, rank) {
+    let low = 0, high = quantiles.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (quantiles[middle] < rank) low = middle + 1; else high = middle;
+    }
+    return shares[low];
+  }
+
+  function element(name, attributes = {}, ...children) {
+    const made = document.createElement(name);
+    for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+    made.append(...children);
+    return made;
+  }
+
+  function shown(text) {
+    const made = element("bdi", { class: "token" });
+    const marks = { " ": "␣", "\n": "⏎", "\r": "␍", "\t": "⇥", "\u00a0": "⍽" };
+    const inner = text.length - text.trimEnd().length;
+    [...text].forEach((character, at, all) => {
+      const edge = at < text.length - text.trimStart().length || at >= all.length - inner;
+      if (marks[character] && (edge || character !== " ")) made.append(element("span", { class: "mark" }, marks[character]));
+      else made.append(character);
+    });
+    return made;
+  }
+
+  const percent = (share) => share < 0.0001 ? "0.01%" : `${(100 * share).toPrecision(share < 0.1 ? 1 : 2)}%`;
+
+  function place(column, rank, shares) {
+    if (rank === null) return element("td", {}, "–");
+    const share = shareBetter(column.quantiles, shares, rank);
+    const half = share <= 0.5 ? `top ${percent(Math.max(share, 1 / column.n))}` : `bottom ${percent(Math.max(1 - share, 1 / column.n))}`;
+    const bar = element("span", { class: "track", "aria-hidden": "true" });
+    const dot = element("span", { class: "dot" });
+    dot.style.left = `${100 * (1 - share)}%`;
+    bar.append(dot);
+    return element("td", {}, element("b", {}, rank.toLocaleString("en")), ` of ${column.n.toLocaleString("en")}`, bar, element("span", { class: "share" }, half));
+  }
+
+  function card({ data }, { kind, at, text }) {
+    const { columns, ranks } = data[kind];
+    const models = [...new Set(columns.map((column) => column.model))];
+    const framings = [...new Set(columns.map((column) => column.framing))];
+    const table = element("table");
+    const caption = element("caption", {}, shown(text), kind === "words" ? " as a word, all ways of writing it, among the words" : " as this very token, among the vocabulary");
+    const head = element("tr", {}, element("th", { scope: "col" }, "Median rank"));
+    framings.forEach((framing) => head.append(element("th", { scope: "col" }, framed[framing])));
+    const body = element("tbody");
+    models.forEach((model) => {
+      const row = element("tr", {}, element("th", { scope: "row" }, model));
+      framings.forEach((framing) => {
+        const number = columns.findIndex((column) => column.model === model && column.framing === framing);
+        row.append(number < 0 ? element("td", {}, "–") : place(columns[number], ranks[number][at], data.shares));
+      });
+      body.append(row);
+    });
+    table.append(caption, element("thead", {}, head), body);
+    return element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": `Ranks of ${text.trim()}` }, table);
+  }
+
+  function look() {
+    const typed = box.value;
+    const wanted = key(typed);
+    found.replaceChildren();
+    if (!wanted) return;
+    const all = load();
+    const hits = [...(all.byKey.get(wanted) || [])];
+    hits.sort((one, two) => (two.text === typed) - (one.text === typed));
+    if (hits.length) found.append(...hits.map((hit) => card(all, hit)));
+    else found.append(element("p", { class: "missing" }, `“${typed.trim()}” is not among the words and shared tokens here.`));
+    const others = all.keys.filter((name) => name.startsWith(wanted) && name !== wanted).slice(0, 12);
+    if (others.length) {
+      const list = element("p", { class: "others" }, "Also: ");
+      others.forEach((name) => {
+        const button = element("button", { type: "button" }, name);
+        button.addEventListener("click", () => { box.value = name; look(); box.focus(); });
+        list.append(button, " ");
+      });
+      found.append(list);
+    }
+  }
+
+  let waiting = 0;
+  box.addEventListener("focus", load, { once: true });
+  box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(look, 60); });
+
+  /* Figures are drawn as plain SVG; the drawing library takes over once one is looked at, for its tooltips. */
+  let library = null;
+  function vega() {
+    library ??= new Promise((done) => {
+      const script = document.createElement("script");
+      script.textContent = document.getElementById("vega").textContent;
+      document.head.append(script);
+      done(window.vegaEmbed);
+    });
+    return library;
+  }
+
+  async function enliven(plot) {
+    const embed = await vega();
+    const specs = JSON.parse(document.getElementById(`${plot.dataset.figure}-spec`).textContent);
+    const live = document.createElement("div");
+    await embed(live, specs[plot.dataset.width], { renderer: "svg", actions: false, tooltip: { disableDefaultStyle: true } });
+    live.setAttribute("aria-hidden", "true");
+    plot.replaceChildren(live);
+    plot.dataset.live = "";
+  }
+
+  const idle = window.requestIdleCallback || ((work) => setTimeout(work, 50));
+  const watcher = new IntersectionObserver((entries) => {
+    entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
+      watcher.unobserve(entry.target);
+      idle(() => enliven(entry.target));
+    });
+  });
+  document.querySelectorAll(".plot").forEach((plot) => watcher.observe(plot));
+})();

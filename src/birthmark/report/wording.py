@@ -1,0 +1,161 @@
+"""The finding in two plain sentences, and what the numbers cannot say.
+
+Reads records and says what they hold; every figure in a sentence stands in a record.
+"""
+
+from collections.abc import Sequence
+
+from birthmark.records import Effects, LevelTest, ModelsFixed, ScoreRecord
+
+SMALL_MASS = 0.05
+ASKED = "Asked for good things rather than bad ones"
+SINGLE_WORDS = (
+    "They are about single words after short questions. What a model does in a conversation, with tools or at length, "
+    "is another matter."
+)
+RANKS = (
+    "A rank says which of these words a model puts first, not how good or bad it is at anything, and not that it “holds” "
+    "a value."
+)
+
+
+def finding(effects: Effects) -> tuple[str, str]:
+    """What was found, and how far it can be trusted: a sentence each, for someone who knows no statistics."""
+    if len(effects.categories) == 2:
+        if effects.headline is not None and effects.headline.estimate is not None:
+            return _headline(effects, effects.headline)
+        if effects.models_fixed is not None:
+            return _fixed(effects, effects.models_fixed)
+        leaning = [item for item in effects.models if item.mean_rank_contrast is not None]
+        if len(leaning) == 1:
+            return _single(effects)
+    said, _, rest = (effects.sentence or "There is nothing to compare by this word list.").partition(". ")
+    return said.rstrip(".") + ".", rest or effects.headline_why or ""
+
+
+def sides(effects: Effects) -> tuple[str, str]:
+    """The names of the two families' sides: the model, where a family has one."""
+    a, b = (
+        [item.model for item in effects.models if item.family == family] or [family] for family in effects.families[:2]
+    )
+    return tuple(  # type: ignore[return-value]
+        models[0] if len(models) == 1 else f"the {len(models)} {family} models"
+        for models, family in zip((a, b), effects.families, strict=False)
+    )
+
+
+def p_words(p: float | None) -> str:
+    """A p value for readers: `p = .012`, `p < .001`."""
+    if p is None:
+        return "p unknown"
+    if p < 0.001:
+        return "p < .001"
+    return f"p = {p:.3f}".replace("0.", ".", 1)
+
+
+def times(p: float) -> str:
+    """A probability as a count of shuffles: `about 3 in 1,000`."""
+    if p < 0.001:
+        return "fewer than 1 in 1,000"
+    if p < 0.095:
+        return f"about {max(1, round(p * 1000)):,} in 1,000"
+    return f"about {round(p * 100)} in 100"
+
+
+def _fixed(effects: Effects, fixed: ModelsFixed) -> tuple[str, str]:
+    a, b = sides(effects)
+    leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
+    first, second = (name.lower() for name in effects.categories)
+    size = f"{abs(fixed.estimate):.0f} places in a ranking of {effects.n_candidates:,} words"
+    if fixed.p_words < 0.05:
+        said = f"{ASKED}, {leaning} puts {first} words further ahead of {second} words than {other} does, by {size}."
+        sure = (
+            f"Shuffling which word counts as {first} and which as {second} brings a gap this wide "
+            f"{times(fixed.p_words)} times, so the choice of words hardly explains it; whether other models of the same "
+            "families differ likewise, these models cannot tell."
+        )
+    else:
+        said = f"{ASKED}, {a} and {b} show no clear difference between {first} and {second} words."
+        sure = (
+            f"The gap measured is {size}, and shuffling the words' labels brings one as wide {times(fixed.p_words)} "
+            "times, so it may well be the luck of the word list."
+        )
+    return said, sure
+
+
+def _headline(effects: Effects, test: LevelTest) -> tuple[str, str]:
+    a, b = effects.families[:2]
+    estimate = test.estimate or 0.0
+    leaning, other = (b, a) if estimate < 0 else (a, b)
+    first, second = (name.lower() for name in effects.categories)
+    units = " and ".join(f"{n} of {family}" for family, n in test.n_units.items())
+    kind = "base checkpoints" if test.unit == "base_checkpoint" else "models"
+    said = (
+        f"{ASKED}, models built on {leaning} put {first} words further ahead of {second} words than those built on "
+        f"{other} do, by {abs(estimate):.0f} places in a ranking of {effects.n_candidates:,} words."
+    )
+    sure = f"This rests on {sum(test.n_units.values())} {kind} ({units})"
+    if test.count is not None and test.n_splits is not None:
+        sure += (
+            f": of the {test.n_splits:,} ways to deal them into two such groups, {test.count:,} differ at least as much"
+        )
+    if test.min_p is not None and test.min_p > 0.05:
+        sure += f", and with so few no result could have come out rarer than {p_words(test.min_p).removeprefix('p = ')}"
+    return said, sure + "."
+
+
+def _single(effects: Effects) -> tuple[str, str]:
+    model = effects.models[0]
+    value = model.mean_rank_contrast or 0.0
+    first, second = effects.categories if value < 0 else effects.categories[::-1]
+    said = (
+        f"{ASKED}, {model.model} moves {first.lower()} words ahead of {second.lower()} words by {abs(value):.0f} places "
+        f"in a ranking of {effects.n_candidates:,} words."
+    )
+    return (
+        said,
+        "It is one model, with nothing to compare it with: audit a second one into the same folder to see more.",
+    )
+
+
+def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[str]:
+    """What the numbers cannot say: general limits, and those of this study."""
+    said = [SINGLE_WORDS, RANKS]
+    if any(item.headline is None for item in effects):
+        said.append(
+            "They do not speak of model families: that takes several base checkpoints of each. These are differences "
+            "between the models as they were run."
+        )
+    names = sorted({item.lexicon for item in effects if not item.validated})
+    if names:
+        said.append(
+            f"The word list {_listed(names)} has not been validated with people: read a difference as one between these "
+            "words, and check it with a validated list."
+        )
+    if any(record.kind == "logprob" for record in scores):
+        said.append(
+            "A base model's log-probabilities are what it would say next, not what it rewards; common words come "
+            "first for being common. Compare models, not words, and look at the words' frequencies."
+        )
+    if {"reward", "logprob"} <= {record.kind for record in scores}:
+        said.append(
+            "Rewards and log-probabilities are different scales; they stand side by side here and are never pooled."
+        )
+    return said
+
+
+def mass_warning(record: ScoreRecord) -> str | None:
+    """Said of a language model whose next-token probability hardly touches the words."""
+    if not record.mass:
+        return None
+    mean = sum(mass.lexicon for mass in record.mass.values()) / len(record.mass)
+    if mean >= SMALL_MASS:
+        return None
+    return (
+        f"{record.model} gives the lexicons' words only {mean:.2%} of its next-token probability: "
+        "their order is measured in a corner of what it would say."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

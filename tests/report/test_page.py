@@ -1,0 +1,102 @@
+"""The page as a file: whole, safe, and drawn from whatever an OUT folder holds."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from shutil import copytree, rmtree
+
+import pytest
+from report_outs import NASTY, embedded_json
+
+from birthmark.errors import BirthmarkError
+from birthmark.report.page import write_report
+
+
+class Outline(HTMLParser):
+    """Headings' levels, element ids, texts of tables' captions, and what would be fetched."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.levels: list[int] = []
+        self.ids: list[str] = []
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        if tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
+            self.levels.append(int(tag[1]))
+        if given.get("id"):
+            self.ids.append(str(given["id"]))
+        if "src" in given or (tag == "link" and given.get("href") != "data:,"):
+            self.fetched.append(str(given))
+
+
+@pytest.fixture(scope="module")
+def page(two_models: Path) -> str:
+    return write_report(two_models).read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=["two_models", "side_by_side", "no_framing"])
+def any_out(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+
+
+def test_page_is_one_file_below_five_megabytes_that_fetches_nothing(any_out: Path) -> None:
+    path = write_report(any_out)
+    assert path == any_out / "report.html"
+    assert path.stat().st_size < 5_000_000
+    assert Outline(path.read_text(encoding="utf-8")).fetched == []
+
+
+def test_headings_go_down_one_level_at_a_time_and_ids_are_unique(any_out: Path) -> None:
+    outline = Outline(write_report(any_out).read_text(encoding="utf-8"))
+    assert outline.levels[0] == 1
+    assert outline.levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(outline.levels, outline.levels[1:], strict=False))
+    assert len(set(outline.ids)) == len(outline.ids)
+
+
+def test_candidates_cannot_break_out_of_the_page(page: str) -> None:
+    outline = Outline(page)
+    assert "img" not in outline.tags
+    assert "b" not in outline.tags
+    assert "<script>alert" not in page
+    assert "49" not in [text for text in page.split("{{") if text.startswith(" 7 * 7")]
+
+
+def test_search_knows_every_shared_candidate_to_the_letter(page: str) -> None:
+    data = embedded_json(page, "search-data")
+    assert set(NASTY) <= set(data["tokens"]["texts"])  # type: ignore[index,call-overload]
+    assert {"love", "power"} <= set(data["words"]["texts"])  # type: ignore[index,call-overload]
+
+
+def test_every_figure_is_also_a_file(two_models: Path, page: str) -> None:
+    names = {path.name for path in (two_models / "figures").iterdir()}
+    stems = {"starter-logprob-ranks", "starter-logprob-leanings", "starter-logprob-adjectives"}
+    stems.add("implicit-gemma-3-270m..smollm2-135m-instruct")
+    assert names == {f"{stem}{suffix}" for stem in stems for suffix in (".svg", ".png")}
+
+
+def test_drawing_twice_gives_the_same_page(two_models: Path, page: str) -> None:
+    assert write_report(two_models).read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize("missing", ["scores", "effects", "implicit", "study.json"])
+def test_a_missing_part_is_said_rather_than_fatal(two_models: Path, tmp_path: Path, missing: str) -> None:
+    out = copytree(two_models, tmp_path / "out")
+    rmtree(out / missing) if (out / missing).is_dir() else (out / missing).unlink()
+    assert 'class="missing"' in write_report(out).read_text(encoding="utf-8")
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BirthmarkError, match="no effects, scores or implicit"):
+        write_report(tmp_path)
+
+
+def test_a_damaged_record_is_named(two_models: Path, tmp_path: Path) -> None:
+    out = copytree(two_models, tmp_path / "out")
+    (out / "effects" / "starter.json").write_text("{}")
+    with pytest.raises(BirthmarkError, match="starter.json"):
+        write_report(out)
