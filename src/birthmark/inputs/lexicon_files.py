@@ -13,7 +13,7 @@ from pathlib import Path
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.text import MEGABYTE, is_file, one_line, read_text
 
-MAX_BYTES = 16 * MEGABYTE
+MAX_BYTES = 4 * MEGABYTE
 PAIR_HEADERS = (("word", "category"), ("category", "word"), ("category", "token_decoded"))
 LAYOUTS = "a CSV file with the header `word,category`, or a LIWC .dic or .dicx file"
 
@@ -40,7 +40,7 @@ def read_lexicon_file(path: Path) -> Reading:
     """Read a lexicon file by its suffix (`.csv`, `.dic`, `.dicx`) and header.
 
     Words and categories lose surrounding white space; their case stays. Raises `BirthmarkError`, naming the line, where
-    the file is missing, over 16 MB, not UTF-8 or of another layout.
+    the file is missing, over 4 MB, not UTF-8 or of another layout.
     """
     readers: dict[str, Callable[[str, Path], Reading]] = {".csv": _read_csv, ".dic": _read_dic, ".dicx": _read_csv}
     reader = readers.get(path.suffix.lower())
@@ -146,6 +146,7 @@ def _read_dic(text: str, path: Path) -> Reading:
 
 def _dic_header(lines: list[tuple[int, str]], path: Path) -> dict[str, str]:
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for number, line in lines:
         identity, _, rest = line.replace("\t", " ", 1).partition(" ")
         name = rest.strip().split("\t")[0].strip()
@@ -153,9 +154,10 @@ def _dic_header(lines: list[tuple[int, str]], path: Path) -> dict[str, str]:
             raise BirthmarkError(
                 f"{path}, line {number}: `{one_line(line)}` is not a category: write its id and its name"
             )
-        if identity in names or name in names.values():
+        if identity in names or name in taken:
             raise BirthmarkError(f"{path}, line {number}: the category `{one_line(line)}` is declared twice: keep one")
         names[identity] = name
+        taken.add(name)
     if not names:
         raise BirthmarkError(f"{path} declares no categories: write `1 Category` lines between the two `%`")
     return names

@@ -6,6 +6,7 @@ Knows nothing of models or of chat templates.
 
 import re
 from collections.abc import Hashable, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -93,8 +94,7 @@ def load_prompts(name_or_path: str | Path = STUDY) -> PromptSetRecord:
     """
     name = str(name_or_path)
     if name == STUDY:
-        text = files("birthmark.inputs").joinpath(f"data/prompts/{STUDY}.yaml").read_text(encoding="utf-8")
-        return prompt_set_record(STUDY, _parse(text, name))
+        return prompt_set_record(STUDY, _study())
     path = Path(name_or_path)
     if not is_file(path) and path.suffix not in (".yaml", ".yml") and path.name == name:
         raise BirthmarkError(
@@ -142,6 +142,12 @@ def with_neutral(prompt_set: PromptSetRecord) -> PromptSetRecord:
     return prompt_set_record(
         f"{prompt_set.name}+{NEUTRAL_KEY}", {**prompt_set.prompts, NEUTRAL_KEY: PromptRecord(text=NEUTRAL_TEXT)}
     )
+
+
+@cache
+def _study() -> dict[str, PromptRecord]:
+    text = files("birthmark.inputs").joinpath(f"data/prompts/{STUDY}.yaml").read_text(encoding="utf-8")
+    return _parse(text, STUDY)
 
 
 def _free_key(number: int, prompt_set: PromptSetRecord) -> str:

@@ -38,18 +38,17 @@ def read_published_scores(path: Path) -> ScoreTable:
     """
     columns = _header(path)
     prompt_set = _prompt_set(columns, path)
-    keys = [column for column in columns if column != "response"]
-    text = _read_csv(path)
-    scores = text.with_columns(pl.col(keys).str.strip_chars().cast(pl.Float64, strict=False))
-    _refuse_bad_cells(text, scores, keys, path)
-    unique = scores.with_columns(pl.col(keys).cast(pl.Float32)).unique(maintain_order=True)
+    keys = list(prompt_set.prompts)
+    scores = _read_csv(path, keys)
+    _refuse_bad_cells(scores, keys, path)
+    unique = scores.unique(maintain_order=True) if scores["response"].is_duplicated().any() else scores
     repeated = unique.filter(pl.col("response").is_duplicated())
     if repeated.height:
         raise BirthmarkError(
             f'{path} has two unlike rows for "{one_line(repeated["response"][0])}": keep the one that is right'
         )
     frame = unique.select(pl.col("response").alias("candidate"), pl.lit(None, dtype=pl.Int64).alias("token_id"), *keys)
-    return ScoreTable(frame, _record(path, frame, prompt_set, repeats=text.height - frame.height))
+    return ScoreTable(frame, _record(path, frame, prompt_set, repeats=scores.height - frame.height))
 
 
 def _header(path: Path) -> list[str]:
@@ -87,30 +86,42 @@ def _prompt_set(columns: list[str], path: Path) -> PromptSetRecord:
     return prompt_set_record(STUDY, {key: study[key] for key in keys})
 
 
-def _read_csv(path: Path) -> pl.DataFrame:
-    """All cells as text: nothing is guessed to be null, a number or a truth value."""
+def _read_csv(path: Path, keys: list[str]) -> pl.DataFrame:
+    """The response as text, whatever it looks like, and the scores; a cell that is no number is null."""
+    _refuse_short_lines(path, len(keys))
+    types = {"response": pl.String, **dict.fromkeys(keys, pl.Float32)}
     try:
-        text = pl.read_csv(path, infer_schema=False, glob=False).fill_null("")
+        scores = pl.read_csv(path, schema_overrides=types, infer_schema=False, ignore_errors=True, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = one_line(error)
-        raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({reason}): {LAYOUT}") from None
-    text.columns = [name.strip().removeprefix("\ufeff") for name in text.columns]
-    if text.height == 0:
+        raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({one_line(error)}): {LAYOUT}") from None
+    if scores.height == 0:
         raise BirthmarkError(f"{path} has no rows: {LAYOUT}")
-    return text
+    return scores
 
 
-def _refuse_bad_cells(text: pl.DataFrame, scores: pl.DataFrame, keys: list[str], path: Path) -> None:
-    if (text["response"] == "").any():
-        row = int((text["response"] == "").arg_max() or 0)
-        raise BirthmarkError(f"{path}, row {row + 1}: the response is empty: remove the row or name the word")
+def _refuse_short_lines(path: Path, n_keys: int) -> None:
+    """A table of mostly empty lines would take memory for all the cells that it does not have."""
+    lines = 0
+    with path.open("rb") as file:
+        while block := file.read(MEGABYTE):
+            lines += block.count(b"\n")
+    shortest = 2 * n_keys + 1  # a comma and a digit a key, the line's end
+    if lines > 1_000 and lines * shortest > path.stat().st_size:
+        raise BirthmarkError(f"{path} has lines without {n_keys} scores: {LAYOUT}")
+
+
+def _refuse_bad_cells(scores: pl.DataFrame, keys: list[str], path: Path) -> None:
+    nameless = scores["response"].fill_null("") == ""
+    if nameless.any():
+        row = int(nameless.arg_max() or 0)
+        raise BirthmarkError(f"{path}, row {row + 1}: the response is empty: name the word or remove the row")
     for key in keys:
         bad = ~scores[key].is_finite().fill_null(False)
         if bad.any():
             row = int(bad.arg_max() or 0)
             raise BirthmarkError(
-                f'{path}, row {row + 1} ("{one_line(text["response"][row])}"), column {key}: "{one_line(text[key][row])}" is not a '
-                "finite number: score it again or remove the row"
+                f'{path}, row {row + 1} ("{one_line(scores["response"][row])}"): {key} is not a finite number: '
+                "score it again or remove the row"
             )
 
 
