@@ -5,7 +5,6 @@ mends no slip of its files.
 """
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,12 +163,8 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
 
 def _catalogued(path: Path) -> "tuple[str, Entry | None]":
     """The catalog's name and entry of the model that a file's name speaks of; the stem, and None, where it has none."""
-    from birthmark.inputs.catalog import load_catalog
+    from birthmark.inputs.catalog import find_entry, load_catalog
 
     found = re.search(r"_rewards_([^_]+)_(.+)$", path.stem)
-    hub = f"{found[1]}/{found[2]}".lower() if found else None
-    catalog: Mapping[str, Entry] = load_catalog()
-    for name, entry in catalog.items():
-        if hub and entry.hub and entry.hub.lower() == hub:
-            return name, entry
-    return path.stem, None
+    entry = find_entry(load_catalog(), f"{found[1]}/{found[2]}") if found else None
+    return (entry.name, entry) if entry else (path.stem, None)
