@@ -23,7 +23,7 @@ Sources: Cornfield and Tukey (1956) for the crossed mean squares; Satterthwaite 
 (2011) for the same inclusion and exclusion with clusters.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -36,13 +36,22 @@ MODES = ("model", "word", "prompt")
 
 
 @dataclass(frozen=True)
+class Group:
+    """The levels of one group of a mode: where they are, the weight of each, and their clusters, numbered from 0."""
+
+    members: np.ndarray  # [n] positions along the axis
+    weight: float  # the group's sign / n
+    cluster: np.ndarray  # [n]
+    n_clusters: int
+
+
+@dataclass(frozen=True)
 class Mode:
-    """One axis of the ranks: for each of its levels a group, a signed weight and the cluster that it belongs to."""
+    """One axis of the ranks: its two groups, and the weights of all its levels [levels]."""
 
     name: str
-    group: np.ndarray  # [n] integers
-    weight: np.ndarray  # [n]: the group's sign / its size
-    cluster: np.ndarray  # [n] integers, each cluster within one group
+    groups: tuple[Group, Group]
+    weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -93,9 +102,9 @@ def crossed_variance(
     if not np.isfinite(values).all():
         raise BirthmarkError("the crossed variance needs a rank for every model, word and prompt: drop what lacks some")
     modes = (
-        _mode("model", "families", families, model_clusters, {0: -1, 1: 1}),
-        _mode("word", "categories", categories, word_clusters, {0: 1, 1: -1}),
-        _mode("prompt", "framings", framings, prompt_clusters, {0: -1, 1: 1}),  # negative sorts before positive
+        _mode("model", "families", families, model_clusters, (-1, 1)),
+        _mode("word", "categories", categories, word_clusters, (1, -1)),
+        _mode("prompt", "framings", framings, prompt_clusters, (-1, 1)),  # negative sorts before positive
     )
     chosen = [axis for axis, mode in enumerate(modes) if mode.name in random]
     for axis in chosen:
@@ -127,31 +136,33 @@ def _summary(estimate: float, terms: list[tuple[float, int]], variances: dict[st
 
 
 def _mode(
-    name: str, plural: str, labels: Sequence[str], clusters: Sequence[str] | None, signs: Mapping[int, int]
+    name: str, plural: str, labels: Sequence[str], clusters: Sequence[str] | None, signs: tuple[int, int]
 ) -> Mode:
     names = np.asarray(labels, dtype=str)
-    groups, group = np.unique(names, return_inverse=True)
-    if len(groups) != 2:
-        raise BirthmarkError(f"the crossed variance compares two {plural}; there are {len(groups)}")
-    sizes = np.bincount(group)
-    weight = np.array([signs[g] / sizes[g] for g in group])
-    parts = np.arange(len(names)).astype(str) if clusters is None else np.asarray(clusters, dtype=str)
-    cluster = np.unique([f"{g}\0{part}" for g, part in zip(group, parts, strict=True)], return_inverse=True)[1]
-    return Mode(name, group, weight, cluster)
+    values = sorted(set(names.tolist()))
+    if len(values) != 2:
+        raise BirthmarkError(f"the crossed variance compares two {plural}; there are {len(values)}")
+    sampled = np.arange(len(names)) if clusters is None else np.asarray(clusters, dtype=str)
+    groups, weights = [], np.zeros(len(names))
+    for value, sign in zip(values, signs, strict=True):
+        members = np.flatnonzero(names == value)
+        distinct, cluster = np.unique(sampled[members], return_inverse=True)
+        groups.append(Group(members, sign / len(members), cluster, len(distinct)))
+        weights[members] = sign / len(members)
+    return Mode(name, (groups[0], groups[1]), weights)
 
 
 def _check_sampled(mode: Mode) -> None:
-    for g in (0, 1):
-        if len(np.unique(mode.cluster[mode.group == g])) < 2:
-            raise BirthmarkError(
-                f"the crossed variance needs two {mode.name}s (or clusters of them) in every group; one group has one"
-            )
+    if min(group.n_clusters for group in mode.groups) < 2:
+        raise BirthmarkError(
+            f"the crossed variance needs two {mode.name}s (or clusters of them) in every group; one group has one"
+        )
 
 
 def _contract(values: np.ndarray, modes: Sequence[Mode], axes: Collection[int]) -> np.ndarray:
     """Σ over these axes with the modes' weights; the other axes stay, in order."""
     for axis in sorted(axes, reverse=True):
-        values = np.tensordot(values, modes[axis].weight, axes=(axis, 0))
+        values = np.moveaxis(values, axis, -1) @ modes[axis].weights
     return values
 
 
@@ -160,20 +171,16 @@ def _mean_squares(
 ) -> list[tuple[float, int]]:
     """V_S as its parts, one a combination of groups of the modes in S (or one pooled part): (contribution, df)."""
     table = _contract(values, modes, [axis for axis in range(3) if axis not in subset])
-    axes = [modes[axis] for axis in subset]
     parts = []
-    for groups in product((0, 1), repeat=len(axes)):
-        members = [mode.group == g for mode, g in zip(axes, groups, strict=True)]
-        block = table[np.ix_(*members)]
-        df, share = 1, 1.0
-        for axis, (mode, member) in enumerate(zip(axes, members, strict=True)):
-            block = block - block.mean(axis=axis, keepdims=True)
-            clusters = np.unique(mode.cluster[member], return_inverse=True)[1]
-            n = int(clusters.max()) + 1
-            block = _sum_clusters(block, axis, clusters, n) * abs(mode.weight[member][0])
-            df *= n - 1
-            share *= n / (n - 1)
-        parts.append((float((block**2).sum()) * share, df, float(np.prod([1 / member.sum() for member in members]))))
+    for groups in product(*(modes[axis].groups for axis in subset)):
+        block = table[np.ix_(*(group.members for group in groups))]
+        df, share, scale = 1, 1.0, 1.0
+        for axis, group in enumerate(groups):
+            block = _sum_clusters(block - block.mean(axis=axis, keepdims=True), axis, group)
+            df *= group.n_clusters - 1
+            share *= group.n_clusters / (group.n_clusters - 1) * group.weight**2
+            scale /= len(group.members)
+        parts.append((float((block**2).sum()) * share, df, scale))
     if not pooled:
         return [(contribution, df) for contribution, df, _ in parts]
     total_df = sum(df for _, df, _ in parts)
@@ -181,10 +188,10 @@ def _mean_squares(
     return [(mean_square * sum(scale for _, _, scale in parts), total_df)]
 
 
-def _sum_clusters(block: np.ndarray, axis: int, clusters: np.ndarray, n: int) -> np.ndarray:
-    """Sums of `block` along `axis` within clusters: that axis becomes n long."""
-    if n == block.shape[axis]:
+def _sum_clusters(block: np.ndarray, axis: int, group: Group) -> np.ndarray:
+    """Sums of `block` along `axis` within the group's clusters: that axis becomes `n_clusters` long."""
+    if group.n_clusters == block.shape[axis]:
         return block
-    order = np.argsort(clusters, kind="stable")
-    starts = np.searchsorted(clusters[order], np.arange(n))
+    order = np.argsort(group.cluster, kind="stable")
+    starts = np.searchsorted(group.cluster[order], np.arange(group.n_clusters))
     return np.add.reduceat(np.take(block, order, axis=axis), starts, axis=axis)

@@ -1,0 +1,105 @@
+"""Matrices of likeness or distance between things: a map of them, and regression on other matrices by permutation.
+
+Entries of such a matrix are not independent, so nothing here uses their number as a sample size: rows and columns are
+permuted together. Knows nothing of what the things are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from birthmark.errors import BirthmarkError
+
+
+@dataclass(frozen=True)
+class MatrixTest:
+    """One predictor: its coefficient and p beside the others (MRQAP), its correlation and p alone (Mantel)."""
+
+    coefficient: float
+    p: float
+    simple_r: float
+    simple_p: float
+
+
+def classical_scaling(distance: np.ndarray, dimensions: int = 2) -> np.ndarray:
+    """Places [n, dimensions] whose distances come near to `distance` [n, n]: Torgerson's classical scaling.
+
+    Axes go by falling variance; the sign of each is such that its largest coordinate is positive. Source: Torgerson 1952.
+    """
+    n = len(distance)
+    centring = np.eye(n) - 1.0 / n
+    inner = -0.5 * centring @ distance**2 @ centring
+    values, vectors = np.linalg.eigh((inner + inner.T) / 2)
+    order = np.argsort(values)[::-1][:dimensions]
+    places = vectors[:, order] * np.sqrt(np.maximum(values[order], 0.0))
+    if places.shape[1] < dimensions:
+        places = np.pad(places, ((0, 0), (0, dimensions - places.shape[1])))
+    signs = np.sign(places[np.abs(places).argmax(axis=0), np.arange(dimensions)])
+    return np.asarray(places * np.where(signs == 0, 1.0, signs), dtype=np.float64)
+
+
+def stress(distance: np.ndarray, places: np.ndarray) -> float:
+    """Kruskal's stress 1 of a map: √(Σ(d − d̂)² / Σd²) over pairs, with d̂ the map's distances. 0 is perfect."""
+    pairs = np.triu_indices_from(distance, 1)
+    mapped = np.linalg.norm(places[:, None] - places[None, :], axis=-1)[pairs]
+    wanted = distance[pairs]
+    total = float((wanted**2).sum())
+    return float(np.sqrt(((wanted - mapped) ** 2).sum() / total)) if total else 0.0
+
+
+def matrix_regression(
+    outcome: np.ndarray, predictors: Sequence[np.ndarray], *, shuffles: int = 4_999, seed: int = 0
+) -> list[MatrixTest]:
+    """Least squares of one symmetric matrix's pairs on others', p by permuting things.
+
+    Beside the others: double semi-partialling. The predictor's residual on the other predictors is made a matrix, its
+    things permuted, and the |t| of its coefficient compared. Alone: the predictor's things permuted, |r| compared. Both
+    two-sided, p = (b + 1) / (shuffles + 1).
+
+    outcome, predictors: [n, n] symmetric, the diagonal ignored. Raises `BirthmarkError` where pairs are too few or a
+    predictor is constant or determined by the others. Source: Dekker, Krackhardt and Snijders (2007), Psychometrika 72;
+    Mantel (1967), Cancer Research 27.
+    """
+    n = len(outcome)
+    pairs = np.triu_indices(n, 1)
+    y = outcome[pairs]
+    x = np.column_stack([matrix[pairs] for matrix in predictors])  # [pairs, predictors]
+    ones = np.ones((len(y), 1))
+    if len(y) < x.shape[1] + 3 or np.linalg.matrix_rank(np.hstack([ones, x])) < x.shape[1] + 1:
+        raise BirthmarkError("a regression on matrices needs more pairs than predictors, none determined by the others")
+    rng = np.random.default_rng(seed)
+    orders = np.stack([rng.permutation(n) for _ in range(shuffles)])
+    return [_test(y, x, at, orders, pairs) for at in range(x.shape[1])]
+
+
+def _test(
+    y: np.ndarray, x: np.ndarray, at: int, orders: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]
+) -> MatrixTest:
+    others = np.hstack([np.ones((len(y), 1)), np.delete(x, at, axis=1)])
+    basis, _ = np.linalg.qr(others)
+    y_left = y - basis @ (basis.T @ y)
+    x_left = x[:, at] - basis @ (basis.T @ x[:, at])
+    coefficient = float(x_left @ y_left / (x_left @ x_left))
+    shuffled = _permuted(x_left, orders, pairs)  # [shuffles, pairs]
+    shuffled = shuffled - (shuffled @ basis) @ basis.T
+    # |t| grows with the partial correlation, so that is compared
+    partial = np.abs(shuffled @ y_left) / np.linalg.norm(shuffled, axis=1)
+    observed = abs(x_left @ y_left) / np.linalg.norm(x_left)
+    centred_y, centred_x = y - y.mean(), x[:, at] - x[:, at].mean()
+    simple = float(centred_x @ centred_y / np.sqrt((centred_x @ centred_x) * (centred_y @ centred_y)))
+    alone = np.abs(_permuted(centred_x, orders, pairs) @ centred_y)
+    return MatrixTest(coefficient, _share(partial, observed), simple, _share(alone, abs(float(centred_x @ centred_y))))
+
+
+def _permuted(values: np.ndarray, orders: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The pairs' values with rows and columns of their matrix permuted by each order: [orders, pairs]."""
+    n = orders.shape[1]
+    matrix = np.zeros((n, n))
+    matrix[pairs] = values
+    matrix += matrix.T
+    return matrix[orders[:, pairs[0]], orders[:, pairs[1]]]
+
+
+def _share(drawn: np.ndarray, observed: float) -> float:
+    return float((np.count_nonzero(drawn >= observed * (1 - 1e-10)) + 1) / (len(drawn) + 1))
