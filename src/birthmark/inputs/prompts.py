@@ -34,7 +34,7 @@ RESERVED_KEYS = frozenset({*KEY_COLUMNS, "response"})
 MAX_BYTES = MEGABYTE
 NEUTRAL_KEY = "neutral"
 NEUTRAL_TEXT = "What, in one word, comes to mind?"
-HOW_TO_WRITE = "write `key: {text: …, framing: positive}`, or `framing: negative`"
+HOW_TO_WRITE = 'write `key: {text: "…?", framing: positive}`, or `framing: negative`'
 
 
 class PromptEntry(BaseModel):
@@ -162,7 +162,8 @@ def _parse(text: str, where: str) -> dict[str, PromptRecord]:
         content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BirthmarkError(f"{where}{line}: {one_line(error.problem)}: {HOW_TO_WRITE}") from None
+        reason = "a text with `?` needs quotes" if "got '?'" in str(error.problem) else one_line(error.problem)
+        raise BirthmarkError(f"{where}{line}: {reason}: {HOW_TO_WRITE}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise BirthmarkError(f"{where} is not YAML ({one_line(error)}): {HOW_TO_WRITE}") from None
     except RecursionError:

@@ -92,7 +92,7 @@ def _read_csv(path: Path, keys: list[str]) -> pl.DataFrame:
     try:
         scores = pl.read_csv(path, schema_overrides=types, infer_schema=False, ignore_errors=True, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({one_line(error)}): {LAYOUT}") from None
+        raise BirthmarkError(f"{path} is not such a table in UTF-8 ({one_line(error, 60)}): {LAYOUT}") from None
     if scores.height == 0:
         raise BirthmarkError(f"{path} has no rows: {LAYOUT}")
     return scores
