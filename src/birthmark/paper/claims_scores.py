@@ -185,7 +185,7 @@ def _same_recipe_pairs(effects: Effects) -> Claim:
         "same-recipe-pairs",
         reproduced=all(as_claimed),
         supported=all(as_claimed) and 2.0 ** (1 - len(differences)) <= ALPHA,
-        partly=any(as_claimed) and not all(as_claimed) and np.mean(list(differences.values())) < 0,
+        partly=any(as_claimed) and not all(as_claimed) and sum(differences.values()) < 0,
         sentence=f"The contrast (agency − communion, positive − negative prompts) of {TO} minus {FROM}, in ranks, is {listed}: "
         f"{sum(as_claimed)} of {len(differences)} pairs lie in the published direction, and {len(differences)} pairs allow no "
         f"p below {_number(2.0 ** (1 - len(differences)))}.",

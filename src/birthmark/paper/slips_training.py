@@ -78,7 +78,7 @@ def quantity_in_steps(rows: Rows) -> list[DataNote]:
     notes = []
     for name, table in rows.items():
         steps = table["checkpoint"].cast(pl.Float64, strict=False)
-        last = int(steps.max() or 0)
+        last = max((int(step) for step in steps.drop_nulls()), default=0)
         seen, said = pairs_of_steps(last), _quantity_in_name(name)
         if last > 1 and abs(seen - said) > 0.5:
             twice = max(seen, said) / min(seen, said) > 1.5
@@ -106,14 +106,14 @@ def repeated_rows(rows: Rows) -> list[DataNote]:
         said = table.drop([column for column in ("", "X") if column in table.columns])
         unique = said.unique()
         if unique.height < said.height:
-            times = said.group_by(said.columns).len()["len"]
+            times = said.group_by(said.columns).len()["len"].to_list()
             notes.append(
                 DataNote(
                     check="repeated_rows",
                     file=name,
                     column=None,
                     words=[],
-                    finding=f"{said.height:,} rows say {unique.height} things, each {times.min()} to {times.max()} times: "
+                    finding=f"{said.height:,} rows say {unique.height} things, each {min(times)} to {max(times)} times: "
                     "a row for every ranked token, not for every median.",
                     effect=f"None on the medians: they are the same after the {said.height - unique.height:,} repeats are "
                     "dropped. Rows counted as observations would be wrong by that factor.",

@@ -37,7 +37,7 @@ def overlap_profile(ranks: np.ndarray, p: float) -> OverlapProfile:
         raise BirthmarkError(f"the persistence of rank-biased overlap is between 0 and 1, not {p:g}")
     n = len(ranks)
     depth = min(n, int(np.ceil(np.log(NEGLIGIBLE) / np.log(p))))
-    values, inverse, sizes = np.unique(ranks, return_inverse=True, return_counts=True)
+    _, inverse, sizes = np.unique(ranks, return_inverse=True, return_counts=True)
     before = np.cumsum(sizes) - sizes  # items ahead of each tie group
     inside = before[inverse] < depth
     items = np.flatnonzero(inside)

@@ -1,0 +1,98 @@
+"""Classical scaling against known places, matrix regression against least squares and counted-out permutations."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from birthmark.errors import BirthmarkError
+from birthmark.stats.matrices import classical_scaling, matrix_regression, stress
+
+
+def distances(places: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(places[:, None] - places[None, :], axis=-1)
+
+
+def symmetric(rng: np.random.Generator, n: int) -> np.ndarray:
+    matrix = rng.normal(size=(n, n))
+    return (matrix + matrix.T) / 2
+
+
+def test_places_in_a_plane_are_found_again() -> None:
+    places = np.random.default_rng(0).normal(size=(8, 2))
+    found = classical_scaling(distances(places))
+    assert distances(found) == pytest.approx(distances(places))
+    assert stress(distances(places), found) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_stress_is_kruskals() -> None:
+    places = np.random.default_rng(1).normal(size=(5, 3))
+    wanted, found = distances(places), classical_scaling(distances(places))
+    pairs = [(a, b) for a in range(5) for b in range(a)]
+    top = sum((wanted[pair] - distances(found)[pair]) ** 2 for pair in pairs)
+    assert stress(wanted, found) == pytest.approx(np.sqrt(top / sum(wanted[pair] ** 2 for pair in pairs)))
+
+
+def test_two_things_lie_on_a_line() -> None:
+    assert np.abs(classical_scaling(np.array([[0.0, 2.0], [2.0, 0.0]]))[:, 0]) == pytest.approx([1.0, 1.0])
+
+
+def test_coefficients_are_those_of_least_squares_on_pairs() -> None:
+    rng = np.random.default_rng(2)
+    y, a, b = (symmetric(rng, 7) for _ in range(3))
+    pairs = np.triu_indices(7, 1)
+    fit = sm.OLS(y[pairs], sm.add_constant(np.column_stack([a[pairs], b[pairs]]))).fit()
+    found = matrix_regression(y, [a, b], shuffles=9)
+    assert [test.coefficient for test in found] == pytest.approx(fit.params[1:].tolist())
+    assert found[0].simple_r == pytest.approx(np.corrcoef(y[pairs], a[pairs])[0, 1])
+
+
+def test_p_is_near_the_share_over_all_permutations_by_refitting() -> None:
+    rng = np.random.default_rng(3)
+    n = 5
+    pairs = np.triu_indices(n, 1)
+    x, z = symmetric(rng, n), symmetric(rng, n)
+    y = symmetric(rng, n) + 0.8 * x
+    auxiliary = sm.OLS(x[pairs], sm.add_constant(z[pairs])).fit()
+    residual = np.zeros((n, n))
+    residual[pairs] = auxiliary.resid
+    residual += residual.T
+
+    def t_of(matrix: np.ndarray) -> float:
+        return float(
+            abs(sm.OLS(y[pairs], sm.add_constant(np.column_stack([matrix[pairs], z[pairs]]))).fit().tvalues[1])
+        )
+
+    observed = t_of(residual)
+    every = [np.array(order) for order in permutations(range(n))]
+    exact = np.mean([t_of(residual[np.ix_(order, order)]) >= observed - 1e-9 for order in every])
+    simple = np.mean(
+        [
+            abs(np.corrcoef(y[pairs], x[np.ix_(order, order)][pairs])[0, 1])
+            >= abs(np.corrcoef(y[pairs], x[pairs])[0, 1]) - 1e-9
+            for order in every
+        ]
+    )
+    found = matrix_regression(y, [x, z], shuffles=20_000)[0]
+    assert found.p == pytest.approx(exact, abs=0.015)
+    assert found.simple_p == pytest.approx(simple, abs=0.015)
+
+
+def test_without_an_effect_p_is_uniform() -> None:
+    rng = np.random.default_rng(4)
+    n, studies = 8, 400
+    p = []
+    for seed in range(studies):
+        heat = rng.normal(size=n)  # things have levels of their own, so that pairs depend on each other
+        y = symmetric(rng, n) + heat[:, None] + heat[None, :]
+        labels = rng.permutation([0, 0, 0, 1, 1, 1, 2, 2])
+        p.append(matrix_regression(y, [(labels[:, None] == labels).astype(float)], shuffles=99, seed=seed)[0].p)
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / studies))
+
+
+def test_a_predictor_that_others_determine_is_refused() -> None:
+    rng = np.random.default_rng(5)
+    y, a = symmetric(rng, 6), symmetric(rng, 6)
+    with pytest.raises(BirthmarkError, match="determined by the others"):
+        matrix_regression(y, [a, 2 * a])
