@@ -29,13 +29,13 @@ def test_variances_are_unbiased_in_an_unbalanced_layout() -> None:
     families = np.repeat(["A", "B"], [5, 6])
     code = np.unique(bases, return_inverse=True)[1]
     estimates = []
-    for _ in range(4000):
+    for _ in range(1500):
         y = rng.normal(0, 20, 5)[code] + rng.normal(0, 5, 11)
         found = nested_variance(y, bases.tolist(), families.tolist())
         estimates.append((found.sd_base**2, found.sd_rm**2))
     base, rm = np.mean(estimates, axis=0)
     assert rm == pytest.approx(25, rel=0.05)
-    assert base == pytest.approx(400, rel=0.07)  # truncation at 0 is rare here
+    assert base == pytest.approx(400, rel=0.1)  # truncation at 0 is rare here
 
 
 def test_published_models_cluster_by_base_checkpoint(shared: Path) -> None:
