@@ -78,7 +78,7 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | No
         p_exact_difference=result.p_exact_difference,
         sentence="",
     )
-    return test.model_copy(update={"sentence": level_sentence(test, joined.categories)}), None
+    return test.model_copy(update={"sentence": level_sentence(test, joined.categories, len(joined.words))}), None
 
 
 def per_category(joined: Joined, seed: int) -> list[CategoryTest]:

@@ -27,7 +27,7 @@ def effects_sentence(record: Effects) -> str:
     return f"No comparison by the lexicon {record.lexicon}: {record.headline_why or 'there is nothing to compare'}."
 
 
-def level_sentence(test: LevelTest, categories: Sequence[str]) -> str:
+def level_sentence(test: LevelTest, categories: Sequence[str], n_candidates: int) -> str:
     """A test of families over units, in words; where no outcome could have given p ≤ .05, it says so."""
     over = f"over {UNITS[test.unit]}s ({' and '.join(f'{n} of {family}' for family, n in test.n_units.items())})"
     certainty = f"exact p {_equals(test.p_exact)} ({test.count:,} of {test.n_splits:,} splits)"
@@ -39,7 +39,7 @@ def level_sentence(test: LevelTest, categories: Sequence[str]) -> str:
         leaning, other = (b, a) if test.estimate < 0 else (a, b)
         said = (
             f"{clear}When {ASKED}, {leaning} ranks {categories[0]} words above {categories[1]} words by "
-            f"{_ranks(test.estimate)} more than {other} does, {over}: {b} − {a} = {test.estimate:.1f}, {_interval(test)}, "
+            f"{_ranks(test.estimate)} of {n_candidates:,} more than {other} does, {over}: {b} − {a} = {test.estimate:.1f}, {_interval(test)}, "
             f"{certainty}."
         )
     if test.min_p is not None and test.min_p > 0.05:
