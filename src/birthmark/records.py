@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from birthmark.errors import BirthmarkError
+from birthmark.shown import Row, Shown
 
 R = TypeVar("R", bound="Record")
 
@@ -243,6 +244,11 @@ class Crossed(Record):
 
 
 class AdjectiveEffect(Record):
+    """The families' difference (b − a) of first − second category's mean rank after one adjective's prompts.
+
+    Not turned round after negative adjectives: the mean of the positive ones less that of the negative is the contrast's.
+    """
+
     adjective: str
     framing: Framing
     estimate: float
@@ -385,7 +391,7 @@ class ControlledEffects(Record):
     sentence: str
 
 
-class Effects(Record):
+class Effects(Shown, Record):
     """`effects/<lexicon>.json`. Ranks: 1 is best. Differences are second family minus first, alphabetically."""
 
     lexicon: str
@@ -432,6 +438,28 @@ class Effects(Record):
     sentence: str | None = None
     warnings: list[str] = []
 
+    def summary(self) -> str:
+        return self.sentence or self.headline_why or f"effects of {self.lexicon}"
+
+    def rows(self) -> list[Row]:
+        """A row a model: its contrasts, and the mean over a framing's prompts of each category's median ranks."""
+        means = {(cell.model, cell.category, cell.framing): cell.mean_median_rank for cell in self.model_cells}
+        framings: tuple[Framing, ...] = ("positive", "negative")
+        columns = [(category, framing) for category in self.categories for framing in framings]
+        return [
+            {
+                "lexicon": self.lexicon,
+                "kind": self.kind,
+                "model": model.model,
+                "family": model.family,
+                "base_checkpoint": model.base_checkpoint,
+                **{f"{name}, {framing}": means.get((model.model, name, framing)) for name, framing in columns},
+                "contrast": model.contrast,
+                "mean_rank_contrast": model.mean_rank_contrast,
+            }
+            for model in self.models
+        ]
+
 
 # -------------------------------------------------------------------------------------------------- implicit
 
@@ -456,7 +484,7 @@ class ImplicitPrompt(Record):
     category_means: dict[str, dict[str, dict[str, float]]]
 
 
-class Implicit(Record):
+class Implicit(Shown, Record):
     """`implicit/<a>..<b>.json`; `category_means`: lexicon → category → metric → mean over the words' rows."""
 
     a: str
@@ -470,6 +498,19 @@ class Implicit(Record):
     n_only_b: int
     set_aside: int = 0
     warnings: list[str] = []
+
+    def summary(self) -> str:
+        held = "; ".join(f"{p.prompt}: {p.n_shared:,} shared candidates" for p in self.prompts)
+        return f"what {self.b} prefers over {self.a} ({held})"
+
+    def rows(self) -> list[Row]:
+        """The candidates on top and at the bottom after each prompt, best first; the Parquet file has all of them."""
+        return [
+            {"prompt": prompt.prompt, "end": end, **reward.model_dump()}
+            for prompt in self.prompts
+            for end, rewards in (("top", prompt.top), ("bottom", prompt.bottom))
+            for reward in rewards
+        ]
 
 
 # ----------------------------------------------------------------------------------------------------- study
@@ -602,7 +643,7 @@ class WordMove(Record):
     last_rank: float
 
 
-class Replication(Record):
+class Replication(Shown, Record):
     """`replication.json`: the published study done again. Figures whose files are absent are empty lists."""
 
     data: str
@@ -620,6 +661,15 @@ class Replication(Record):
     figure_5: list[WordMove] = []
     claims: list[Claim]
     data_notes: list[DataNote]
+
+    def summary(self) -> str:
+        verdicts = [claim.verdict for claim in self.claims]
+        said = ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts))
+        return f"{len(verdicts)} claims: {said}; {len(self.data_notes)} slips in the published files"
+
+    def rows(self) -> list[Row]:
+        """A row a claim."""
+        return [claim.model_dump() for claim in self.claims]
 
 
 # ------------------------------------------------------------------------------------------------------- map
@@ -678,7 +728,7 @@ class HumanAgreement(Record):
     undervalued: list[Valued] = []
 
 
-class Map(Record):
+class Map(Shown, Record):
     """`map.json`: how models relate to each other and, where a human ranking is given, to people."""
 
     kind: Kind
@@ -698,6 +748,13 @@ class Map(Record):
     overvalued: list[Valued] = []
     undervalued: list[Valued] = []
     warnings: list[str] = []
+
+    def summary(self) -> str:
+        return f"{len(self.models)} models by their ranks of {self.n_candidates:,} candidates"
+
+    def rows(self) -> list[Row]:
+        """A row a pair of models."""
+        return [pair.model_dump() for pair in self.likeness]
 
 
 # ---------------------------------------------------------------------------------------------------- doctor

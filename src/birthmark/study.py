@@ -20,6 +20,7 @@ from birthmark.progress import note
 from birthmark.records import Effects, Implicit, InputRecord, Kind, Replication, StudyRecord, read_record, to_json
 from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
 from birthmark.scoring import Frame, Measure, choose_frames, score_model, versions
+from birthmark.shown import Row, Shown
 from birthmark.values.controls import controlled_effects, without_neutral
 from birthmark.values.effects import effects
 from birthmark.values.levels import adjust_across_lexicons
@@ -108,8 +109,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 48 else text[:48] + "…"
 
 
-@dataclass(frozen=True)
-class AuditResult:
+@dataclass(frozen=True, repr=False)
+class AuditResult(Shown):
     """What an audit leaves: the tables, the effects of each lexicon and kind, the implicit reward, the page."""
 
     out: Path
@@ -133,8 +134,16 @@ class AuditResult:
             "implicit": self.implicit.model_dump(mode="json") if self.implicit else None,
         }
 
-    def __repr__(self) -> str:
-        return f"AuditResult({self.out}: {len(self.tables)} models)\n" + "\n".join(self.answers)
+    def summary(self) -> str:
+        return "\n".join([f"{len(self.tables)} models in {self.out}", *self.answers])
+
+    def rows(self) -> list[Row]:
+        """A row a lexicon, kind of score, model, category and framing: what each lexicon's figure draws."""
+        return [
+            {"lexicon": item.lexicon, "kind": item.kind, **cell.model_dump()}
+            for item in self.effects
+            for cell in item.model_cells
+        ]
 
 
 def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *, mixed_frames: bool) -> AuditResult:

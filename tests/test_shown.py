@@ -1,0 +1,99 @@
+"""How results show themselves: a short repr, a table in a notebook, rows as frames."""
+
+import numpy as np
+import pytest
+
+from birthmark.inputs.lexicons import load_lexicon
+from birthmark.records import CandidateReward, Effects, Implicit, ImplicitPrompt
+from birthmark.shown import SHOWN_ROWS, Shown
+from birthmark.study import AuditResult
+from birthmark.values.effects import effects
+
+
+@pytest.fixture
+def record(tmp_path, make_scores) -> Effects:
+    file = tmp_path / "small.csv"
+    file.write_text("word,category\nlove,Communion\ncare,Communion\npower,Agency\nskill,Agency\n")
+    tables = [make_scores("a", "Gemma", [3, 2, 1, 0]), make_scores("b", "Llama", [0, 1, 2, 3])]
+    return effects(tables, load_lexicon(file))
+
+
+@pytest.fixture
+def make_scores():
+    import polars as pl
+
+    from birthmark.records import PromptRecord, ScoreRecord
+    from birthmark.scores import ScoreTable, prompt_set_record
+
+    def make(model: str, family: str, best: list[float]) -> ScoreTable:
+        prompts = {
+            "best_1": PromptRecord(text="best?", framing="positive"),
+            "worst_1": PromptRecord(text="worst?", framing="negative"),
+        }
+        nothing = dict.fromkeys(name for name, field in ScoreRecord.model_fields.items() if field.is_required())
+        facts = {
+            "model": model, "slug": model, "family": family, "base_checkpoint": model, "kind": "reward",
+            "dtype": "float32", "device": "cpu", "frame": "chat", "protocol": "birthmark", "candidates_sha256": "",
+            "n_tokens": 0, "n_words": 4, "versions": {}, "sha256": "", "prompt_set": prompt_set_record("p", prompts),
+        }  # fmt: skip
+        frame = pl.DataFrame({"candidate": ["love", "care", "power", "skill"], "token_id": [None] * 4})
+        scores = np.array(best, dtype=np.float32)
+        return ScoreTable(
+            frame.with_columns(pl.col("token_id").cast(pl.Int64), best_1=scores, worst_1=-scores),
+            ScoreRecord.model_validate(nothing | facts),
+        )
+
+    return make
+
+
+def test_effects_have_a_row_a_model_with_its_contrasts_and_median_ranks(record) -> None:
+    frame = record.to_polars()
+    assert frame["model"].to_list() == ["a", "b"]
+    assert frame["mean_rank_contrast"].to_list() == [row.mean_rank_contrast for row in record.models]
+    assert frame["Communion, positive"].to_list() == [1.5, 3.5]
+    assert list(record.to_pandas().columns) == frame.columns
+
+
+def test_a_repr_is_the_answer_and_not_the_whole_record(record) -> None:
+    assert repr(record) == str(record) == f"Effects: {record.sentence}"
+
+
+def test_in_a_notebook_a_result_is_its_sentence_and_a_table(record) -> None:
+    html = record._repr_html_()
+    assert html.startswith("<p>") and html.count("<tr>") == 1 + len(record.models)
+
+
+def test_what_words_hold_is_escaped_and_a_long_table_is_cut() -> None:
+    class Long(Shown):
+        def summary(self) -> str:
+            return "a < b"
+
+        def rows(self) -> list[dict[str, object]]:
+            return [{"word": "<script>", "rank": float(at), "why": None} for at in range(SHOWN_ROWS + 5)]
+
+    html = Long()._repr_html_()
+    assert "<script>" not in html and "a &lt; b" in html and "&lt;script&gt;" in html and "–" in html
+    assert html.count("<tr>") == 1 + SHOWN_ROWS and "5 more rows" in html
+
+
+def test_an_implicit_reward_has_a_row_for_each_end() -> None:
+    rewards = [CandidateReward(candidate=w, logprob_a=-1, logprob_b=-2, log_ratio=-1, mwlr=-0.5) for w in "xy"]
+    prompt = ImplicitPrompt(
+        prompt="p", n_shared=2, mass_a=1, mass_b=1, top=rewards[:1], bottom=rewards[1:], category_means={}
+    )
+    record = Implicit(
+        a="A", b="B", frame_a="qa", frame_b="qa", metrics=["mwlr"], duplicates="max", prompts=[prompt], n_only_a=0, n_only_b=0
+    )  # fmt: skip
+    assert record.to_polars().select("prompt", "end", "candidate").rows() == [("p", "top", "x"), ("p", "bottom", "y")]
+    assert "B" in repr(record) and len(repr(record)) < 200
+
+
+def test_an_audit_shows_all_answers_and_what_its_figures_draw(record, tmp_path) -> None:
+    result = AuditResult(out=tmp_path, tables=[], effects=[record], implicit=None, report=tmp_path / "report.html")
+    assert record.sentence in repr(result)
+    assert result.to_polars().height == 2 * 2 * 2
+    assert {"lexicon", "model", "category", "framing", "mean_median_rank"} <= set(result.to_polars().columns)
+
+
+def test_records_compare_and_read_back_as_before(record) -> None:
+    assert Effects.model_validate_json(record.model_dump_json()) == record
