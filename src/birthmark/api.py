@@ -138,7 +138,8 @@ def implicit(
     `a` and `b` are language models, or score tables of them. Takes the whole vocabulary after the prompt
     `greatest_ever_one` by default; `prompt=["all"]` takes every prompt.
     """
-    options.setdefault("prompt", [IMPLICIT_PROMPT])
+    if not options.get("prompt"):
+        options["prompt"] = [IMPLICIT_PROMPT]
     if list(options["prompt"]) == ["all"]:
         options["prompt"] = []
     measure = make_measure(**_measure_options(options))
