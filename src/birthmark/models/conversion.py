@@ -7,6 +7,7 @@ right where the file does not say all that the original tokenizer does. Knows no
 import contextlib
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    where = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
+    where: dict[str, Any] = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
+    automatic: Any = AutoModelForCausalLM
+    with contextlib.redirect_stderr(io.StringIO()), _parsed_once(gguf) as fields:  # stderr: its progress bars
         try:
             config = AutoConfig.from_pretrained(**where)
             tokenizer = AutoTokenizer.from_pretrained(**where, config=config)
-            model, loading = AutoModelForCausalLM.from_pretrained(
+            model, loading = automatic.from_pretrained(
                 **where, config=config, dtype=torch.float32, output_loading_info=True
             )
         except (OSError, ValueError, KeyError, NotImplementedError, UnicodeDecodeError) as error:
@@ -37,7 +39,8 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
             del model.config.quantization_config
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    architecture, pre_tokenizer = _architecture_and_pre_tokenizer(gguf)
+        keys = ("general.architecture", "tokenizer.ggml.pre")
+        architecture, pre_tokenizer = (str(fields[key].contents()) if key in fields else "" for key in keys)
     repair_tokenizer(folder / "tokenizer.json", architecture, pre_tokenizer)
 
 
@@ -85,13 +88,25 @@ def _add_space_runs(document: dict[str, Any]) -> None:
     document["added_tokens"].sort(key=lambda token: token["id"])
 
 
-def _architecture_and_pre_tokenizer(gguf: Path) -> tuple[str, str]:
-    from gguf import GGUFReader
+@contextlib.contextmanager
+def _parsed_once(path: Path) -> Iterator[dict[str, Any]]:
+    """The file's metadata; whoever opens a `gguf.GGUFReader` meanwhile shares the one that was read.
 
-    fields = GGUFReader(gguf).fields
-    keys = ("general.architecture", "tokenizer.ggml.pre")
-    architecture, pre_tokenizer = (str(fields[key].contents()) if key in fields else "" for key in keys)
-    return architecture, pre_tokenizer
+    transformers parses the file three times, half a minute each for a large vocabulary.
+    """
+    import gguf
+
+    library: Any = gguf
+    original = library.GGUFReader
+    try:
+        reader = original(path)
+    except (ValueError, IndexError, OSError) as error:
+        raise BirthmarkError(f"{path.name} cannot be read as GGUF: {' '.join(str(error).split())[:300]}") from None
+    library.GGUFReader = lambda *_: reader
+    try:
+        yield reader.fields
+    finally:
+        library.GGUFReader = original
 
 
 def _require_complete(name: str, loading: dict[str, Any]) -> None:

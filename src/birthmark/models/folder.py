@@ -137,3 +137,13 @@ def template_of(folder: Path) -> str | None:
             if isinstance(template, str):
                 return template
     return None
+
+
+def and_more(names: list[str]) -> str:
+    """` (and 3 more)` after the first of some names; empty after an only one."""
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def one_line(error: Exception) -> str:
+    """A library's error as one short line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog, suggest
 from birthmark.inputs.fetch import Note, cache_folder
+from birthmark.models.adapters import adapter_tensors, with_adapter
 from birthmark.models.digests import digest_of_files, digest_of_text, tokenizer_files
 from birthmark.models.embedded import prepare_embedded, prepare_gguf
 from birthmark.models.folder import (
     ADAPTER_CONFIG,
     adapter_weights,
+    and_more,
     kind_of,
     kind_of_adapter,
+    one_line,
     read_json,
     require_own_code,
     require_tokenizer,
@@ -266,7 +269,7 @@ def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
     try:
         tokenizer = AutoTokenizer.from_pretrained(resolved.tokenizer_path, local_files_only=True)
     except Exception as error:  # noqa: BLE001  tokenizers raises bare Exceptions for a broken tokenizer.json
-        raise BirthmarkError(f"the tokenizer of {resolved.name} cannot be read: {_one_line(error)}") from None
+        raise BirthmarkError(f"the tokenizer of {resolved.name} cannot be read: {one_line(error)}") from None
     tokenizer.chat_template = resolved.chat_template
     return tokenizer
 
@@ -293,7 +296,7 @@ def load_model(
     kind = kind or resolved.kind
     _require_known_head(resolved)
     config = AutoConfig.from_pretrained(resolved.path, local_files_only=True)
-    supplied = _adapter_tensors(resolved.adapter) if resolved.adapter else {}
+    supplied = adapter_tensors(resolved.adapter) if resolved.adapter else {}
     automatic: Any = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
     if kind == "reward":
         if head := [shape for name, shape in supplied.items() if name.endswith("score.weight")]:
@@ -318,7 +321,7 @@ def load_model(
         )
         _require_every_weight(resolved, loading, supplied)
         if resolved.adapter:
-            model = _with_adapter(model, resolved.adapter, resolved.name, supplied)
+            model = with_adapter(model, resolved.adapter, resolved.name, supplied)
     return model.eval()
 
 
@@ -340,61 +343,18 @@ def _require_every_weight(
     missing = sorted(set(loading["missing_keys"]) - from_adapter)
     if missing:
         raise BirthmarkError(
-            f"{resolved.name} as a {resolved.kind} model lacks the weight {missing[0]}{_and_more(missing)}, which would be "
+            f"{resolved.name} as a {resolved.kind} model lacks the weight {missing[0]}{and_more(missing)}, which would be "
             "left random: is it the right kind (--as reward|logprob), and complete?"
         )
     extra = sorted(loading["unexpected_keys"])
     if extra:
         raise BirthmarkError(
-            f"{resolved.name} has the weight {extra[0]}{_and_more(extra)}, which its class has no place for: its scores "
+            f"{resolved.name} has the weight {extra[0]}{and_more(extra)}, which its class has no place for: its scores "
             "would be another model's; is it the right kind (--as reward|logprob)?"
         )
     other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading["mismatched_keys"])
     if other:
         raise BirthmarkError(f"{resolved.name} has the weight {other[0]} in another shape than its config says")
-
-
-def _and_more(names: list[str]) -> str:
-    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-
-
-def _adapter_tensors(adapter: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of an adapter's tensors, from the file's header."""
-    from safetensors import SafetensorError, safe_open
-
-    path = adapter_weights(adapter)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise BirthmarkError(f"{path} cannot be read as safetensors: {_one_line(error)}") from None
-
-
-def _with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tuple[int, ...]]) -> Any:
-    """The model with the adapter's weights in it, each proven to have arrived."""
-    import torch
-    from peft import PeftModel, get_peft_model_state_dict
-    from peft.utils.other import ModulesToSaveWrapper
-    from safetensors.torch import load_file
-
-    adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
-    arrived = get_peft_model_state_dict(adapted)
-    different = sorted(set(arrived) ^ set(supplied))
-    if different:
-        raise BirthmarkError(
-            f"{name}: the adapter's weight {different[0]}{_and_more(different)} is missing or has no place"
-        )
-    for key, tensor in load_file(adapter_weights(adapter)).items():
-        held = arrived[key]
-        if not torch.equal(held.cpu(), tensor.to(held.dtype)):
-            raise BirthmarkError(f"{name}: the adapter's weight {key} did not arrive as it is in the file")
-    if model.dtype == torch.float32:
-        return adapted.merge_and_unload()
-    inner = adapted.get_base_model()
-    for path, module in list(inner.named_modules()):
-        if isinstance(module, ModulesToSaveWrapper):  # a head trained in full stands where the base's stood
-            inner.set_submodule(path, module.modules_to_save[module.active_adapters[0]])
-    return inner
 
 
 @contextlib.contextmanager
@@ -414,12 +374,8 @@ def _loading(resolved: ResolvedModel) -> Iterator[None]:
             f"{resolved.name} does not fit into memory: try --dtype bfloat16, another --device, or a smaller model"
         ) from None
     except (SafetensorError, OSError, RuntimeError, ValueError, ImportError) as error:
-        raise BirthmarkError(f"{resolved.name} cannot be loaded: {_one_line(error)}") from None
+        raise BirthmarkError(f"{resolved.name} cannot be loaded: {one_line(error)}") from None
     finally:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

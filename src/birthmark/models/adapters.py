@@ -1,0 +1,55 @@
+"""A PEFT adapter on its base: what its file holds, and the base model with it, every tensor proven.
+
+Knows nothing of names, of the hub or of scoring.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from birthmark.errors import BirthmarkError
+from birthmark.models.folder import adapter_weights, and_more, one_line
+
+
+def adapter_tensors(adapter: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of an adapter's tensors, from the file's header."""
+    from safetensors import SafetensorError, safe_open
+
+    path = adapter_weights(adapter)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise BirthmarkError(f"{path} cannot be read as safetensors: {one_line(error)}") from None
+
+
+def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tuple[int, ...]]) -> Any:
+    """The model with the adapter's weights in it, each proven to have arrived as it is in the file.
+
+    In float32 they are merged into the base's. In half precision they stay apart, since its steps would round small
+    changes away; only a head that was trained in full takes the place of the base's. `supplied` is `adapter_tensors`.
+    Raises `BirthmarkError` where a tensor of the file has no place in the model, or a place no tensor.
+    """
+    import torch
+    from peft import PeftModel, get_peft_model_state_dict
+    from peft.utils.other import ModulesToSaveWrapper
+    from safetensors.torch import load_file
+
+    adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
+    arrived = get_peft_model_state_dict(adapted)
+    different = sorted(set(arrived) ^ set(supplied))
+    if different:
+        raise BirthmarkError(
+            f"{name}: the adapter's weight {different[0]}{and_more(different)} is missing or has no place"
+        )
+    for key, tensor in load_file(adapter_weights(adapter)).items():
+        held = arrived[key]
+        if not torch.equal(held.cpu(), tensor.to(held.dtype)):
+            raise BirthmarkError(f"{name}: the adapter's weight {key} did not arrive as it is in the file")
+    if model.dtype == torch.float32:
+        return adapted.merge_and_unload()
+    inner = adapted.get_base_model()
+    for path, module in list(inner.named_modules()):
+        if isinstance(module, ModulesToSaveWrapper):  # a head trained in full stands where the base's stood
+            inner.set_submodule(path, module.modules_to_save[module.active_adapters[0]])
+    return inner
