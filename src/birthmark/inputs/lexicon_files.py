@@ -60,7 +60,7 @@ def read_lexicon_file(path: Path) -> Reading:
 
 def _read_csv(text: str, path: Path) -> Reading:
     lines = _csv_lines(text, path)
-    _, cells = next(lines)
+    _, cells = next(lines, (0, [""]))
     header = tuple(cells)
     lowered = tuple(cell.lower() for cell in header)
     if lowered in PAIR_HEADERS:

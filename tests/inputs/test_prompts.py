@@ -1,0 +1,128 @@
+"""Prompt sets: the study's 54, own YAML files, and what is picked from them."""
+
+from collections import Counter
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.prompts import load_prompts, select_prompts
+
+
+def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_study_has_54_prompts_with_its_own_keys_in_order(shared: Path) -> None:
+    published = yaml.safe_load((shared / "paper-data/config/prompts.yaml").read_text(encoding="utf-8"))
+    prompts = load_prompts().prompts
+    assert [(key, prompt.text) for key, prompt in prompts.items()] == list(published.items())
+
+
+def test_the_study_is_six_adjectives_by_three_superlatives_by_three_styles() -> None:
+    prompts = load_prompts("christian2026").prompts
+    cells = [tuple(prompt.factors.values()) for prompt in prompts.values()]
+    adjectives = ("best", "greatest", "good", "worst", "bad", "terrible")
+    assert cells == list(product(adjectives, ("ever", "world", "time"), ("one", "single", "please")))
+    assert list(prompts) == ["_".join(cell) for cell in cells]
+
+
+def test_framing_follows_from_the_adjective() -> None:
+    prompts = load_prompts().prompts.values()
+    assert Counter((prompt.factors["adjective"], prompt.framing) for prompt in prompts) == {
+        ("best", "positive"): 9,
+        ("greatest", "positive"): 9,
+        ("good", "positive"): 9,
+        ("worst", "negative"): 9,
+        ("bad", "negative"): 9,
+        ("terrible", "negative"): 9,
+    }
+
+
+def test_the_studys_own_file_is_the_same_set(shared: Path) -> None:
+    own = load_prompts(shared / "paper-data/config/prompts.yaml")
+    assert own.name == "prompts"
+    assert own.sha256 == load_prompts().sha256
+
+
+def test_an_own_set_has_its_files_name_framings_and_factors(tmp_path: Path) -> None:
+    text = 'joy: {text: "What brings joy?", framing: positive, topic: mood}\nfear:\n  text: What frightens?\n  framing: negative\n'
+    prompt_set = load_prompts(write(tmp_path, text))
+    assert prompt_set.name == "mine"
+    joy, fear = prompt_set.prompts.values()
+    assert (joy.text, joy.framing, joy.factors) == ("What brings joy?", "positive", {"topic": "mood"})
+    assert (fear.text, fear.framing, fear.factors) == ("What frightens?", "negative", {})
+
+
+@pytest.mark.parametrize("word", ["yes", "null", "1", "1.5", "2026-01-01", "true", "~", "0x10"])
+def test_plain_values_are_text_whatever_they_look_like(tmp_path: Path, word: str) -> None:
+    prompt_set = load_prompts(write(tmp_path, f"key: {{text: {word}, framing: positive, style: {word}}}\n"))
+    (prompt,) = prompt_set.prompts.values()
+    assert prompt.text == prompt.factors["style"] == word
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_taken_off(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"\xef\xbb\xbfbest_one: What is best?\r\nworst_one: What is worst?\r\n")
+    assert [(key, prompt.text) for key, prompt in load_prompts(path).prompts.items()] == [
+        ("best_one", "What is best?"),
+        ("worst_one", "What is worst?"),
+    ]
+
+
+def test_the_digest_moves_with_text_framing_factors_and_order(tmp_path: Path) -> None:
+    texts = (
+        "a: {text: x, framing: positive}\nb: {text: y, framing: positive}",
+        "b: {text: y, framing: positive}\na: {text: x, framing: positive}",
+        "a: {text: x, framing: negative}\nb: {text: y, framing: positive}",
+        "a: {text: x, framing: positive, f: z}\nb: {text: y, framing: positive}",
+        "a: {text: xx, framing: positive}\nb: {text: y, framing: positive}",
+    )
+    assert len({load_prompts(write(tmp_path, text)).sha256 for text in texts}) == len(texts)
+
+
+def test_a_mistyped_set_gets_a_suggestion() -> None:
+    with pytest.raises(BirthmarkError, match="did you mean christian2026"):
+        load_prompts("christian2025")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BirthmarkError, match=r"none\.yaml does not exist"):
+        load_prompts(tmp_path / "none.yaml")
+
+
+def test_keys_are_picked_in_the_order_asked_for() -> None:
+    study = load_prompts()
+    picked = select_prompts(study, ["worst_ever_one", "best_ever_one", "worst_ever_one"])
+    assert list(picked.prompts) == ["worst_ever_one", "best_ever_one"]
+    assert picked.name == "christian2026"
+    assert picked.sha256 != study.sha256
+
+
+def test_texts_get_keys_of_their_own_and_no_framing() -> None:
+    picked = select_prompts(load_prompts(), ["What is love?", "best_ever_one", "What is power?", "What is love?"])
+    assert {key: (prompt.text, prompt.framing) for key, prompt in picked.prompts.items()} == {
+        "prompt_1": ("What is love?", None),
+        "best_ever_one": ("What, in one word, is the best thing ever?", "positive"),
+        "prompt_2": ("What is power?", None),
+    }
+
+
+@pytest.mark.parametrize("text", ["Love?", "世界上最好的东西", "Name it:"])
+def test_a_text_needs_no_space_where_it_could_not_be_a_key(text: str) -> None:
+    assert select_prompts(load_prompts(), [text]).prompts["prompt_1"].text == text
+
+
+def test_a_mistyped_key_gets_a_suggestion() -> None:
+    with pytest.raises(BirthmarkError, match=r'no key "best_ever_on": did you mean best_ever_one'):
+        select_prompts(load_prompts(), ["best_ever_on"])
+
+
+@pytest.mark.parametrize("wanted", [[], [""], ["  "]])
+def test_asking_for_nothing_is_an_error(wanted: list[str]) -> None:
+    with pytest.raises(BirthmarkError, match="name a key of the prompt set or write a question"):
+        select_prompts(load_prompts(), wanted)
