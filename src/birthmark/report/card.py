@@ -35,7 +35,8 @@ def card(effects: Sequence[Effects], scores: Sequence[ScoreRecord], study: Study
     """The card's Markdown; what people brought (names, paths) is escaped."""
     lines = ["## Values", ""]
     for item in effects:
-        lines += [" ".join(md(sentence) for sentence in finding(item) if sentence), ""]
+        found = finding(item)
+        lines += [" ".join(md(sentence) for sentence in (found.said, found.sure) if sentence), ""]
     lines += _measured(effects, scores)
     for item in effects:
         lines += ["", *_table(item)]

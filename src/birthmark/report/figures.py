@@ -1,183 +1,152 @@
-"""The figures of a report, drawn with altair from the records of an OUT folder.
+"""The figures of one lexicon, drawn from its effects record: ranks, leanings, adjectives, words.
 
-A figure is built twice, wide and narrow, in the page's colours and in a file's; every point names itself in a tooltip
-and every figure carries its numbers as a table. It computes nothing: what it draws is in the records.
+Each point names itself in a tooltip. It computes nothing: what it draws is in the record.
 """
 
-import json
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import vl_convert
 
-from birthmark.records import Effects, Implicit
-from birthmark.report.theme import CONFIG, INK, SOFT, hue, in_file_colours, shape
-from birthmark.report.visible import visible
-from birthmark.scores import atomic_path, write_text
+from birthmark.records import Effects, ModelContrast
+from birthmark.report.drawing import (
+    FRAMING_TITLES,
+    NARROW,
+    WIDE,
+    Figure,
+    Table,
+    asked_for,
+    by_hue,
+    by_shape,
+    data,
+    interval,
+    names_above,
+    rows_axis,
+    signed,
+    tooltip,
+)
+from birthmark.report.theme import INK, SOFT
 
-FRAMING_TITLES = {"positive": "Asked for the best thing", "negative": "Asked for the worst thing"}
-IMPLICIT_BARS = 12
-
-
-@dataclass(frozen=True)
-class Table:
-    """The numbers behind a figure, for those who cannot or would rather not look at it."""
-
-    caption: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """`name` is the files' stem; `build(narrow)` gives the chart; `description` says in words what it shows."""
-
-    name: str
-    title: str
-    description: str
-    build: Callable[[bool], Any]
-    table: Table
-
-    @cached_property
-    def wide(self) -> dict[str, Any]:
-        """Vega-Lite's JSON, in the page's CSS variables, for a desk."""
-        return self._spec(narrow=False)
-
-    @cached_property
-    def narrow(self) -> dict[str, Any]:
-        """The same for a phone."""
-        return self._spec(narrow=True)
-
-    def _spec(self, *, narrow: bool) -> dict[str, Any]:
-        chart = self.build(narrow).properties(description=self.description)
-        return chart.to_dict(validate=False) | {"config": CONFIG}  # type: ignore[no-any-return]
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
-        return alt.Chart.from_dict(in_file_colours(self.wide))._repr_mimebundle_(include, exclude)
+FEW_CATEGORIES, FEW_MODELS = 3, 12
+FAMILY_HUES, FRAMING_HUES = 2, 6
+SHORT_NAME = 14
+SHOWN_WORDS = 12
 
 
-def svg(spec: dict[str, Any], name: str) -> str:
-    """A specification drawn; the ids in it carry `name`, so that several drawings can stand in one page."""
-    drawn = vl_convert.vegalite_to_svg(spec)
-    numbers: dict[str, int] = {}
-    return re.sub(r"\b(clip|gradient_)\d+", lambda found: f"{name}-{numbers.setdefault(found[0], len(numbers))}", drawn)
-
-
-def save_figure(figure: Figure, folder: Path) -> None:
-    """Write `<name>.svg` and `<name>.png` (twice the size), on white, into `folder`, each atomically."""
-    spec = in_file_colours(figure.wide) | {"background": "white", "padding": 16}
-    write_text(folder / f"{figure.name}.svg", svg(spec, figure.name))
-    with atomic_path(folder / f"{figure.name}.png") as temporary:
-        temporary.write_bytes(vl_convert.vegalite_to_png(spec, scale=2.0))
-
-
-# ------------------------------------------------------------------------------------------- lexicon: ranks
-
-
-def rank_figure(effects: Effects) -> Figure:
-    """Mean over prompts of the median rank of each category's words, by framing and model, with intervals.
-
-    Up to three categories: a row a model, the categories side by side. More: a row a category, the families side by
-    side, each model a faint point.
-    """
-    few = len(effects.categories) <= 3
-    build = _rows_are_models if few and effects.model_cells else _rows_are_categories
-    return Figure(
-        name=f"{effects.lexicon}-{effects.kind}-ranks",
-        title="Where each model ranks the words",
-        description=(
-            f"Median rank among {effects.n_candidates} words of each category's words, by model and framing; "
-            "1 is best, further right is better. The numbers are in the table below the figure."
-        ),
-        build=lambda narrow: build(effects, narrow),
-        table=_rank_table(effects),
+def lexicon_figures(effects: Effects) -> list[Figure]:
+    """All figures of one lexicon and kind of score that its numbers allow; none where no prompt has a framing."""
+    if not effects.cells:
+        return []
+    several = any(cell.n_models > 1 for cell in effects.cells)
+    made = (
+        model_figure(effects),
+        family_figure(effects) if several or len(effects.categories) > FEW_CATEGORIES else None,
+        lean_figure(effects),
+        adjective_figure(effects),
+        word_figure(effects),
     )
+    return [figure for figure in made if figure is not None]
 
 
-def _rank_table(effects: Effects) -> Table:
-    headers = ("Model", "Family", "Category", "Asked for", "Median rank", "95% interval", "Prompts")
-    rows = [
-        (
-            cell.model,
-            cell.family,
-            cell.category,
-            "the best" if cell.framing == "positive" else "the worst",
-            f"{cell.mean_median_rank:.1f}",
-            _interval(cell.ci_low, cell.ci_high),
-            str(cell.n_prompts),
-        )
-        for cell in effects.model_cells
-    ] or [
-        (
-            f"{cell.n_models} of the family",
-            cell.family,
-            cell.category,
-            "the best" if cell.framing == "positive" else "the worst",
-            f"{cell.mean_median_rank:.1f}",
-            "–",
-            str(cell.n_prompts),
-        )
-        for cell in effects.cells
-    ]
-    return Table(f"Median rank among {effects.n_candidates} words; 1 is best", headers, tuple(rows))
+def _stem(effects: Effects, what: str) -> str:
+    return f"{effects.lexicon}-{effects.kind}-{what}"
 
 
-def _rows_are_models(effects: Effects, narrow: bool) -> Any:
+# -------------------------------------------------------------------------------------------------- ranks
+
+
+def model_figure(effects: Effects) -> Figure | None:
+    """A row a model, its categories side by side, with intervals; null where there are too many of either."""
+    few = len(effects.categories) <= FEW_CATEGORIES and len(effects.models) <= FEW_MODELS
+    if not few or not effects.model_cells:
+        return None
+    over_words = any(cell.ci_low is not None for cell in effects.model_cells)
     rows = [
         {
             "model": cell.model,
             "family": cell.family,
-            "category": cell.category,
+            "group": cell.category,
             "framing": cell.framing,
+            "asked": asked_for(cell.framing),
             "rank": cell.mean_median_rank,
-            "low": cell.ci_low,
-            "high": cell.ci_high,
-            "prompts": f"{cell.prompt_low:.1f} to {cell.prompt_high:.1f}",
+            "low": cell.ci_low if over_words else cell.prompt_low,
+            "high": cell.ci_high if over_words else cell.prompt_high,
+            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
+            "words": interval(cell.ci_low, cell.ci_high),
+            "prompts": interval(cell.prompt_low, cell.prompt_high),
         }
         for cell in effects.model_cells
     ]
-    order = [item.model for item in sorted(effects.models, key=lambda item: (item.family, item.model))]
-    tooltip = [
-        alt.Tooltip("model:N"),
-        alt.Tooltip("family:N"),
-        alt.Tooltip("category:N"),
-        alt.Tooltip("framing:N"),
-        alt.Tooltip("rank:Q", format=".1f", title="median rank"),
-        alt.Tooltip("low:Q", format=".1f", title="95% from"),
-        alt.Tooltip("high:Q", format=".1f", title="95% to"),
-        alt.Tooltip("prompts:N", title="over the prompts"),
-    ]
-    return _panels(rows, order, "model", effects.categories, "category", effects, narrow, tooltip)
+    names = tooltip(
+        model="model",
+        family="family",
+        group="words",
+        asked="asked for",
+        place="median rank",
+        words="95% over words",
+        prompts="lowest to highest prompt",
+    )
+    order = [item.model for item in by_family(effects)]
+    bars = "95% intervals over the words" if over_words else "from the lowest to the highest prompt"
+    return Figure(
+        name=_stem(effects, "ranks"),
+        title="Where each model ranks the words",
+        description=(
+            f"For each model and framing, the median rank of each category's words among {effects.n_candidates:,} "
+            "words. Further right is better."
+        ),
+        build=lambda narrow: _panels(rows, order, "model", effects.categories, 0, narrow, names),
+        table=_rank_table(effects),
+        note=f"Points: mean over the prompts of the median rank of a category's words; 1 is best. Bars: {bars}.",
+    )
 
 
-def _rows_are_categories(effects: Effects, narrow: bool) -> Any:
+def family_figure(effects: Effects) -> Figure:
+    """A row a category, the families side by side, each model a faint point, stars for the families' difference."""
     rows = [
         {
-            "family": cell.family,
             "category": cell.category,
+            "group": cell.family,
             "framing": cell.framing,
+            "asked": asked_for(cell.framing),
             "rank": cell.mean_median_rank,
-            "models": cell.n_models,
             "low": cell.mean_median_rank - cell.sd if cell.sd is not None else None,
             "high": cell.mean_median_rank + cell.sd if cell.sd is not None else None,
+            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
+            "of": f"mean of {cell.n_models} model{'s' if cell.n_models != 1 else ''}",
+            "star": _stars(effects, cell.category, cell.framing),
         }
         for cell in effects.cells
     ]
-    tooltip = [
-        alt.Tooltip("category:N"),
-        alt.Tooltip("family:N"),
-        alt.Tooltip("framing:N"),
-        alt.Tooltip("rank:Q", format=".1f", title="median rank"),
-        alt.Tooltip("models:Q"),
-        alt.Tooltip("low:Q", format=".1f", title="minus one sd"),
-        alt.Tooltip("high:Q", format=".1f", title="plus one sd"),
+    dots = [
+        {
+            "category": cell.category,
+            "group": cell.family,
+            "framing": cell.framing,
+            "asked": asked_for(cell.framing),
+            "rank": cell.mean_median_rank,
+            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
+            "of": cell.model,
+        }
+        for cell in effects.model_cells
     ]
-    return _panels(rows, effects.categories, "category", effects.families, "family", effects, narrow, tooltip)
+    names = tooltip(of="model", group="family", category="words", asked="asked for", place="median rank")
+    note = "Filled: a family's mean over its models; faint: each model. Bars: one standard deviation either way."
+    if any(row["star"] for row in rows):
+        note += (
+            " Stars: the families differ by Welch's test, Bonferroni over the panels, as in the study "
+            "(* p < .05, ** < .01, *** < .001); it takes models and prompts for independent, which they are not."
+        )
+    return Figure(
+        name=_stem(effects, "families"),
+        title="Family by family",
+        description=f"Median rank among {effects.n_candidates:,} words by category, framing and model family.",
+        build=lambda narrow: _panels(
+            rows, effects.categories, "category", effects.families, FAMILY_HUES, narrow, names, dots=dots
+        ),
+        table=_cell_table(effects),
+        note=note,
+    )
 
 
 def _panels(
@@ -185,233 +154,272 @@ def _panels(
     order: Sequence[str],
     row: str,
     groups: Sequence[str],
-    group: str,
-    effects: Effects,
+    first_hue: int,
     narrow: bool,
-    tooltip: list[alt.Tooltip],
+    names: list[alt.Tooltip],
+    dots: list[dict[str, Any]] | None = None,
 ) -> Any:
-    """One panel a framing: a row each of `order`, points and intervals of `groups` dodged within it; best at the right."""
-    framings = [framing for framing in FRAMING_TITLES if any(item["framing"] == framing for item in rows)]
-    ends = [value for item in rows for value in (item["rank"], item["low"], item["high"]) if value is not None]
+    """One panel a framing; within a row, the points and intervals of `groups` one above the other; best at the right."""
+    ends = [
+        item[end] for item in [*rows, *(dots or [])] for end in ("rank", "low", "high") if item.get(end) is not None
+    ]
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
-    x_scale = alt.Scale(domain=[min(ends) - pad, max(ends) + pad], reverse=True, nice=False, zero=False)
-    height = len(order) * (18 * len(groups) + (30 if narrow else 18))
+    domain = [min(ends) - pad, max(ends) + pad]
+    height = len(order) * (18 * len(groups) + (30 if narrow else 20))
     charts = []
-    for at, framing in enumerate(framings):
-        axis = alt.Axis(labelLimit=200) if not narrow and at == 0 else None
-        base = alt.Chart(alt.Data(values=[item for item in rows if item["framing"] == framing])).encode(
-            y=alt.Y(f"{row}:N", sort=list(order), title=None, axis=axis, scale=_bands(narrow)),
-            yOffset=alt.YOffset(f"{group}:N", sort=list(groups), scale=alt.Scale(paddingOuter=0.4)),
-            color=_hue(group, groups),
-            tooltip=tooltip,
+    for at, framing in enumerate(name for name in FRAMING_TITLES if any(item["framing"] == name for item in rows)):
+        axis = alt.Axis(tickCount=5)
+        x = alt.X(
+            "rank:Q",
+            scale=alt.Scale(domain=domain, reverse=True, nice=False, zero=False),
+            title="median rank",
+            axis=axis,
         )
-        x_title = "median rank, 1 is best" if not narrow else "median rank (1 is best)"
-        x = alt.X("rank:Q", scale=x_scale, title=x_title, axis=alt.Axis(tickCount=5))
-        points = base.mark_point(filled=True, opacity=1, size=110).encode(x=x, shape=_shape(group, groups))
-        bars = base.mark_rule(strokeWidth=3, opacity=0.45, strokeCap="round").encode(
-            x=alt.X("low:Q", title=x_title), x2="high:Q"
-        )
-        layers = [bars, points, *([_names(order, row)] if narrow else [])]
-        charts.append(
-            alt.layer(*layers).properties(width=310 if narrow else 290, height=height, title=FRAMING_TITLES[framing])
-        )
+        encodings: dict[str, Any] = {
+            "y": rows_axis(row, order, narrow=narrow, labels=at == 0),
+            "yOffset": alt.YOffset("group:N", sort=list(groups), scale=alt.Scale(paddingOuter=0.4)),
+            "color": by_hue("group", groups, first_hue, narrow=narrow),
+        }
+        base = alt.Chart(data([item for item in rows if item["framing"] == framing])).encode(**encodings, tooltip=names)
+        low = alt.X("low:Q", title="median rank")
+        layers = [
+            base.mark_rule(strokeWidth=3, opacity=0.4, strokeCap="round").encode(x=low, x2="high:Q"),
+            base.mark_point(filled=True, opacity=1, size=110).encode(
+                x=x, shape=by_shape("group", groups, narrow=narrow)
+            ),
+        ]
+        if dots:
+            faint = alt.Chart(data([item for item in dots if item["framing"] == framing])).encode(**encodings)
+            mark = faint.mark_point(filled=True, opacity=0.45, size=34)
+            layers.insert(0, mark.encode(x=x, shape=by_shape("group", groups, narrow=narrow), tooltip=names))
+        stars = {item[row]: item["star"] for item in rows if item["framing"] == framing and item.get("star")}
+        if stars:
+            marks = alt.Chart(data([{row: name, "star": star} for name, star in stars.items()]))
+            y = rows_axis(row, order, narrow=narrow, labels=at == 0)
+            layers.append(
+                marks.mark_text(align="right", fontSize=15, color=INK).encode(y=y, x=alt.value("width"), text="star:N")
+            )
+        if narrow:
+            layers.append(names_above(row, order))
+        width = NARROW if narrow else 290
+        charts.append(alt.layer(*layers).properties(width=width, height=height, title=FRAMING_TITLES[framing]))
     joined = alt.vconcat(*charts) if narrow else alt.hconcat(*charts)
     return joined.resolve_scale(x="shared", y="shared")
 
 
-def _bands(narrow: bool) -> alt.Scale:
-    return alt.Scale(paddingInner=0.45 if narrow else 0.2)
+def _stars(effects: Effects, category: str, framing: str) -> str:
+    """The study's stars of a panel, where there are two families."""
+    if len(effects.families) != 2:
+        return ""
+    for panel in effects.panels:
+        if (panel.category, panel.framing) == (category, framing) and panel.p_bonferroni is not None:
+            return "*" * sum(panel.p_bonferroni < level for level in (0.05, 0.01, 0.001))
+    return ""
 
 
-def _names(order: Sequence[str], row: str, dy: int = -2) -> Any:
-    """The rows' names written above them, where a phone has no room beside them."""
-    return (
-        alt.Chart(alt.Data(values=[{row: name} for name in order]))
-        .mark_text(align="left", baseline="bottom", fontSize=12, color=INK, dy=dy, limit=300)
-        .encode(y=alt.Y(f"{row}:N", sort=list(order), bandPosition=0), x=alt.value(0), text=f"{row}:N")
+def _rank_table(effects: Effects) -> Table:
+    return Table(
+        f"Median rank among {effects.n_candidates:,} words; 1 is best",
+        ("Model", "Family", "Words", "Asked for", "Median rank", "95% over words", "Over prompts"),
+        tuple(
+            (
+                cell.model,
+                cell.family,
+                cell.category,
+                asked_for(cell.framing),
+                f"{cell.mean_median_rank:.1f}",
+                interval(cell.ci_low, cell.ci_high),
+                interval(cell.prompt_low, cell.prompt_high),
+            )
+            for cell in effects.model_cells
+        ),
     )
 
 
-def _hue(field: str, domain: Sequence[str]) -> alt.Color:
-    scale = alt.Scale(domain=list(domain), range=[hue(at) for at in range(len(domain))])
-    return alt.Color(f"{field}:N", scale=scale, title=None, legend=alt.Legend(symbolOpacity=1))
+def _cell_table(effects: Effects) -> Table:
+    return Table(
+        f"Median rank among {effects.n_candidates:,} words by family; 1 is best",
+        ("Family", "Words", "Asked for", "Median rank", "Standard deviation", "Models", "Prompts"),
+        tuple(
+            (
+                cell.family,
+                cell.category,
+                asked_for(cell.framing),
+                f"{cell.mean_median_rank:.1f}",
+                "–" if cell.sd is None else f"{cell.sd:.1f}",
+                str(cell.n_models),
+                str(cell.n_prompts),
+            )
+            for cell in effects.cells
+        ),
+    )
 
 
-def _shape(field: str, domain: Sequence[str]) -> alt.Shape:
-    scale = alt.Scale(domain=list(domain), range=[shape(at) for at in range(len(domain))])
-    return alt.Shape(f"{field}:N", scale=scale, title=None, legend=alt.Legend(symbolOpacity=1))
+# ----------------------------------------------------------------------------------------------- leanings
 
 
-# ----------------------------------------------------------------------------------------- lexicon: leanings
+def by_family(effects: Effects) -> list[ModelContrast]:
+    """The models, family by family."""
+    return sorted(effects.models, key=lambda item: (item.family, item.base_checkpoint, item.model))
+
+
+def leaning(effects: Effects, model: ModelContrast) -> float | None:
+    """The contrast that the finding speaks of: of median ranks with a headline, else of mean ranks."""
+    return model.contrast if effects.headline is not None else model.mean_rank_contrast
 
 
 def lean_figure(effects: Effects) -> Figure | None:
-    """Each model's contrast, as a leaning to the first or the second category; null unless there are two categories."""
-    models = [item for item in effects.models if item.contrast is not None]
+    """Each model's contrast as a leaning to one of two categories; null unless there are two."""
+    models = [(item, value) for item in by_family(effects) if (value := leaning(effects, item)) is not None]
     if len(effects.categories) != 2 or not models:
         return None
     first, second = effects.categories
-    ordered = sorted(models, key=lambda item: (item.family, item.model))
     rows = [
         {
-            "model": item.model,
-            "family": item.family,
+            "row": item.model,
+            "group": item.family,
             "base": item.base_checkpoint,
-            "value": item.contrast,
-            "lean": f"{abs(item.contrast or 0.0):.1f} ranks to {first if (item.contrast or 0.0) < 0 else second}",
+            "value": value,
+            "said": f"{abs(value):.1f} ranks towards {first if value < 0 else second}",
         }
-        for item in ordered
+        for item, value in models
     ]
-    tooltip = [
-        alt.Tooltip("model:N"),
-        alt.Tooltip("family:N"),
-        alt.Tooltip("base:N", title="base checkpoint"),
-        alt.Tooltip("lean:N", title="leans"),
-    ]
-    order = [item.model for item in ordered]
+    names = tooltip(row="model", group="family", base="base checkpoint", said="leans")
+    order = [item.model for item, _ in models]
     return Figure(
-        name=f"{effects.lexicon}-{effects.kind}-leanings",
+        name=_stem(effects, "leanings"),
         title="Which way each model leans",
-        description=f"Each model's leaning between {first} (left) and {second} (right), in rank places, zero between.",
-        build=lambda narrow: _lollipops(
-            rows, order, "model", effects.families, "family", (first, second), narrow, tooltip
-        ),
+        description=f"Each model's leaning between {first} (left) and {second} (right) in rank places.",
+        build=lambda narrow: _lollipops(rows, order, effects.families, FAMILY_HUES, (first, second), narrow, names),
         table=Table(
-            f"Leaning of each model between {first} (negative) and {second} (positive), in rank places",
-            ("Model", "Family", "Base checkpoint", "Contrast"),
-            tuple((item.model, item.family, item.base_checkpoint, f"{item.contrast:+.1f}") for item in ordered),
+            f"Leaning of each model: below zero towards {first}, above towards {second}",
+            ("Model", "Family", "Base checkpoint", "Ranks"),
+            tuple((item.model, item.family, item.base_checkpoint, signed(value)) for item, value in models),
+        ),
+        note=(
+            f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than "
+            "when asked for the worst, in rank places. A model that only likes frequent words lands at zero."
         ),
     )
 
 
 def adjective_figure(effects: Effects) -> Figure | None:
-    """The difference of the two models (b − a) prompt adjective by adjective; null unless there are two models."""
-    if effects.models_fixed is None or len(effects.models) != 2 or len(effects.categories) != 2:
+    """The two families' difference (b − a) adjective by adjective; null unless there is one over words."""
+    if effects.models_fixed is None or len(effects.categories) != 2 or not effects.models_fixed.by_adjective:
         return None
     first, second = effects.categories
-    a, b = sorted(effects.models, key=lambda item: item.family)
+    b = effects.families[1]
     items = sorted(effects.models_fixed.by_adjective, key=lambda item: item.framing == "negative")
     rows = [
         {
-            "adjective": item.adjective,
-            "framing": FRAMING_TITLES[item.framing],
+            "row": item.adjective,
+            "group": FRAMING_TITLES[item.framing],
             "value": item.estimate,
-            "lean": f"{b.model} {abs(item.estimate):.1f} ranks further to {first if item.estimate < 0 else second}",
+            "said": f"{b} puts {first if item.estimate < 0 else second} further ahead by {abs(item.estimate):.1f} ranks",
         }
         for item in items
     ]
+    framings = [title for title in FRAMING_TITLES.values() if any(row["group"] == title for row in rows)]
     order = [item.adjective for item in items]
-    framings = list(FRAMING_TITLES.values())
-    tooltip = [alt.Tooltip("adjective:N"), alt.Tooltip("lean:N", title="compared")]
+    names = tooltip(row="adjective", group="framing", said="compared")
+    ends = (f"{b} more {first}", f"{b} more {second}")
     return Figure(
-        name=f"{effects.lexicon}-{effects.kind}-adjectives",
-        title="The same, adjective by adjective",
-        description=(
-            f"For each adjective of the prompts, how much further {b.model} puts {first} (left) or {second} (right) "
-            f"ahead than {a.model} does, in rank places."
+        name=_stem(effects, "adjectives"),
+        title="The difference, adjective by adjective",
+        description=f"For each adjective of the questions, how {b} differs from {effects.families[0]}, in rank places.",
+        build=lambda narrow: _lollipops(rows, order, framings, FRAMING_HUES, ends, narrow, names),
+        table=Table(
+            f"{b} minus {effects.families[0]}: mean rank of {first} minus mean rank of {second}",
+            ("Adjective", "Asked for", "Ranks"),
+            tuple((item.adjective, asked_for(item.framing), signed(item.estimate)) for item in items),
         ),
+        note=(
+            f"{b} against {effects.families[0]}: mean rank of {first} words less that of {second} words. A difference in "
+            "values shows as opposite signs for best and worst; one sign throughout is a taste for the words themselves."
+        ),
+    )
+
+
+def word_figure(effects: Effects) -> Figure | None:
+    """The words that carry the families' difference most, either way; null where there are none."""
+    words = sorted(
+        (item for item in effects.word_effects if item.contrast is not None), key=lambda item: item.contrast or 0
+    )
+    if len(words) < 2 or len(effects.families) != 2:
+        return None
+    a, b = effects.families
+    n = min(SHOWN_WORDS, len(words) // 2)
+    chosen = [*words[:n], *words[-n:]]
+    rows = [
+        {
+            "row": item.word,
+            "group": item.categories[0] if item.categories else "none",
+            "value": item.contrast,
+            "low": item.ci_low,
+            "high": item.ci_high,
+            "said": f"{abs(item.contrast or 0.0):.0f} ranks better in {b if (item.contrast or 0) < 0 else a}",
+            "sure": interval(item.ci_low, item.ci_high, 0),
+        }
+        for item in chosen
+    ]
+    names = tooltip(row="word", group="category", said="is", sure="95% over base checkpoints")
+    ends = (f"{b} prefers", f"{a} prefers")
+    return Figure(
+        name=_stem(effects, "words"),
+        title="The words that carry the difference",
+        description=f"The words that {b} and {a} rank most differently when asked for the best rather than the worst.",
         build=lambda narrow: _lollipops(
-            rows, order, "adjective", framings, "framing", (first, second), narrow, tooltip
+            rows, [item.word for item in chosen], effects.categories, 0, ends, narrow, names
         ),
         table=Table(
-            f"{b.model} minus {a.model}: mean rank of {first} minus mean rank of {second}",
-            ("Adjective", "Asked for", "Difference"),
+            f"Rank in {b} minus rank in {a}, best minus worst; below zero {b} prefers the word",
+            ("Word", "Categories", "Ranks", "95% interval"),
             tuple(
-                (item.adjective, "the best" if item.framing == "positive" else "the worst", f"{item.estimate:+.1f}")
-                for item in items
+                (
+                    item.word,
+                    ", ".join(item.categories),
+                    signed(item.contrast, 0),
+                    interval(item.ci_low, item.ci_high, 0),
+                )
+                for item in chosen
             ),
         ),
+        note="The extremes of many words: some are there by chance. Read them as examples, not as findings.",
     )
 
 
 def _lollipops(
     rows: list[dict[str, Any]],
     order: Sequence[str],
-    row: str,
     groups: Sequence[str],
-    group: str,
+    first_hue: int,
     ends: tuple[str, str],
     narrow: bool,
-    tooltip: list[alt.Tooltip],
+    names: list[alt.Tooltip],
 ) -> Any:
-    """A stem from zero and a head a row; `ends` say what left and right mean."""
-    reach = 1.12 * max(abs(item["value"]) for item in rows) or 1.0
-    title = f"← towards {ends[0]}   ·   rank places   ·   towards {ends[1]} →"
+    """A stem from zero, a head and, where there is one, an interval a row; `ends` say what left and right mean."""
+    values = [abs(row[end]) for row in rows for end in ("value", "low", "high") if row.get(end) is not None]
+    reach = 1.12 * max(values) or 1.0
+    middle = "   ·   rank places   ·   " if not narrow else "  ·  "
+    title = f"← {ends[0]}{middle}{ends[1]} →"
     x = alt.X("value:Q", scale=alt.Scale(domain=[-reach, reach], nice=False), title=title, axis=alt.Axis(tickCount=5))
-    axis = None if narrow else alt.Axis(labelLimit=200)
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        y=alt.Y(f"{row}:N", sort=list(order), title=None, axis=axis, scale=_bands(narrow)),
-        color=_hue(group, groups),
-        tooltip=tooltip,
+    beside = not narrow or max(len(name) for name in order) <= SHORT_NAME
+    base = alt.Chart(data(rows)).encode(
+        y=rows_axis("row", order, narrow=not beside),
+        color=by_hue("group", groups, first_hue, narrow=narrow),
+        tooltip=names,
     )
-    stems = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=x, x2=alt.datum(0))
-    heads = base.mark_point(filled=True, opacity=1, size=130).encode(x=x, shape=_shape(group, groups))
-    zero = alt.Chart(alt.Data(values=[{}])).mark_rule(color=SOFT).encode(x=alt.datum(0))
-    layers = [zero, stems, heads, *([_names(order, row)] if narrow else [])]
-    return alt.layer(*layers).properties(width=310 if narrow else 560, height=alt.Step(44 if narrow else 30))
-
-
-# ------------------------------------------------------------------------------------------------- implicit
-
-
-def implicit_figure(implicit: Implicit) -> Figure:
-    """The implicit reward's extremes after its first prompt: what b prefers to the right, what a prefers to the left."""
-    prompt = implicit.prompts[0]
-    chosen = [*prompt.top[:IMPLICIT_BARS], *reversed(prompt.bottom[:IMPLICIT_BARS])]
-    rows = [
-        {
-            "label": visible(item.candidate),
-            "at": at,
-            "side": implicit.b if item.mwlr > 0 else implicit.a,
-            "mwlr": item.mwlr,
-            "log_ratio": item.log_ratio,
-            "a": item.logprob_a,
-            "b": item.logprob_b,
-        }
-        for at, item in enumerate(chosen)
+    zero = alt.Chart(data([{}])).mark_rule(color=SOFT).encode(x=alt.datum(0))
+    layers = [
+        zero,
+        base.mark_rule(strokeWidth=3, opacity=0.4).encode(x=x, x2=alt.datum(0)),
+        base.mark_point(filled=True, opacity=1, size=120).encode(x=x, shape=by_shape("group", groups, narrow=narrow)),
     ]
-    return Figure(
-        name=f"implicit-{implicit.a}..{implicit.b}",
-        title="The implicit reward's extremes",
-        description=f"The candidates that {implicit.b} prefers most over {implicit.a}, and the other way round, by MWLR.",
-        build=lambda narrow: _bars(rows, implicit, narrow),
-        table=Table(
-            f"Implicit reward from {implicit.a} to {implicit.b} after {prompt.prompt}",
-            ("Candidate", "MWLR", "Log-ratio", f"Log-probability in {implicit.a}", f"… in {implicit.b}"),
-            tuple(
-                (
-                    visible(item.candidate),
-                    f"{item.mwlr:+.2e}",
-                    f"{item.log_ratio:+.2f}",
-                    f"{item.logprob_a:.2f}",
-                    f"{item.logprob_b:.2f}",
-                )
-                for item in chosen
-            ),
-        ),
-    )
-
-
-def _bars(rows: list[dict[str, Any]], implicit: Implicit, narrow: bool) -> Any:
-    labels = alt.Axis(labelExpr=f"{json.dumps([item['label'] for item in rows])}[datum.value]", labelLimit=140)
-    return (
-        alt.Chart(alt.Data(values=rows))
-        .mark_bar(height={"band": 0.62}, cornerRadius=2)
-        .encode(
-            y=alt.Y("at:O", title=None, axis=labels),
-            x=alt.X("mwlr:Q", title="MWLR", axis=alt.Axis(format="~g", tickCount=4)),
-            color=_hue("side", [implicit.a, implicit.b]),
-            tooltip=[
-                alt.Tooltip("label:N", title="candidate"),
-                alt.Tooltip("mwlr:Q", format="+.2e", title="MWLR"),
-                alt.Tooltip("log_ratio:Q", format="+.2f", title="log-ratio"),
-                alt.Tooltip("a:Q", format=".2f", title=f"log-probability, {implicit.a}"),
-                alt.Tooltip("b:Q", format=".2f", title=f"log-probability, {implicit.b}"),
-            ],
-        )
-        .properties(width=230 if narrow else 560, height=alt.Step(20))
-    )
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"{low:.1f} to {high:.1f}"
+    if any(row.get("low") is not None for row in rows):
+        spread = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1)
+        layers.insert(2, spread.encode(x=alt.X("low:Q", title=title), x2="high:Q"))
+    if not beside:
+        layers.append(names_above("row", order))
+    step = 42 if not beside else 28 if len(order) <= FEW_MODELS else 22
+    width = WIDE if not narrow else NARROW - 95 if beside else NARROW
+    return alt.layer(*layers).properties(width=width, height=step * len(order))

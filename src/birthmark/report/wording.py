@@ -4,10 +4,12 @@ Reads records and says what they hold; every figure in a sentence stands in a re
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from birthmark.records import Effects, LevelTest, ModelsFixed, ScoreRecord
+from birthmark.records import Effects, Implicit, LevelTest, ModelsFixed, ScoreRecord
 
 SMALL_MASS = 0.05
+SIGNIFICANT = 0.05
 ASKED = "Asked for good things rather than bad ones"
 SINGLE_WORDS = (
     "They are about single words after short questions. What a model does in a conversation, with tools or at length, "
@@ -19,8 +21,17 @@ RANKS = (
 )
 
 
-def finding(effects: Effects) -> tuple[str, str]:
-    """What was found, and how far it can be trusted: a sentence each, for someone who knows no statistics."""
+@dataclass(frozen=True)
+class Finding:
+    """A headline, what was found in a sentence, and in another how far it can be trusted."""
+
+    title: str
+    said: str
+    sure: str
+
+
+def finding(effects: Effects) -> Finding:
+    """The finding for someone who knows no statistics."""
     if len(effects.categories) == 2:
         if effects.headline is not None and effects.headline.estimate is not None:
             return _headline(effects, effects.headline)
@@ -30,7 +41,12 @@ def finding(effects: Effects) -> tuple[str, str]:
         if len(leaning) == 1:
             return _single(effects)
     said, _, rest = (effects.sentence or "There is nothing to compare by this word list.").partition(". ")
-    return said.rstrip(".") + ".", rest or effects.headline_why or ""
+    return Finding(_names(effects), said.rstrip(".") + ".", rest or effects.headline_why or "")
+
+
+def _names(effects: Effects) -> str:
+    names = [item.model for item in effects.models]
+    return f"What {_listed(names)} put first" if 0 < len(names) <= 2 else f"What {len(names)} models put first"
 
 
 def sides(effects: Effects) -> tuple[str, str]:
@@ -62,12 +78,13 @@ def times(p: float) -> str:
     return f"about {round(p * 100)} in 100"
 
 
-def _fixed(effects: Effects, fixed: ModelsFixed) -> tuple[str, str]:
+def _fixed(effects: Effects, fixed: ModelsFixed) -> Finding:
     a, b = sides(effects)
     leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
     first, second = (name.lower() for name in effects.categories)
     size = f"{abs(fixed.estimate):.0f} places in a ranking of {effects.n_candidates:,} words"
-    if fixed.p_words < 0.05:
+    if fixed.p_words < SIGNIFICANT:
+        title = f"{_capital(leaning)} leans further to {first} than {other}"
         said = f"{ASKED}, {leaning} puts {first} words further ahead of {second} words than {other} does, by {size}."
         sure = (
             f"Shuffling which word counts as {first} and which as {second} brings a gap this wide "
@@ -75,15 +92,16 @@ def _fixed(effects: Effects, fixed: ModelsFixed) -> tuple[str, str]:
             "families differ likewise, these models cannot tell."
         )
     else:
+        title = f"No clear difference between {a} and {b}"
         said = f"{ASKED}, {a} and {b} show no clear difference between {first} and {second} words."
         sure = (
             f"The gap measured is {size}, and shuffling the words' labels brings one as wide {times(fixed.p_words)} "
             "times, so it may well be the luck of the word list."
         )
-    return said, sure
+    return Finding(title, said, sure)
 
 
-def _headline(effects: Effects, test: LevelTest) -> tuple[str, str]:
+def _headline(effects: Effects, test: LevelTest) -> Finding:
     a, b = effects.families[:2]
     estimate = test.estimate or 0.0
     leaning, other = (b, a) if estimate < 0 else (a, b)
@@ -101,10 +119,20 @@ def _headline(effects: Effects, test: LevelTest) -> tuple[str, str]:
         )
     if test.min_p is not None and test.min_p > 0.05:
         sure += f", and with so few no result could have come out rarer than {p_words(test.min_p).removeprefix('p = ')}"
-    return said, sure + "."
+    return Finding(_headline_title(effects, test, leaning, other), said, sure + ".")
 
 
-def _single(effects: Effects) -> tuple[str, str]:
+def _headline_title(effects: Effects, test: LevelTest, leaning: str, other: str) -> str:
+    """Says what was found only as far as the test carries it."""
+    first = effects.categories[0].lower()
+    if test.p_exact is not None and test.p_exact <= SIGNIFICANT:
+        return f"Models built on {leaning} lean further to {first} than those built on {other}"
+    if test.p_exact is not None and test.p_exact == test.min_p:
+        return f"These models built on {leaning} lean further to {first}, but they are too few to be sure"
+    return f"No clear difference between models built on {leaning} and on {other}"
+
+
+def _single(effects: Effects) -> Finding:
     model = effects.models[0]
     value = model.mean_rank_contrast or 0.0
     first, second = effects.categories if value < 0 else effects.categories[::-1]
@@ -112,10 +140,8 @@ def _single(effects: Effects) -> tuple[str, str]:
         f"{ASKED}, {model.model} moves {first.lower()} words ahead of {second.lower()} words by {abs(value):.0f} places "
         f"in a ranking of {effects.n_candidates:,} words."
     )
-    return (
-        said,
-        "It is one model, with nothing to compare it with: audit a second one into the same folder to see more.",
-    )
+    sure = "It is one model, with nothing to compare it with: audit a second one into the same folder to see more."
+    return Finding(f"{_capital(model.model)} leans to {first.lower()}", said, sure)
 
 
 def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[str]:
@@ -144,6 +170,51 @@ def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[s
     return said
 
 
+def glossary(effects: Sequence[Effects], implicit: Sequence[Implicit]) -> list[tuple[str, str]]:
+    """The report's terms, each in a sentence."""
+    terms = [
+        ("Candidate", "A possible one-word answer that is scored: a word, or a token of the model's vocabulary."),
+        (
+            "Token",
+            "The unit a language model reads and writes: a word, a part of one, or a sign, often with a space before it.",
+        ),
+        (
+            "Score",
+            "A reward (what a reward model gives an answer) or a log-probability (how likely a model is to say it).",
+        ),
+        ("Rank", "A candidate's place by score among all that were scored after the same question; 1 is the best."),
+        (
+            "Median rank",
+            "The rank in the middle: half of the category's words (or of the questions) are above it, half below.",
+        ),
+        (
+            "Framing",
+            "Whether a question asks for the best, greatest, most good thing, or for the worst, most terrible, bad.",
+        ),
+        ("Leaning", "How much further one category is ahead when asked for the best than when asked for the worst."),
+        (
+            "95% interval",
+            "Where the value may plausibly lie, were the sampled things (words, base checkpoints) drawn anew.",
+        ),
+        ("p", "How often chance alone would bring a difference at least this large."),
+    ]
+    if any(item.headline or item.model_level for item in effects):
+        terms.append(
+            (
+                "Base checkpoint",
+                "The one released model that reward models were tuned from; those that share it are akin.",
+            )
+        )
+    if implicit:
+        terms.append(
+            (
+                "Implicit reward",
+                "The reward that preference training would have needed to turn one model into the other.",
+            )
+        )
+    return terms
+
+
 def mass_warning(record: ScoreRecord) -> str | None:
     """Said of a language model whose next-token probability hardly touches the words."""
     if not record.mass:
@@ -155,6 +226,18 @@ def mass_warning(record: ScoreRecord) -> str | None:
         f"{record.model} gives the lexicons' words only {mean:.2%} of its next-token probability: "
         "their order is measured in a corner of what it would say."
     )
+
+
+def _capital(name: str) -> str:
+    """`the 3 Llama models` at a sentence's beginning; models' names keep their case."""
+    return name[0].upper() + name[1:] if name.startswith("the ") else name
+
+
+def examples(effects: Effects, category: str, n: int = 6) -> list[str]:
+    """A few of a category's words, from all over its list."""
+    words = effects.words.get(category, [])
+    step = max(1, len(words) // n)
+    return words[step // 2 :: step][:n]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -54,35 +54,37 @@
   const percent = (share) => share < 0.0001 ? "0.01%" : `${(100 * share).toPrecision(share < 0.1 ? 1 : 2)}%`;
 
   function place(column, rank, shares) {
-    if (rank === null) return element("td", {}, "–");
+    if (rank === null) return "–";
     const share = shareBetter(column.quantiles, shares, rank);
-    const half = share <= 0.5 ? `top ${percent(Math.max(share, 1 / column.n))}` : `bottom ${percent(Math.max(1 - share, 1 / column.n))}`;
-    const bar = element("span", { class: "track", "aria-hidden": "true" });
+    const least = 1 / column.n;
+    const said = share <= 0.5 ? `top ${percent(Math.max(share, least))}` : `bottom ${percent(Math.max(1 - share, least))}`;
     const dot = element("span", { class: "dot" });
-    dot.style.left = `${100 * (1 - share)}%`;
-    bar.append(dot);
-    return element("td", {}, element("b", {}, rank.toLocaleString("en")), ` of ${column.n.toLocaleString("en")}`, bar, element("span", { class: "share" }, half));
+    dot.style.left = `${100 * (1 - Math.log(rank) / Math.log(Math.max(column.n, 2)))}%`;
+    return element("div", { class: "place" },
+      element("span", { class: "rank" }, element("b", {}, rank.toLocaleString("en")), ` of ${column.n.toLocaleString("en")}`),
+      element("span", { class: "track", "aria-hidden": "true" }, dot),
+      element("span", { class: "share" }, said));
   }
+
+  const sorts = { words: "as a word, however it is written, among the words", tokens: "as this very token, among the vocabulary" };
 
   function card({ data }, { kind, at, text }) {
     const { columns, ranks } = data[kind];
     const models = [...new Set(columns.map((column) => column.model))];
     const framings = [...new Set(columns.map((column) => column.framing))];
-    const table = element("table");
-    const caption = element("caption", {}, shown(text), kind === "words" ? " as a word, all ways of writing it, among the words" : " as this very token, among the vocabulary");
-    const head = element("tr", {}, element("th", { scope: "col" }, "Median rank"));
+    const head = element("tr", {}, element("td"));
     framings.forEach((framing) => head.append(element("th", { scope: "col" }, framed[framing])));
     const body = element("tbody");
     models.forEach((model) => {
       const row = element("tr", {}, element("th", { scope: "row" }, model));
       framings.forEach((framing) => {
         const number = columns.findIndex((column) => column.model === model && column.framing === framing);
-        row.append(number < 0 ? element("td", {}, "–") : place(columns[number], ranks[number][at], data.shares));
+        row.append(element("td", {}, number < 0 ? "–" : place(columns[number], ranks[number][at], data.shares)));
       });
       body.append(row);
     });
-    table.append(caption, element("thead", {}, head), body);
-    return element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": `Ranks of ${text.trim()}` }, table);
+    const caption = element("caption", {}, shown(text), sorts[kind]);
+    return element("div", { class: "hit scroll" }, element("table", {}, caption, element("thead", {}, head), body));
   }
 
   function look() {
@@ -106,6 +108,13 @@
       found.append(list);
     }
   }
+
+  box.form.addEventListener("submit", (event) => event.preventDefault());
+  const examples = box.form.querySelector(".try");
+  examples.hidden = false;
+  examples.addEventListener("click", (event) => {
+    if (event.target.dataset.word) { box.value = event.target.dataset.word; look(); }
+  });
 
   let waiting = 0;
   box.addEventListener("focus", load, { once: true });

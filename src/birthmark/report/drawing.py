@@ -1,0 +1,140 @@
+"""What a figure is: a chart for a desk and for a phone, its numbers as a table, and how both become files.
+
+Every chart is drawn in the page's CSS variables; the parts that several charts share are here too. Knows nothing of
+what a figure shows.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from birthmark.report.theme import CONFIG, INK, hue, in_file_colours, shape
+from birthmark.scores import atomic_path, write_text
+
+FRAMING_TITLES = {"positive": "Asked for the best thing", "negative": "Asked for the worst thing"}
+WIDE, NARROW = 560, 310
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headers; the first cell names its row. `note` stands below."""
+
+    caption: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`name` is the files' stem; `build(narrow)` gives the chart; `description` says in words what it shows."""
+
+    name: str
+    title: str
+    description: str
+    build: Callable[[bool], Any]
+    table: Table
+    note: str = ""
+
+    @cached_property
+    def wide(self) -> dict[str, Any]:
+        """Vega-Lite's JSON, in the page's CSS variables, for a desk."""
+        return self._spec(narrow=False)
+
+    @cached_property
+    def narrow(self) -> dict[str, Any]:
+        """The same for a phone."""
+        return self._spec(narrow=True)
+
+    def _spec(self, *, narrow: bool) -> dict[str, Any]:
+        chart = self.build(narrow).properties(description=self.description)
+        return chart.to_dict(validate=False) | {"config": CONFIG}  # type: ignore[no-any-return]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
+        return alt.Chart.from_dict(in_file_colours(self.wide))._repr_mimebundle_(include, exclude)
+
+
+def svg(spec: dict[str, Any], name: str) -> str:
+    """A specification drawn; the ids in it carry `name`, so that several drawings can stand in one page."""
+    drawn = vl_convert.vegalite_to_svg(spec)
+    numbers: dict[str, int] = {}
+    return re.sub(r"\b(clip|gradient_)\d+", lambda found: f"{name}-{numbers.setdefault(found[0], len(numbers))}", drawn)
+
+
+def save_figure(figure: Figure, folder: Path) -> None:
+    """Write `<name>.svg` and `<name>.png` (twice the size), on white, into `folder`, each atomically."""
+    spec = in_file_colours(figure.wide) | {"background": "white", "padding": 16}
+    write_text(folder / f"{figure.name}.svg", svg(spec, figure.name))
+    with atomic_path(folder / f"{figure.name}.png") as temporary:
+        temporary.write_bytes(vl_convert.vegalite_to_png(spec, scale=2.0))
+
+
+# ---------------------------------------------------------------------------------------- parts of a chart
+
+
+def data(rows: list[dict[str, Any]]) -> alt.Data:
+    return alt.Data(values=rows)
+
+
+def by_hue(field: str, domain: Sequence[str], start: int = 0, *, narrow: bool = False) -> alt.Color:
+    """A colour for each of `domain`, the first being hue number `start`."""
+    scale = alt.Scale(domain=list(domain), range=[hue(start + at) for at in range(len(domain))])
+    return alt.Color(f"{field}:N", scale=scale, title=None, legend=_legend(domain, narrow))
+
+
+def by_shape(field: str, domain: Sequence[str], *, narrow: bool = False) -> alt.Shape:
+    """A shape for each of `domain`, in step with `by_hue`, so that the two make one legend."""
+    scale = alt.Scale(domain=list(domain), range=[shape(at) for at in range(len(domain))])
+    return alt.Shape(f"{field}:N", scale=scale, title=None, legend=_legend(domain, narrow))
+
+
+def _legend(domain: Sequence[str], narrow: bool) -> alt.Legend:
+    """In one line where it fits, else in columns."""
+    length = sum(len(name) + 5 for name in domain)
+    room = 44 if narrow else 100
+    if length <= room:
+        return alt.Legend(symbolOpacity=1)
+    return alt.Legend(symbolOpacity=1, columns=max(1, room // (max(len(name) for name in domain) + 5)))
+
+
+def rows_axis(field: str, order: Sequence[str], *, narrow: bool, labels: bool = True) -> alt.Y:
+    """One band a row; on a phone without labels, since `names_above` writes them over the rows."""
+    axis = alt.Axis(labelLimit=210) if labels and not narrow else None
+    scale = alt.Scale(paddingInner=0.35 if narrow else 0.2)
+    return alt.Y(f"{field}:N", sort=list(order), title=None, axis=axis, scale=scale)
+
+
+def names_above(field: str, order: Sequence[str]) -> Any:
+    """The rows' names written above them, where a phone has no room beside them."""
+    return (
+        alt.Chart(data([{field: name} for name in order]))
+        .mark_text(align="left", baseline="bottom", fontSize=12, color=INK, dy=3, limit=NARROW - 10)
+        .encode(y=alt.Y(f"{field}:N", sort=list(order), bandPosition=0), x=alt.value(0), text=f"{field}:N")
+    )
+
+
+def tooltip(**titles: str) -> list[alt.Tooltip]:
+    """Tooltips of text fields: field → what it is called."""
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    return "–" if low is None or high is None else f"{low:,.{digits}f} to {high:,.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 1) -> str:
+    """A difference: its sign always shown, small values in powers of ten."""
+    if value is None:
+        return "–"
+    small = value != 0 and abs(value) < 10.0**-digits / 2
+    return (f"{value:+.1e}" if small else f"{value:+,.{digits}f}").replace("-", "−")
+
+
+def asked_for(framing: str | None) -> str:
+    return {"positive": "the best", "negative": "the worst"}.get(framing or "", "–")

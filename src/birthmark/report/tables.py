@@ -1,0 +1,324 @@
+"""The report's tables, each made from a record: how sure, what else sets the words apart, how it was run.
+
+Text in cells, nothing computed; what is null is a dash, and its reason stands where the table would be.
+"""
+
+from collections.abc import Sequence
+
+from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, ScoreRecord
+from birthmark.report.drawing import Table, interval, signed
+from birthmark.report.wording import p_words, sides
+
+
+def lexicon_tables(effects: Effects) -> list[Table]:
+    """All tables of a lexicon that its record fills."""
+    made = (
+        certainty_table(effects),
+        category_table(effects),
+        control_table(effects),
+        confound_table(effects),
+        pair_table(effects),
+        without_table(effects),
+        panel_table(effects),
+        term_table(effects),
+    )
+    return [table for table in made if table is not None and table.rows]
+
+
+def certainty_table(effects: Effects) -> Table:
+    """The families' difference by what is taken as a sample."""
+    rows = []
+    for name, test in (("Base checkpoints (the headline)", effects.headline), ("Models", effects.model_level)):
+        if test is not None:
+            rows.append((name, *_level(test), _splits(test)))
+    if effects.crossed is not None:
+        item = effects.crossed
+        sure = interval(item.ci_low, item.ci_high)
+        rows.append(
+            ("Models, words and prompts at once", signed(item.estimate), sure, p_words(item.p), "crossed variance")
+        )
+    if effects.blocks is not None:
+        item_blocks = effects.blocks
+        how = f"{item_blocks.count:,} of {item_blocks.n_splits:,} exchanges within teams"
+        rows.append(("Teams with both families", signed(item_blocks.estimate), "–", p_words(item_blocks.p_exact), how))
+    if effects.models_fixed is not None:
+        fixed = effects.models_fixed
+        sure = interval(fixed.ci_low, fixed.ci_high)
+        how = "labels shuffled over words"
+        rows.append(("Words (these models as they are)", signed(fixed.estimate), sure, p_words(fixed.p_words), how))
+    why = [
+        f"{name}: {text}."
+        for name, text in (
+            ("No headline", effects.headline_why),
+            ("No difference over words", effects.models_fixed_why),
+        )
+        if text
+    ]
+    return Table(
+        f"How sure: {_difference(effects)}, in ranks, by what is taken as a sample",
+        ("What is a sample", "Difference", "95% interval", "p", "From"),
+        tuple(rows),
+        note=" ".join(why),
+    )
+
+
+def _difference(effects: Effects) -> str:
+    if len(effects.families) != 2:
+        return "the families' differences"
+    a, b = sides(effects)
+    return f"{b} minus {a}"
+
+
+def _level(test: LevelTest) -> tuple[str, str, str]:
+    estimate = "–" if test.estimate is None else signed(test.estimate)
+    return estimate, interval(test.ci_low, test.ci_high), p_words(test.p_exact)
+
+
+def _splits(test: LevelTest) -> str:
+    if test.count is None or test.n_splits is None:
+        return "–"
+    least = f", least possible {p_words(test.min_p)}" if test.min_p is not None else ""
+    return f"{test.count:,} of {test.n_splits:,} splits{least}"
+
+
+def category_table(effects: Effects) -> Table | None:
+    if len(effects.categories) <= 2:
+        return None
+    return Table(
+        "Category by category: difference of the framing contrasts, centred over categories",
+        ("Category", "Sample", "Ranks", "p", "p, adjusted"),
+        tuple(
+            (
+                item.category,
+                item.unit.replace("_", " "),
+                "–" if item.difference is None else signed(item.difference),
+                p_words(item.p),
+                p_words(item.p_max_t),
+            )
+            for item in effects.per_category
+        ),
+    )
+
+
+def control_table(effects: Effects) -> Table | None:
+    """With and without what was held fixed, side by side."""
+    if not effects.controlled:
+        return None
+    plain = ("nothing", f"{effects.n_candidates:,}", *_finding(effects))
+    held = ((item.control, f"{item.n_candidates:,}", *_finding(item)) for item in effects.controlled)
+    return Table(
+        f"With other things held fixed: {_difference(effects)}, in ranks",
+        ("Held fixed", "Words", "Difference", "95% interval", "p"),
+        (plain, *held),
+    )
+
+
+def _finding(item: Effects | ControlledEffects) -> tuple[str, str, str]:
+    if item.headline is not None:
+        return _level(item.headline)
+    fixed = item.models_fixed
+    if fixed is None:
+        return "–", "–", "–"
+    return signed(fixed.estimate), interval(fixed.ci_low, fixed.ci_high), p_words(fixed.p_words)
+
+
+def confound_table(effects: Effects) -> Table | None:
+    if not effects.confounds:
+        return None
+    models = list(effects.confounds[0].tokens)
+    rows = tuple(
+        (
+            item.category,
+            str(item.n_words),
+            _number(item.frequency, 2),
+            f"{item.length:.1f}",
+            *(_number(item.tokens.get(model), 2) for model in models),
+        )
+        for item in effects.confounds
+    )
+    why = " ".join(
+        dict.fromkeys(
+            f"{text}." for item in effects.confounds for text in (item.frequency_why, item.tokens_why) if text
+        )
+    )
+    return Table(
+        "What else sets the categories apart: means over their words",
+        ("Words", "Number", "Frequency (Zipf)", "Letters", *(f"Tokens in {model}" for model in models)),
+        rows,
+        note=why,
+    )
+
+
+def pair_table(effects: Effects) -> Table | None:
+    if effects.blocks is None:
+        return None
+    return Table(
+        "Teams that built on both families: matched pairs, one by one",
+        ("Team", "Models", "Difference", "Agrees with the headline's sign"),
+        tuple(
+            (item.team, f"{item.model_b} − {item.model_a}", signed(item.difference), "yes" if item.agrees else "no")
+            for item in effects.blocks.pairs
+        ),
+        note=effects.blocks.sentence,
+    )
+
+
+def without_table(effects: Effects) -> Table | None:
+    found = effects.sensitivity
+    if found is None:
+        return None
+    parts = (
+        ("base checkpoint", found.without_base_checkpoint),
+        ("model", found.without_model),
+        ("adjective", found.without_adjective),
+        ("half of the words", found.half_lexicons),
+    )
+    return Table(
+        f"With parts left out (all in: {found.estimate:+.1f} ranks); descriptive, not for choosing",
+        ("Left out", "Kind", "Difference"),
+        tuple(
+            (item.left_out, kind, signed(item.estimate) if item.estimate is not None else item.why or "–")
+            for kind, items in parts
+            for item in items
+        ),
+        note=found.equivalence.sentence if found.equivalence else "",
+    )
+
+
+def panel_table(effects: Effects) -> Table | None:
+    return Table(
+        "The study's panels: family b minus family a, in ranks",
+        ("Words", "Asked for", "Families", "Ranks", "d", "p, Bonferroni", "p, models exact", "p, max-t"),
+        tuple(
+            (
+                item.category,
+                "the best" if item.framing == "positive" else "the worst",
+                f"{item.family_b} − {item.family_a}",
+                signed(item.difference),
+                signed(item.cohens_d, 2),
+                p_words(item.p_bonferroni),
+                p_words(item.model_exact_p),
+                p_words(item.p_max_t),
+            )
+            for item in effects.panels
+        ),
+        note="d and the Bonferroni p take models and prompts for independent; the last two columns do not.",
+    )
+
+
+def term_table(effects: Effects) -> Table | None:
+    model = effects.mixed_model
+    if model is None:
+        return None
+    return Table(
+        f"The study's mixed model ({model.method}): {model.formula}",
+        ("Term", "Estimate", "Standard error", "df", "t", "p"),
+        tuple(
+            (
+                term.term,
+                signed(term.estimate, 2),
+                f"{term.se:.2f}",
+                f"{term.df:.0f}",
+                signed(term.t, 2),
+                p_words(term.p),
+            )
+            for term in model.terms
+        ),
+        note="It takes each model × prompt median as nearly independent, so its p values are far too small.",
+    )
+
+
+def mean_table(implicit: Implicit) -> Table | None:
+    """Mean implicit reward of each lexicon's categories after the first prompt."""
+    means = implicit.prompts[0].category_means
+    if not means:
+        return None
+    return Table(
+        f"Mean over each category's words, after {implicit.prompts[0].prompt}",
+        ("Words", "List", *(METRICS.get(name, name) for name in implicit.metrics)),
+        tuple(
+            (category, lexicon, *(signed(values.get(metric), 3) for metric in implicit.metrics))
+            for lexicon, categories in means.items()
+            for category, values in categories.items()
+        ),
+        note=f"Above zero {implicit.b} gives the words more than {implicit.a} does.",
+    )
+
+
+METRICS = {"mwlr": "MWLR", "log_ratio": "Log-ratio"}
+RUN_ROWS = (
+    "Family",
+    "Base checkpoint",
+    "Score",
+    "Frame",
+    "Engine",
+    "Attention",
+    "Precision, device",
+    "Revision",
+    "Weights (SHA-256)",
+    "Tokenizer (SHA-256)",
+    "Chat template",
+    "Candidates",
+    "Vocabulary left out",
+    "Probability on the words",
+    "Check against plain scoring",
+    "Time",
+)
+
+
+def run_table(scores: Sequence[ScoreRecord]) -> Table:
+    """A column a model: everything that moves a score."""
+    columns = [_run(record) for record in scores]
+    rows = tuple((name, *(column[at] for column in columns)) for at, name in enumerate(RUN_ROWS))
+    return Table("The models and how they were scored", ("", *(record.model for record in scores)), rows)
+
+
+def _run(record: ScoreRecord) -> tuple[str, ...]:
+    digests, left = record.digests, record.left_out
+    template = "–" if not digests or not digests.template else digests.template[:12]
+    if record.template_date:
+        template += f", dated {record.template_date}"
+    kind = {"reward": "reward", "logprob": "log-probability"}[record.kind]
+    return (
+        record.family or "not known",
+        record.base_checkpoint or "not known",
+        kind + ("" if record.protocol == "birthmark" else f", protocol {record.protocol}"),
+        record.frame or "–",
+        record.engine or "–",
+        record.attention or "–",
+        f"{record.dtype}, {record.device}",
+        (record.revision or "–")[:12],
+        digests.weights[:12] + (f", adapter {digests.adapter[:12]}" if digests.adapter else "") if digests else "–",
+        digests.tokenizer[:12] if digests else "–",
+        template,
+        " and ".join(f"{n:,} {what}" for n, what in ((record.n_words, "words"), (record.n_tokens, "tokens")) if n),
+        f"{left.special:,} special, {left.undecodable:,} undecodable, {left.unused:,} unused" if left else "–",
+        _masses(record),
+        _check(record),
+        _time(record),
+    )
+
+
+def _masses(record: ScoreRecord) -> str:
+    if not record.mass:
+        return record.mass_why or "–"
+    masses = [mass.lexicon for mass in record.mass.values()]
+    return f"{sum(masses) / len(masses):.2%} ({min(masses):.2%} to {max(masses):.2%})"
+
+
+def _check(record: ScoreRecord) -> str:
+    if record.verify_max_abs_diff is None:
+        return record.verify_why or "–"
+    bound = f", bound {record.verify_bound:.0e}" if record.verify_bound is not None else ""
+    return f"largest difference {record.verify_max_abs_diff:.1e}{bound}"
+
+
+def _time(record: ScoreRecord) -> str:
+    if record.seconds is None:
+        return "–"
+    rate = f", {record.candidates_per_second:,.0f} scores a second" if record.candidates_per_second else ""
+    return f"{record.seconds:.1f} s{rate}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
