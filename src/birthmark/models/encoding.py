@@ -119,6 +119,7 @@ class Encoder:
         self.protocol = protocol
         self.template: str | None = None
         self.template_date: str | None = None
+        self._adds_bos = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
         if frame == "chat":
             template = chat_template or _own_template(tokenizer)
             self.template, self.template_date = pin_template(template, template_date)
@@ -175,8 +176,17 @@ class Encoder:
             ) from error
 
     def _encode_rendered(self, rendered: list[str]) -> list[list[int]]:
-        """Ids of whole rendered conversations; the study tokenized with special tokens, hence its second BOS."""
-        return self.tokenizer(rendered, add_special_tokens=self.protocol == "christian2026")["input_ids"]
+        """Ids of whole rendered conversations, with one BOS where the tokenizer adds one, whoever wrote it.
+
+        The study tokenized with special tokens whatever the template had written, hence its second BOS.
+        """
+        if self.protocol == "christian2026":
+            return self.tokenizer(rendered)["input_ids"]
+        encoded = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        if self._adds_bos:
+            bos = self.tokenizer.bos_token_id
+            encoded = [ids if ids[:1] == [bos] else [bos, *ids] for ids in encoded]
+        return encoded
 
 
 def _own_template(tokenizer: Any) -> str:

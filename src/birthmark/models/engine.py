@@ -8,6 +8,7 @@ and runs only what follows, grouped by length so that nothing is padded.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -34,6 +35,12 @@ def common_prefix_length(sequences: Sequence[Ids]) -> int:
             break
         length += 1
     return length
+
+
+def _shared_length(sequences: Sequence[Ids], ordered: Sequence[int]) -> int:
+    """How many ids the sequences of these (ordered) indices share, at most all but one of the shortest."""
+    outer = common_prefix_length([sequences[ordered[0]], sequences[ordered[-1]]])
+    return min(outer, min(len(sequences[index]) for index in ordered) - 1)
 
 
 class _Batching:
@@ -151,6 +158,7 @@ class PrefixEngine:
         self.decoder = model.get_decoder()
         self.rows = batch_size
         self._batching = _Batching(PREFIX_TOKENS.get(model.device.type, PREFIX_TOKENS["cpu"]))
+        self._worth_a_pass = self._batching.limit // 16  # tokens that one more pass over a single row must save
 
     @torch.inference_mode()
     def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
@@ -158,13 +166,30 @@ class PrefixEngine:
 
         Every sequence keeps at least one token of its own, so that a state comes out for it.
         """
-        if not sequences:
-            return
-        length = min(common_prefix_length(sequences), min(map(len, sequences)) - 1)
-        shared, _ = self._share(sequences[0][:length])
-        suffixes = [sequence[length:] for sequence in sequences]
-        for indices, states in self._run_suffixes(shared, suffixes, only_last=True):
-            yield indices, states[:, -1]
+        ordered = sorted(range(len(sequences)), key=lambda index: list(sequences[index]))
+        if ordered:
+            yield from self._branch(SharedPrefix(layers=len(self.decoder.layers)), sequences, ordered)
+
+    def _branch(
+        self, before: SharedPrefix, sequences: Sequence[Ids], ordered: list[int]
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Run what some sequences share after `before`, then each large enough group that shares still more, then the rest.
+
+        `ordered` holds indices of sequences in lexicographic order, so that those that go on alike are neighbours.
+        """
+        start = before.length
+        end = _shared_length(sequences, ordered)
+        shared, _ = self._share(sequences[ordered[0]][start:end], before)
+        alone: list[int] = []
+        for _, group in groupby(ordered, key=lambda index: sequences[index][end]):
+            members = list(group)
+            saved = (len(members) - 1) * (_shared_length(sequences, members) - end)
+            if saved >= self._worth_a_pass and len(members) < len(ordered):
+                yield from self._branch(shared, sequences, members)
+            else:
+                alone += members
+        for indices, states in self._run_suffixes(shared, [sequences[index][end:] for index in alone], only_last=True):
+            yield [alone[index] for index in indices], states[:, -1]
 
     @torch.inference_mode()
     def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
@@ -187,9 +212,9 @@ class PrefixEngine:
             np.add.at(sums, list(indices), self._token_log_probs(states, rows, tokens))
         return following.cpu().numpy(), sums
 
-    def _share(self, prefix: Ids) -> tuple[SharedPrefix, torch.Tensor]:
-        """Run the shared prefix once; returns its keys and values and its last state [1, hidden]."""
-        shared = SharedPrefix(layers=len(self.decoder.layers))
+    def _share(self, prefix: Ids, before: SharedPrefix | None = None) -> tuple[SharedPrefix, torch.Tensor]:
+        """Run ids once, after `before` if given; returns the keys and values so far and the last state [1, hidden]."""
+        shared = before.copy() if before else SharedPrefix(layers=len(self.decoder.layers))
         state = torch.empty(0)
         for start in range(0, len(prefix), PREFIX_CHUNK):
             chunk = torch.tensor([list(prefix[start : start + PREFIX_CHUNK])], device=self.model.device)

@@ -30,6 +30,12 @@ class SharedPrefix:
         self.held: tuple[torch.Tensor, torch.Tensor] | None = None  # last layer: the suffix's tokens but the last
         self.holding = False
 
+    def copy(self) -> "SharedPrefix":
+        """The same keys and values (no tensor is copied), to be extended without a change to this one."""
+        other = SharedPrefix(layers=len(self.keys))
+        other.length, other.keys, other.values = self.length, list(self.keys), list(self.values)
+        return other
+
     def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Add keys and values of one row's tokens, [1, key heads, tokens, head size], after those already there."""
         old_key, old_value = self.keys[layer], self.values[layer]

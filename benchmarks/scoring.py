@@ -1,0 +1,205 @@
+"""How long a reward takes: the published procedure beside birthmark's two engines, on this machine.
+
+The published procedure, in our own words: every conversation in full through the chat template, tokenized in batches
+of 64 that are padded to their longest, through `AutoModelForSequenceClassification`. The engines score the same
+candidates with the same model in the same precision, in one run; the published procedure is timed first and last.
+Times include rendering and tokenizing. A seeded random linear head sits on each base model.
+
+    python benchmarks/scoring.py                              # the two embedded base models
+    python benchmarks/scoring.py smollm2-135m-instruct --candidates 256 --json
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.utils import logging
+
+from birthmark.models.encoding import read_vocabulary
+from birthmark.models.engine import PLAIN_ROWS, common_prefix_length
+from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate
+from birthmark.models.scorers import RewardScorer, make_scorer
+
+PROMPT = "What, in one word, is the greatest thing ever?"
+REACH = {"smollm2-135m-instruct": 12.0, "gemma-3-270m": 6.5}
+AGREEMENT = 1e-4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of scoring: seconds a candidate, speed relative to the published procedure, share of the matrix rate."""
+
+    model: str
+    way: str
+    candidates: int
+    tokens_run: int
+    seconds_per_candidate: float
+    ratio: float
+    bound: float
+    share_of_matmul_rate: float
+    max_abs_diff: float
+    reached: bool | None
+
+
+def with_random_head(path: str, dtype: torch.dtype, device: torch.device) -> Any:
+    """The base model as a sequence classifier with one label, its head drawn from N(0, 1 / hidden), seed 0."""
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=dtype)
+    generator = torch.Generator().manual_seed(0)
+    weight = model.score.weight
+    drawn = torch.randn(weight.shape, generator=generator) * weight.shape[1] ** -0.5
+    weight.data.copy_(drawn)
+    return model.to(device).eval()
+
+
+@torch.inference_mode()
+def published(model: Any, tokenizer: Any, answers: list[str]) -> np.ndarray:
+    """Every conversation in full, in padded batches of 64."""
+    tokenizer.padding_side = "right"
+    rewards = []
+    for start in range(0, len(answers), PLAIN_ROWS):
+        turns = [
+            [{"role": "user", "content": PROMPT}, {"role": "assistant", "content": answer}]
+            for answer in answers[start : start + PLAIN_ROWS]
+        ]
+        texts = tokenizer.apply_chat_template(turns, tokenize=False)
+        special = tokenizer.bos_token not in texts[0]  # no second BOS, so that all three ways score the same ids
+        batch = tokenizer(texts, padding=True, add_special_tokens=special, return_tensors="pt").to(model.device)
+        rewards.append(model(**batch).logits[:, 0].float().cpu().numpy())
+    return np.concatenate(rewards)
+
+
+def timed(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+    """Seconds and result of one call."""
+    start = perf_counter()
+    result = run()
+    return perf_counter() - start, result
+
+
+def padded_tokens(lengths: np.ndarray) -> int:
+    """Tokens that batches of 64 padded to their longest run."""
+    batches = [lengths[start : start + PLAIN_ROWS] for start in range(0, len(lengths), PLAIN_ROWS)]
+    return int(sum(len(batch) * batch.max() for batch in batches))
+
+
+def sampled_answers(tokenizer: Any, count: int) -> list[str]:
+    """A seeded sample of the vocabulary's decodable tokens, as the published study scored them."""
+    texts = read_vocabulary(tokenizer, len(tokenizer)).texts
+    chosen = np.random.default_rng(0).choice(len(texts), size=count, replace=False)
+    return [texts[index] for index in chosen]
+
+
+def measure(name: str, count: int, device: torch.device, dtype: str, repeats: int) -> list[Row]:
+    """Time the three ways on one model."""
+    from birthmark.models.weights import load_tokenizer, resolve
+
+    found = resolve(name) if resolve(name).chat_template else resolve(name, chat_template="plain")
+    tokenizer = load_tokenizer(found)
+    model = with_random_head(str(found.path), getattr(torch, dtype), device)
+    answers = sampled_answers(tokenizer, count)
+    scorers = {
+        engine: make_scorer(
+            model, tokenizer, kind="reward", words=answers, vocabulary=False, frame="chat", engine=engine
+        )
+        for engine in ("plain", "prefix")
+    }
+    assert isinstance(scorers["prefix"], RewardScorer)
+    conversations = scorers["prefix"].encoder.conversations(PROMPT, answers)
+    lengths = np.array([len(ids) for ids in conversations])
+    prefix = common_prefix_length(conversations)
+    suffix = lengths.mean() - prefix
+    parameters = sum(p.numel() for p in model.parameters()) - model.get_input_embeddings().weight.numel()
+    rate = matmul_rate(device, dtype)
+
+    ways: dict[str, Callable[[], np.ndarray]] = {
+        "published": lambda: published(model, tokenizer, answers),
+        "plain": lambda: scorers["plain"].score(PROMPT).scores,
+        "prefix": lambda: scorers["prefix"].score(PROMPT).scores,
+    }
+    published(model, tokenizer, answers[:PLAIN_ROWS])
+    scorers["prefix"].score_rows(PROMPT, np.arange(min(count, PLAIN_ROWS)), scorers["prefix"].engine)
+    before, reference = timed(ways["published"])
+    plain, plain_scores = timed(ways["plain"])
+    prefix_times, prefix_scores = zip(*(timed(ways["prefix"]) for _ in range(repeats)), strict=True)
+    after, _ = timed(ways["published"])
+
+    full = padded_tokens(lengths)
+    runs = [
+        ("published, before", before, full, reference),
+        ("plain", plain, full, plain_scores),
+        ("prefix", float(np.median(prefix_times)), int(prefix + (lengths - prefix).sum()), prefix_scores[-1]),
+        ("published, after", after, full, reference),
+    ]
+    mean = (before + after) / 2
+    rows = []
+    for way, seconds, tokens, scores in runs:
+        difference = float(np.abs(scores - reference).max())
+        goal = REACH.get(name) if way == "prefix" and device.type == "cpu" and dtype == "float32" else None
+        rows.append(
+            Row(
+                model=name,
+                way=way,
+                candidates=count,
+                tokens_run=tokens,
+                seconds_per_candidate=seconds / count,
+                ratio=mean / seconds,
+                bound=float((prefix + suffix) / suffix),
+                share_of_matmul_rate=2 * parameters * tokens / seconds / rate,
+                max_abs_diff=difference,
+                reached=None if goal is None else bool(mean / seconds >= goal and difference <= AGREEMENT),
+            )
+        )
+    return rows
+
+
+def as_markdown(rows: list[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = [
+        "| model | way | ms a candidate | × published | bound | share of matrix rate | largest difference |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        bound = f"{row.bound:.1f}" if row.way == "prefix" else ""
+        lines.append(
+            f"| {row.model} | {row.way} | {1000 * row.seconds_per_candidate:.2f} | {row.ratio:.2f} | {bound} | "
+            f"{row.share_of_matmul_rate:.0%} | {row.max_abs_diff:.1e} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=list(REACH), help="catalog names, hub ids or folders")
+    parser.add_argument("--candidates", type=int, default=512)
+    parser.add_argument("--repeats", type=int, default=3, help="runs of the prefix engine; the median counts")
+    parser.add_argument("--device")
+    parser.add_argument("--dtype")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    device = choose_device(asked.device)
+    dtype = choose_dtype(asked.dtype, device)
+    rows = [row for name in asked.models for row in measure(name, asked.candidates, device, dtype, asked.repeats)]
+    machine = describe() | {"device": str(device), "dtype": dtype, "matmul_flops": matmul_rate(device, dtype)}
+    if asked.json:
+        print(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2))
+        return
+    print(as_markdown(rows))
+    print(
+        f"\n{machine['processor']}, {machine['threads']} threads, {device}, {dtype}, torch {machine['torch']}: "
+        f"{machine['matmul_flops'] / 1e9:.0f} GFLOP/s in a matrix product. The published procedure is timed first and "
+        "last, and ratios are to the mean of the two."
+    )
+
+
+if __name__ == "__main__":
+    main()
