@@ -1,0 +1,79 @@
+"""The map's figures and page from a small record, and that nothing in them escapes its place."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from birthmark.records import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued, to_json
+from birthmark.report.map_figures import map_figures
+from birthmark.report.map_page import map_sentence, write_map_report
+
+NASTY = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def record() -> Map:
+    models = ["a", "b", NASTY]
+    kendall = {("a", "b"): 0.8, ("a", NASTY): 0.1, ("b", NASTY): 0.3}
+    thing = Valued(name=NASTY, human_rank=900.0, model_rank=3.0, difference=-897.0)
+    return Map(
+        kind="reward",
+        models=models,
+        prompts=["p"],
+        n_candidates=1000,
+        n_left_out=0,
+        rbo_p=0.9,
+        likeness=[Likeness(a=a, b=b, kendall=k, spearman=k, rbo=k) for (a, b), k in kendall.items()],
+        places=[
+            MapPlace(model=model, family="F", base_checkpoint=None, x=float(at), y=0.5 * at, order=2 - at)
+            for at, model in enumerate(models)
+        ],
+        stress=0.1,
+        predictors=[
+            Predictor(predictor="same team", coefficient=0.2, p=0.03, simple_r=0.5, simple_p=0.0002, n_shuffles=4999)
+        ],
+        human_file="people",
+        n_human=900,
+        humans=[
+            HumanAgreement(model=model, prompt=None, kendall=0.2, spearman=0.3, rbo=0.1, overvalued=[thing])
+            for model in models
+        ],
+        overvalued=[thing],
+        undervalued=[],
+    )
+
+
+def rows_of(spec: Any) -> list[dict[str, Any]]:
+    data = spec.get("data") or spec["layer"][0]["data"]
+    return list(data["values"])
+
+
+def test_the_heat_map_has_every_pair_both_ways(record: Map) -> None:
+    heat = map_figures(record)[0]
+    assert len(rows_of(heat.wide)) == 6
+    assert heat.wide["encoding"]["x"]["sort"] == [NASTY, "b", "a"]
+
+
+def test_the_map_has_a_point_a_model(record: Map) -> None:
+    assert {row["model"] for row in rows_of(map_figures(record)[1].wide)} == set(record.models)
+
+
+def test_without_people_there_is_no_figure_of_them(record: Map) -> None:
+    assert len(map_figures(record)) == 3
+    assert len(map_figures(record.model_copy(update={"humans": []}))) == 2
+
+
+def test_the_sentence_names_the_most_and_the_least_alike(record: Map) -> None:
+    assert "a and b rank most alike (Kendall's τ = 0.80)" in map_sentence(record)
+
+
+def test_the_page_shows_all_and_runs_nothing(record: Map, tmp_path: Path) -> None:
+    (tmp_path / "map.json").write_text(to_json(record), encoding="utf-8")
+    page = write_map_report(tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "same team" in page and "&lt; .001" in page
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        f"{name}.{suffix}" for name in ("likeness", "map", "people") for suffix in ("svg", "png")
+    }
