@@ -6,6 +6,7 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from birthmark.paper import slips, slips_training
@@ -160,7 +161,8 @@ def test_a_run_on_13k_pairs_removes_all_notes_on_the_13k_file(copy: Path, edit: 
         ("unnamed_bases", "rank_results_uf_54.csv", "Qwen2.5-3B-Instruct"),
         ("unnamed_bases", "rank_results_uf_100.csv", "Qwen2.5-3B-Instruct"),
         ("other_bases_in_ids", "rank_results_sky_80k.csv", "google--gemma-2b-it"),
-        ("several_ids_of_a_base", "rank_results_uf_27.csv", "gemma2b"),
+        ("several_ids_of_a_base", "rank_results_*.csv", "gemma2b"),
+        ("columns_of_one_file", "rank_results_*.csv", "data_size"),
         ("start_not_saved", "rank_results_sky_80k.csv", "1000"),
         ("others_models", "rank_results_grm_80k.csv", "R-Gem-2B"),
         ("grm_size", "rank_results_grm_80k.csv", "85"),
@@ -222,6 +224,29 @@ def test_swapped_family_labels_are_noted_as_disagreeing_with_the_ids(copy: Path,
     )
     (note,) = of_file(slips_training.training_slips(study_data(copy)), "labels_that_disagree", "sky_80k")
     assert "google--gemma-2b-it: Llama" in note.words
+
+
+def test_giving_all_files_the_same_columns_removes_the_note(copy: Path) -> None:
+    for path in (copy / TRAINING).glob("*.csv"):
+        rows = pl.read_csv(path, infer_schema=False)
+        rows.with_columns(
+            pl.lit("1").alias(name) for name in ("data_size", "data_source", "method", "prompt")
+        ).write_csv(path)
+    assert "columns_of_one_file" not in checks(slips_training.training_slips(study_data(copy)))
+
+
+def test_one_id_a_base_removes_the_note(copy: Path) -> None:
+    for path in (copy / TRAINING).glob("rank_results_[us]*.csv"):
+        rows = pl.read_csv(path, infer_schema=False)
+        family = pl.col("base_model").replace({"NA": "Qwen"})
+        rows.with_columns((family).alias("model_id")).write_csv(path)
+    assert "several_ids_of_a_base" not in checks(slips_training.training_slips(study_data(copy)))
+
+
+def test_dropping_texts_that_look_like_missing_values_removes_the_note(copy: Path, edit: Edit) -> None:
+    names = "|".join(slips.NULL_WORDS)
+    edit(f"{CORPORA}/token_intersection.csv", lambda text: re.sub(rf'"\d+","({names})"\r?\n', "", text))
+    assert slips.tokens_read_as_missing(study_data(copy)) == []
 
 
 def test_absent_training_files_leave_no_notes_on_them(copy: Path) -> None:

@@ -134,7 +134,7 @@ def misnamed_files(study: StudyData) -> list[DataNote]:
             notes.append(
                 DataNote(
                     check="misnamed_files",
-                    file=", ".join(f"{corpus}/{name}" for name in wrong),
+                    file=f"{corpus}/{PREFIXES[other]}*.csv",
                     column=None,
                     words=wrong,
                     finding=f"{len(wrong)} of {len(study.score_files(corpus))} files in {corpus} are called "

@@ -232,7 +232,7 @@ def several_ids_of_a_base(rows: Rows) -> list[DataNote]:
     return [
         DataNote(
             check="several_ids_of_a_base",
-            file=", ".join(own),
+            file="rank_results_*.csv",
             column="model_id",
             words=[name for names in several.values() for name in names],
             finding="; ".join(f"{family} is called {', '.join(names)}" for family, names in several.items()) + ".",
@@ -253,10 +253,10 @@ def columns_of_one_file(rows: Rows) -> list[DataNote]:
     return [
         DataNote(
             check="columns_of_one_file",
-            file=", ".join(lacking),
+            file="rank_results_*.csv",
             column=", ".join(words),
             words=words,
-            finding=f"{len(lacking)} of {len(rows)} files lack the columns {', '.join(words)} that the others have.",
+            finding=f"{', '.join(lacking)} lack the columns {', '.join(words)} that the others have.",
             effect="Their quantity, source and loss are known by the file's name alone; figure 4b takes them from there.",
         )
     ]

@@ -3,11 +3,12 @@
 It computes nothing: places, their order and all correlations are in the record.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 
-from birthmark.records import Map
+from birthmark.records import Map, MapPlace
 from birthmark.report.drawing import Figure, Table, by_hue, by_shape, data, rows_axis, tooltip
 from birthmark.report.theme import INK
 
@@ -77,9 +78,9 @@ def _places(record: Map) -> Figure:
             "base": place.base_checkpoint or "not known",
             "x": place.x,
             "y": place.y,
-            "side": at % 2,  # neighbours' names on opposite sides
+            "side": side,
         }
-        for at, place in enumerate(sorted(record.places, key=lambda place: place.y))
+        for place, side in _sides(record.places)
     ]
 
     def build(narrow: bool) -> Any:
@@ -95,9 +96,11 @@ def _places(record: Map) -> Figure:
         )
         names = [
             base.transform_filter(f"datum.side === {side}")
-            .mark_text(align=align, dx=dx, fontSize=10 if narrow else 12, color=INK)
+            .mark_text(
+                align="right" if side else "left", dx=-11 if side else 11, fontSize=10 if narrow else 12, color=INK
+            )
             .encode(text="model:N")
-            for side, align, dx in ((0, "left", 11), (1, "right", -11))
+            for side in (0, 1)
         ]
         return alt.layer(dots, *names).properties(width=310 if narrow else 560, height=310 if narrow else 420)
 
@@ -114,6 +117,13 @@ def _places(record: Map) -> Figure:
             ),
         ),
     )
+
+
+def _sides(places: Sequence[MapPlace]) -> list[tuple[MapPlace, int]]:
+    """Neighbours in height get their names on opposite sides: 0 is right of the point, 1 left."""
+    by_height = sorted(places, key=lambda place: place.y)
+    pairs = [sorted(by_height[at : at + 2], key=lambda place: -place.x) for at in range(0, len(by_height), 2)]
+    return [(place, side) for pair in pairs for side, place in enumerate(pair)]
 
 
 def _people(record: Map) -> Figure:
