@@ -1,6 +1,7 @@
 """The page as a file: whole, safe, and drawn from whatever an OUT folder holds."""
 
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from shutil import copytree, rmtree
 
@@ -54,7 +55,7 @@ def test_headings_go_down_one_level_at_a_time_and_ids_are_unique(any_out: Path) 
     outline = Outline(write_report(any_out).read_text(encoding="utf-8"))
     assert outline.levels[0] == 1
     assert outline.levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(outline.levels, outline.levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(outline.levels))
     assert len(set(outline.ids)) == len(outline.ids)
 
 

@@ -27,21 +27,24 @@ from birthmark.report.drawing import (
 )
 from birthmark.report.theme import INK, SOFT
 
-FEW_CATEGORIES, FEW_MODELS = 3, 12
+FEW_CATEGORIES, FEW_MODELS, LEADING_MODELS = 3, 12, 4
 FAMILY_HUES, FRAMING_HUES = 2, 6
 SHORT_NAME = 14
 SHOWN_WORDS = 12
 
 
 def lexicon_figures(effects: Effects) -> list[Figure]:
-    """All figures of one lexicon and kind of score that its numbers allow; none where no prompt has a framing."""
+    """All figures of one lexicon and kind of score that its numbers allow; none where no prompt has a framing.
+
+    The one that leads is first: the ranks of a few models, the leanings of many.
+    """
     if not effects.cells:
         return []
     several = any(cell.n_models > 1 for cell in effects.cells)
+    ranks, leans = model_figure(effects), lean_figure(effects)
     made = (
-        model_figure(effects),
+        *((ranks, leans) if len(effects.models) <= LEADING_MODELS else (leans, ranks)),
         family_figure(effects) if several or len(effects.categories) > FEW_CATEGORIES else None,
-        lean_figure(effects),
         adjective_figure(effects),
         word_figure(effects),
     )
@@ -165,6 +168,7 @@ def _panels(
     ]
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     domain = [min(ends) - pad, max(ends) + pad]
+    width = NARROW - 28 if narrow else 290
     height = len(order) * (18 * len(groups) + (30 if narrow else 20))
     charts = []
     for at, framing in enumerate(name for name in FRAMING_TITLES if any(item["framing"] == name for item in rows)):
@@ -197,11 +201,10 @@ def _panels(
             marks = alt.Chart(data([{row: name, "star": star} for name, star in stars.items()]))
             y = rows_axis(row, order, narrow=narrow, labels=at == 0)
             layers.append(
-                marks.mark_text(align="right", fontSize=15, color=INK).encode(y=y, x=alt.value("width"), text="star:N")
+                marks.mark_text(align="left", fontSize=15, color=INK).encode(y=y, x=alt.value(width + 4), text="star:N")
             )
         if narrow:
             layers.append(names_above(row, order))
-        width = NARROW if narrow else 290
         charts.append(alt.layer(*layers).properties(width=width, height=height, title=FRAMING_TITLES[framing]))
     joined = alt.vconcat(*charts) if narrow else alt.hconcat(*charts)
     return joined.resolve_scale(x="shared", y="shared")

@@ -68,7 +68,8 @@ def hue(index: int) -> str:
 
 
 def shape(index: int) -> str:
-    return SHAPES[index % len(SHAPES)]
+    """Out of step with the hues after one round, so that no two of 64 look alike."""
+    return SHAPES[(index + index // len(HUES)) % len(SHAPES)]
 
 
 def in_file_colours(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,8 @@ def p_words(p: float | None) -> str:
         return "p unknown"
     if p < 0.001:
         return "p < .001"
+    if p >= 0.9995:
+        return "p = 1"
     return f"p = {p:.3f}".replace("0.", ".", 1)
 
 
@@ -109,7 +111,7 @@ def _headline(effects: Effects, test: LevelTest) -> Finding:
     units = " and ".join(f"{n} of {family}" for family, n in test.n_units.items())
     kind = "base checkpoints" if test.unit == "base_checkpoint" else "models"
     said = (
-        f"{ASKED}, models built on {leaning} put {first} words further ahead of {second} words than those built on "
+        f"{ASKED}, the models here that are built on {leaning} put {first} words further ahead of {second} words than those on "
         f"{other} do, by {abs(estimate):.0f} places in a ranking of {effects.n_candidates:,} words."
     )
     sure = f"This rests on {sum(test.n_units.values())} {kind} ({units})"

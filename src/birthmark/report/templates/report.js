@@ -72,19 +72,20 @@
     const { columns, ranks } = data[kind];
     const models = [...new Set(columns.map((column) => column.model))];
     const framings = [...new Set(columns.map((column) => column.framing))];
-    const head = element("tr", {}, element("td"));
-    framings.forEach((framing) => head.append(element("th", { scope: "col" }, framed[framing])));
-    const body = element("tbody");
+    const head = element("tr", { role: "row" }, element("td", { role: "cell" }));
+    framings.forEach((framing) => head.append(element("th", { scope: "col", role: "columnheader" }, framed[framing])));
+    const body = element("tbody", { role: "rowgroup" });
     models.forEach((model) => {
-      const row = element("tr", {}, element("th", { scope: "row" }, model));
+      const row = element("tr", { role: "row" }, element("th", { scope: "row", role: "rowheader" }, model));
       framings.forEach((framing) => {
         const number = columns.findIndex((column) => column.model === model && column.framing === framing);
-        row.append(element("td", {}, number < 0 ? "–" : place(columns[number], ranks[number][at], data.shares)));
+        row.append(element("td", { role: "cell" }, number < 0 ? "–" : place(columns[number], ranks[number][at], data.shares)));
       });
       body.append(row);
     });
     const caption = element("caption", {}, shown(text), sorts[kind]);
-    return element("div", { class: "hit scroll" }, element("table", {}, caption, element("thead", {}, head), body));
+    /* Roles are spelled out since the style sheet lays rows out as grids on a phone. */
+    return element("div", { class: "hit" }, element("table", { role: "table" }, caption, element("thead", { role: "rowgroup" }, head), body));
   }
 
   function look() {
@@ -111,6 +112,7 @@
 
   box.form.addEventListener("submit", (event) => event.preventDefault());
   const examples = box.form.querySelector(".try");
+  document.getElementById("needs-script").remove();
   examples.hidden = false;
   examples.addEventListener("click", (event) => {
     if (event.target.dataset.word) { box.value = event.target.dataset.word; look(); }

@@ -1,0 +1,244 @@
+"""The page in headless Chromium: what a reader does with it, on a phone and at a desk, in the light and in the dark."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+
+import pytest
+
+from birthmark.report.page import write_report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Request
+
+pytestmark = pytest.mark.browser
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = (
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE, DESK = {"width": 375, "height": 812}, {"width": 1100, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = next((path for name in NAMES if (path := which(name))), None)
+    if chromium is None:
+        pytest.skip(f"no Chromium is installed (looked for {', '.join(NAMES)})")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=list(QUIET))
+        yield opened
+        opened.close()
+
+
+class Visit:
+    """An open page and what went wrong or was asked of the network while it was open."""
+
+    def __init__(self, browser: "Browser", path: Path, **options: object) -> None:
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.context = browser.new_context(**options)  # type: ignore[arg-type]
+        self.page: Page = self.context.new_page()
+        self.page.on("request", self._note)
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(path.as_uri())
+
+    def _note(self, request: "Request") -> None:
+        if not request.url.startswith(("file:", "data:")):
+            self.requests.append(request.url)
+
+    def scroll_through(self) -> None:
+        """Down the page a screen at a time, so that every figure is looked at and comes alive."""
+        height = self.page.evaluate("document.documentElement.scrollHeight")
+        for top in range(0, height, 600):
+            self.page.evaluate(f"scrollTo(0, {top})")
+            self.page.wait_for_timeout(60)
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('.plot')].filter(p => p.offsetParent).every(p => 'live' in p.dataset)"
+        )
+
+    def look_up(self, word: str) -> str:
+        self.page.fill("#word", word)
+        self.page.wait_for_selector("#found > *")
+        return self.page.inner_text("#found")
+
+
+@pytest.fixture(scope="module", params=["two_models", "side_by_side"])
+def report(request: pytest.FixtureRequest) -> Path:
+    return write_report(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="module")
+def two(two_models: Path) -> Path:
+    return write_report(two_models)
+
+
+def test_the_whole_page_asks_nothing_of_the_network_and_complains_of_nothing(browser: "Browser", report: Path) -> None:
+    visit = Visit(browser, report, viewport=DESK)
+    visit.scroll_through()
+    visit.look_up("love")
+    assert visit.requests == []
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows_a_phone(browser: "Browser", report: Path, scheme: str) -> None:
+    visit = Visit(browser, report, viewport=PHONE, color_scheme=scheme, has_touch=True, is_mobile=True)
+    visit.scroll_through()
+    visit.look_up("love")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert visit.page.evaluate("document.body.scrollWidth") <= PHONE["width"]
+    assert visit.complaints == []
+
+
+def test_search_finds_a_word_in_every_model_and_framing(browser: "Browser", two: Path) -> None:
+    found = Visit(browser, two, viewport=DESK).look_up("love")
+    assert "as a word" in found
+    for text in ("gemma-3-270m", "smollm2-135m-instruct", "asked for the best", "asked for the worst", "of 20", "top"):
+        assert text in found
+
+
+def test_search_finds_the_very_token_first(browser: "Browser", two: Path) -> None:
+    visit = Visit(browser, two, viewport=DESK)
+    assert visit.look_up(" Love").startswith("␣Love")
+    assert visit.look_up("Love").startswith("Love")
+    assert visit.page.locator("#found table").count() == 6  # the word, four forms, and one after a no-break space
+
+
+@pytest.mark.parametrize(
+    "word", ["__proto__", "constructor", "<script>alert(1)</script>", "{{ 7 * 7 }}", "مرحبا", "👩‍👩‍👧"]
+)
+def test_search_finds_awkward_tokens(browser: "Browser", two: Path, word: str) -> None:
+    visit = Visit(browser, two, viewport=DESK)
+    assert "as this very token" in visit.look_up(word)
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("word", ["xyzzy", "toString", "hasOwnProperty"])
+def test_search_says_when_a_word_is_not_there(browser: "Browser", two: Path, word: str) -> None:
+    assert "is not among the words" in Visit(browser, two, viewport=DESK).look_up(word)
+
+
+def test_search_offers_what_begins_alike(browser: "Browser", two: Path) -> None:
+    visit = Visit(browser, two, viewport=DESK)
+    visit.look_up("moon")
+    visit.page.get_by_role("button", name="moonbeam").click()
+    assert visit.page.input_value("#word") == "moonbeam"
+    assert "moonbeam" in visit.page.inner_text("#found")
+
+
+def test_search_agrees_with_the_table(browser: "Browser", two: Path) -> None:
+    """The rank shown is the median over the framing's prompts of ranks counted by hand."""
+    from birthmark.scores import read_scores
+
+    table = read_scores(two.parent / "scores" / "gemma-3-270m.parquet")
+    keys = [key for key in table.prompt_keys if table.prompts[key].framing == "positive"]
+    ranks = []
+    for key in keys:
+        scores = dict(zip(table.words["candidate"], table.words[key], strict=True))
+        ranks.append(1 + sum(score > scores["love"] for score in scores.values()))
+    ranks.sort()
+    visit = Visit(browser, two, viewport=DESK)
+    visit.look_up("love")
+    shown = visit.page.locator("#found table").first.locator("tbody tr").first.locator("td").first.inner_text()
+    assert shown.split(" of ")[0] == f"{ranks[len(ranks) // 2]:g}"
+
+
+def test_keyboard_skips_to_the_finding_and_reaches_the_search(browser: "Browser", two: Path) -> None:
+    visit = Visit(browser, two, viewport=DESK)
+    visit.page.keyboard.press("Tab")
+    assert visit.page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(40):
+        visit.page.keyboard.press("Tab")
+        if visit.page.evaluate("document.activeElement.id") == "word":
+            break
+    visit.page.keyboard.type("power")
+    visit.page.wait_for_selector("#found > *")
+    assert "power" in visit.page.inner_text("#found")
+
+
+def test_dark_mode_is_dark_and_light_mode_light(browser: "Browser", two: Path) -> None:
+    def brightness(scheme: str, what: str) -> float:
+        page = Visit(browser, two, viewport=DESK, color_scheme=scheme).page
+        colour = page.evaluate(f"getComputedStyle(document.body).{what}")
+        return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")) / 3
+
+    assert brightness("dark", "backgroundColor") < 60
+    assert brightness("dark", "color") > 190
+    assert brightness("light", "backgroundColor") > 190
+    assert brightness("light", "color") < 60
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(browser: "Browser", two: Path, scheme: str) -> None:
+    """WCAG AA: 4.5 to 1 for text, 3 to 1 for the figures' hues, against the paper."""
+    page = Visit(browser, two, viewport=DESK, color_scheme=scheme).page
+    names = ["paper", "card", "ink", "soft", "faint", "accent", *(f"hue-{n}" for n in range(1, 9))]
+    colours = page.evaluate(
+        "names => { const style = getComputedStyle(document.documentElement);"
+        " return Object.fromEntries(names.map(name => [name, style.getPropertyValue('--' + name).trim()])); }",
+        names,
+    )
+    for ground in ("paper", "card"):
+        for name in ("ink", "soft", "accent", "faint"):
+            assert _contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+        for n in range(1, 9):
+            assert _contrast(colours[f"hue-{n}"], colours[ground]) >= 3.0, (n, ground)
+
+
+def _contrast(one: str, two: str) -> float:
+    light, dark = sorted((_luminance(one), _luminance(two)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_points_name_themselves(browser: "Browser", two: Path) -> None:
+    visit = Visit(browser, two, viewport=DESK)
+    visit.scroll_through()
+    point = visit.page.locator(".plot.wide .mark-symbol path").first
+    point.scroll_into_view_if_needed()
+    point.hover()
+    visit.page.wait_for_selector("#vg-tooltip-element.visible")
+    assert "gemma-3-270m" in visit.page.inner_text("#vg-tooltip-element")
+
+
+def test_a_screen_reader_finds_tables_named_and_figures_described(browser: "Browser", report: Path) -> None:
+    page = Visit(browser, report, viewport=DESK).page
+    assert page.evaluate(
+        "[...document.querySelectorAll('table')].every(t => t.caption && t.caption.textContent.trim())"
+    )
+    assert page.evaluate("[...document.querySelectorAll('th')].every(th => th.scope)")
+    assert page.evaluate("[...document.querySelectorAll('figure')].every(f => f.querySelector('figcaption, .vh'))")
+    assert page.evaluate("document.querySelector('label[for=word]') !== null")
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map(h => +h.tagName[1])")
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_without_scripts_figures_and_lists_are_there(browser: "Browser", two: Path) -> None:
+    page = Visit(browser, two, viewport=DESK, java_script_enabled=False).page
+    assert page.locator(".plot.wide svg").first.is_visible()
+    assert page.locator(".ranked li").first.is_visible()
+    assert page.get_by_text("needs JavaScript").is_visible()
+
+
+def test_it_prints(browser: "Browser", two: Path, tmp_path: Path) -> None:
+    visit = Visit(browser, two, viewport=DESK, color_scheme="dark")
+    pdf = visit.page.pdf(path=tmp_path / "report.pdf", format="A4")
+    assert pdf.startswith(b"%PDF")
+    visit.page.emulate_media(media="print")
+    assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not visit.page.locator("#look-up").is_visible()
