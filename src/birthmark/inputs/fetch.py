@@ -65,9 +65,10 @@ def hold(name: str, note: Note | None = None) -> Iterator[None]:
             if note:
                 note(f"another process is preparing {name}: waiting for it")
             lock.acquire()
-        with lock:
-            lock.release()  # the `with` holds it a second time; one release leaves it to the block
+        try:
             yield
+        finally:
+            lock.release()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise BirthmarkError(

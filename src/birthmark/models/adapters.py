@@ -3,6 +3,7 @@
 Knows nothing of names, of the hub or of scoring.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tu
     from peft.utils.other import ModulesToSaveWrapper
     from safetensors.torch import load_file
 
-    adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
+    with warnings.catch_warnings():  # PEFT asks transformers for a property that has another name now
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
     arrived = get_peft_model_state_dict(adapted)
     different = sorted(set(arrived) ^ set(supplied))
     if different:

@@ -168,7 +168,7 @@ def _from_folder(
         stated = kind_of_adapter(read_json(folder / ADAPTER_CONFIG)) or found.kind
         weights = found.digests.adapter
     else:
-        found = _full_model(folder, catalog, note, name, revision, entry)
+        found = _full_model(folder, catalog, kind, note, name, revision, entry)
         stated = found.kind
         weights = found.digests.weights
     return replace(
@@ -179,7 +179,13 @@ def _from_folder(
 
 
 def _full_model(
-    folder: Path, catalog: Catalog, note: Note | None, name: str, revision: str | None, entry: Entry | None
+    folder: Path,
+    catalog: Catalog,
+    kind: Kind | None,
+    note: Note | None,
+    name: str,
+    revision: str | None,
+    entry: Entry | None,
 ) -> ResolvedModel:
     path = folder
     if not any(folder.glob("*.safetensors")) and any(folder.glob("*.gguf")):
@@ -188,9 +194,11 @@ def _full_model(
     config = read_json(path / "config.json")
     require_own_code(path, config, entry)
     require_tokenizer(path)
-    stated = kind_of(config) or (entry.kind if entry else None)
+    stated = kind or kind_of(config) or (entry.kind if entry else None)
     if stated is None:
-        raise BirthmarkError(f"{folder / 'config.json'} names no class that tells a reward model from a language model")
+        raise BirthmarkError(
+            f"{folder / 'config.json'} does not tell a reward model from a language model: say --as reward or --as logprob"
+        )
     origin = entry or _origin(config, catalog)
     template = template_of(path)
     return ResolvedModel(
@@ -346,7 +354,8 @@ def _require_every_weight(
             f"{resolved.name} as a {resolved.kind} model lacks the weight {missing[0]}{and_more(missing)}, which would be "
             "left random: is it the right kind (--as reward|logprob), and complete?"
         )
-    extra = sorted(loading["unexpected_keys"])
+    unused = {"lm_head.weight", "lm_head.bias"} if from_adapter and resolved.kind == "reward" else set()  # of the base
+    extra = sorted(set(loading["unexpected_keys"]) - unused)
     if extra:
         raise BirthmarkError(
             f"{resolved.name} has the weight {extra[0]}{and_more(extra)}, which its class has no place for: its scores "
