@@ -6,7 +6,7 @@ import pytest
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.records import CandidateReward, Effects, Implicit, ImplicitPrompt
 from birthmark.shown import SHOWN_ROWS, Shown
-from birthmark.study import AuditResult
+from birthmark.runs import AuditResult
 from birthmark.values.effects import effects
 
 

@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import load_catalog
+from birthmark.inputs.groupings import group_models
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
-from birthmark.records import Effects, Implicit, Replication
-from birthmark.scores import ScoreTable, read_scores
-from birthmark.scoring import MeasureOptions, choose_frames, make_measure, score_model
-from birthmark.study import (
+from birthmark.records import Effects, Implicit, Map, Replication
+from birthmark.runs import (
     EMBEDDED,
     IMPLICIT_PROMPT,
     AuditResult,
-    Duplicates,
     compare_tables,
     is_score_table,
     run_audit,
     run_implicit,
+    run_map,
     run_replication,
     score_into,
 )
+from birthmark.scores import ScoreTable, read_scores
+from birthmark.scoring import MeasureOptions, choose_frames, make_measure, score_model
+from birthmark.study import Duplicates
 
 if TYPE_CHECKING:
     from birthmark.models.weights import ResolvedModel
@@ -108,20 +111,60 @@ def compare(
     out: str | Path | None = None,
     mixed_frames: bool = False,
     controls: str | Sequence[str] = (),
+    group_by: str | Path | None = None,
+    catalog: str | Path | None = None,
     seed: int = 0,
 ) -> list[Effects]:
     """Compare score tables of any number of models and families: an `Effects` a lexicon and kind of score.
 
     With `out` the effects files and figures are written there. Each of `controls` (`frequency`, `length`, `tokens`,
-    `prompt`, or several joined by commas) adds the effects with that held fixed, in `Effects.controlled`.
+    `prompt`, or several joined by commas) adds the effects with that held fixed, in `Effects.controlled`. `group_by`
+    compares other groups than base families: a catalog column (`team`, `data`, …) or a CSV file `model,group`.
     """
     loaded = [table if isinstance(table, ScoreTable) else read_scores(table) for table in tables]
     if not loaded:
         raise BirthmarkError("name at least one score table to compare")
     read = [item if isinstance(item, Lexicon) else load_lexicon(item) for item in lexicons]
+    known = load_catalog(Path(catalog) if catalog else None)
     return compare_tables(
-        loaded, read, Path(out) if out else None, mixed_frames=mixed_frames, seed=seed, controls=controls
+        loaded,
+        read,
+        Path(out) if out else None,
+        mixed_frames=mixed_frames,
+        seed=seed,
+        controls=controls,
+        groups=group_models([table.model for table in loaded], str(group_by), known) if group_by else None,
     )
+
+
+def map_tables(
+    tables: Sequence[str | Path | ScoreTable] = (),
+    *,
+    human: str | Path | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+) -> Map:
+    """How models relate: rank correlations, a map, what predicts likeness; with `human` their agreement with people.
+
+    `human` is a CSV of people's ranking, or `fetch` for the predecessor study's; where that file holds models' scores too
+    and no table is named, those models are mapped. With `out`, `map.json`, figures and a page are written.
+    """
+    from birthmark.inputs.humans import fetch_elo_files, is_elo_file, read_elo_scores, read_human_ranking
+
+    files = fetch_elo_files() if human == "fetch" else [Path(human)] if human is not None else []
+    given = list(tables) or [file for file in files if file.is_file() and is_elo_file(file)]
+    elo = [
+        Path(item)
+        for item in given
+        if not isinstance(item, ScoreTable) and Path(item).is_file() and is_elo_file(Path(item))
+    ]
+    others = [item for item in given if isinstance(item, ScoreTable) or Path(item) not in elo]
+    loaded = [item if isinstance(item, ScoreTable) else read_scores(item) for item in others]
+    if not (loaded or elo):
+        raise BirthmarkError("name score tables to map, or --human fetch for the published models and people's ranking")
+    loaded += read_elo_scores(elo) if elo else []
+    ranking = read_human_ranking(files[0]) if files else None
+    return run_map(loaded, ranking, Path(out) if out is not None else None, seed=seed)
 
 
 def implicit(

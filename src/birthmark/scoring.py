@@ -20,6 +20,7 @@ import polars as pl
 from birthmark.errors import CheckFailed
 from birthmark.inputs.candidates import Candidates, load_candidates
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.named_lexicons import INQUIRER_DEFAULT, is_fetched
 from birthmark.inputs.prompts import load_prompts, select_prompts, with_neutral
 from birthmark.progress import note, track
 from birthmark.records import Mass, PromptSetRecord, ScoreRecord
@@ -45,6 +46,7 @@ class Measure:
 
     prompts: PromptSetRecord
     lexicons: tuple[Lexicon, ...]
+    beside: tuple[Lexicon, ...]  # looked at where the tables have their words; they ask for no candidates
     candidates: str | None
     frame: Frame
     protocol: Protocol
@@ -91,6 +93,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
     return Measure(
         prompts=prompt_set,
         lexicons=tuple(item if isinstance(item, Lexicon) else load_lexicon(item) for item in lexicons),
+        beside=_validated_neighbour() if not options.get("lexicons") else (),
         candidates=candidates if candidates is None or isinstance(candidates, str) else ",".join(candidates),
         frame=options.get("frame", "auto"),
         protocol=options.get("protocol", "birthmark"),
@@ -102,6 +105,13 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         quiet=options.get("quiet", True),
         controls=controls,
     )
+
+
+def _validated_neighbour() -> tuple[Lexicon, ...]:
+    """The General Inquirer's power and affiliation tags, where they have been fetched: a validated list beside `starter`."""
+    if not is_fetched("general-inquirer"):
+        return ()
+    return (load_lexicon("general-inquirer").only(INQUIRER_DEFAULT),)
 
 
 def versions() -> dict[str, str]:

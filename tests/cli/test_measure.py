@@ -101,7 +101,7 @@ def test_an_audit_of_an_rm_and_two_lms_keeps_rewards_and_probabilities_apart(
     birthmark, tiny_lm, tiny_base, tiny_rm, tmp_path
 ):
     out = tmp_path / "out"
-    options = ("--prompt", "best_ever_one", "--prompt", "worst_ever_one", "--out", out)
+    options = ("--lexicon", "starter", "--prompt", "best_ever_one", "--prompt", "worst_ever_one", "--out", out)
     for model, family in ((tiny_lm, "A"), (tiny_base, "B"), (tiny_rm, "B")):
         frame = () if model == tiny_rm else ("--frame", "qa")
         assert (

@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from birthmark.records import Doctor, Effects, Implicit, Replication
+from birthmark.errors import BirthmarkError
+from birthmark.records import Doctor, Effects, Implicit, Map, Replication
+from birthmark.runs import AuditResult
 from birthmark.scores import ScoreTable
-from birthmark.study import AuditResult
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 SHOWN_ROWS = 20
@@ -49,7 +50,9 @@ def _is_number(value: object) -> bool:
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value).replace("[", r"\[")
+    if isinstance(value, float):
+        return f"{value:.2g}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
+    return str(value).replace("[", r"\[")
 
 
 def print_fields(facts: Mapping[str, object]) -> None:
@@ -145,6 +148,33 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
 
 
+def print_word(results: Sequence[Effects], word: str) -> None:
+    """One word's mean rank in the second family less that in the first, under each lexicon that has it."""
+    rows = [
+        (
+            item.lexicon,
+            item.kind,
+            ", ".join(found.categories),
+            found.positive,
+            found.negative,
+            found.contrast,
+            found.ci_low,
+            found.ci_high,
+        )
+        for item in results
+        for found in item.word_effects
+        if found.word == word
+    ]
+    if not rows:
+        raise BirthmarkError(f"no lexicon ranks the word {word}: see birthmark lexicons show NAME --words")
+    families = " − ".join(reversed(results[0].families))
+    print_rows(
+        ("lexicon", "kind", "category", "positive", "negative", "contrast", "95% from", "to"),
+        rows,
+        title=f"{word}: {families}",
+    )
+
+
 def print_implicit(record: Implicit, out: Path) -> None:
     """What B prefers and what A prefers, after each prompt."""
     for prompt in record.prompts:
@@ -169,9 +199,32 @@ def print_replication(record: Replication, out: Path) -> None:
     rows = [(item.id, item.verdict, yes[item.reproduced], yes[item.supported], item.sentence) for item in record.claims]
     print_rows(("claim", "verdict", "reproduced", "supported", "in words"), rows)
     console.print(f"\n{len(record.data_notes)} slips in the published files:", markup=False)
-    print_rows(("file", "finding", "effect"), [(note.file, note.finding, note.effect) for note in record.data_notes])
+    for slip in record.data_notes:
+        console.print(f"- {Path(slip.file).name}: {slip.finding}. {slip.effect}", markup=False)
     for file in record.not_as_published:
         console.print(f"Note: {file} is not as published", markup=False)
+    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+
+
+def print_map(record: Map, out: Path) -> None:
+    """The pairs of models, most alike first, what predicts it, and how they agree with people."""
+    pairs = sorted(record.likeness, key=lambda pair: -pair.kendall)
+    print_rows(
+        ("model", "and model", "Kendall", "Spearman", "overlap at the top"),
+        [(pair.a, pair.b, pair.kendall, pair.spearman, pair.rbo) for pair in pairs[:SHOWN_ROWS]],
+        title=f"Likeness over {record.n_candidates:,} shared candidates",
+    )
+    if record.predictors:
+        rows = [(item.predictor, item.coefficient, item.p) for item in record.predictors]
+        print_rows(("what makes models alike", "change in Kendall's tau", "p"), rows)
+    elif record.predictors_why:
+        console.print(f"What makes models alike cannot be told: {record.predictors_why}.", markup=False)
+    people = [item for item in record.humans if item.prompt is None]
+    if people:
+        agreement = [(item.model, item.kendall, item.spearman, item.rbo) for item in people]
+        print_rows(("model", "Kendall with people", "Spearman", "overlap at the top"), agreement)
+    for warning in record.warnings:
+        console.print(f"Note: {warning}", markup=False)
     console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
 
 

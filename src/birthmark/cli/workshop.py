@@ -15,7 +15,7 @@ def report(
 ) -> None:
     """Redraw the page, figures and values card of a folder from its files."""
     from birthmark.errors import BirthmarkError
-    from birthmark.study import draw
+    from birthmark.runs import draw
 
     if not (folder / "study.json").is_file():
         raise BirthmarkError(f"{folder} holds no study.json: name the --out folder of an audit")

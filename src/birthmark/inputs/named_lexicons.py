@@ -163,3 +163,13 @@ NAMED: dict[str, NamedLexicon] = {
         ),
     )
 }
+
+
+def is_fetched(name: str) -> bool:
+    """Whether a named lexicon is on this machine, so that reading it needs no network."""
+    if name != "general-inquirer":
+        return name == "starter"
+    from birthmark.inputs.fetch import downloads_folder
+
+    package, version, _ = INQUIRER_WHEEL
+    return any(downloads_folder().glob(f"{package}-{version}-*.whl"))

@@ -27,6 +27,36 @@ def effects_sentence(record: Effects) -> str:
     return f"No comparison by the lexicon {record.lexicon}: {record.headline_why or 'there is nothing to compare'}."
 
 
+def disagreement(records: Sequence[Effects]) -> list[str]:
+    """A line for each lexicon that gives two families the opposite leaning from the first one's, of one kind of score.
+
+    Power stands for agency and affiliation for communion; lexicons of other categories are not compared.
+    """
+    lines = []
+    for kind in sorted({record.kind for record in records}):
+        leanings = {
+            record.lexicon: side for record in records if record.kind == kind and (side := _agentic_side(record))
+        }
+        first, *others = leanings or [""]
+        lines += [
+            f"The lexicons disagree: by {first} {leanings[first]} leans more to agency, by {other} {leanings[other]} does."
+            for other in others
+            if leanings[other] != leanings[first]
+        ]
+    return lines
+
+
+def _agentic_side(record: Effects) -> str | None:
+    """The family that ranks the agentic category higher when good things are asked for; None where nothing says so."""
+    if record.models_fixed is None or record.models_fixed.estimate == 0:
+        return None
+    if set(record.categories) not in ({"Agency", "Communion"}, {"Affil", "Power"}):
+        return None
+    prefers_first = record.families[1] if record.models_fixed.estimate < 0 else record.families[0]
+    prefers_second = record.families[0] if record.models_fixed.estimate < 0 else record.families[1]
+    return prefers_first if record.categories[0] == "Agency" else prefers_second
+
+
 def level_sentence(test: LevelTest, categories: Sequence[str], n_candidates: int) -> str:
     """A test of families over units, in words; where no outcome could have given p ≤ .05, it says so."""
     over = f"over {UNITS[test.unit]}s ({' and '.join(f'{n} of {family}' for family, n in test.n_units.items())})"

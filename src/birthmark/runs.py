@@ -1,0 +1,301 @@
+"""What each command does, in order: score, compare, trace, draw, and write it all into its OUT folder.
+
+Computes nothing itself: it calls the rooms from left to right and writes what they return.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.lexicons import Lexicon
+from birthmark.progress import note
+from birthmark.records import Effects, Implicit, Map, Replication, StudyRecord, read_record, to_json
+from birthmark.scores import ScoreTable, write_text
+from birthmark.scoring import Frame, Measure, choose_frames, score_model
+from birthmark.shown import Row, Shown
+from birthmark.study import (
+    Duplicates,
+    Study,
+    all_effects,
+    by_kind,
+    check_frames,
+    open_study,
+    read_tables,
+    write_effects,
+    write_implicit,
+)
+from birthmark.values.sentences import disagreement
+
+if TYPE_CHECKING:
+    from birthmark.inputs.humans import HumanRanking
+    from birthmark.models.weights import ResolvedModel
+    from birthmark.report.drawing import Figure
+
+EMBEDDED = ("gemma-3-270m", "smollm2-135m-instruct")
+IMPLICIT_PROMPT = "greatest_ever_one"
+
+
+@dataclass(frozen=True, repr=False)
+class AuditResult(Shown):
+    """What an audit leaves: the tables, the effects of each lexicon and kind, the implicit reward, the page."""
+
+    out: Path
+    tables: list[ScoreTable]
+    effects: list[Effects]
+    implicit: Implicit | None
+    report: Path
+
+    @property
+    def answers(self) -> list[str]:
+        """The findings in words, one a lexicon and kind of score."""
+        return [item.sentence for item in self.effects if item.sentence]
+
+    @property
+    def figures(self) -> "list[Figure]":
+        """The figures of the page, each of which shows itself in a notebook."""
+        from birthmark.report.figures import lexicon_figures
+        from birthmark.report.implicit_figures import implicit_figure
+
+        of_lexicons = [figure for item in self.effects for figure in lexicon_figures(item)]
+        return [*of_lexicons, *([implicit_figure(self.implicit)] if self.implicit else [])]
+
+    def to_dict(self) -> dict[str, object]:
+        """What `--json` prints: where everything is, and the effects and the implicit reward in full."""
+        return {
+            "out": str(self.out),
+            "report": str(self.report),
+            "tables": [str(self.out / "scores" / f"{table.record.slug}.parquet") for table in self.tables],
+            "effects": [item.model_dump(mode="json") for item in self.effects],
+            "implicit": self.implicit.model_dump(mode="json") if self.implicit else None,
+        }
+
+    def summary(self) -> str:
+        return "\n".join([f"{len(self.tables)} models in {self.out}", *self.answers])
+
+    def rows(self) -> list[Row]:
+        """A row a lexicon, kind of score, model, category and framing: what each lexicon's figure draws."""
+        return [
+            {"lexicon": item.lexicon, "kind": item.kind, **cell.model_dump()}
+            for item in self.effects
+            for cell in item.model_cells
+        ]
+
+
+def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *, mixed_frames: bool) -> AuditResult:
+    """Score the models, compare them, trace the implicit reward, draw the page; everything lands in `out`."""
+    frames = choose_frames(models, _frame_asked(measure, out), measure.protocol)
+    of_languages = {frame for model, frame in zip(models, frames, strict=True) if model.kind == "logprob"}
+    asked = _asked(measure, " or ".join(sorted(of_languages)) or None)
+    study = open_study(out, "audit", asked)
+    for model, frame in zip(models, frames, strict=True):
+        with study.timed(f"score {model.slug}"):
+            score_model(model, measure, frame, out)
+        _note_inputs(study, measure, [model])
+        study.save()
+    tables = read_tables(out)
+    mixed = mixed_frames or measure.protocol == "christian2026"
+    with study.timed("effects"):
+        results = write_effects(
+            tables,
+            (*measure.lexicons, *measure.beside),
+            out,
+            seed=measure.seed,
+            mixed_frames=mixed,
+            controls=measure.controls,
+        )
+    with study.timed("implicit"):
+        implicit = _write_first_implicit(tables, measure.lexicons, out)
+    study.record.warnings = sorted(
+        {
+            *disagreement(results),
+            *(text for item in results for text in item.warnings),
+            *(implicit.warnings if implicit else ()),
+        }
+    )
+    study.save()
+    note("drawing the report", quiet=measure.quiet)
+    with study.timed("report"):
+        report = draw(out)
+    study.save()
+    return AuditResult(out, tables, results, implicit, report)
+
+
+def score_into(out: Path, model: "ResolvedModel", measure: Measure) -> ScoreTable:
+    """Score one model into an OUT folder of its own kind of study; further models may join."""
+    (frame,) = choose_frames([model], _frame_asked(measure, out), measure.protocol)
+    study = open_study(out, "score", _asked(measure, frame if model.kind == "logprob" else None))
+    with study.timed(f"score {model.slug}"):
+        table = score_model(model, measure, frame, out)
+    _note_inputs(study, measure, [model])
+    study.save()
+    return table
+
+
+def compare_tables(
+    tables: Sequence[ScoreTable],
+    lexicons: Sequence[Lexicon],
+    out: Path | None,
+    *,
+    mixed_frames: bool,
+    seed: int,
+    controls: str | Sequence[str] = (),
+    groups: Mapping[str, str] | None = None,
+) -> list[Effects]:
+    """Effects of each lexicon and kind of score; with `out` also the files, figures and page."""
+    if out is None:
+        found = all_effects(tables, lexicons, seed=seed, mixed_frames=mixed_frames, controls=controls, groups=groups)
+        return list(found.values())
+    asked: dict[str, object] = {"tables": [table.record.sha256 for table in tables], "groups": groups}
+    study = open_study(out, "compare", asked)
+    for table in tables:
+        study.add_input("score table", table.record.slug, table.record.sha256)
+    with study.timed("effects"):
+        results = write_effects(
+            tables, lexicons, out, seed=seed, mixed_frames=mixed_frames, controls=controls, groups=groups
+        )
+    study.record.warnings = sorted({*disagreement(results), *(text for item in results for text in item.warnings)})
+    study.save()
+    with study.timed("report"):
+        draw(out)
+    study.save()
+    return results
+
+
+def is_score_table(name: str | Path) -> bool:
+    """Whether a name is that of a score table's file rather than of a model."""
+    return Path(name).suffix in (".parquet", ".csv") and Path(name).is_file()
+
+
+def run_implicit(
+    a: "ResolvedModel | ScoreTable",
+    b: "ResolvedModel | ScoreTable",
+    measure: Measure,
+    out: Path,
+    *,
+    duplicates: Duplicates,
+    mixed_frames: bool,
+) -> Implicit:
+    """Score what is not scored yet, in one frame, and write the implicit reward that turns a into b."""
+    models = [side for side in (a, b) if not isinstance(side, ScoreTable)]
+    for side in (a, b):
+        if (side.record.kind if isinstance(side, ScoreTable) else side.kind) != "logprob":
+            name = side.model if isinstance(side, ScoreTable) else side.name
+            raise BirthmarkError(f"{name} is a reward model: an implicit reward needs two language models")
+    frames = dict(zip((m.slug for m in models), choose_frames(models, measure.frame, measure.protocol), strict=True))
+    frame = " or ".join(sorted(set(frames.values()))) or None
+    study = open_study(out, "implicit", _asked(measure, frame))
+    tables = []
+    for side in (a, b):
+        if isinstance(side, ScoreTable):
+            study.add_input("score table", side.record.slug, side.record.sha256)
+            tables.append(side)
+        else:
+            with study.timed(f"score {side.slug}"):
+                tables.append(score_model(side, measure, frames[side.slug], out))
+    _note_inputs(study, measure, models)
+    warnings = check_frames(tables, mixed_frames or measure.protocol == "christian2026")
+    prompts = list(measure.prompts.prompts)
+    with study.timed("implicit"):
+        record = write_implicit(
+            tables[0], tables[1], prompts, measure.lexicons, out, duplicates=duplicates, warnings=warnings
+        )
+    study.record.warnings = record.warnings
+    study.save()
+    return record
+
+
+def run_map(tables: Sequence[ScoreTable], human: "HumanRanking | None", out: Path | None, *, seed: int) -> Map:
+    """Relate the models; with `out`, write `out/map.json`, its figures and its page."""
+    from birthmark.values.relations import relate
+
+    if out is None:
+        return relate(tables, human=human, seed=seed)
+    digests = [table.record.sha256 for table in tables]
+    study = open_study(out, "map", {"tables": digests, "human": human.name if human else None, "seed": seed})
+    for table in tables:
+        study.add_input("score table", table.record.slug, table.record.sha256)
+    with study.timed("map"):
+        record = relate(tables, human=human, seed=seed)
+    write_text(out / "map.json", to_json(record))
+    study.record.warnings = record.warnings
+    study.save()
+    with study.timed("report"):
+        draw(out)
+    study.save()
+    return record
+
+
+def run_replication(data: Path | None, out: Path, *, seed: int, quiet: bool) -> Replication:
+    """Write `out/replication.json`, its figures and its page."""
+    from birthmark.paper.replication import replicate_study
+
+    study = open_study(out, "replicate", {"data": str(data) if data else "fetched", "seed": seed})
+    with study.timed("replicate"):
+        record = replicate_study(data, seed=seed, progress=lambda text: note(text, quiet=quiet))
+    write_text(out / "replication.json", to_json(record))
+    study.save()
+    note("drawing the report", quiet=quiet)
+    with study.timed("report"):
+        draw(out)
+    study.save()
+    return record
+
+
+def draw(out: Path) -> Path:
+    """Redraw the page, the figures and the values card of an OUT folder from its files; returns the page."""
+    if (out / "map.json").is_file():
+        from birthmark.report.map_page import write_map_report
+
+        return write_map_report(out)
+    if (out / "replication.json").is_file():
+        from birthmark.report.replication_page import write_replication_report
+
+        return write_replication_report(out)
+    from birthmark.report.card import write_card
+    from birthmark.report.page import write_report
+
+    write_card(out)
+    return write_report(out)
+
+
+def _write_first_implicit(tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], out: Path) -> Implicit | None:
+    """The implicit reward between the first model of the first family, alphabetically, and the first of the last."""
+    languages = sorted(by_kind(tables).get("logprob", []), key=lambda table: (table.record.family or "", table.model))
+    if len(languages) < 2:
+        return None
+    a, b = languages[0], languages[-1]
+    prompt = IMPLICIT_PROMPT if IMPLICIT_PROMPT in a.prompt_keys else a.prompt_keys[0]
+    return write_implicit(a, b, [prompt], lexicons, out)
+
+
+def _note_inputs(study: Study, measure: Measure, models: "Sequence[ResolvedModel]") -> None:
+    study.add_input("prompts", measure.prompts.name, measure.prompts.sha256)
+    for lexicon in measure.lexicons:
+        study.add_input("lexicon", lexicon.name, lexicon.sha256)
+    for model in models:
+        study.add_input("model", model.name, model.digests.weights)
+
+
+def _frame_asked(measure: Measure, out: Path) -> Frame:
+    """Where OUT's language models have a frame already, `auto` keeps to it."""
+    path = out / "study.json"
+    if measure.frame == "auto" and measure.protocol == "birthmark" and path.is_file():
+        earlier = read_record(path, StudyRecord).asked.get("frame")
+        if earlier in ("chat", "qa", "bare"):
+            return earlier  # type: ignore[return-value]
+    return measure.frame
+
+
+def _asked(measure: Measure, frame: str | None) -> dict[str, object]:
+    """What all models of one OUT have in common. The frame is that of the language models, null while there are none."""
+    return {
+        "prompts": measure.prompts.name,
+        "prompts_sha256": measure.prompts.sha256,
+        "lexicons": [lexicon.name for lexicon in measure.lexicons],
+        "lexicons_sha256": [lexicon.sha256 for lexicon in measure.lexicons],
+        "candidates": measure.candidates or "default",
+        "frame": frame,
+        "protocol": measure.protocol,
+    }
