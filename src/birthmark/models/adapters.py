@@ -36,8 +36,9 @@ def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tu
     from peft.utils.other import ModulesToSaveWrapper
     from safetensors.torch import load_file
 
-    with warnings.catch_warnings():  # PEFT asks transformers for a property that has another name now
+    with warnings.catch_warnings():  # an old name that PEFT asks transformers for; missing tensors are an error below
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
         adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
     arrived = get_peft_model_state_dict(adapted)
     different = sorted(set(arrived) ^ set(supplied))
