@@ -1,50 +1,58 @@
-"""OUT folders to draw: two language models, reward models beside them, prompts without a framing."""
+"""OUT folders to draw: two language models, reward models beside them, the study's ten, prompts without a framing."""
 
 from pathlib import Path
 
 import pytest
-from report_outs import WORDS, handmade_effects, handmade_implicit, table, write_out
+from report_outs import WORDS, lexicon_file, table, write_out
 
+from birthmark.inputs.lexicons import load_lexicon
 from birthmark.records import PromptRecord
+from birthmark.scores import read_scores
 
 
 @pytest.fixture(scope="session")
 def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two language models of two families, with vocabulary, lexicon words, effects and implicit reward."""
+    folder = tmp_path_factory.mktemp("two")
     a = table("gemma-3-270m", "Gemma", "gemma-3-270m", lean=0.5, seed=1)
     b = table("smollm2-135m-instruct", "SmolLM", "SmolLM2-135M", lean=-0.4, seed=2)
-    effects = {"starter": handmade_effects([a, b], "starter", WORDS)}
-    return write_out(tmp_path_factory.mktemp("two"), [a, b], effects, handmade_implicit(a, b))
+    return write_out(folder / "out", [a, b], [lexicon_file(folder / "own.csv", WORDS)], implicit=True)
 
 
 @pytest.fixture(scope="session")
 def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two language and three reward models, two lexicons, the second of six categories; long model names."""
+    """Two language and five reward models, two lexicons, the second of six categories; long and awkward names."""
+    folder = tmp_path_factory.mktemp("both")
     a = table("gemma-3-270m", "Gemma", "gemma-3-270m", lean=0.5, seed=1)
     b = table("smollm2-135m-instruct", "SmolLM", "SmolLM2-135M", lean=-0.4, seed=2)
     rewards = [
         table(
             f"an-organisation--a-reward-model-with-a-very-long-name-{n}",
             family,
-            family,
+            f"{family} <{n // 2}>",
             kind="reward",
             seed=n,
             tokens=False,
         )
-        for n, family in enumerate(["Gemma", "Llama", "Qwen"])
+        for n, family in enumerate(["Gemma", "Gemma", "Llama", "Llama", "Qwen & co"])
     ]
     listed = [word for group in WORDS.values() for word in group]
     six = {f"Category {n} <&>": listed[3 * n : 3 * n + 3] for n in range(6)}
-    effects = {
-        f"{name}.{kind}": handmade_effects(group, name, words, kind)
-        for name, words in {"starter": WORDS, "six": six}.items()
-        for kind, group in {"logprob": [a, b], "reward": rewards}.items()
-    }
-    return write_out(tmp_path_factory.mktemp("both"), [a, b, *rewards], effects, handmade_implicit(a, b))
+    lexicons = [lexicon_file(folder / "own.csv", WORDS), lexicon_file(folder / "six.csv", six)]
+    return write_out(folder / "out", [a, b, *rewards], lexicons, implicit=True)
+
+
+@pytest.fixture(scope="session")
+def ten_models(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study's ten reward models, compared by its agency and communion nouns."""
+    data = shared / "paper-data" / "data"
+    tables = [read_scores(path) for path in sorted((data / "reward_model_scores" / "dict_big2_nouns").glob("*.csv"))]
+    lexicon = load_lexicon(data / "corpora" / "dict_big2_nouns.csv")
+    return write_out(tmp_path_factory.mktemp("ten"), tables, [lexicon], command="compare")
 
 
 @pytest.fixture
 def no_framing(tmp_path: Path) -> Path:
     """One reward model, prompts without a framing, nothing else."""
     prompts = {"prompt_1": PromptRecord(text="What is love?")}
-    return write_out(tmp_path, [table("rm", "Qwen", "Qwen2.5-3B", kind="reward", prompts=prompts, tokens=False)], {})
+    return write_out(tmp_path, [table("rm", "Qwen", "Qwen2.5-3B", kind="reward", prompts=prompts, tokens=False)])

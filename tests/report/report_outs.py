@@ -7,28 +7,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from birthmark.inputs.lexicons import Lexicon, load_lexicon
 from birthmark.records import (
-    AdjectiveEffect,
-    CandidateReward,
-    Cell,
     Digests,
-    Effects,
     Framing,
-    Implicit,
-    ImplicitPrompt,
     InputRecord,
     LeftOut,
     Mass,
-    ModelCell,
-    ModelContrast,
-    ModelsFixed,
     PromptRecord,
     ScoreRecord,
     StudyRecord,
     to_json,
 )
 from birthmark.scores import ScoreTable, prompt_set_record, write_scores, write_text
-from birthmark.values.ranks import category_medians, rank
+from birthmark.values.effects import effects
+from birthmark.values.logratios import implicit_rewards
 
 FRAMINGS: dict[str, Framing] = {
     "best": "positive",
@@ -157,199 +150,39 @@ def _score_record(
     )
 
 
-def handmade_effects(
-    tables: Sequence[ScoreTable], lexicon: str, words: Mapping[str, Sequence[str]], kind: str = "logprob"
-) -> Effects:
-    """An effects file with medians that are right and intervals that are made up."""
-    listed = [word for group in words.values() for word in group]
-    member = np.array([[word in group for word in listed] for group in words.values()])
-    cells: list[ModelCell] = []
-    for item in tables:
-        rows = item.words.filter(pl.col("candidate").is_in(listed)).unique("candidate").sort("candidate")
-        order = [rows["candidate"].to_list().index(word) for word in listed]
-        medians = category_medians(rank(rows.select(item.prompt_keys).to_numpy()[order]), member)
-        for row, category in enumerate(words):
-            for framing in ("positive", "negative"):
-                of_framing = [item.prompts[key].framing == framing for key in item.prompt_keys]
-                if any(of_framing):
-                    cells.append(_model_cell(item, category, framing, medians[row][of_framing]))  # type: ignore[arg-type]
-    families = sorted({str(item.record.family) for item in tables})
-    two = len(words) == 2
-    contrasts = [_contrast(item, cells, list(words)) if two else None for item in tables]
-    pair = len(tables) == 2 and two
-    return Effects(
-        lexicon=lexicon,
-        kind=kind,  # type: ignore[arg-type]
-        n_candidates=len(listed),
-        words_by_category={category: len(group) for category, group in words.items()},
-        words={category: list(group) for category, group in words.items()},
-        categories=sorted(words),
-        families=families,
-        cells=[
-            _family_cell(cells, family, category, framing)
-            for family in families
-            for category in words
-            for framing in ("positive", "negative")
-            if any((cell.family, cell.category, cell.framing) == (family, category, framing) for cell in cells)
-        ],
-        model_cells=cells,
-        mixed_model=None,
-        mixed_model_why="one model a family",
-        mixed_model_ml=None,
-        panels=[],
-        models=[
-            ModelContrast(
-                model=item.record.slug,
-                family=str(item.record.family),
-                base_checkpoint=str(item.record.base_checkpoint),
-                contrast=value,
-                mean_rank_contrast=value,
-                kind=item.record.kind,
-                frame=item.record.frame,
-                mass=0.003 if item.record.mass else None,
-            )
-            for item, value in zip(tables, contrasts, strict=True)
-        ],
-        headline=None,
-        headline_why="with one base checkpoint a family nothing can be concluded about families",
-        model_level=None,
-        clustering=None,
-        crossed=None,
-        models_fixed=_models_fixed(contrasts) if pair else None,
-        models_fixed_why=None if pair else "more than two models",
-        p_permutation_f=None,
-        per_category=[],
-        sentence=None,
-    )
-
-
-def _model_cell(item: ScoreTable, category: str, framing: Framing, medians: np.ndarray) -> ModelCell:
-    mean = float(medians.mean())
-    return ModelCell(
-        model=item.record.slug,
-        family=str(item.record.family),
-        category=category,
-        framing=framing,
-        mean_median_rank=mean,
-        prompt_low=float(medians.min()),
-        prompt_high=float(medians.max()),
-        n_prompts=len(medians),
-        ci_low=mean - 2.0,
-        ci_high=mean + 2.5,
-    )
-
-
-def _family_cell(cells: Sequence[ModelCell], family: str, category: str, framing: Framing) -> Cell:
-    values = [
-        cell.mean_median_rank
-        for cell in cells
-        if (cell.family, cell.category, cell.framing) == (family, category, framing)
-    ]
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Cell(
-        family=family,
-        category=category,
-        framing=framing,
-        mean_median_rank=float(np.mean(values)),
-        sd=sd,
-        n_models=len(values),
-        n_prompts=27,
-    )
-
-
-def _contrast(item: ScoreTable, cells: Sequence[ModelCell], categories: Sequence[str]) -> float | None:
-    of = {(c.category, c.framing): c.mean_median_rank for c in cells if c.model == item.record.slug}
-    if len(of) < 4:
-        return None
-    first, second = sorted(categories)
-    return (of[first, "positive"] - of[second, "positive"]) - (of[first, "negative"] - of[second, "negative"])
-
-
-def _models_fixed(contrasts: Sequence[float | None]) -> ModelsFixed | None:
-    a, b = contrasts
-    if a is None or b is None:
-        return None
-    return ModelsFixed(
-        estimate=b - a,
-        ci_low=b - a - 3.0,
-        ci_high=b - a + 3.0,
-        p_words=0.0021,
-        by_adjective=[
-            AdjectiveEffect(
-                adjective=name, framing=framing, estimate=(b - a) / 2 * (1 if framing == "positive" else -1)
-            )
-            for name, framing in FRAMINGS.items()
-        ],
-    )
-
-
-def handmade_implicit(a: ScoreTable, b: ScoreTable, n: int = 25) -> tuple[pl.DataFrame, Implicit]:
-    """The implicit reward of two tables after `greatest_ever_one`, over their tokens row by row."""
-    prompt = "greatest_ever_one"
-    p, q = a.tokens[prompt].to_numpy().astype(float), b.tokens[prompt].to_numpy().astype(float)
-    frame = pl.DataFrame(
-        {
-            "prompt": prompt,
-            "candidate": a.tokens["candidate"],
-            "logprob_a": p,
-            "logprob_b": q,
-            "log_ratio": q - p,
-            "mwlr": (np.exp(p) + np.exp(q)) / 2 * (q - p),
-        }
-    )
-    rows = frame.sort("mwlr", descending=True).drop("prompt")
-    top = [CandidateReward.model_validate(row) for row in rows.head(n).to_dicts()]
-    bottom = [CandidateReward.model_validate(row) for row in rows.tail(n).reverse().to_dicts()]
-    record = Implicit(
-        a=a.record.slug,
-        b=b.record.slug,
-        frame_a="qa",
-        frame_b="qa",
-        metrics=["mwlr", "log_ratio"],
-        duplicates="max",
-        prompts=[
-            ImplicitPrompt(
-                prompt=prompt,
-                n_shared=rows.height,
-                mass_a=0.62,
-                mass_b=0.55,
-                top=top,
-                bottom=bottom,
-                category_means={
-                    "starter": {
-                        "Agency": {"mwlr": 1e-5, "log_ratio": 0.4},
-                        "Communion": {"mwlr": -2e-5, "log_ratio": -0.3},
-                    }
-                },
-            )
-        ],
-        n_only_a=120,
-        n_only_b=4100,
-    )
-    return frame, record
+def lexicon_file(path: Path, words: Mapping[str, Sequence[str]]) -> Lexicon:
+    """A lexicon written to `path` as a CSV and read from there."""
+    rows = [f'"{word}","{category}"' for category, group in words.items() for word in group]
+    path.write_text("\n".join(["word,category", *rows]) + "\n", encoding="utf-8")
+    return load_lexicon(path)
 
 
 def write_out(
     out: Path,
     tables: Sequence[ScoreTable],
-    effects: Mapping[str, Effects],
-    implicit: tuple[pl.DataFrame, Implicit] | None = None,
+    lexicons: Sequence[Lexicon] = (),
+    *,
+    implicit: bool = False,
     command: str = "audit",
 ) -> Path:
-    """Write an OUT folder; `effects` by file stem."""
+    """Write an OUT folder: the tables, the effects of each lexicon and kind, the implicit reward of the first two."""
     for item in tables:
         write_scores(item, out / "scores")
-    for stem, record in effects.items():
-        write_text(out / "effects" / f"{stem}.json", to_json(record))
-    if implicit is not None:
-        frame, record_implicit = implicit
+    kinds = sorted({item.record.kind for item in tables})
+    for lexicon in lexicons:
+        for kind in kinds:
+            record = effects([item for item in tables if item.record.kind == kind], lexicon, seed=0)
+            stem = lexicon.name if len(kinds) == 1 else f"{lexicon.name}.{kind}"
+            write_text(out / "effects" / f"{stem}.json", to_json(record))
+    if implicit:
+        frame, record_implicit = implicit_rewards(*tables[:2], ["greatest_ever_one"], lexicons=lexicons)
         path = out / "implicit" / f"{record_implicit.a}..{record_implicit.b}.json"
         write_text(path, to_json(record_implicit))
         frame.write_parquet(path.with_suffix(".parquet"))
     study = StudyRecord(
         command=command,
         command_line=f"birthmark {command} --out here",
-        asked={"prompts": "christian2026", "lexicons": list(effects), "frame": "qa"},
+        asked={"prompts": "christian2026", "lexicons": [lexicon.name for lexicon in lexicons], "frame": "qa"},
         inputs=[InputRecord(role="model", name=item.record.slug, sha256="a" * 64) for item in tables],
         versions={"python": "3.11.2", "birthmark": "0.1.0", "torch": "2.13.0"},
         durations={"score": 61.2, "effects": 1.5},

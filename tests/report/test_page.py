@@ -39,7 +39,7 @@ def page(two_models: Path) -> str:
     return write_report(two_models).read_text(encoding="utf-8")
 
 
-@pytest.fixture(params=["two_models", "side_by_side", "no_framing"])
+@pytest.fixture(params=["two_models", "side_by_side", "ten_models", "no_framing"])
 def any_out(request: pytest.FixtureRequest) -> Path:
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
 
@@ -75,7 +75,7 @@ def test_search_knows_every_shared_candidate_to_the_letter(page: str) -> None:
 
 def test_every_figure_is_also_a_file(two_models: Path, page: str) -> None:
     names = {path.name for path in (two_models / "figures").iterdir()}
-    stems = {"starter-logprob-ranks", "starter-logprob-leanings", "starter-logprob-adjectives"}
+    stems = {"own-logprob-ranks", "own-logprob-leanings", "own-logprob-adjectives", "own-logprob-words"}
     stems.add("implicit-gemma-3-270m..smollm2-135m-instruct")
     assert names == {f"{stem}{suffix}" for stem in stems for suffix in (".svg", ".png")}
 
@@ -98,6 +98,6 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_record_is_named(two_models: Path, tmp_path: Path) -> None:
     out = copytree(two_models, tmp_path / "out")
-    (out / "effects" / "starter.json").write_text("{}")
-    with pytest.raises(BirthmarkError, match="starter.json"):
+    (out / "effects" / "own.json").write_text("{}")
+    with pytest.raises(BirthmarkError, match="own.json"):
         write_report(out)

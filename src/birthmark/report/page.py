@@ -52,6 +52,7 @@ def write_report(out: Path | str) -> Path:
             caveats=caveats(contents.effects, contents.scores),
             glossary=glossary(contents.effects, contents.implicit),
             warnings=_warnings(contents),
+            marked=_marked(contents.effects),
             markers=_markers(contents.effects),
             prompt_texts={
                 key: prompt.text for record in contents.scores for key, prompt in record.prompt_set.prompts.items()
@@ -101,16 +102,16 @@ def _warnings(contents: Contents) -> list[str]:
     return list(dict.fromkeys([*of_mass, *of_study, *(text for warnings in lists for text in warnings)]))
 
 
+def _marked(effects: Sequence[Effects]) -> dict[str, list[str]]:
+    """The two categories of the first list of two, whose words are marked among the candidates."""
+    two = [item for item in effects if len(item.categories) == 2 and item.words]
+    return {category: two[0].words.get(category, []) for category in two[0].categories} if two else {}
+
+
 def _markers(effects: Sequence[Effects]) -> dict[str, tuple[int, str]]:
-    """Words of the first list of two categories, as they are marked among candidates: text → number, category."""
-    two = [item for item in effects if len(item.categories) == 2]
-    if not two:
-        return {}
-    return {
-        word.lower(): (at, category)
-        for at, category in enumerate(two[0].categories, start=1)
-        for word in two[0].words.get(category, [])
-    }
+    """Marked words in lower case → number and name of their category."""
+    marked = _marked(effects).items()
+    return {word.lower(): (at, name) for at, (name, words) in enumerate(marked, start=1) for word in words}
 
 
 def token(candidate: str) -> Markup:

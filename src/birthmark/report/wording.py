@@ -40,8 +40,33 @@ def finding(effects: Effects) -> Finding:
         leaning = [item for item in effects.models if item.mean_rank_contrast is not None]
         if len(leaning) == 1:
             return _single(effects)
+    if len(effects.categories) > 2:
+        most = _most_different(effects)
+        if most is not None:
+            return most
     said, _, rest = (effects.sentence or "There is nothing to compare by this word list.").partition(". ")
-    return Finding(_names(effects), said.rstrip(".") + ".", rest or effects.headline_why or "")
+    return Finding(_names(effects), said.rstrip(".") + ".", rest or _sentence(effects.headline_why))
+
+
+def _most_different(effects: Effects) -> Finding | None:
+    """Of many categories the one that two families differ by most, where such differences are there."""
+    rows = [item for item in effects.per_category if item.difference is not None]
+    if len(effects.families) != 2 or not rows:
+        return None
+    a, b = sides(effects)
+    most = max(rows, key=lambda item: abs(item.difference or 0.0))
+    leaning, other = (b, a) if (most.difference or 0.0) < 0 else (a, b)
+    said = (
+        f"{ASKED}, {leaning} puts {most.category} words further ahead than {other} does, by "
+        f"{abs(most.difference or 0.0):.0f} places in a ranking of {effects.n_candidates:,} words: of "
+        f"{len(effects.categories)} categories, the largest difference."
+    )
+    if most.p_max_t is None:
+        sure = _sentence(effects.headline_why) or "How sure that is, these models cannot tell."
+    else:
+        units = "base checkpoints" if most.unit == "base_checkpoint" else "models"
+        sure = f"Over {units}, chance alone brings one as large {times(most.p_max_t)} times, all categories counted."
+    return Finding(_names(effects), said, sure)
 
 
 def _names(effects: Effects) -> str:
@@ -228,6 +253,11 @@ def mass_warning(record: ScoreRecord) -> str | None:
         f"{record.model} gives the lexicons' words only {mean:.2%} of its next-token probability: "
         "their order is measured in a corner of what it would say."
     )
+
+
+def _sentence(reason: str | None) -> str:
+    """A reason as a record gives it, as a sentence."""
+    return f"{reason[0].upper()}{reason[1:].removesuffix('.')}." if reason else ""
 
 
 def _capital(name: str) -> str:
