@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -177,6 +178,17 @@ def test_a_file_altered_under_the_same_size_is_an_error(cache, quick):
     (folder / "model.safetensors").write_bytes(FAKE[::-1])
     with pytest.raises(BirthmarkError, match="was altered"):
         prepare_embedded(entry)
+
+
+def test_a_full_disk_while_converting_is_an_error_that_says_so_and_leaves_no_model(cache, monkeypatch):
+    def fill(gguf: Path, folder: Path) -> None:
+        with conversion._full_disk_as_oserror():
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(conversion, "convert_gguf", fill)
+    with pytest.raises(BirthmarkError, match="make room"):
+        prepare_embedded(embedded_entry(cache / "downloads", FAKE))
+    assert list((cache / "models").iterdir()) == []
 
 
 CHILD = """

@@ -36,9 +36,10 @@ IDS = torch.arange(5, 45)[None]
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("BIRTHMARK_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+def cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of its own for every test but those of real models, which are made once."""
+    if not request.node.get_closest_marker("real_model"):
+        monkeypatch.setenv("BIRTHMARK_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -458,6 +459,14 @@ def test_an_auto_map_beside_a_class_that_transformers_has_is_ignored_and_its_cod
     assert torch.equal(logits(load_model(resolve(folder))), logits(expected))
 
 
+def test_a_tokenizer_that_is_code_of_its_own_is_refused_without_asking(copy, tiny_rm):
+    folder = copy(tiny_rm)
+    change(
+        folder / "tokenizer_config.json", tokenizer_class="OwnTokenizer", auto_map={"AutoTokenizer": ["own.Own", None]}
+    )
+    refused(folder, "OwnTokenizer", "nobody's code")
+
+
 def test_a_config_that_names_no_class_asks_for_the_kind(copy, tiny_lm):
     folder = copy(tiny_lm)
     change(folder / "config.json", architectures=None)
@@ -553,10 +562,18 @@ def test_what_the_hub_refuses_is_one_line_that_says_what_to_do(monkeypatch, erro
     refused("someone/their-rm", "someone/their-rm", *words, revision="v9")
 
 
-def test_a_hub_snapshot_without_safetensors_is_refused(snapshots, tmp_path):
-    snapshot = tmp_path / "snapshots" / ("c" * 40)
-    (snapshot / "model.safetensors").unlink()
-    refused("someone/their-rm", "weights")
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["config.json", "pytorch_model.bin"], ["pytorch_model.bin", "can run code", "save_pretrained"]),
+        (["README.md", "model-Q4.gguf"], ["model-Q4.gguf", "folder"]),
+        (["README.md", "training_args.bin"], ["no weights in safetensors"]),
+    ],
+)
+def test_a_hub_model_without_safetensors_is_refused(snapshots, tmp_path, monkeypatch, files, words):
+    (tmp_path / "snapshots" / ("c" * 40) / "model.safetensors").unlink()
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda *_, **__: files)
+    refused("someone/their-rm", "someone/their-rm", *words)
 
 
 def test_trust_remote_code_appears_nowhere_in_the_package():
@@ -572,8 +589,7 @@ def test_trust_remote_code_appears_nowhere_in_the_package():
         ("gemma-3-270m", "Gemma", "gemma-3-270m"),
     ],
 )
-def test_an_embedded_model_is_resolved_by_name(name, family, base, monkeypatch):
-    monkeypatch.delenv("BIRTHMARK_CACHE")
+def test_an_embedded_model_is_resolved_by_name(name, family, base):
     found: ResolvedModel = resolve(name, quiet=True)
     assert (found.name, found.slug, found.kind, found.family, found.base_checkpoint) == (
         name, name, "logprob", family, base,

@@ -5,8 +5,10 @@ right where the file does not say all that the original tokenizer does. Knows no
 """
 
 import contextlib
+import errno
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,9 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         model.hf_quantizer = None  # the weights are plain float32 now; saving must not call them quantized
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        with _full_disk_as_oserror():
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
         keys = ("general.architecture", "tokenizer.ggml.pre")
         architecture, pre_tokenizer = (str(fields[key].contents()) if key in fields else "" for key in keys)
     repair_tokenizer(folder / "tokenizer.json", architecture, pre_tokenizer)
@@ -86,6 +89,17 @@ def _add_space_runs(document: dict[str, Any]) -> None:
     runs = [run for run in ("▁" * n for n in range(2, 32)) if run in vocabulary and run not in known]
     document["added_tokens"] += [{"id": vocabulary[run], "content": run, **flags} for run in runs]
     document["added_tokens"].sort(key=lambda token: token["id"])
+
+
+@contextlib.contextmanager
+def _full_disk_as_oserror() -> Iterator[None]:
+    """safetensors and tokenizers tell of a full disk in errors of their own; as an `OSError` the cache's lock knows it."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError) and f"os error {errno.ENOSPC}" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 @contextlib.contextmanager

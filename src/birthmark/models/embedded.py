@@ -136,6 +136,10 @@ def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
             with workspace(target.parent, name) as unfinished:
                 if note:
                     note(f"converting {found[0].name} to safetensors, once")
+                    if not (folder / "tokenizer.json").is_file():
+                        note(
+                            "its tokenizer is rebuilt from the file; a tokenizer.json beside it would be taken instead"
+                        )
                 made = unfinished / name
                 made.mkdir()
                 finish_conversion(found[0], made, digest, keep=folder)

@@ -76,16 +76,24 @@ def require_tokenizer(folder: Path) -> None:
             f"{folder} has no tokenizer: copy tokenizer.json and tokenizer_config.json of the model there"
         )
     stated = read_json(folder / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
-    if "auto_map" in stated and "tokenizer.json" not in names:
-        raise BirthmarkError(f"{folder} has a tokenizer that is code of its own, and birthmark runs nobody's code")
+    if "auto_map" in stated and not _is_known_class(stated.get("tokenizer_class")):
+        raise BirthmarkError(
+            f"{folder} has a tokenizer that is code of its own ({stated.get('tokenizer_class')}), and birthmark runs "
+            "nobody's code"
+        )
 
 
-def require_own_code(folder: Path, config: dict[str, Any], entry: Entry | None) -> None:
+def _is_known_class(name: str | None) -> bool:
+    import transformers
+
+    return name is not None and (name in dir(transformers) or name.removesuffix("Fast") in dir(transformers))
+
+
+def require_known_class(folder: Path, config: dict[str, Any], entry: Entry | None) -> None:
     """Raise `BirthmarkError` where the model can be run only with code that comes with it.
 
     A model whose class transformers has is read by that class; an `auto_map` beside it is ignored.
     """
-    import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     architecture = architecture_of(config)
@@ -95,7 +103,7 @@ def require_own_code(folder: Path, config: dict[str, Any], entry: Entry | None) 
             "its own, and birthmark runs nobody's code"
         )
     known_head = entry is not None and entry.head is not None
-    if architecture and architecture not in dir(transformers) and not known_head:
+    if architecture and not _is_known_class(architecture) and not known_head:
         raise BirthmarkError(
             f"{folder} is a {architecture}, which transformers does not have; it would need code of its own, and "
             "birthmark runs nobody's code"

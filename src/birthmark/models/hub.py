@@ -28,12 +28,15 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
     )
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
+    page = f"https://huggingface.co/{hub_id}"
     bars_were_off = are_progress_bars_disabled()
     if quiet:
         disable_progress_bars()
-    page = f"https://huggingface.co/{hub_id}"
     try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=DATA, ignore_patterns=NEVER))
+        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=DATA, ignore_patterns=NEVER))
+        if not any(folder.glob("*.safetensors")):
+            _refuse_without_safetensors(hub_id, revision)
+        return folder
     except GatedRepoError:
         raise BirthmarkError(
             f"{hub_id} is gated: accept its terms at {page}, then log in with `hf auth login` or set HF_TOKEN"
@@ -55,3 +58,22 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
     finally:
         if quiet and not bars_were_off:
             enable_progress_bars()
+
+
+def _refuse_without_safetensors(hub_id: str, revision: str | None) -> None:
+    from huggingface_hub import list_repo_files
+
+    files = list_repo_files(hub_id, revision=revision)
+    pickles = [
+        name for name in files if name.endswith((".bin", ".pt", ".pth", ".ckpt")) and "training_args" not in name
+    ]
+    if pickles:
+        raise BirthmarkError(
+            f"{hub_id} has its weights only as {pickles[0]}, and loading such a file can run code: look for a revision with "
+            "safetensors, or, where you trust it, load it in transformers, `model.save_pretrained(FOLDER)`, and name FOLDER"
+        )
+    if ggufs := [name for name in files if name.endswith(".gguf")]:
+        raise BirthmarkError(
+            f"{hub_id} has its weights as GGUF: download one, say {ggufs[0]}, to a folder and name that"
+        )
+    raise BirthmarkError(f"{hub_id} has no weights in safetensors")

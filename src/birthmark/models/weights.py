@@ -26,7 +26,7 @@ from birthmark.models.folder import (
     kind_of_adapter,
     one_line,
     read_json,
-    require_own_code,
+    require_known_class,
     require_tokenizer,
     template_of,
     weight_files,
@@ -192,7 +192,7 @@ def _full_model(
         path = prepare_gguf(folder, note)
     weights = weight_files(path)
     config = read_json(path / "config.json")
-    require_own_code(path, config, entry)
+    require_known_class(path, config, entry)
     require_tokenizer(path)
     stated = kind or kind_of(config) or (entry.kind if entry else None)
     if stated is None:
