@@ -14,9 +14,10 @@ from transformers import (
 
 VOCABULARY = 97
 WINDOW = 8
-_SIZES = dict(
-    vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_attention_heads=4, head_dim=8, pad_token_id=0
-)  # fmt: skip
+_SIZES = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "head_dim": 8,
+    "pad_token_id": 0,
+}  # fmt: skip
 
 CONFIGS: dict[str, Any] = {
     "llama": LlamaConfig(**_SIZES, num_hidden_layers=3, num_key_value_heads=2),

@@ -43,6 +43,14 @@ def _shared_length(sequences: Sequence[Ids], ordered: Sequence[int]) -> int:
     return min(outer, min(len(sequences[index]) for index in ordered) - 1)
 
 
+def _log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
+    """log Σ exp over the last dimension, float64 on the CPU: a vocabulary's sum in float32 would cost the fifth digit."""
+    top = logits.amax(dim=-1, keepdim=True)
+    precision = torch.float32 if logits.device.type == "mps" else torch.float64  # mps has no float64
+    total = (logits - top).exp_().sum(dim=-1, dtype=precision)
+    return top[..., 0].cpu().double() + total.cpu().double().log()
+
+
 class _Batching:
     """Runs items in batches that halve when memory runs out, and stay halved."""
 
@@ -112,25 +120,26 @@ class PlainEngine:
         A continuation's is the sum over its tokens of log p(token | context and the tokens before it).
         """
         ids = torch.tensor([list(context)], device=self.model.device)
-        logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1]
-        following = torch.log_softmax(logits.float(), dim=-1)
+        logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()
+        following = (logits.cpu().double() - _log_sum_exp(logits)).numpy()
         sums = np.empty(len(continuations))
         longest = max(map(len, continuations), default=1)
         wanted = self._batching.limit * longest * len(following)
         width = max(1, -(-wanted // LOGITS_AT_ONCE))
         for start, values in self._batching.run(continuations, width, lambda batch: self._chains(context, batch)):
             sums[start : start + len(values)] = values
-        return following.cpu().numpy(), sums
+        return following.astype(np.float32), sums
 
     def _chains(self, context: Ids, continuations: Sequence[Ids]) -> np.ndarray:
         ids, mask = self._padded([[*context, *continuation[:-1]] for continuation in continuations])
         kept = ids.shape[1] - len(context) + 1
         logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
-        logs = torch.log_softmax(logits.float(), dim=-1)  # [rows, longest continuation, vocabulary]
+        logits = logits.float()  # [rows, longest continuation, vocabulary]
+        normalizers = _log_sum_exp(logits).numpy()
         return np.array(
             [
-                sum(float(logs[row, position, token]) for position, token in enumerate(continuation))
-                for row, continuation in enumerate(continuations)
+                sum(float(logits[row, place, token]) - normalizers[row, place] for place, token in enumerate(tokens))
+                for row, tokens in enumerate(continuations)
             ]
         )
 
@@ -199,9 +208,9 @@ class PrefixEngine:
         continuations that pass through it, and the whole vocabulary's logits exist only a block at a time.
         """
         shared, state = self._share(context)
-        following = torch.log_softmax(self._logits(state, slice(None)), dim=-1)[0]
-        firsts = torch.tensor([continuation[0] for continuation in continuations], dtype=torch.long)
-        sums = following[firsts.to(following.device)].double().cpu().numpy()
+        logits = self._logits(state, slice(None))[0]
+        following = (logits.cpu().double() - _log_sum_exp(logits)).numpy()
+        sums = following[np.array([continuation[0] for continuation in continuations], dtype=np.int64)]
         steps: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)  # node -> (continuation, next token)
         for index, continuation in enumerate(continuations):
             for depth in range(1, len(continuation)):
@@ -210,7 +219,7 @@ class PrefixEngine:
             rows = [row for row, node in enumerate(nodes) for _ in steps[node]]
             indices, tokens = zip(*(step for node in nodes for step in steps[node]), strict=True)
             np.add.at(sums, list(indices), self._token_log_probs(states, rows, tokens))
-        return following.cpu().numpy(), sums
+        return following.astype(np.float32), sums
 
     def _share(self, prefix: Ids, before: SharedPrefix | None = None) -> tuple[SharedPrefix, torch.Tensor]:
         """Run ids once, after `before` if given; returns the keys and values so far and the last state [1, hidden]."""
@@ -274,7 +283,7 @@ class PrefixEngine:
         """log p(token | state), float64 [n], of tokens after states[rows]; states [nodes, hidden]."""
         vocabulary = self.model.get_output_embeddings().weight.shape[0]
         block = max(1, LOGITS_AT_ONCE // (4 * len(states)))
-        total = torch.full((len(states),), -torch.inf, device=states.device)
+        total = torch.full((len(states),), -torch.inf, dtype=torch.float64)
         picked = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
         row_of = torch.tensor(list(rows), device=states.device)
         token_of = torch.tensor(list(tokens), device=states.device)
@@ -282,8 +291,8 @@ class PrefixEngine:
             logits = self._logits(states, slice(start, start + block))  # [nodes, block]
             here = (token_of >= start) & (token_of < start + block)
             picked[here] = logits[row_of[here], token_of[here] - start]
-            total = torch.logaddexp(total, torch.logsumexp(logits, dim=-1))
-        return (picked - total[row_of]).double().cpu().numpy()
+            total = torch.logaddexp(total, _log_sum_exp(logits))
+        return (picked.cpu().double() - total[list(rows)]).numpy()
 
     def _logits(self, states: torch.Tensor, tokens: slice) -> torch.Tensor:
         """float32 logits [n, tokens] of states [n, hidden], with the model's final soft-capping if it has one."""
