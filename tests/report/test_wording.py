@@ -1,0 +1,107 @@
+"""The finding in plain sentences: right way round, no surer than the numbers."""
+
+from pathlib import Path
+
+import pytest
+
+from birthmark.records import Effects, read_record
+from birthmark.report.wording import caveats, examples, finding, p_words, sides, times
+
+
+@pytest.fixture
+def two(two_models: Path) -> Effects:
+    return read_record(two_models / "effects" / "own.json", Effects)
+
+
+@pytest.fixture
+def ten(ten_models: Path) -> Effects:
+    return read_record(ten_models / "effects" / "dict_big2_nouns.json", Effects)
+
+
+def changed(effects: Effects, part: str, **fields: object) -> Effects:
+    return effects.model_copy(update={part: getattr(effects, part).model_copy(update=fields)})
+
+
+def test_a_negative_difference_means_that_the_second_side_leans_to_the_first_category(two: Effects) -> None:
+    """b − a of (first − second) ranks, 1 best: below zero, b has the first category further ahead."""
+    below = finding(changed(two, "models_fixed", estimate=-9.0, p_words=0.01))
+    assert below.title == "smollm2-135m-instruct leans further to agency than gemma-3-270m"
+    assert "smollm2-135m-instruct puts agency words further ahead of communion words" in below.said
+    above = finding(changed(two, "models_fixed", estimate=9.0, p_words=0.01))
+    assert above.title == "gemma-3-270m leans further to agency than smollm2-135m-instruct"
+
+
+def test_swapping_the_signs_swaps_the_sides_over_base_checkpoints(ten: Effects) -> None:
+    assert ten.headline is not None
+    plus = finding(changed(ten, "headline", estimate=20.0, p_exact=0.01))
+    minus = finding(changed(ten, "headline", estimate=-20.0, p_exact=0.01))
+    assert plus.title == "Models built on Gemma lean further to agency than those built on Llama"
+    assert minus.title == "Models built on Llama lean further to agency than those built on Gemma"
+
+
+def test_nothing_clear_is_called_a_difference(two: Effects, ten: Effects) -> None:
+    assert finding(changed(two, "models_fixed", p_words=0.2)).title.startswith("No clear difference")
+    assert finding(changed(ten, "headline", p_exact=0.2)).title.startswith("No clear difference")
+
+
+def test_the_best_that_few_units_allow_is_not_called_sure(ten: Effects) -> None:
+    found = finding(changed(ten, "headline", p_exact=0.1, min_p=0.1))
+    assert "too few to be sure" in found.title
+    assert "no result could have come out rarer than .100" in found.sure
+
+
+def test_one_model_alone_is_not_compared(two: Effects) -> None:
+    alone = two.model_copy(
+        update={"models": two.models[:1], "families": two.families[:1], "models_fixed": None, "headline": None}
+    )
+    assert "nothing to compare it with" in finding(alone).sure
+
+
+def test_of_many_categories_the_one_that_differs_most_is_named(side_by_side: Path) -> None:
+    effects = read_record(side_by_side / "effects" / "six.logprob.json", Effects)
+    found = finding(effects)
+    rows = [row for row in effects.per_category if row.difference is not None]
+    if rows:
+        assert max(rows, key=lambda row: abs(row.difference or 0)).category in found.said
+    assert found.said.endswith(".")
+    assert found.sure.endswith(".")
+
+
+def test_without_any_comparison_it_says_so(two: Effects) -> None:
+    nothing = two.model_copy(
+        update={"models_fixed": None, "headline": None, "sentence": None, "headline_why": "why not"}
+    )
+    assert finding(nothing).said == "There is nothing to compare by this word list."
+    assert finding(nothing).sure == "Why not."
+
+
+def test_sides_are_models_or_families(two: Effects, ten: Effects) -> None:
+    assert sides(two) == ("gemma-3-270m", "smollm2-135m-instruct")
+    assert sides(ten) == ("the 4 Gemma models", "the 6 Llama models")
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(None, "p unknown"), (0.0004, "p < .001"), (0.0123, "p = .012"), (0.5, "p = .500"), (1.0, "p = 1")]
+)
+def test_p_values_read_as_in_papers(p: float | None, text: str) -> None:
+    assert p_words(p) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0001, "fewer than 1 in 1,000"), (0.012, "about 12 in 1,000"), (0.31, "about 31 in 100")]
+)
+def test_p_values_read_as_counts(p: float, text: str) -> None:
+    assert times(p) == text
+
+
+def test_examples_are_spread_over_the_list(two: Effects) -> None:
+    shown = examples(two, "Agency", 4)
+    assert len(shown) == 4
+    assert set(shown) <= set(two.words["Agency"])
+
+
+def test_caveats_name_the_unvalidated_list_and_the_missing_families(two: Effects) -> None:
+    said = " ".join(caveats([two], []))
+    assert "own has not been validated" in said
+    assert "do not speak of model families" in said
+    assert "validated" not in " ".join(caveats([two.model_copy(update={"validated": True})], []))
