@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import birthmark as bm
 from birthmark.cli import main
+from birthmark.scores import ScoreTable
 
 pytestmark = pytest.mark.real_model
 
@@ -27,7 +28,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=[GEMMA, SMOLLM])
-def scored(request: pytest.FixtureRequest, audit: Path) -> bm.ScoreTable:
+def scored(request: pytest.FixtureRequest, audit: Path) -> ScoreTable:
     return bm.read_scores(audit / "scores" / f"{request.param}.parquet")
 
 

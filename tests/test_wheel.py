@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+REPOSITORY = Path(__file__).parents[1]
 
 
 def run(*arguments: str | Path, cwd: Path) -> str:

@@ -37,7 +37,7 @@ Protocol = Literal["birthmark", "christian2026"]
 Engine = Literal["prefix", "plain"]
 
 VERIFY_PROMPTS = 3
-VERIFY_SAMPLE = 64
+VERIFY_SAMPLE = 24
 
 
 @dataclass(frozen=True)
