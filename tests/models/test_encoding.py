@@ -1,0 +1,225 @@
+"""Contexts, conversations, forms and the vocabulary, by what the design says of each."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from birthmark.errors import BirthmarkError
+from birthmark.models.encoding import Encoder, parse_template_date, pin_template, read_vocabulary
+from tiny_models import CHAT_TEMPLATE, make_tokenizer
+
+PROMPT = "What, in one word, is the greatest thing ever?"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_tokenizer()
+
+
+def test_qa_is_question_and_answer_without_a_trailing_space(tokenizer):
+    ids = Encoder(tokenizer, "qa").context(PROMPT)
+    assert tokenizer.decode(ids) == f"Question: {PROMPT}\nAnswer:"
+
+
+def test_bare_is_the_prompt_alone(tokenizer):
+    assert tokenizer.decode(Encoder(tokenizer, "bare").context(PROMPT)) == PROMPT
+
+
+def test_qa_and_bare_take_the_tokenizers_default_special_tokens():
+    tokenizer = adding_bos(make_tokenizer())
+    for frame in ("qa", "bare"):
+        assert Encoder(tokenizer, frame).context(PROMPT)[0] == tokenizer.bos_token_id
+
+
+def test_chat_opens_the_assistants_turn(tokenizer):
+    ids = Encoder(tokenizer, "chat").context(PROMPT)
+    assert tokenizer.decode(ids) == f"<bos><turn>user\n{PROMPT}</turn>\n<turn>assistant\n"
+
+
+def test_a_conversation_is_rendered_and_tokenized_whole(tokenizer):
+    ids = Encoder(tokenizer, "chat").conversation(PROMPT, "love")
+    rendered = f"<bos><turn>user\n{PROMPT}</turn>\n<turn>assistant\nlove</turn>\n"
+    assert ids == tokenizer(rendered, add_special_tokens=False)["input_ids"]
+
+
+def test_conversations_come_in_the_order_of_the_answers(tokenizer):
+    encoder = Encoder(tokenizer, "chat")
+    answers = ["love", " freedom", "\n", "é"]
+    assert encoder.conversations(PROMPT, answers) == [encoder.conversation(PROMPT, answer) for answer in answers]
+
+
+def adding_bos(tokenizer):
+    """The same tokenizer, adding a BOS by default as Llama's and Gemma's do."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", tokenizer.bos_token_id)]
+    )
+    return tokenizer
+
+
+@pytest.mark.parametrize("template", [CHAT_TEMPLATE, CHAT_TEMPLATE.removeprefix("{{ bos_token }}")])
+def test_there_is_one_bos_whoever_writes_it(template):
+    tokenizer = adding_bos(make_tokenizer(template))
+    encoder = Encoder(tokenizer, "chat")
+    for ids in (encoder.context(PROMPT), encoder.conversation(PROMPT, "love")):
+        assert ids[0] == tokenizer.bos_token_id and ids[1] != tokenizer.bos_token_id
+
+
+def test_no_bos_where_neither_template_nor_tokenizer_has_one():
+    tokenizer = make_tokenizer(CHAT_TEMPLATE.removeprefix("{{ bos_token }}"))
+    assert tokenizer.bos_token_id not in Encoder(tokenizer, "chat").conversation(PROMPT, "love")
+
+
+def test_the_studys_protocol_has_its_second_bos():
+    tokenizer = adding_bos(make_tokenizer())
+    encoder = Encoder(tokenizer, "chat", "christian2026")
+    for ids in (encoder.context(PROMPT), encoder.conversation(PROMPT, "love")):
+        assert ids[:2] == [tokenizer.bos_token_id] * 2
+
+
+@pytest.mark.parametrize(
+    ("word", "forms"),
+    [
+        ("love", ("love", " love", "Love", " Love")),
+        ("Love", ("Love", " Love")),
+        ("iPhone", ("iPhone", " iPhone", "IPhone", " IPhone")),
+        ("42", ("42", " 42")),
+        ("élan", ("élan", " élan", "Élan", " Élan")),
+    ],
+)
+def test_forms_are_as_given_and_capitalised_with_and_without_a_space(tokenizer, word, forms):
+    assert Encoder(tokenizer, "qa").forms(word) == forms
+
+
+def test_the_studys_protocol_takes_the_exact_string(tokenizer):
+    assert Encoder(tokenizer, "bare", "christian2026").forms("love") == ("love",)
+
+
+def test_a_forms_tokens_are_those_of_the_form_alone():
+    tokenizer = adding_bos(make_tokenizer())
+    ids = Encoder(tokenizer, "qa").form_ids(["love", " Love"])
+    assert [tokenizer.decode(list(form)) for form in ids] == ["love", " Love"]
+
+
+def test_chat_without_a_template_says_how_to_name_one():
+    with pytest.raises(BirthmarkError, match="--chat-template"):
+        Encoder(make_tokenizer(None), "chat")
+
+
+def test_a_template_that_fails_says_why():
+    tokenizer = make_tokenizer("{{ raise_exception('roles must alternate') }}")
+    with pytest.raises(BirthmarkError, match="roles must alternate"):
+        Encoder(tokenizer, "chat").context(PROMPT)
+
+
+def test_no_other_frame_needs_a_template():
+    assert Encoder(make_tokenizer(None), "qa").template_date is None
+
+
+# ------------------------------------------------------------------------------------------------------ dates
+
+LLAMA_32 = (
+    "{%- if not date_string is defined %}{%- if strftime_now is defined %}"
+    '{%- set date_string = strftime_now("%d %b %Y") %}{%- else %}{%- set date_string = "26 Jul 2024" %}'
+    "{%- endif %}{%- endif %}Today Date: {{ date_string }}\n"
+)
+LLAMA_31 = '{%- if not date_string is defined %}{%- set date_string = "26 Jul 2024" %}{%- endif %}{{ date_string }}\n'
+NO_FALLBACK = "It is {{ strftime_now('%Y-%m-%d') }}.\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "asked", "shown", "recorded"),
+    [
+        (LLAMA_32, None, "Today Date: 26 Jul 2024", "2024-07-26"),
+        (LLAMA_32, "2025-01-31", "Today Date: 31 Jan 2025", "2025-01-31"),
+        (LLAMA_32.replace("26 Jul 2024", "01 Feb 2023"), None, "Today Date: 01 Feb 2023", "2023-02-01"),
+        (LLAMA_31, None, "26 Jul 2024", "2024-07-26"),
+        (LLAMA_31, "31 Jan 2025", "31 Jan 2025", "2025-01-31"),
+        (NO_FALLBACK, None, "It is 2024-07-26.", "2024-07-26"),
+        (NO_FALLBACK, "2025-01-31", "It is 2025-01-31.", "2025-01-31"),
+    ],
+)
+def test_a_template_shows_a_pinned_date(template, asked, shown, recorded):
+    encoder = Encoder(make_tokenizer(template + CHAT_TEMPLATE), "chat", template_date=asked)
+    assert encoder.tokenizer.decode(encoder.context(PROMPT)).startswith(shown)
+    assert encoder.template_date == recorded
+
+
+def test_a_template_without_a_date_records_none():
+    assert pin_template(CHAT_TEMPLATE, "2025-01-31") == (CHAT_TEMPLATE, None)
+
+
+def test_a_date_that_is_none_says_how_to_write_one():
+    with pytest.raises(BirthmarkError, match="'tomorrow' is not a date"):
+        parse_template_date("tomorrow")
+
+
+# ------------------------------------------------------------------------------------------------- vocabulary
+
+
+def test_every_id_of_the_vocabulary_is_kept_or_left_out_for_a_reason(tokenizer):
+    vocabulary = read_vocabulary(tokenizer, len(tokenizer) + 5)
+    groups = [vocabulary.token_ids, vocabulary.special, vocabulary.undecodable, vocabulary.unused]
+    assert sorted(index for group in groups for index in group) == list(range(len(tokenizer) + 5))
+    assert set(vocabulary.unfaithful) <= set(vocabulary.token_ids)
+
+
+def test_special_tokens_are_those_flagged_so(tokenizer):
+    special = read_vocabulary(tokenizer, len(tokenizer)).special
+    assert tokenizer.convert_ids_to_tokens(list(special)) == ["<pad>", "<bos>", "<eos>", "<turn>", "</turn>"]
+
+
+def test_rows_of_the_embedding_past_the_tokenizer_are_unused(tokenizer):
+    size = len(tokenizer)
+    assert read_vocabulary(tokenizer, size + 3).unused == (size, size + 1, size + 2)
+
+
+def test_an_undecodable_token_is_not_valid_utf8_alone(tokenizer):
+    vocabulary = read_vocabulary(tokenizer, len(tokenizer))
+    tokens = tokenizer.convert_ids_to_tokens(list(vocabulary.undecodable))
+    backward = {character: byte for byte, character in byte_characters().items()}
+    for token in tokens:
+        with pytest.raises(UnicodeDecodeError):
+            bytes(backward[character] for character in token).decode("utf-8")
+    assert len(tokens) == 128  # bytes 128 to 255: no merged token of this corpus is cut inside a character
+
+
+def byte_characters():
+    """GPT-2's table of a printable character for each byte, as its paper's code states it."""
+    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return {byte: chr(byte) for byte in kept} | {
+        byte: chr(256 + index) for index, byte in enumerate(sorted(set(range(256)) - set(kept)))
+    }
+
+
+def test_a_token_whose_text_encodes_to_others_is_kept_and_counted():
+    texts = {0: "a", 1: "b", 2: "ab"}
+    fake = SimpleNamespace(
+        added_tokens_decoder={},
+        convert_ids_to_tokens=lambda ids: [texts[index] for index in ids],
+        batch_decode=lambda ids, clean_up_tokenization_spaces: [texts[index] for (index,) in ids],
+    )
+
+    class Fake(SimpleNamespace):
+        def __len__(self):
+            return 3
+
+        def __call__(self, given, add_special_tokens):
+            return {"input_ids": [[0, 1] if text == "ab" else [0 if text == "a" else 1] for text in given]}
+
+    vocabulary = read_vocabulary(Fake(**vars(fake)), 3)
+    assert vocabulary.token_ids == (0, 1, 2)
+    assert vocabulary.unfaithful == (2,)
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize(
+    ("name", "special", "undecodable"), [("smollm2-135m-instruct", 17, 314), ("gemma-3-270m", 6249, 134)]
+)
+def test_the_embedded_vocabularies_leave_out_what_the_design_counts(name, special, undecodable):
+    from birthmark.models.weights import load_tokenizer, resolve
+
+    vocabulary = read_vocabulary(load_tokenizer(resolve(name, quiet=True)), {17: 49152, 6249: 262144}[special])
+    assert (len(vocabulary.special), len(vocabulary.undecodable)) == (special, undecodable)
+    assert len(vocabulary.unused) == 0
