@@ -200,7 +200,7 @@ def print_replication(record: Replication, out: Path) -> None:
     print_rows(("claim", "verdict", "reproduced", "supported", "in words"), rows)
     console.print(f"\n{len(record.data_notes)} slips in the published files:", markup=False)
     for slip in record.data_notes:
-        console.print(f"- {Path(slip.file).name}: {slip.finding}. {slip.effect}", markup=False)
+        console.print(f"- {Path(slip.file).name}: {slip.finding} {slip.effect}", markup=False)
     for file in record.not_as_published:
         console.print(f"Note: {file} is not as published", markup=False)
     console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
