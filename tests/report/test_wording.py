@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from birthmark.records import Effects, read_record
-from birthmark.report.wording import caveats, examples, finding, p_words, sides, times
+from birthmark.records import Effects, ScoreRecord, read_record
+from birthmark.report.formats import p_words, times
+from birthmark.report.wording import caveats, examples, finding, key_numbers, mass_warning, sides
 
 
 @pytest.fixture
@@ -105,3 +106,19 @@ def test_caveats_name_the_unvalidated_list_and_the_missing_families(two: Effects
     assert "own has not been validated" in said
     assert "do not speak of model families" in said
     assert "validated" not in " ".join(caveats([two.model_copy(update={"validated": True})], []))
+
+
+def test_key_numbers_are_the_records(two: Effects, ten: Effects) -> None:
+    assert two.models_fixed is not None
+    assert ten.headline is not None
+    assert key_numbers(two)[0][1] == f"{abs(two.models_fixed.estimate):.1f}"
+    assert key_numbers(ten)[0][1] == f"{abs(ten.headline.estimate or 0):.1f}"
+    assert key_numbers(two.model_copy(update={"models_fixed": None})) == []
+
+
+def test_small_mass_is_said_once_for_all_models(two_models: Path) -> None:
+    scores = [read_record(path, ScoreRecord) for path in sorted((two_models / "scores").glob("*.json"))]
+    said = mass_warning(scores)
+    assert said is not None
+    assert "0.30% of gemma-3-270m's and 0.30% of smollm2-135m-instruct's" in said
+    assert mass_warning([record.model_copy(update={"mass": None}) for record in scores]) is None

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import Effects, ScoreRecord, StudyRecord, read_record
-from birthmark.report.wording import caveats, finding, mass_warning, p_words
+from birthmark.report.formats import p_words
+from birthmark.report.wording import caveats, finding, mass_warning
 from birthmark.scores import write_text
 
 STUDY = "https://arxiv.org/abs/2601.20838"
@@ -40,8 +41,9 @@ def card(effects: Sequence[Effects], scores: Sequence[ScoreRecord], study: Study
     lines += _measured(effects, scores)
     for item in effects:
         lines += ["", *_table(item)]
+    small = mass_warning(scores)
     lines += ["", "**Read with care.**", ""]
-    lines += [f"- {md(text)}" for text in [*_masses(scores), *caveats(effects, scores)]]
+    lines += [f"- {md(text)}" for text in [*([small] if small else []), *caveats(effects, scores)]]
     lines += ["", _again(study), ""]
     return "\n".join(lines)
 
@@ -110,10 +112,6 @@ def _difference(item: Effects) -> list[str]:
 
 def _interval(low: float | None, high: float | None, digits: int = 0) -> str:
     return "" if low is None or high is None else f" (95% {low:.{digits}f} to {high:.{digits}f})"
-
-
-def _masses(scores: Sequence[ScoreRecord]) -> list[str]:
-    return [text for record in scores if (text := mass_warning(record))]
 
 
 def _again(study: StudyRecord | None) -> str:

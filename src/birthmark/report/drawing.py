@@ -57,7 +57,10 @@ class Figure:
         return chart.to_dict(validate=False) | {"config": CONFIG}  # type: ignore[no-any-return]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
-        return alt.Chart.from_dict(in_file_colours(self.wide))._repr_mimebundle_(include, exclude)
+        """In a notebook: interactive where the front end draws Vega-Lite itself, else an SVG; nothing is fetched."""
+        spec = in_file_colours(self.wide) | {"background": "white", "padding": 16}
+        interactive = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.partition('.')[0]}+json"
+        return {interactive: spec, "image/svg+xml": svg(spec, self.name)}
 
 
 def svg(spec: dict[str, Any], name: str) -> str:
@@ -122,19 +125,3 @@ def names_above(field: str, order: Sequence[str]) -> Any:
 def tooltip(**titles: str) -> list[alt.Tooltip]:
     """Tooltips of text fields: field → what it is called."""
     return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
-
-
-def interval(low: float | None, high: float | None, digits: int = 1) -> str:
-    return "–" if low is None or high is None else f"{low:,.{digits}f} to {high:,.{digits}f}".replace("-", "−")
-
-
-def signed(value: float | None, digits: int = 1) -> str:
-    """A difference: its sign always shown, small values in powers of ten."""
-    if value is None:
-        return "–"
-    small = value != 0 and abs(value) < 10.0**-digits / 2
-    return (f"{value:+.1e}" if small else f"{value:+,.{digits}f}").replace("-", "−")
-
-
-def asked_for(framing: str | None) -> str:
-    return {"positive": "the best", "negative": "the worst"}.get(framing or "", "–")

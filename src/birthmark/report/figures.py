@@ -15,16 +15,14 @@ from birthmark.report.drawing import (
     WIDE,
     Figure,
     Table,
-    asked_for,
     by_hue,
     by_shape,
     data,
-    interval,
     names_above,
     rows_axis,
-    signed,
     tooltip,
 )
+from birthmark.report.formats import asked_for, interval, signed
 from birthmark.report.theme import INK, SOFT
 
 FEW_CATEGORIES, FEW_MODELS, LEADING_MODELS = 3, 12, 4

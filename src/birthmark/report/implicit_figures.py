@@ -6,7 +6,8 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Implicit
-from birthmark.report.drawing import NARROW, WIDE, Figure, Table, by_hue, data, signed
+from birthmark.report.drawing import NARROW, WIDE, Figure, Table, by_hue, data
+from birthmark.report.formats import signed
 from birthmark.report.visible import visible
 
 BARS = 12

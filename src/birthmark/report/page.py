@@ -18,10 +18,11 @@ from birthmark.records import Effects
 from birthmark.report.contents import Contents, read_contents
 from birthmark.report.drawing import save_figure, svg
 from birthmark.report.figures import lexicon_figures
+from birthmark.report.formats import p_words
 from birthmark.report.implicit_figures import implicit_figure
 from birthmark.report.tables import lexicon_tables, mean_table, run_table
 from birthmark.report.visible import pieces, spoken
-from birthmark.report.wording import Finding, caveats, examples, finding, glossary, mass_warning, p_words
+from birthmark.report.wording import Finding, caveats, examples, finding, glossary, key_numbers, mass_warning
 from birthmark.scores import write_text
 
 OPEN_MODELS = 4
@@ -78,6 +79,7 @@ def _environment() -> Environment:
         "inline_svg": inline_svg,
         "finding": finding,
         "examples": examples,
+        "key_numbers": key_numbers,
         "framed": FRAMED,
         "open_models": OPEN_MODELS,
         "style": _part("report.css"),
@@ -97,9 +99,11 @@ def _found(contents: Contents) -> Finding:
 
 def _warnings(contents: Contents) -> list[str]:
     lists = [item.warnings for group in (contents.effects, contents.implicit, contents.scores) for item in group]
-    of_mass = [text for record in contents.scores if (text := mass_warning(record))]
+    of_mass = mass_warning(contents.scores)
     of_study = contents.study.warnings if contents.study else []
-    return list(dict.fromkeys([*of_mass, *of_study, *(text for warnings in lists for text in warnings)]))
+    return list(
+        dict.fromkeys([*([of_mass] if of_mass else []), *of_study, *(text for warnings in lists for text in warnings)])
+    )
 
 
 def _marked(effects: Sequence[Effects]) -> dict[str, list[str]]:

@@ -9,7 +9,8 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Effects, Framing, LogprobMedian, MwlrPair, PromptMedians, Replication
-from birthmark.report.drawing import Figure, Table, asked_for, by_hue, by_shape, data, tooltip
+from birthmark.report.drawing import Figure, Table, by_hue, by_shape, data, tooltip
+from birthmark.report.formats import asked_for
 from birthmark.report.study_training_figures import rank_axis, rank_tip, training_figures
 from birthmark.report.theme import INK, SOFT
 

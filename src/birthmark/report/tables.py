@@ -6,17 +6,18 @@ Text in cells, nothing computed; what is null is a dash, and its reason stands w
 from collections.abc import Sequence
 
 from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, ScoreRecord
-from birthmark.report.drawing import Table, interval, signed
-from birthmark.report.wording import p_words, sides
+from birthmark.report.drawing import Table
+from birthmark.report.formats import interval, p_words, signed
+from birthmark.report.wording import sides
 
 
 def lexicon_tables(effects: Effects) -> list[Table]:
     """All tables of a lexicon that its record fills."""
     made = (
         certainty_table(effects),
-        category_table(effects),
         control_table(effects),
         confound_table(effects),
+        category_table(effects),
         pair_table(effects),
         without_table(effects),
         panel_table(effects),

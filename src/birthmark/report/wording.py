@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from birthmark.records import Effects, Implicit, LevelTest, ModelsFixed, ScoreRecord
+from birthmark.report.formats import interval, p_words, times
 
 SMALL_MASS = 0.05
 SIGNIFICANT = 0.05
@@ -48,6 +49,26 @@ def finding(effects: Effects) -> Finding:
     return Finding(_names(effects), said.rstrip(".") + ".", rest or _sentence(effects.headline_why))
 
 
+def key_numbers(effects: Effects) -> list[tuple[str, str, str]]:
+    """The finding in numbers: what, how much, and a word on it."""
+    test, fixed = effects.headline, effects.models_fixed
+    if test is not None and test.estimate is not None:
+        units = " and ".join(f"{n} {family}" for family, n in test.n_units.items())
+        splits = f"{test.count:,} of {test.n_splits:,} splits" if test.count is not None else "exact"
+        return [
+            ("Difference", f"{abs(test.estimate):.1f}", f"rank places of {effects.n_candidates:,}"),
+            ("95% interval", interval(test.ci_low, test.ci_high), f"over base checkpoints: {units}"),
+            ("Chance alone", p_words(test.p_exact), splits),
+        ]
+    if fixed is not None and len(effects.categories) == 2:
+        return [
+            ("Difference", f"{abs(fixed.estimate):.1f}", f"rank places of {effects.n_candidates:,}"),
+            ("95% interval", interval(fixed.ci_low, fixed.ci_high), "over the words, of these models"),
+            ("Chance alone", p_words(fixed.p_words), "words' labels shuffled"),
+        ]
+    return []
+
+
 def _most_different(effects: Effects) -> Finding | None:
     """Of many categories the one that two families differ by most, where such differences are there."""
     rows = [item for item in effects.per_category if item.difference is not None]
@@ -83,26 +104,6 @@ def sides(effects: Effects) -> tuple[str, str]:
         models[0] if len(models) == 1 else f"the {len(models)} {family} models"
         for models, family in zip((a, b), effects.families, strict=False)
     )
-
-
-def p_words(p: float | None) -> str:
-    """A p value for readers: `p = .012`, `p < .001`."""
-    if p is None:
-        return "p unknown"
-    if p < 0.001:
-        return "p < .001"
-    if p >= 0.9995:
-        return "p = 1"
-    return f"p = {p:.3f}".replace("0.", ".", 1)
-
-
-def times(p: float) -> str:
-    """A probability as a count of shuffles: `about 3 in 1,000`."""
-    if p < 0.001:
-        return "fewer than 1 in 1,000"
-    if p < 0.095:
-        return f"about {max(1, round(p * 1000)):,} in 1,000"
-    return f"about {round(p * 100)} in 100"
 
 
 def _fixed(effects: Effects, fixed: ModelsFixed) -> Finding:
@@ -242,17 +243,23 @@ def glossary(effects: Sequence[Effects], implicit: Sequence[Implicit]) -> list[t
     return terms
 
 
-def mass_warning(record: ScoreRecord) -> str | None:
-    """Said of a language model whose next-token probability hardly touches the words."""
+def mass_warning(scores: Sequence[ScoreRecord]) -> str | None:
+    """Said of language models whose next-token probability hardly touches the words."""
+    means = {record.model: mass for record in scores if (mass := mean_mass(record)) is not None and mass < SMALL_MASS}
+    if not means:
+        return None
+    shares = _listed([f"{mass:.2%} of {model}'s" for model, mass in means.items()])
+    return (
+        f"The lists' words hold only {shares} next-token probability: their order is measured in a corner of what "
+        f"{'it' if len(means) == 1 else 'they'} would say."
+    )
+
+
+def mean_mass(record: ScoreRecord) -> float | None:
+    """The mean over prompts of the probability on the lists' words; null for rewards."""
     if not record.mass:
         return None
-    mean = sum(mass.lexicon for mass in record.mass.values()) / len(record.mass)
-    if mean >= SMALL_MASS:
-        return None
-    return (
-        f"{record.model} gives the lexicons' words only {mean:.2%} of its next-token probability: "
-        "their order is measured in a corner of what it would say."
-    )
+    return sum(mass.lexicon for mass in record.mass.values()) / len(record.mass)
 
 
 def _sentence(reason: str | None) -> str:
