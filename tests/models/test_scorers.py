@@ -8,7 +8,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from birthmark.errors import BirthmarkError
 from birthmark.models import scorers as scorers_module
 from birthmark.models.engine import PrefixEngine
-from birthmark.models.scorers import Verification, make_scorer
+from birthmark.models.scorers import make_scorer
+from birthmark.models.verification import Verification, rounded_otherwise, sample_rows
 from tiny_models import CHAT_TEMPLATE, make_tokenizer, write_tiny_model
 
 PROMPT = "What, in one word, is the greatest thing ever?"
@@ -254,8 +255,8 @@ def test_the_prefix_engine_passes_its_check(kind, lm, rm):
     assert result.passed and result.bound == BOUND and result.seconds > 0
 
 
-@pytest.mark.parametrize("kind", ["logprob", "reward"])
-def test_a_position_shifted_by_one_trips_the_check(kind, lm, rm, monkeypatch):
+def shift_positions(monkeypatch):
+    """Every token after the shared prefix is taken to stand one place further on."""
     forward = PrefixEngine._forward
 
     def shifted(self, shared, ids, extending=False, only_last=False):
@@ -266,6 +267,11 @@ def test_a_position_shifted_by_one_trips_the_check(kind, lm, rm, monkeypatch):
             shared.length -= not extending
 
     monkeypatch.setattr(PrefixEngine, "_forward", shifted)
+
+
+@pytest.mark.parametrize("kind", ["logprob", "reward"])
+def test_a_position_shifted_by_one_trips_the_check(kind, lm, rm, monkeypatch):
+    shift_positions(monkeypatch)
     assert not scorer_of(kind, lm, rm).verify([PROMPT]).passed
 
 
@@ -301,29 +307,49 @@ def test_a_score_that_is_not_a_number_never_passes(kind, lm, rm):
 
 
 def test_the_sample_is_seeded_and_holds_words_and_tokens():
-    rows = scorers_module._sample_rows(1000, 100, 64, seed=3)
-    assert np.array_equal(rows, scorers_module._sample_rows(1000, 100, 64, seed=3))
-    assert not np.array_equal(rows, scorers_module._sample_rows(1000, 100, 64, seed=4))
+    rows = sample_rows(1000, 100, 64, seed=3)
+    assert np.array_equal(rows, sample_rows(1000, 100, 64, seed=3))
+    assert not np.array_equal(rows, sample_rows(1000, 100, 64, seed=4))
     assert len(set(rows)) == 64 and (rows >= 1000).sum() == 32
 
 
 @pytest.mark.parametrize(("tokens", "words", "taken"), [(0, 10, 10), (10, 0, 10), (1000, 5, 64), (5, 100, 64)])
 def test_a_sample_is_filled_from_what_there_is(tokens, words, taken):
-    rows = scorers_module._sample_rows(tokens, words, 64, seed=0)
+    rows = sample_rows(tokens, words, 64, seed=0)
     assert len(rows) == taken and rows.max() < tokens + words
 
 
+def half_scorer(kind, dtype, tiny_lm, tiny_rm):
+    factory, folder = (
+        (AutoModelForCausalLM, tiny_lm) if kind == "logprob" else (AutoModelForSequenceClassification, tiny_rm)
+    )
+    loaded = factory.from_pretrained(folder, dtype=dtype), AutoTokenizer.from_pretrained(folder)
+    return logprob_scorer(loaded) if kind == "logprob" else reward_scorer(loaded)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("kind", ["logprob", "reward"])
-def test_half_precision_is_held_to_plains_own_noise(kind, tiny_lm, tiny_rm):
-    if kind == "logprob":
-        model = AutoModelForCausalLM.from_pretrained(tiny_lm, dtype=torch.bfloat16)
-        scorer = logprob_scorer((model, AutoTokenizer.from_pretrained(tiny_lm)))
-    else:
-        model = AutoModelForSequenceClassification.from_pretrained(tiny_rm, dtype=torch.bfloat16)
-        scorer = reward_scorer((model, AutoTokenizer.from_pretrained(tiny_rm)))
-    result = scorer.verify([PROMPT])
-    assert result.bound >= BOUND
-    assert np.isfinite(result.max_abs_diff)
+def test_half_precision_is_held_to_plains_own_noise(kind, dtype, tiny_lm, tiny_rm):
+    result = half_scorer(kind, dtype, tiny_lm, tiny_rm).verify([PROMPT, OTHER])
+    assert result.passed and BOUND < result.bound < 0.5
+
+
+@pytest.mark.parametrize("kind", ["logprob", "reward"])
+def test_a_shifted_position_trips_the_check_in_half_precision_too(kind, tiny_lm, tiny_rm, monkeypatch):
+    shift_positions(monkeypatch)
+    assert not half_scorer(kind, torch.bfloat16, tiny_lm, tiny_rm).verify([PROMPT]).passed
+
+
+def test_rounding_otherwise_moves_states_by_their_last_place_and_leaves_no_trace(rm):
+    model = AutoModelForSequenceClassification.from_config(rm[0].config).to(torch.bfloat16)
+    ids = torch.arange(5, 25)[None]
+    with torch.inference_mode():
+        before = model.model(ids).last_hidden_state
+        with rounded_otherwise(model):
+            within = model.model(ids).last_hidden_state
+        after = model.model(ids).last_hidden_state
+    assert torch.equal(before, after)
+    assert 0 < float((within - before).abs().max()) < 0.2
 
 
 @pytest.mark.real_model

@@ -7,7 +7,6 @@ knows nothing of prompts' keys, lexicons' categories, files or ranks.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -16,11 +15,11 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.encoding import Encoder, Frame, Protocol, Vocabulary, read_vocabulary
-from birthmark.models.engine import Engine, PlainEngine, common_prefix_length, make_engine
+from birthmark.models.engine import Engine, common_prefix_length, make_engine
 from birthmark.models.heads import Head, read_head
+from birthmark.models.verification import Verification, sample_rows, verify_rows
 from birthmark.records import Kind, LeftOut, Mass
 
-FLOAT32_BOUND = 1e-4
 ANSWERS_AT_ONCE = 4096  # conversations that exist as token ids at one time
 
 
@@ -31,19 +30,6 @@ class PromptScores:
     scores: np.ndarray
     context_ids: list[int]
     mass: Mass | None
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Largest difference between what was scored and the plain engine, over a sample; NaN where a score is NaN."""
-
-    max_abs_diff: float
-    bound: float
-    seconds: float
-
-    @property
-    def passed(self) -> bool:
-        return self.max_abs_diff <= self.bound  # False for NaN
 
 
 class LogProbScorer:
@@ -96,8 +82,8 @@ class LogProbScorer:
 
         `scored` gives the scores to check by prompt text; where it has none the sample is scored anew.
         """
-        rows = _sample_rows(len(self._tokens), len(self._word_forms), sample, seed)
-        return _verify(self, prompt_texts, rows, scored or {})
+        rows = sample_rows(len(self._tokens), len(self._word_forms), sample, seed)
+        return verify_rows(self, prompt_texts, rows, scored or {})
 
     def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
         """Scores of some rows, float32 [rows], by an engine of choice."""
@@ -155,8 +141,8 @@ class RewardScorer:
         scored: Mapping[str, np.ndarray] | None = None,
     ) -> Verification:
         """Rescore a seeded sample of candidates the plain way after each of the prompts; see `LogProbScorer.verify`."""
-        rows = _sample_rows(self._n_tokens, self.candidates.height - self._n_tokens, sample, seed)
-        return _verify(self, prompt_texts, rows, scored or {})
+        rows = sample_rows(self._n_tokens, self.candidates.height - self._n_tokens, sample, seed)
+        return verify_rows(self, prompt_texts, rows, scored or {})
 
     def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
         """Scores of some rows, float32 [rows], by an engine of choice."""
@@ -272,34 +258,3 @@ def _without_continuations(sequences: Sequence[tuple[int, ...]]) -> list[int]:
         for index, sequence in enumerate(sequences)
         if not any(sequence[:length] in known for length in range(1, len(sequence)))
     ]
-
-
-def _sample_rows(n_tokens: int, n_words: int, sample: int, seed: int) -> np.ndarray:
-    """Row numbers, half of words and half of tokens where there are enough of both, sorted."""
-    generator = np.random.default_rng(seed)
-    of_words = min(n_words, max(sample // 2, sample - n_tokens))
-    words = generator.choice(n_words, of_words, replace=False) if of_words else np.array([], dtype=int)
-    of_tokens = min(n_tokens, sample - of_words)
-    tokens = generator.choice(n_tokens, of_tokens, replace=False) if of_tokens else np.array([], dtype=int)
-    return np.sort(np.concatenate([tokens, words + n_tokens]).astype(np.int64))
-
-
-def _verify(
-    scorer: Scorer, prompt_texts: Sequence[str], rows: np.ndarray, scored: Mapping[str, np.ndarray]
-) -> Verification:
-    """float32: the bound is 1e-4. Half precision: twice what the plain engine itself differs by, batches of 1 and 64."""
-    start = perf_counter()
-    half = scorer.model.dtype in (torch.float16, torch.bfloat16)
-    differences, own = [], [0.0]
-    for text in prompt_texts:
-        found = scored[text][rows] if text in scored else scorer.score_rows(text, rows, scorer.engine)
-        plain = scorer.score_rows(text, rows, PlainEngine(scorer.model))
-        differences.append(np.abs(found - plain).max())
-        if half:
-            single = scorer.score_rows(text, rows, PlainEngine(scorer.model, batch_size=1))
-            own.append(float(np.abs(single - plain).max()))
-    return Verification(
-        max_abs_diff=float(np.max(differences)),
-        bound=max(FLOAT32_BOUND, 2 * float(np.max(own))),
-        seconds=perf_counter() - start,
-    )

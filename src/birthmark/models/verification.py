@@ -1,0 +1,100 @@
+"""Is what was scored what the plain engine gives? A seeded sample is scored again, and the difference held to a bound.
+
+Knows scorers only as something that scores rows with an engine of choice; knows nothing of prompts' keys or files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from birthmark.models.engine import Engine, PlainEngine
+
+FLOAT32_BOUND = 1e-4
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Largest difference between what was scored and the plain engine, over a sample; NaN where a score is NaN."""
+
+    max_abs_diff: float
+    bound: float
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        return self.max_abs_diff <= self.bound  # False for NaN
+
+
+class ScoresRows(Protocol):
+    """What is needed of a scorer: its model and engine, and float32 scores of some rows by any engine."""
+
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray: ...
+
+
+def sample_rows(n_tokens: int, n_words: int, sample: int, seed: int) -> np.ndarray:
+    """Row numbers, half of words and half of tokens where there are enough of both, sorted."""
+    generator = np.random.default_rng(seed)
+    of_words = min(n_words, max(sample // 2, sample - n_tokens))
+    words = generator.choice(n_words, of_words, replace=False) if of_words else np.array([], dtype=int)
+    of_tokens = min(n_tokens, sample - of_words)
+    tokens = generator.choice(n_tokens, of_tokens, replace=False) if of_tokens else np.array([], dtype=int)
+    return np.sort(np.concatenate([tokens, words + n_tokens]).astype(np.int64))
+
+
+def verify_rows(
+    scorer: ScoresRows, prompt_texts: Sequence[str], rows: np.ndarray, scored: Mapping[str, np.ndarray]
+) -> Verification:
+    """Score rows the plain way after each prompt and compare with `scored`, else with the scorer's own engine.
+
+    float32: the bound is 1e-4. Half precision: twice what the plain engine itself differs by, between batches of 1 and
+    of 64, and where every layer's states are rounded otherwise (on some machines the first difference is nothing).
+    """
+    start = perf_counter()
+    half = scorer.model.dtype in (torch.float16, torch.bfloat16)
+    differences, own = [], [0.0]
+    for text in prompt_texts:
+        found = scored[text][rows] if text in scored else scorer.score_rows(text, rows, scorer.engine)
+        plain = scorer.score_rows(text, rows, PlainEngine(scorer.model))
+        differences.append(np.abs(found - plain).max())
+        if half:
+            single = scorer.score_rows(text, rows, PlainEngine(scorer.model, batch_size=1))
+            with rounded_otherwise(scorer.model):
+                other = scorer.score_rows(text, rows, PlainEngine(scorer.model))
+            own += [float(np.abs(single - plain).max()), float(np.abs(other - plain).max())]
+    return Verification(
+        max_abs_diff=float(np.max(differences)),
+        bound=max(FLOAT32_BOUND, 2 * float(np.max(own))),
+        seconds=perf_counter() - start,
+    )
+
+
+@contextmanager
+def rounded_otherwise(model: Any, seed: int = 0) -> Iterator[None]:
+    """Within the block each number that a layer gives is moved by up to half of its last binary place, and rounded."""
+    generator = torch.Generator().manual_seed(seed)
+    step = torch.finfo(model.dtype).eps
+
+    def moved(states: torch.Tensor) -> torch.Tensor:
+        shift = torch.rand(states.shape, generator=generator).to(states.device) - 0.5
+        return (states.float() * (1 + step * shift)).to(states.dtype)
+
+    def hook(layer: Any, given: Any, out: Any) -> Any:
+        return (moved(out[0]), *out[1:]) if isinstance(out, tuple) else moved(out)
+
+    hooks = [layer.register_forward_hook(hook) for layer in model.get_decoder().layers]
+    try:
+        yield
+    finally:
+        for handle in hooks:
+            handle.remove()
