@@ -47,6 +47,7 @@ def test_few_models_lead_with_their_ranks_many_with_their_leanings(effects: Effe
         "leanings",
         "ranks",
         "families",
+        "evidence",
         "adjectives",
         "words",
     ]

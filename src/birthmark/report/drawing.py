@@ -14,11 +14,13 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from birthmark.records import Effects, ModelContrast
 from birthmark.report.theme import CONFIG, INK, hue, in_file_colours, shape
 from birthmark.scores import atomic_path, write_text
 
 FRAMING_TITLES = {"positive": "Asked for the best thing", "negative": "Asked for the worst thing"}
 WIDE, NARROW = 560, 310
+FAMILY_HUES, FRAMING_HUES = 2, 6
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,16 @@ class Figure:
         spec = in_file_colours(self.wide) | {"background": "white", "padding": 16}
         interactive = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.partition('.')[0]}+json"
         return {interactive: spec, "image/svg+xml": svg(spec, self.name)}
+
+
+def by_family(effects: Effects) -> list[ModelContrast]:
+    """The models, family by family."""
+    return sorted(effects.models, key=lambda item: (item.family, item.base_checkpoint, item.model))
+
+
+def figure_name(effects: Effects, what: str) -> str:
+    """The files' stem of a lexicon's figure."""
+    return f"{effects.lexicon}-{effects.kind}-{what}"
 
 
 def svg(spec: dict[str, Any], name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, ScoreRecord
 from birthmark.report.drawing import Table
+from birthmark.report.evidence import differences
 from birthmark.report.formats import interval, p_words, signed
 from birthmark.report.wording import sides
 
@@ -28,25 +29,10 @@ def lexicon_tables(effects: Effects) -> list[Table]:
 
 def certainty_table(effects: Effects) -> Table:
     """The families' difference by what is taken as a sample."""
-    rows = []
-    for name, test in (("Base checkpoints (the headline)", effects.headline), ("Models", effects.model_level)):
-        if test is not None:
-            rows.append((name, *_level(test), _splits(test)))
-    if effects.crossed is not None:
-        item = effects.crossed
-        sure = interval(item.ci_low, item.ci_high)
-        rows.append(
-            ("Models, words and prompts at once", signed(item.estimate), sure, p_words(item.p), "crossed variance")
-        )
-    if effects.blocks is not None:
-        item_blocks = effects.blocks
-        how = f"{item_blocks.count:,} of {item_blocks.n_splits:,} exchanges within teams"
-        rows.append(("Teams with both families", signed(item_blocks.estimate), "–", p_words(item_blocks.p_exact), how))
-    if effects.models_fixed is not None:
-        fixed = effects.models_fixed
-        sure = interval(fixed.ci_low, fixed.ci_high)
-        how = "labels shuffled over words"
-        rows.append(("Words (these models as they are)", signed(fixed.estimate), sure, p_words(fixed.p_words), how))
+    rows = [
+        (item.sample, signed(item.estimate), interval(item.low, item.high), p_words(item.p), item.source)
+        for item in differences(effects)
+    ]
     why = [
         f"{name}: {text}."
         for name, text in (
@@ -73,13 +59,6 @@ def _difference(effects: Effects) -> str:
 def _level(test: LevelTest) -> tuple[str, str, str]:
     estimate = "–" if test.estimate is None else signed(test.estimate)
     return estimate, interval(test.ci_low, test.ci_high), p_words(test.p_exact)
-
-
-def _splits(test: LevelTest) -> str:
-    if test.count is None or test.n_splits is None:
-        return "–"
-    least = f", least possible {p_words(test.min_p)}" if test.min_p is not None else ""
-    return f"{test.count:,} of {test.n_splits:,} splits{least}"
 
 
 def category_table(effects: Effects) -> Table | None:

@@ -1,0 +1,241 @@
+"""Which way models and families lean, drawn from a lexicon's effects record: by model, adjective, word and sample.
+
+Each point names itself in a tooltip. It computes nothing: what it draws is in the record.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from birthmark.records import Effects, ModelContrast
+from birthmark.report.drawing import (
+    FAMILY_HUES,
+    FRAMING_HUES,
+    FRAMING_TITLES,
+    NARROW,
+    WIDE,
+    Figure,
+    Table,
+    by_family,
+    by_hue,
+    by_shape,
+    data,
+    figure_name,
+    names_above,
+    rows_axis,
+    tooltip,
+)
+from birthmark.report.evidence import differences
+from birthmark.report.formats import asked_for, interval, p_words, signed
+from birthmark.report.theme import SOFT
+
+SHOWN_WORDS = 12
+SHORT_NAME = 14
+MANY_ROWS = 12
+
+
+def leaning(effects: Effects, model: ModelContrast) -> float | None:
+    """The contrast that the finding speaks of: of median ranks with a headline, else of mean ranks."""
+    return model.contrast if effects.headline is not None else model.mean_rank_contrast
+
+
+def lean_figure(effects: Effects) -> Figure | None:
+    """Each model's contrast as a leaning to one of two categories; null unless there are two."""
+    models = [(item, value) for item in by_family(effects) if (value := leaning(effects, item)) is not None]
+    if len(effects.categories) != 2 or not models:
+        return None
+    first, second = effects.categories
+    rows = [
+        {
+            "row": item.model,
+            "group": item.family,
+            "base": item.base_checkpoint,
+            "value": value,
+            "said": f"{abs(value):.1f} ranks towards {first if value < 0 else second}",
+        }
+        for item, value in models
+    ]
+    names = tooltip(row="model", group="family", base="base checkpoint", said="leans")
+    order = [item.model for item, _ in models]
+    return Figure(
+        name=figure_name(effects, "leanings"),
+        title="Which way each model leans",
+        description=f"Each model's leaning between {first} (left) and {second} (right) in rank places.",
+        build=lambda narrow: _lollipops(rows, order, effects.families, FAMILY_HUES, (first, second), narrow, names),
+        table=Table(
+            f"Leaning of each model: below zero towards {first}, above towards {second}",
+            ("Model", "Family", "Base checkpoint", "Ranks"),
+            tuple((item.model, item.family, item.base_checkpoint, signed(value)) for item, value in models),
+        ),
+        note=(
+            f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than "
+            "when asked for the worst, in rank places. A model that only likes frequent words lands at zero."
+        ),
+    )
+
+
+def adjective_figure(effects: Effects) -> Figure | None:
+    """The two families' difference (b − a) adjective by adjective; null unless there is one over words."""
+    if effects.models_fixed is None or len(effects.categories) != 2 or not effects.models_fixed.by_adjective:
+        return None
+    first, second = effects.categories
+    b = effects.families[1]
+    items = sorted(effects.models_fixed.by_adjective, key=lambda item: item.framing == "negative")
+    rows = [
+        {
+            "row": item.adjective,
+            "group": FRAMING_TITLES[item.framing],
+            "value": item.estimate,
+            "said": f"{b} puts {first if item.estimate < 0 else second} further ahead by {abs(item.estimate):.1f} ranks",
+        }
+        for item in items
+    ]
+    framings = [title for title in FRAMING_TITLES.values() if any(row["group"] == title for row in rows)]
+    order = [item.adjective for item in items]
+    names = tooltip(row="adjective", group="framing", said="compared")
+    ends = (f"{b} more {first}", f"{b} more {second}")
+    return Figure(
+        name=figure_name(effects, "adjectives"),
+        title="The difference, adjective by adjective",
+        description=f"For each adjective of the questions, how {b} differs from {effects.families[0]}, in rank places.",
+        build=lambda narrow: _lollipops(rows, order, framings, FRAMING_HUES, ends, narrow, names),
+        table=Table(
+            f"{b} minus {effects.families[0]}: mean rank of {first} minus mean rank of {second}",
+            ("Adjective", "Asked for", "Ranks"),
+            tuple((item.adjective, asked_for(item.framing), signed(item.estimate)) for item in items),
+        ),
+        note=(
+            f"{b} against {effects.families[0]}: mean rank of {first} words less that of {second} words. A difference in "
+            "values shows as opposite signs for best and worst; one sign throughout is a taste for the words themselves."
+        ),
+    )
+
+
+def word_figure(effects: Effects) -> Figure | None:
+    """The words that carry the families' difference most, either way; null where there are none."""
+    words = sorted(
+        (item for item in effects.word_effects if item.contrast is not None), key=lambda item: item.contrast or 0
+    )
+    if len(words) < 2 or len(effects.families) != 2:
+        return None
+    a, b = effects.families
+    n = min(SHOWN_WORDS, len(words) // 2)
+    chosen = [*words[:n], *words[-n:]]
+    rows = [
+        {
+            "row": item.word,
+            "group": item.categories[0] if item.categories else "none",
+            "value": item.contrast,
+            "low": item.ci_low,
+            "high": item.ci_high,
+            "said": f"{abs(item.contrast or 0.0):.0f} ranks better in {b if (item.contrast or 0) < 0 else a}",
+            "sure": interval(item.ci_low, item.ci_high, 0),
+        }
+        for item in chosen
+    ]
+    names = tooltip(row="word", group="category", said="is", sure="95% over base checkpoints")
+    ends = (f"{b} prefers", f"{a} prefers")
+    return Figure(
+        name=figure_name(effects, "words"),
+        title="The words that carry the difference",
+        description=f"The words that {b} and {a} rank most differently when asked for the best rather than the worst.",
+        build=lambda narrow: _lollipops(
+            rows, [item.word for item in chosen], effects.categories, 0, ends, narrow, names
+        ),
+        table=Table(
+            f"Rank in {b} minus rank in {a}, best minus worst; below zero {b} prefers the word",
+            ("Word", "Categories", "Ranks", "95% interval"),
+            tuple(
+                (
+                    item.word,
+                    ", ".join(item.categories),
+                    signed(item.contrast, 0),
+                    interval(item.ci_low, item.ci_high, 0),
+                )
+                for item in chosen
+            ),
+        ),
+        note="The extremes of many words: some are there by chance. Read them as examples, not as findings.",
+    )
+
+
+def evidence_figure(effects: Effects) -> Figure | None:
+    """The families' difference by what is taken as a sample, with intervals; null where there is one way only."""
+    evidence = [item for item in differences(effects) if item.estimate is not None]
+    if len(evidence) < 2 or len(effects.categories) != 2 or len(effects.families) != 2:
+        return None
+    first, second = effects.categories
+    b = effects.families[1]
+    rows = [
+        {
+            "row": item.sample,
+            "group": "headline" if at == 0 and effects.headline is not None else "beside it",
+            "value": item.estimate,
+            "low": item.low,
+            "high": item.high,
+            "said": f"{signed(item.estimate)} ranks",
+            "sure": interval(item.low, item.high),
+            "p": p_words(item.p),
+        }
+        for at, item in enumerate(evidence)
+    ]
+    names = tooltip(row="sample", said="difference", sure="95% interval", p="p")
+    order = [item.sample for item in evidence]
+    groups = list(dict.fromkeys(str(row["group"]) for row in rows))
+    ends = (f"{b} more {first}", f"{b} more {second}")
+    return Figure(
+        name=figure_name(effects, "evidence"),
+        title="How sure, by what is taken as a sample",
+        description="The families' difference with its interval, one row for each way of taking samples.",
+        build=lambda narrow: _lollipops(rows, order, groups, FRAMING_HUES, ends, narrow, names),
+        table=Table(
+            "The families' difference in ranks, by what is taken as a sample",
+            ("Sample", "Difference", "95% interval", "p"),
+            tuple(
+                (item.sample, signed(item.estimate), interval(item.low, item.high), p_words(item.p))
+                for item in evidence
+            ),
+        ),
+        note=(
+            "Models that share a base checkpoint are not independent, and words are few: the more is taken as given, the "
+            "surer a difference looks."
+        ),
+    )
+
+
+def _lollipops(
+    rows: list[dict[str, Any]],
+    order: Sequence[str],
+    groups: Sequence[str],
+    first_hue: int,
+    ends: tuple[str, str],
+    narrow: bool,
+    names: list[alt.Tooltip],
+) -> Any:
+    """A stem from zero, a head and, where there is one, an interval a row; `ends` say what left and right mean."""
+    values = [abs(row[end]) for row in rows for end in ("value", "low", "high") if row.get(end) is not None]
+    reach = 1.12 * max(values) or 1.0
+    middle = "   ·   rank places   ·   " if not narrow else "  ·  "
+    title = f"← {ends[0]}{middle}{ends[1]} →"
+    x = alt.X("value:Q", scale=alt.Scale(domain=[-reach, reach], nice=False), title=title, axis=alt.Axis(tickCount=5))
+    beside = not narrow or max(len(name) for name in order) <= SHORT_NAME
+    base = alt.Chart(data(rows)).encode(
+        y=rows_axis("row", order, narrow=not beside),
+        color=by_hue("group", groups, first_hue, narrow=narrow),
+        tooltip=names,
+    )
+    zero = alt.Chart(data([{}])).mark_rule(color=SOFT).encode(x=alt.datum(0))
+    layers = [
+        zero,
+        base.mark_rule(strokeWidth=3, opacity=0.4).encode(x=x, x2=alt.datum(0)),
+        base.mark_point(filled=True, opacity=1, size=120).encode(x=x, shape=by_shape("group", groups, narrow=narrow)),
+    ]
+    if any(row.get("low") is not None for row in rows):
+        spread = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1)
+        layers.insert(2, spread.encode(x=alt.X("low:Q", title=title), x2="high:Q"))
+    if not beside:
+        layers.append(names_above("row", order))
+    step = 42 if not beside else 28 if len(order) <= MANY_ROWS else 22
+    width = WIDE if not narrow else NARROW - 95 if beside else NARROW
+    return alt.layer(*layers).properties(width=width, height=step * len(order))
