@@ -23,8 +23,8 @@ from birthmark.inputs.lexicons import Lexicon, load_lexicon
 from birthmark.inputs.named_lexicons import INQUIRER_DEFAULT, is_fetched
 from birthmark.inputs.prompts import load_prompts, select_prompts, with_neutral
 from birthmark.progress import note, track
-from birthmark.records import Mass, PromptSetRecord, ScoreRecord
-from birthmark.scores import ScoreTable, atomic_path, read_scores, write_scores
+from birthmark.records import Kind, Mass, PromptSetRecord, ScoreRecord
+from birthmark.scores import ScoreTable, atomic_path, read_scores, sha256_file, write_scores
 from birthmark.values.controls import PROMPT, parse_controls
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Protocol = Literal["birthmark", "christian2026"]
 Engine = Literal["prefix", "plain"]
 
 VERIFY_PROMPTS = 3
-VERIFY_SAMPLE = 24
+VERIFY_SAMPLE: dict[Kind, int] = {"reward": 64, "logprob": 12}  # a word of an LM is up to four sequences
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def score_model(model: "ResolvedModel", measure: Measure, frame: ChosenFrame, ou
 
     note(f"{model.slug}: loading", quiet=measure.quiet)
     start = perf_counter()
-    network = load_model(model, dtype=dtype, device=device, attention=model.entry.attention if model.entry else None)
+    network = load_model(model, dtype=dtype, device=device)
     tokenizer = load_tokenizer(model)
     load_seconds = perf_counter() - start
     start = perf_counter()
@@ -215,7 +215,8 @@ def _key(
         "engine": measure.engine,
         "dtype": dtype,
         "device": device,
-        "attention": model.entry.attention if model.entry else None,
+        "attention": model.entry.attention if model.entry else None,  # where null, the config decides
+        "config": sha256_file(model.path / "config.json"),
         "template_date": measure.template_date,
         "candidates": candidates.sha256,
         "prompts": measure.prompts.sha256,
@@ -347,7 +348,7 @@ def _verified(
     keys = list(scored)
     chosen = sorted(np.random.default_rng(measure.seed).permutation(len(keys))[:VERIFY_PROMPTS])
     texts = {measure.prompts.prompts[keys[index]].text: scored[keys[index]].scores for index in chosen}
-    result = scorer.verify(list(texts), sample=VERIFY_SAMPLE, seed=measure.seed, scored=texts)
+    result = scorer.verify(list(texts), sample=VERIFY_SAMPLE[record.kind], seed=measure.seed, scored=texts)
     if not result.passed:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
