@@ -205,7 +205,7 @@ def test_a_token_whose_text_encodes_to_others_is_kept_and_counted():
         def __len__(self):
             return 3
 
-        def __call__(self, given, add_special_tokens):
+        def __call__(self, given, **options):
             return {"input_ids": [[0, 1] if text == "ab" else [0 if text == "a" else 1] for text in given]}
 
     vocabulary = read_vocabulary(Fake(**vars(fake)), 3)

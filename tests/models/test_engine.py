@@ -153,6 +153,14 @@ def test_a_node_of_the_form_tree_is_run_once() -> None:
     assert tokens_run(model, lambda: PrefixEngine(model).log_probs(PREFIX, continuations)) == 20 + 2
 
 
+def test_continuations_taken_in_pieces_are_scored_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = PrefixEngine(tiny_model("gemma2"))
+    continuations = endings(40, longest=4, seed=12)
+    whole = engine.log_probs(PREFIX, continuations)[1]
+    monkeypatch.setattr(engine_module, "CONTINUATIONS_AT_ONCE", 7)
+    assert np.abs(engine.log_probs(PREFIX, continuations)[1] - whole).max() <= BOUND
+
+
 def test_only_the_last_token_goes_through_the_last_layer() -> None:
     model = tiny_model("gemma3")
     seen: list[torch.Size] = []

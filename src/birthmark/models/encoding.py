@@ -5,7 +5,7 @@ ends (the engine finds that from the ids).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from birthmark.errors import BirthmarkError
 Frame = Literal["chat", "qa", "bare"]
 Protocol = Literal["birthmark", "christian2026"]
 
+TEXTS_AT_ONCE = 1024
 DEFAULT_TEMPLATE_DATE = date(2024, 7, 26)
 _DATE_CALL = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 _DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
@@ -60,7 +61,7 @@ def read_vocabulary(tokenizer: Any, vocab_size: int) -> Vocabulary:
     texts = tokenizer.batch_decode([[index] for index in rest], clean_up_tokenization_spaces=False)
     undecodable = {index for index, text in zip(rest, texts, strict=True) if not text or "\ufffd" in text}
     kept = [(index, text) for index, text in zip(rest, texts, strict=True) if index not in undecodable]
-    encoded = tokenizer([text for _, text in kept], add_special_tokens=False)["input_ids"] if kept else []
+    encoded = _tokenized(tokenizer, [text for _, text in kept], special=False)
     return Vocabulary(
         token_ids=tuple(index for index, _ in kept),
         texts=tuple(text for _, text in kept),
@@ -160,9 +161,7 @@ class Encoder:
 
     def form_ids(self, forms: Sequence[str]) -> list[tuple[int, ...]]:
         """The tokens of each form tokenized alone, no special tokens added."""
-        if not forms:
-            return []
-        return [tuple(ids) for ids in self.tokenizer(list(forms), add_special_tokens=False)["input_ids"]]
+        return [tuple(ids) for ids in _tokenized(self.tokenizer, forms, special=False)]
 
     def _render(self, conversations: list[list[dict[str, str]]], opened: bool) -> list[str]:
         try:
@@ -181,12 +180,21 @@ class Encoder:
         The study tokenized with special tokens whatever the template had written, hence its second BOS.
         """
         if self.protocol == "christian2026":
-            return self.tokenizer(rendered)["input_ids"]
-        encoded = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
-        if self._adds_bos:
-            bos = self.tokenizer.bos_token_id
-            encoded = [ids if ids[:1] == [bos] else [bos, *ids] for ids in encoded]
-        return encoded
+            return list(_tokenized(self.tokenizer, rendered, special=True))
+        encoded = _tokenized(self.tokenizer, rendered, special=False)
+        if not self._adds_bos:
+            return list(encoded)
+        bos = self.tokenizer.bos_token_id
+        return [ids if ids[:1] == [bos] else [bos, *ids] for ids in encoded]
+
+
+def _tokenized(tokenizer: Any, texts: Sequence[str], special: bool) -> Iterator[list[int]]:
+    """Ids of each text, some texts at a time: what a tokenizer keeps beside the ids is large."""
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        part = list(texts[start : start + TEXTS_AT_ONCE])
+        yield from tokenizer(
+            part, add_special_tokens=special, return_attention_mask=False, return_token_type_ids=False
+        )["input_ids"]
 
 
 def _own_template(tokenizer: Any) -> str:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 PLAIN_ROWS = 64
 PREFIX_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
 PREFIX_CHUNK = 512  # tokens of a long shared prefix that are run at a time
+CONTINUATIONS_AT_ONCE = 2048
 LOGITS_AT_ONCE = 2**25  # numbers in one block of logits, 128 MB in float32
 
 
@@ -211,15 +212,24 @@ class PrefixEngine:
         logits = self._logits(state, slice(None))[0]
         following = (logits.cpu().double() - _log_sum_exp(logits)).numpy()
         sums = following[np.array([continuation[0] for continuation in continuations], dtype=np.int64)]
+        ordered = sorted(range(len(continuations)), key=lambda index: tuple(continuations[index]))
+        for start in range(0, len(ordered), CONTINUATIONS_AT_ONCE):
+            self._add_later_tokens(sums, shared, continuations, ordered[start : start + CONTINUATIONS_AT_ONCE])
+        return following.astype(np.float32), sums
+
+    def _add_later_tokens(
+        self, sums: np.ndarray, shared: SharedPrefix, continuations: Sequence[Ids], chosen: Sequence[int]
+    ) -> None:
+        """Add to the sums of the chosen continuations the log-probabilities of their tokens from the second on."""
         steps: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)  # node -> (continuation, next token)
-        for index, continuation in enumerate(continuations):
-            for depth in range(1, len(continuation)):
-                steps[tuple(continuation[:depth])].append((index, continuation[depth]))
+        for index in chosen:
+            tokens = tuple(continuations[index])
+            for depth in range(1, len(tokens)):
+                steps[tokens[:depth]].append((index, tokens[depth]))
         for nodes, states in self._node_states(shared, list(steps)):
             rows = [row for row, node in enumerate(nodes) for _ in steps[node]]
-            indices, tokens = zip(*(step for node in nodes for step in steps[node]), strict=True)
-            np.add.at(sums, list(indices), self._token_log_probs(states, rows, tokens))
-        return following.astype(np.float32), sums
+            indices, following = zip(*(step for node in nodes for step in steps[node]), strict=True)
+            np.add.at(sums, list(indices), self._token_log_probs(states, rows, following))
 
     def _share(self, prefix: Ids, before: SharedPrefix | None = None) -> tuple[SharedPrefix, torch.Tensor]:
         """Run ids once, after `before` if given; returns the keys and values so far and the last state [1, hidden]."""

@@ -20,7 +20,7 @@ from birthmark.models.heads import Head, read_head
 from birthmark.models.verification import Verification, sample_rows, verify_rows
 from birthmark.records import Kind, LeftOut, Mass
 
-ANSWERS_AT_ONCE = 4096  # conversations that exist as token ids at one time
+ANSWERS_AT_ONCE = 2048  # conversations that exist as token ids at one time
 
 
 @dataclass(frozen=True)
