@@ -5,8 +5,8 @@ import pytest
 
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.records import CandidateReward, Effects, Implicit, ImplicitPrompt
-from birthmark.shown import SHOWN_ROWS, Shown
 from birthmark.runs import AuditResult
+from birthmark.shown import SHOWN_ROWS, Shown
 from birthmark.values.effects import effects
 
 

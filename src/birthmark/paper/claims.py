@@ -28,8 +28,7 @@ def all_claims(
         *logprob_claims(logprobs),
         untestable(
             "mwlr-most-sensitive",
-            "Neither the fine-tuned models' log-probabilities nor the code of the comparison is published; `birthmark "
-            "calibrate planted` asks the same question of models that are at hand.",
+            "Neither the fine-tuned models' log-probabilities nor the code of the comparison is published.",
         ),
         *training_claims(points),
         movers_claim(moves),

@@ -2,7 +2,7 @@
 
 Each metric is a function of two float64 arrays of one shape, the natural logarithms of p (first model, a) and q (second
 model, b), and gives an array of that shape: positive where b prefers the candidate, zero where the two agree. Nothing
-here knows which metric is best (`birthmark calibrate planted` measures that) or how probabilities come about.
+here knows which metric is best (that needs values planted on purpose) or how probabilities come about.
 """
 
 from collections.abc import Callable, Mapping
