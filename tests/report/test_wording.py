@@ -122,3 +122,13 @@ def test_small_mass_is_said_once_for_all_models(two_models: Path) -> None:
     assert said is not None
     assert "0.30% of gemma-3-270m's and 0.30% of smollm2-135m-instruct's" in said
     assert mass_warning([record.model_copy(update={"mass": None}) for record in scores]) is None
+
+
+def test_verbs_agree_with_their_sides(ten: Effects) -> None:
+    """Without a headline the words speak, of two sides of several models each."""
+    assert ten.models_fixed is not None
+    found = finding(changed(ten.model_copy(update={"headline": None}), "models_fixed", p_words=0.01))
+    assert found.title == "The 6 Llama models lean further to agency than the 4 Gemma models"
+    assert (
+        "the 6 Llama models put agency words further ahead of communion words than the 4 Gemma models do" in found.said
+    )

@@ -22,7 +22,7 @@ from birthmark.report.formats import p_words
 from birthmark.report.implicit_figures import implicit_figure
 from birthmark.report.tables import lexicon_tables, mean_table, run_table
 from birthmark.report.visible import pieces, spoken
-from birthmark.report.wording import Finding, caveats, examples, finding, glossary, key_numbers, mass_warning
+from birthmark.report.wording import Finding, caveats, examples, finding, glossary, key_numbers, mass_warning, sentence
 from birthmark.scores import write_text
 
 OPEN_MODELS = 4
@@ -101,9 +101,8 @@ def _warnings(contents: Contents) -> list[str]:
     lists = [item.warnings for group in (contents.effects, contents.implicit, contents.scores) for item in group]
     of_mass = mass_warning(contents.scores)
     of_study = contents.study.warnings if contents.study else []
-    return list(
-        dict.fromkeys([*([of_mass] if of_mass else []), *of_study, *(text for warnings in lists for text in warnings)])
-    )
+    said = [*([of_mass] if of_mass else []), *of_study, *(text for warnings in lists for text in warnings)]
+    return list(dict.fromkeys(sentence(text) for text in said))
 
 
 def _marked(effects: Sequence[Effects]) -> dict[str, list[str]]:

@@ -46,7 +46,7 @@ def finding(effects: Effects) -> Finding:
         if most is not None:
             return most
     said, _, rest = (effects.sentence or "There is nothing to compare by this word list.").partition(". ")
-    return Finding(_names(effects), said.rstrip(".") + ".", rest or _sentence(effects.headline_why))
+    return Finding(_names(effects), said.rstrip(".") + ".", rest or sentence(effects.headline_why))
 
 
 def key_numbers(effects: Effects) -> list[tuple[str, str, str]]:
@@ -78,12 +78,12 @@ def _most_different(effects: Effects) -> Finding | None:
     most = max(rows, key=lambda item: abs(item.difference or 0.0))
     leaning, other = (b, a) if (most.difference or 0.0) < 0 else (a, b)
     said = (
-        f"{ASKED}, {leaning} puts {most.category} words further ahead than {other} does, by "
+        f"{ASKED}, {leaning} {_verb('put', leaning)} {most.category} words further ahead than {other} {_verb('do', other)}, by "
         f"{abs(most.difference or 0.0):.0f} places in a ranking of {effects.n_candidates:,} words: of "
         f"{len(effects.categories)} categories, the largest difference."
     )
     if most.p_max_t is None:
-        sure = _sentence(effects.headline_why) or "How sure that is, these models cannot tell."
+        sure = sentence(effects.headline_why) or "How sure that is, these models cannot tell."
     else:
         units = "base checkpoints" if most.unit == "base_checkpoint" else "models"
         sure = f"Over {units}, chance alone brings one as large {times(most.p_max_t)} times, all categories counted."
@@ -112,8 +112,11 @@ def _fixed(effects: Effects, fixed: ModelsFixed) -> Finding:
     first, second = (name.lower() for name in effects.categories)
     size = f"{abs(fixed.estimate):.0f} places in a ranking of {effects.n_candidates:,} words"
     if fixed.p_words < SIGNIFICANT:
-        title = f"{_capital(leaning)} leans further to {first} than {other}"
-        said = f"{ASKED}, {leaning} puts {first} words further ahead of {second} words than {other} does, by {size}."
+        title = f"{_capital(leaning)} {_verb('lean', leaning)} further to {first} than {other}"
+        said = (
+            f"{ASKED}, {leaning} {_verb('put', leaning)} {first} words further ahead of {second} words than {other} "
+            f"{_verb('do', other)}, by {size}."
+        )
         sure = (
             f"Shuffling which word counts as {first} and which as {second} brings a gap this wide "
             f"{times(fixed.p_words)} times, so the choice of words hardly explains it; whether other models of the same "
@@ -262,9 +265,14 @@ def mean_mass(record: ScoreRecord) -> float | None:
     return sum(mass.lexicon for mass in record.mass.values()) / len(record.mass)
 
 
-def _sentence(reason: str | None) -> str:
+def sentence(reason: str | None) -> str:
     """A reason as a record gives it, as a sentence."""
     return f"{reason[0].upper()}{reason[1:].removesuffix('.')}." if reason else ""
+
+
+def _verb(plural: str, side: str) -> str:
+    """The verb of a side: `the 4 Gemma models put`, `gemma-3-270m puts`."""
+    return plural if side.startswith("the ") else {"do": "does"}.get(plural, f"{plural}s")
 
 
 def _capital(name: str) -> str:
