@@ -6,7 +6,7 @@ candidates with the same model in the same precision, in one run; the published 
 Times include rendering and tokenizing. A seeded random linear head sits on each base model.
 
     python benchmarks/scoring.py                              # the two embedded base models
-    python benchmarks/scoring.py smollm2-135m-instruct --candidates 256 --json
+    python benchmarks/scoring.py smollm2-135m-instruct --candidates 1024 --json
 """
 
 import argparse
@@ -177,7 +177,7 @@ def as_markdown(rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=list(REACH), help="catalog names, hub ids or folders")
-    parser.add_argument("--candidates", type=int, default=512)
+    parser.add_argument("--candidates", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3, help="runs of the prefix engine; the median counts")
     parser.add_argument("--device")
     parser.add_argument("--dtype")

@@ -1,6 +1,6 @@
 """What a person sees while waiting: progress bars with rate and time left, and one-line notes, on standard error.
 
-Knows nothing of what is being done.
+Only a terminal gets them: a log, a pipe or a program that reads errors does not. Knows nothing of what is being done.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def track(items: Sequence[T], description: str, *, unit: str, quiet: bool) -> It
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task(description, total=len(items), rate="")
         for item in items:
             yield item
@@ -34,5 +34,5 @@ def track(items: Sequence[T], description: str, *, unit: str, quiet: bool) -> It
 
 def note(text: str, *, quiet: bool) -> None:
     """One line about what is happening now."""
-    if not quiet:
+    if console.is_terminal and not quiet:
         console.print(text, markup=False)

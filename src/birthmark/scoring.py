@@ -88,6 +88,10 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
     controls = tuple(",".join(control) for control in parse_controls(options.get("controls", ())))
     if any(PROMPT in control for control in controls):
         prompt_set = with_neutral(prompt_set)
+    if template_date := options.get("template_date"):
+        from birthmark.models.encoding import parse_template_date
+
+        parse_template_date(template_date)
     lexicons = options.get("lexicons") or ("starter",)
     candidates = options.get("candidates")
     return Measure(
@@ -100,7 +104,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         engine=options.get("engine", "prefix"),
         dtype=options.get("dtype"),
         device=options.get("device"),
-        template_date=options.get("template_date"),
+        template_date=template_date,
         seed=options.get("seed", 0),
         quiet=options.get("quiet", True),
         controls=controls,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from birthmark.errors import NO_SPACE, BirthmarkError
 
+INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `birthmark`, print errors in one line, return the exit code: 0, 2 bad input, 3 a failed check, 130."""
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         return _fail(f"{error.format_message()} See birthmark {_command_of(error)}--help", 2)
     except (KeyboardInterrupt, Abort):
-        return _fail("interrupted; what is finished is kept, and the same command resumes", 130)
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away
         return 0
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno in NO_SPACE:
             return _fail("the disk is full: make room, and run the same command again; what is finished is kept", 2)
         raise
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code
+        return _fail("interrupted; what is finished is kept, and the same command resumes", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
