@@ -1,0 +1,55 @@
+"""The implicit reward between two language models: `implicit/<a>..<b>.json`."""
+
+from typing import Literal
+
+from birthmark.records.base import Record
+from birthmark.shown import Row, Shown
+
+
+class CandidateReward(Record):
+    candidate: str
+    logprob_a: float
+    logprob_b: float
+    log_ratio: float
+    mwlr: float
+
+
+class ImplicitPrompt(Record):
+    """The implicit reward after one prompt: what `b` prefers over `a` is on top."""
+
+    prompt: str
+    n_shared: int
+    mass_a: float
+    mass_b: float
+    top: list[CandidateReward]
+    bottom: list[CandidateReward]
+    category_means: dict[str, dict[str, dict[str, float]]]
+
+
+class Implicit(Shown, Record):
+    """`implicit/<a>..<b>.json`; `category_means`: lexicon → category → metric → mean over the words' rows."""
+
+    a: str
+    b: str
+    frame_a: str | None
+    frame_b: str | None
+    metrics: list[str]
+    duplicates: Literal["max", "sum"]
+    prompts: list[ImplicitPrompt]
+    n_only_a: int
+    n_only_b: int
+    set_aside: int = 0
+    warnings: list[str] = []
+
+    def summary(self) -> str:
+        held = "; ".join(f"{p.prompt}: {p.n_shared:,} shared candidates" for p in self.prompts)
+        return f"what {self.b} prefers over {self.a} ({held})"
+
+    def rows(self) -> list[Row]:
+        """The candidates on top and at the bottom after each prompt, best first; the Parquet file has all of them."""
+        return [
+            {"prompt": prompt.prompt, "end": end, **reward.model_dump()}
+            for prompt in self.prompts
+            for end, rewards in (("top", prompt.top), ("bottom", prompt.bottom))
+            for reward in rewards
+        ]

@@ -1,0 +1,81 @@
+"""Score tables: `scores/<slug>.json`."""
+
+from typing import Literal
+
+from birthmark.records.base import Framing, Kind, Record
+
+
+class PromptRecord(Record):
+    text: str
+    framing: Framing | None = None
+    factors: dict[str, str] = {}
+
+
+class PromptSetRecord(Record):
+    name: str
+    sha256: str
+    prompts: dict[str, PromptRecord]
+
+
+class Digests(Record):
+    """SHA-256 of what moves a score; `adapter` and `template` are null where the model has none."""
+
+    weights: str
+    adapter: str | None = None
+    tokenizer: str
+    template: str | None = None
+
+
+class Mass(Record):
+    """Share of the next-token probability on the lexicons' words, and on tokens that have no row."""
+
+    lexicon: float
+    left_out: float
+
+
+class LeftOut(Record):
+    """Vocabulary tokens without a row, counted by reason; `unfaithful` ones have a row and are only counted."""
+
+    special: int
+    undecodable: int
+    unused: int
+    unfaithful: int
+
+
+class ScoreRecord(Record):
+    """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score."""
+
+    model: str
+    slug: str
+    key: str | None = None
+    revision: str | None
+    family: str | None
+    base_checkpoint: str | None
+    kind: Kind
+    dtype: str
+    device: str
+    engine: Literal["prefix", "plain"] | None
+    attention: str | None
+    frame: Literal["chat", "qa", "bare"] | None
+    protocol: Literal["birthmark", "christian2026"]
+    digests: Digests | None
+    prompt_set: PromptSetRecord
+    candidates_sha256: str
+    n_tokens: int
+    n_words: int
+    left_out: LeftOut | None = None
+    word_tokens: dict[str, int] | None = None
+    template_date: str | None
+    versions: dict[str, str]
+    sha256: str
+    context_ids: dict[str, list[int]] | None
+    mass: dict[str, Mass] | None
+    mass_why: str | None = None
+    seconds: float | None
+    load_seconds: float | None
+    verify_seconds: float | None
+    verify_max_abs_diff: float | None
+    verify_bound: float | None = None
+    verify_why: str | None = None
+    candidates_per_second: float | None
+    warnings: list[str] = []
