@@ -138,12 +138,14 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         if len(columns) <= 6:
             header = ("model", "family", *(f"{category}, {framing}" for category, framing in columns), "contrast")
             print_rows(header, rows)
+            console.print(
+                f"Means of median ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best.",
+                markup=False,
+            )
         for held in effects.controlled:
             console.print(held.sentence, markup=False)
         for warning in effects.warnings:
             console.print(f"Note: {warning}", markup=False)
-    if results:
-        console.print(f"\nMean ranks among {results[0].n_candidates} words; 1 is best.", markup=False)
     if out is not None:
         console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
 
