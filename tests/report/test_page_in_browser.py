@@ -122,6 +122,15 @@ def test_search_finds_awkward_tokens(browser: "Browser", two: Path, word: str) -
     assert visit.complaints == []
 
 
+def test_search_names_the_framing_of_every_rank_on_a_phone(browser: "Browser", two: Path) -> None:
+    visit = Visit(browser, two, viewport=PHONE)
+    visit.look_up("love")
+    labels = visit.page.evaluate(
+        "[...document.querySelectorAll('#found td[data-framing]')].map(td => getComputedStyle(td, '::before').content)"
+    )
+    assert set(labels) == {'"asked for the best"', '"asked for the worst"'}
+
+
 @pytest.mark.parametrize("word", ["xyzzy", "toString", "hasOwnProperty"])
 def test_search_says_when_a_word_is_not_there(browser: "Browser", two: Path, word: str) -> None:
     assert "is not among the words" in Visit(browser, two, viewport=DESK).look_up(word)

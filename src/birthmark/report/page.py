@@ -26,7 +26,7 @@ from birthmark.report.wording import Finding, caveats, examples, finding, glossa
 from birthmark.scores import write_text
 
 OPEN_MODELS = 4
-FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", None: "After the prompts"}
+FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", None: "Asked neither way"}
 
 
 def write_report(out: Path | str) -> Path:

@@ -215,9 +215,9 @@ def mean_table(implicit: Implicit) -> Table | None:
         return None
     return Table(
         f"Mean over each category's words, after {implicit.prompts[0].prompt}",
-        ("Words", "List", *(METRICS.get(name, name) for name in implicit.metrics)),
+        ("Words", "List", *METRICS.values()),
         tuple(
-            (category, lexicon, *(signed(values.get(metric), 3) for metric in implicit.metrics))
+            (category, lexicon, *(signed(values.get(metric), 3) for metric in METRICS))
             for lexicon, categories in means.items()
             for category, values in categories.items()
         ),

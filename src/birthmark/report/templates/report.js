@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const framed = { positive: "asked for the best", negative: "asked for the worst", null: "after the prompts" };
+  const framed = { positive: "asked for the best", negative: "asked for the worst", null: "asked neither way" };
   const box = document.getElementById("word");
   const found = document.getElementById("found");
   let index = null;
@@ -79,7 +79,7 @@
       const row = element("tr", { role: "row" }, element("th", { scope: "row", role: "rowheader" }, model));
       framings.forEach((framing) => {
         const number = columns.findIndex((column) => column.model === model && column.framing === framing);
-        row.append(element("td", { role: "cell" }, number < 0 ? "–" : place(columns[number], ranks[number][at], data.shares)));
+        row.append(element("td", { role: "cell", "data-framing": framed[framing] }, number < 0 ? "–" : place(columns[number], ranks[number][at], data.shares)));
       });
       body.append(row);
     });
