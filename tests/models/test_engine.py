@@ -167,7 +167,7 @@ def test_only_the_last_token_goes_through_the_last_layer() -> None:
     model.get_decoder().layers[-1].mlp.register_forward_hook(lambda layer, given, out: seen.append(out.shape[:2]))
     sequences = [PREFIX + random_ids(4, seed=seed) for seed in range(6)]
     list(PrefixEngine(model).last_states(sequences))
-    assert seen == [(1, 20), (6, 1)]
+    assert seen == [(1, 20), (1, 6)]
 
 
 def test_keys_of_the_shared_prefix_exist_once() -> None:
@@ -179,9 +179,9 @@ def test_keys_of_the_shared_prefix_exist_once() -> None:
 
 def test_extending_a_copied_prefix_leaves_the_first_alone() -> None:
     shared = SharedPrefix(layers=1)
-    shared.append(0, torch.ones(1, 2, 3, 4), torch.ones(1, 2, 3, 4))
+    shared.append(0, torch.ones(2, 3, 4), torch.ones(2, 3, 4))
     other = shared.copy()
-    other.append(0, torch.ones(1, 2, 5, 4), torch.ones(1, 2, 5, 4))
+    other.append(0, torch.ones(2, 5, 4), torch.ones(2, 5, 4))
     assert shared.keys[0] is not None and shared.keys[0].shape == (2, 3, 4)
 
 
@@ -202,11 +202,11 @@ def test_the_attention_implementation_is_the_models_own_again_after_a_run() -> N
     assert model.config._attn_implementation == "eager"
 
 
-def fails_above(rows: int, error: Exception) -> Any:
-    """A hook that raises where more than `rows` sequences are run together."""
+def fails_above(tokens: int, error: Exception) -> Any:
+    """A hook that raises where more than so many tokens are run together."""
 
     def hook(layer: Any, given: tuple, kwargs: dict[str, Any]) -> None:
-        if kwargs["input_ids"].shape[0] > rows:
+        if kwargs["input_ids"].numel() > tokens:
             raise error
 
     return hook
@@ -228,8 +228,10 @@ def test_batches_halve_when_memory_runs_out(name: Any, error: Exception) -> None
     sequences = [PREFIX + ending for ending in endings(40, longest=3, seed=9)]
     expected = states_one_by_one(model, sequences)
     engine = make_engine(name, model)
-    model.get_decoder().register_forward_pre_hook(fails_above(3, error), with_kwargs=True)
+    tokens = {"plain": 75, "prefix": 22}[name]  # three conversations; a prefix, or a few suffixes
+    model.get_decoder().register_forward_pre_hook(fails_above(tokens, error), with_kwargs=True)
     assert float((gathered(engine, sequences) - expected).abs().max()) <= BOUND
+    assert engine._batching.limit <= tokens
     continuations = endings(40, longest=3, seed=10)
     sums = engine.log_probs(PREFIX, continuations)[1]
     model.get_decoder()._forward_pre_hooks.clear()
@@ -264,11 +266,11 @@ def test_a_model_with_a_layer_that_does_not_attend_is_refused() -> None:
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
-def test_batch_size_limits_the_rows_run_together(architecture: str) -> None:
+def test_batch_size_limits_the_suffixes_run_together(architecture: str) -> None:
     model = tiny_model(architecture)
-    rows: list[int] = []
+    shapes: list[tuple[int, ...]] = []
     model.get_decoder().register_forward_pre_hook(
-        lambda layer, given, kwargs: rows.append(kwargs["input_ids"].shape[0]), with_kwargs=True
+        lambda layer, given, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     list(PrefixEngine(model, batch_size=4).last_states([PREFIX + [token] for token in range(1, 14)]))
-    assert rows == [1, 4, 4, 4, 1]
+    assert shapes == [(1, 20), (1, 4), (1, 4), (1, 4), (1, 1)]

@@ -9,6 +9,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.models import scorers as scorers_module
 from birthmark.models.engine import PrefixEngine
 from birthmark.models.scorers import make_scorer
+from birthmark.models.shared_attention import Pass
 from birthmark.models.verification import Verification, rounded_otherwise, sample_rows
 from tiny_models import CHAT_TEMPLATE, make_tokenizer, write_tiny_model
 
@@ -257,16 +258,8 @@ def test_the_prefix_engine_passes_its_check(kind, lm, rm):
 
 def shift_positions(monkeypatch):
     """Every token after the shared prefix is taken to stand one place further on."""
-    forward = PrefixEngine._forward
-
-    def shifted(self, shared, ids, extending=False, only_last=False):
-        shared.length += not extending
-        try:
-            return forward(self, shared, ids, extending, only_last)
-        finally:
-            shared.length -= not extending
-
-    monkeypatch.setattr(PrefixEngine, "_forward", shifted)
+    own = Pass.positions.fget
+    monkeypatch.setattr(Pass, "positions", property(lambda run: own(run) + (0 if run.extending else 1)))
 
 
 @pytest.mark.parametrize("kind", ["logprob", "reward"])
@@ -276,13 +269,13 @@ def test_a_position_shifted_by_one_trips_the_check(kind, lm, rm, monkeypatch):
 
 
 def test_reading_the_token_before_the_last_trips_the_check(rm, monkeypatch):
-    run = PrefixEngine._run_suffixes
+    forward = PrefixEngine._forward
 
-    def one_short(self, shared, suffixes, only_last):
-        for indices, states in run(self, shared, suffixes, only_last=False):
-            yield indices, states[:, :-1]
+    def one_short(self, shared, suffixes, extending=False, only_last=False):
+        states = forward(self, shared, suffixes, extending)
+        return states[np.cumsum([len(suffix) for suffix in suffixes]) - 2] if only_last else states
 
-    monkeypatch.setattr(PrefixEngine, "_run_suffixes", one_short)
+    monkeypatch.setattr(PrefixEngine, "_forward", one_short)
     assert not reward_scorer(rm).verify([PROMPT]).passed
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.shared_attention import SharedPrefix, attending, rows_that_fit
+from birthmark.models.shared_attention import Pass, SharedPrefix, attending, rows_that_fit
 
 Ids = Sequence[int]
 T = TypeVar("T")
@@ -55,31 +55,32 @@ def _log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
 class _Batching:
     """Runs items in batches that halve when memory runs out, and stay halved."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: float) -> None:
         self.limit = limit
 
-    def run(self, items: Sequence[T], width: int, run: Callable[[Sequence[T]], Any]) -> Iterator[tuple[int, Any]]:
-        """Yield (index of the batch's first item, its result); a batch holds at most limit ÷ width items."""
+    def run(
+        self, items: Sequence[T], width: float, run: Callable[[Sequence[T]], Any], most: int | None = None
+    ) -> Iterator[tuple[Sequence[T], Any]]:
+        """Yield (batch, its result); a batch holds at most limit ÷ width items, and at most `most`."""
         start = 0
         while start < len(items):
-            rows = max(1, self.limit // width)
-            batch = items[start : start + rows]
-            failed = False
+            rows = max(1, int(self.limit / width))
+            batch = items[start : start + min(rows, most or rows)]
             try:
                 result = run(batch)
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                failed = True
-            if not failed:
-                yield start, result
+                result = None
+            if result is not None:
+                yield batch, result
                 start += len(batch)
                 continue
-            if rows == 1:
+            if len(batch) == 1:
                 raise BirthmarkError(
                     "not enough memory for a single conversation: use a smaller --dtype, or another --device"
                 )
-            self.limit = max(1, min(len(batch), rows) // 2) * width
+            self.limit = len(batch) // 2 * width
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
@@ -105,14 +106,14 @@ class PlainEngine:
     def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """States after the final norm at each sequence's last token: (indices, [len(indices), hidden]) a batch."""
 
-        def run(batch: Sequence[Ids]) -> torch.Tensor:
-            ids, mask = self._padded(batch)
+        def run(batch: Sequence[int]) -> torch.Tensor:
+            ids, mask = self._padded([sequences[index] for index in batch])
             states = self.decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
             last = mask.sum(dim=1) - 1
             return states[torch.arange(len(batch), device=states.device), last]
 
-        for start, states in self._batching.run(sequences, 1, run):
-            yield list(range(start, start + len(states))), states
+        for batch, states in self._batching.run(range(len(sequences)), 1, run):
+            yield list(batch), states
 
     @torch.inference_mode()
     def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
@@ -124,11 +125,13 @@ class PlainEngine:
         logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()
         following = (logits.cpu().double() - _log_sum_exp(logits)).numpy()
         sums = np.empty(len(continuations))
-        longest = max(map(len, continuations), default=1)
-        wanted = self._batching.limit * longest * len(following)
-        width = max(1, -(-wanted // LOGITS_AT_ONCE))
-        for start, values in self._batching.run(continuations, width, lambda batch: self._chains(context, batch)):
-            sums[start : start + len(values)] = values
+        most = max(1, LOGITS_AT_ONCE // (max(map(len, continuations), default=1) * len(following)))
+
+        def run(batch: Sequence[int]) -> np.ndarray:
+            return self._chains(context, [continuations[index] for index in batch])
+
+        for batch, values in self._batching.run(range(len(continuations)), 1, run, most):
+            sums[list(batch)] = values
         return following.astype(np.float32), sums
 
     def _chains(self, context: Ids, continuations: Sequence[Ids]) -> np.ndarray:
@@ -168,7 +171,7 @@ class PrefixEngine:
         self.decoder = model.get_decoder()
         self.rows = batch_size
         self._batching = _Batching(PREFIX_TOKENS.get(model.device.type, PREFIX_TOKENS["cpu"]))
-        self._worth_a_pass = self._batching.limit // 16  # tokens that one more pass over a single row must save
+        self._worth_a_pass = self._batching.limit / 16  # tokens that one more pass over a single row must save
 
     @torch.inference_mode()
     def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
@@ -199,7 +202,7 @@ class PrefixEngine:
             else:
                 alone += members
         for indices, states in self._run_suffixes(shared, [sequences[index][end:] for index in alone], only_last=True):
-            yield [alone[index] for index in indices], states[:, -1]
+            yield [alone[index] for index in indices], states
 
     @torch.inference_mode()
     def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
@@ -236,38 +239,39 @@ class PrefixEngine:
         shared = before.copy() if before else SharedPrefix(layers=len(self.decoder.layers))
         state = torch.empty(0)
         for start in range(0, len(prefix), PREFIX_CHUNK):
-            chunk = torch.tensor([list(prefix[start : start + PREFIX_CHUNK])], device=self.model.device)
-            state = self._forward(shared, chunk, extending=True)[:, -1]
+            state = self._forward(shared, [prefix[start : start + PREFIX_CHUNK]], extending=True)[-1:]
         return shared, state
 
     def _forward(
-        self, shared: SharedPrefix, ids: torch.Tensor, extending: bool = False, only_last: bool = False
+        self, shared: SharedPrefix, suffixes: Sequence[Ids], extending: bool = False, only_last: bool = False
     ) -> torch.Tensor:
-        """States after the final norm, [rows, tokens, hidden], of ids [rows, tokens] that follow the shared prefix."""
-        positions = torch.arange(shared.length, shared.length + ids.shape[1], device=ids.device)[None]
-        with attending(self.decoder, shared, ids.shape[1], extending=extending, only_last=only_last):
-            return self.decoder(
-                input_ids=ids, position_ids=positions, use_cache=False, shared_prefix=shared
-            ).last_hidden_state
+        """States after the final norm of suffixes that follow the shared prefix, run as one packed row.
+
+        [tokens of all suffixes, hidden], or with `only_last` [suffixes, hidden].
+        """
+        ids = torch.tensor([[token for suffix in suffixes for token in suffix]], device=self.model.device)
+        run = Pass(shared, [len(suffix) for suffix in suffixes], ids.device, extending, only_last)
+        with attending(self.decoder, run):
+            states = self.decoder(
+                input_ids=ids, position_ids=run.positions, use_cache=False, prefix_pass=run
+            ).last_hidden_state[0]
+        return states[run.last] if only_last and not run.trimming else states
 
     def _run_suffixes(
         self, shared: SharedPrefix, suffixes: Sequence[Ids], only_last: bool
-    ) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Run suffixes of equal length together: (indices, states [len(indices), length, hidden]) a batch."""
-        by_length: dict[int, list[int]] = defaultdict(list)
-        for index, suffix in enumerate(suffixes):
-            by_length[len(suffix)].append(index)
+    ) -> Iterator[tuple[Sequence[int], torch.Tensor]]:
+        """Run suffixes, the shortest first: (indices, states as `_forward` gives them) a batch."""
+        order = sorted(range(len(suffixes)), key=lambda index: len(suffixes[index]))
+        if not order:
+            return
+        longest = len(suffixes[order[-1]])
+        most = rows_that_fit(self.decoder.config, shared.length + longest, longest)
 
-        def run(indices: Sequence[int]) -> torch.Tensor:
-            ids = torch.tensor([list(suffixes[index]) for index in indices], device=self.model.device)
-            return self._forward(shared, ids, only_last=only_last)
+        def run(batch: Sequence[int]) -> torch.Tensor:
+            return self._forward(shared, [suffixes[index] for index in batch], only_last=only_last)
 
-        for length, group in sorted(by_length.items()):
-            most = rows_that_fit(self.decoder.config, shared.length + length, length)
-            rows = min(self.rows or most, most, max(1, self._batching.limit // length))
-            width = max(length, self._batching.limit // rows)
-            for start, states in self._batching.run(group, width, run):
-                yield group[start : start + len(states)], states
+        tokens = sum(map(len, suffixes)) / len(suffixes)
+        yield from self._batching.run(order, tokens, run, min(most, self.rows or most))
 
     def _node_states(
         self, shared: SharedPrefix, nodes: list[tuple[int, ...]]
@@ -277,17 +281,10 @@ class PrefixEngine:
         paths = [node for node in nodes if node not in passed]
         read: set[tuple[int, ...]] = set()
         for indices, states in self._run_suffixes(shared, paths, only_last=False):
-            found: list[tuple[int, ...]] = []
-            where: list[tuple[int, int]] = []
-            for row, index in enumerate(indices):
-                for depth in range(1, len(paths[index]) + 1):
-                    node = paths[index][:depth]
-                    if node not in read:
-                        read.add(node)
-                        found.append(node)
-                        where.append((row, depth - 1))
-            rows, columns = torch.tensor(where, device=states.device).T
-            yield found, states[rows, columns]
+            prefixes = [paths[index][:depth] for index in indices for depth in range(1, len(paths[index]) + 1)]
+            new = {node: row for row, node in reversed(list(enumerate(prefixes))) if node not in read}
+            read |= new.keys()
+            yield list(new), states[list(new.values())]
 
     def _token_log_probs(self, states: torch.Tensor, rows: Sequence[int], tokens: Sequence[int]) -> np.ndarray:
         """log p(token | state), float64 [n], of tokens after states[rows]; states [nodes, hidden]."""

@@ -1,10 +1,11 @@
-"""Attention in which many rows follow one shared prefix, whose keys and values exist once and are never expanded.
+"""Attention in which many suffixes follow one shared prefix, whose keys and values exist once and are never expanded.
 
 Registered with transformers under a name of its own, so that a model's layers (norms, rotary embedding, MLP) run as
-they are and only the product of queries, keys and values is computed here. Knows nothing of what the tokens mean.
+they are, on all suffixes' tokens packed into one row, and only the product of queries, keys and values is computed
+here. Knows nothing of what the tokens mean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,21 +15,17 @@ from transformers import AttentionInterface
 from birthmark.errors import BirthmarkError
 
 NAME = "birthmark_prefix"
-SCORES_AT_ONCE = 2**26  # attention scores of one batch, 256 MB in float32
+SCORES_AT_ONCE = 2**26  # attention scores of one pass, 256 MB in float32
 _NOT_KNOWN = ("s_aux", "position_bias")  # what some attention adds to its scores, and this one does not
 
 
 class SharedPrefix:
-    """Keys and values of the tokens that all rows share, by layer, each [key heads, length, head size]."""
+    """Keys and values of the tokens that all suffixes follow, by layer, each [key heads, length, head size]."""
 
     def __init__(self, layers: int) -> None:
         self.length = 0
         self.keys: list[torch.Tensor | None] = [None] * layers
         self.values: list[torch.Tensor | None] = [None] * layers
-        self.extending = False
-        self.visited: set[int] = set()
-        self.held: tuple[torch.Tensor, torch.Tensor] | None = None  # last layer: the suffix's tokens but the last
-        self.holding = False
 
     def copy(self) -> "SharedPrefix":
         """The same keys and values (no tensor is copied), to be extended without a change to this one."""
@@ -37,10 +34,72 @@ class SharedPrefix:
         return other
 
     def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
-        """Add keys and values of one row's tokens, [1, key heads, tokens, head size], after those already there."""
+        """Add the keys and values of more tokens, [key heads, tokens, head size], after those already there."""
         old_key, old_value = self.keys[layer], self.values[layer]
-        self.keys[layer] = key[0] if old_key is None else torch.cat((old_key, key[0]), dim=1)
-        self.values[layer] = value[0] if old_value is None else torch.cat((old_value, value[0]), dim=1)
+        self.keys[layer] = key if old_key is None else torch.cat((old_key, key), dim=1)
+        self.values[layer] = value if old_value is None else torch.cat((old_value, value), dim=1)
+
+
+class Pass:
+    """One run of packed suffixes after a shared prefix: where each token stands, and which of them are in a layer.
+
+    Suffixes lie one after the other in a row of `tokens` tokens; `suffix` and `place` [tokens] tell whose token each is
+    and the how manieth. With `extending` there is one suffix, which becomes part of the prefix. With `only_last` the
+    last layer takes in the last token of each suffix alone (of the others it needs the keys and values).
+    """
+
+    def __init__(
+        self, shared: SharedPrefix, lengths: Sequence[int], device: torch.device, extending: bool, only_last: bool
+    ) -> None:
+        self.shared = shared
+        self.extending = extending
+        self.count, self.longest, self.tokens = len(lengths), max(lengths), sum(lengths)
+        ends = torch.tensor(lengths).cumsum(0)
+        self.suffix = torch.repeat_interleave(torch.tensor(lengths)).to(device)
+        self.place = torch.cat([torch.arange(length) for length in lengths]).to(device)
+        self.last = (ends - 1).to(device)
+        others = torch.ones(self.tokens, dtype=torch.bool)
+        others[ends - 1] = False
+        self.others = others.nonzero()[:, 0].to(device)
+        self.trims = only_last and self.tokens > self.count
+        self.trimming = False  # within the last layer, once only the last tokens are in
+        self.holding = False  # within the last layer, while only the keys and values of the other tokens are wanted
+        self.held: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.visited: set[int] = set()
+        self._hidden: dict[tuple[int | None, bool], torch.Tensor | None] = {}
+
+    @property
+    def positions(self) -> torch.Tensor:
+        """Where each token stands in its whole sequence, [1, tokens]."""
+        return (self.shared.length + self.place)[None]
+
+    def by_suffix(self, packed: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
+        """[1, heads, tokens, size] as [suffixes, heads, longest, size], zero past a suffix's end.
+
+        `tokens` says which of the pass's tokens the packed ones are, where they are not all in order.
+        """
+        suffix, place = (self.suffix, self.place) if tokens is None else (self.suffix[tokens], self.place[tokens])
+        spread = packed.new_zeros((self.count, self.longest, packed.shape[1], packed.shape[3]))
+        spread[suffix, place] = packed[0].transpose(0, 1)
+        return spread.transpose(1, 2)
+
+    def hidden(self, window: int | None) -> torch.Tensor | None:
+        """Which of the prefix's and the suffix's tokens a query does not see, [suffixes or 1, queries, length + longest].
+
+        None where every query sees all of them.
+        """
+        key = (window, self.trimming)
+        if key not in self._hidden:
+            visible = self.shared.length + self.longest
+            if self.longest == 1 and (window is None or visible <= window):
+                self._hidden[key] = None
+            else:
+                other = torch.arange(visible, device=self.place.device)
+                own = self.place[self.last][:, None] if self.trimming else other[None, self.shared.length :]
+                at = (own + self.shared.length if self.trimming else own)[..., None]
+                hidden = other > at
+                self._hidden[key] = hidden if window is None else hidden | (at - other >= window)
+        return self._hidden[key]
 
 
 class _KeysHeld(Exception):
@@ -56,31 +115,40 @@ def attend(
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
-    shared_prefix: SharedPrefix | None = None,
+    prefix_pass: Pass | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention of rows' tokens over the shared prefix and over their own row, as one softmax.
+    """Causal attention of packed suffixes' tokens over the shared prefix and over their own suffix, as one softmax.
 
-    query [rows, heads, queries, size], key and value [rows, key heads, tokens, size]; returns [rows, queries, heads,
-    size]. The queries are those of the row's last tokens. A token sees those at most `sliding_window` − 1 before it.
-    `softcap` c turns a score s into c · tanh(s / c).
+    query [1, heads, tokens, size], key and value [1, key heads, tokens, size]; returns [1, tokens, heads, size]. A
+    token sees those at most `sliding_window` − 1 before it. `softcap` c turns a score s into c · tanh(s / c).
     """
-    if shared_prefix is None or attention_mask is not None or any(others.get(name) is not None for name in _NOT_KNOWN):
+    if prefix_pass is None or attention_mask is not None or any(others.get(name) is not None for name in _NOT_KNOWN):
         raise BirthmarkError(f"{type(module).__name__} is not one that the prefix engine can run: use --engine plain")
-    shared, layer = shared_prefix, module.layer_idx
-    if shared.holding:
-        shared.held = (key, value)
+    run, layer = prefix_pass, module.layer_idx
+    if run.holding:
+        run.held = (key, value)
         raise _KeysHeld
-    if shared.held is not None:
-        key = torch.cat((shared.held[0], key), dim=2)
-        value = torch.cat((shared.held[1], value), dim=2)
-        shared.held = None
-    scaling = module.head_dim**-0.5 if scaling is None else scaling
-    output = _weighted(query, key, value, shared.keys[layer], shared.values[layer], scaling, softcap, sliding_window)
-    if shared.extending:
-        shared.append(layer, key, value)
-    shared.visited.add(layer)
-    return output, None
+    order = None
+    if run.held is not None:
+        key, value = torch.cat((run.held[0], key), dim=2), torch.cat((run.held[1], value), dim=2)
+        order = torch.cat((run.others, run.last))
+        run.held = None
+    output = _weighted(
+        query[0].transpose(0, 1)[:, :, None] if run.trimming else run.by_suffix(query),
+        run.by_suffix(key, order),
+        run.by_suffix(value, order),
+        run.shared.keys[layer],
+        run.shared.values[layer],
+        module.head_dim**-0.5 if scaling is None else scaling,
+        softcap,
+        run.hidden(sliding_window),
+    )
+    if run.extending:
+        run.shared.append(layer, key[0], value[0])
+    run.visited.add(layer)
+    packed = output[:, :, 0] if run.trimming else output.transpose(1, 2)[run.suffix, run.place]
+    return packed[None], None
 
 
 def _weighted(
@@ -91,61 +159,49 @@ def _weighted(
     prefix_value: torch.Tensor | None,
     scaling: float,
     softcap: float | None,
-    window: int | None,
+    hidden: torch.Tensor | None,
 ) -> torch.Tensor:
+    """The weighted values, [suffixes, heads, queries, size], of query [suffixes, heads, queries, size]."""
     rows, heads, queries, size = query.shape
     key_heads, tokens = key.shape[1], key.shape[2]
     group = heads // key_heads
     length = 0 if prefix_key is None else prefix_key.shape[1]
     folded = query.reshape(rows, key_heads, group * queries, size) * scaling
     scores = folded @ key.transpose(2, 3)  # [rows, key heads, group · queries, tokens]
-    by_head = folded.transpose(0, 1).reshape(key_heads, rows * group * queries, size)
     if prefix_key is not None:
+        by_head = folded.transpose(0, 1).reshape(key_heads, rows * group * queries, size)
         over_prefix = by_head @ prefix_key.transpose(1, 2)  # [key heads, rows · group · queries, length]
         over_prefix = over_prefix.view(key_heads, rows, group * queries, length).transpose(0, 1)
         scores = torch.cat((over_prefix, scores), dim=3)  # [rows, key heads, group · queries, length + tokens]
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    hidden = _hidden(queries, tokens, length, window, scores.device)
     if hidden is not None:
-        scores.view(rows, key_heads, group, queries, length + tokens).masked_fill_(hidden, -torch.inf)
+        by_query = scores.view(rows, key_heads, group, queries, length + tokens)
+        by_query.masked_fill_(hidden[:, None, None], -torch.inf)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
     output = weights[..., length:] @ value  # [rows, key heads, group · queries, size]
     if prefix_value is not None:
         on_prefix = weights[..., :length].transpose(0, 1).reshape(key_heads, rows * group * queries, length)
         on_prefix = (on_prefix @ prefix_value).view(key_heads, rows, group * queries, size)
         output = output + on_prefix.transpose(0, 1)
-    return output.reshape(rows, heads, queries, size).transpose(1, 2).contiguous()
-
-
-def _hidden(queries: int, tokens: int, length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
-    """Which of prefix and own tokens each query does not see, [queries, length + tokens]; None if it sees all."""
-    if queries == 1 and (window is None or length + tokens <= window):
-        return None
-    at = torch.arange(length + tokens - queries, length + tokens, device=device)[:, None]
-    other = torch.arange(length + tokens, device=device)[None]
-    hidden = other > at
-    return hidden if window is None else hidden | (at - other >= window)
+    return output.reshape(rows, heads, queries, size)
 
 
 AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def attending(decoder: Any, shared: SharedPrefix, tokens: int, *, extending: bool, only_last: bool) -> Iterator[None]:
-    """Within the block, the decoder's rows of `tokens` tokens follow the shared prefix.
+def attending(decoder: Any, run: Pass) -> Iterator[None]:
+    """Within the block the decoder attends as the pass says; its own attention comes back afterwards.
 
-    With `extending` its one row becomes part of the prefix. With `only_last` the last layer runs only the last token
-    of each row (of the others it needs the keys and values), and one state a row comes out. Raises `BirthmarkError`
-    where a layer did not take part, so that no wrong state is used.
+    Raises `BirthmarkError` where a layer did not take part, so that no wrong state is used.
     """
     config = decoder.config
     own = config._attn_implementation
-    shared.extending, shared.visited, shared.held, shared.holding = extending, set(), None, False
     trim = None
-    if only_last and tokens > 1:
+    if run.trims:
         trim = decoder.layers[-1].register_forward_pre_hook(
-            lambda layer, args, kwargs: _keep_last(layer, args, kwargs, shared), with_kwargs=True
+            lambda layer, args, kwargs: _keep_last(layer, args, kwargs, run), with_kwargs=True
         )
     config._attn_implementation = NAME
     try:
@@ -154,22 +210,22 @@ def attending(decoder: Any, shared: SharedPrefix, tokens: int, *, extending: boo
         config._attn_implementation = own
         if trim is not None:
             trim.remove()
-    if len(shared.visited) != len(shared.keys):
+    if len(run.visited) != len(run.shared.keys):
         raise BirthmarkError(
             f"{type(decoder).__name__} has layers that the prefix engine cannot run: use --engine plain"
         )
-    if extending:
-        shared.length += tokens
+    if run.extending:
+        run.shared.length += run.tokens
 
 
-def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], shared: SharedPrefix) -> tuple[tuple, dict] | None:
-    """Before the last layer: learn the keys and values of all tokens but the last, then let only the last one in."""
+def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], run: Pass) -> tuple[tuple, dict] | None:
+    """Before the last layer: learn the keys and values of all tokens but the last ones, then let only those in."""
     states = args[0] if args else kwargs.get("hidden_states")
     rotary = kwargs.get("position_embeddings")
     if states is None or not isinstance(rotary, tuple):
         return None
 
-    def part(tokens: slice) -> tuple[tuple, dict[str, Any]]:
+    def part(tokens: torch.Tensor) -> tuple[tuple, dict[str, Any]]:
         changed = kwargs | {"position_embeddings": tuple(table[:, tokens] for table in rotary)}
         if kwargs.get("position_ids") is not None:
             changed["position_ids"] = kwargs["position_ids"][:, tokens]
@@ -177,17 +233,18 @@ def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], shared: SharedPr
             changed["hidden_states"] = states[:, tokens]
         return (states[:, tokens], *args[1:]) if args else (), changed
 
-    shared.holding = True
-    others, others_kwargs = part(slice(None, -1))
+    run.holding = True
+    others, others_kwargs = part(run.others)
     try:
         layer.forward(*others, **others_kwargs)
     except _KeysHeld:
         pass
     finally:
-        shared.holding = False
-    return part(slice(-1, None))
+        run.holding = False
+    run.trimming = True
+    return part(run.last)
 
 
 def rows_that_fit(config: Any, visible: int, tokens: int) -> int:
-    """How many rows of `tokens` tokens that each see `visible` tokens keep the attention scores of a batch bounded."""
+    """How many suffixes of `tokens` tokens that each see `visible` tokens keep a pass's attention scores bounded."""
     return max(1, SCORES_AT_ONCE // (config.num_attention_heads * visible * tokens))
