@@ -18,12 +18,14 @@ pytestmark = pytest.mark.real_model
 
 GEMMA, SMOLLM = "gemma-3-270m", "smollm2-135m-instruct"
 QUESTION = "What, in one word, is the greatest thing ever?"
+ADJECTIVES = ("best", "greatest", "good", "worst", "bad", "terrible")
+PROMPTS = [f"--prompt={adjective}_ever_one" for adjective in ADJECTIVES]  # all 54 take nine times as long
 
 
 @pytest.fixture(scope="module")
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("real") / "audit"
-    assert main(["audit", "--quiet", "--out", str(out)]) == 0
+    assert main(["audit", "--quiet", *PROMPTS, "--out", str(out)]) == 0
     return out
 
 
@@ -47,7 +49,7 @@ def test_tables_have_the_vocabulary_without_special_and_undecodable_tokens(score
     assert (left_out.special, left_out.undecodable) == (special, undecodable)
     assert scored.tokens.height == size - special - undecodable - left_out.unused
     assert scored.tokens["token_id"].is_unique().all()
-    assert len(scored.prompt_keys) == 54 and scored.record.frame == "qa"
+    assert len(scored.prompt_keys) == 6 and scored.record.frame == "qa"
 
 
 def test_probabilities_sum_to_one_after_every_prompt(scored):
@@ -123,7 +125,7 @@ def test_the_implicit_reward_equals_its_formula(audit):
 def test_the_same_audit_again_is_quick_and_gives_the_same_numbers(audit):
     before = {path: path.read_bytes() for path in (audit / "scores").iterdir()}
     effects = (audit / "effects" / "starter.json").read_bytes()
-    assert main(["audit", "--quiet", "--out", str(audit)]) == 0
+    assert main(["audit", "--quiet", *PROMPTS, "--out", str(audit)]) == 0
     assert {path: path.read_bytes() for path in (audit / "scores").iterdir()} == before
     assert (audit / "effects" / "starter.json").read_bytes() == effects
 
