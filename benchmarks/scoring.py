@@ -48,14 +48,13 @@ class Row:
 
 
 def with_random_head(path: str, dtype: torch.dtype, device: torch.device) -> Any:
-    """The base model as a sequence classifier with one label, its head drawn from N(0, 1 / hidden), seed 0."""
+    """The base model as a sequence classifier with one label, its head drawn from N(0, 0.02²), seed 0."""
     from transformers import AutoModelForSequenceClassification
 
     model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=dtype)
     generator = torch.Generator().manual_seed(0)
     weight = model.score.weight
-    drawn = torch.randn(weight.shape, generator=generator) * weight.shape[1] ** -0.5
-    weight.data.copy_(drawn)
+    weight.data.copy_(0.02 * torch.randn(weight.shape, generator=generator))
     return model.to(device).eval()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from birthmark.models.engine import Engine, PlainEngine
+from birthmark.records import Kind
 
 FLOAT32_BOUND = 1e-4
 
@@ -31,7 +32,9 @@ class Verification:
 
 
 class ScoresRows(Protocol):
-    """What is needed of a scorer: its model and engine, and float32 scores of some rows by any engine."""
+    """What is needed of a scorer: its kind, model and engine, and float32 scores of some rows by any engine."""
+
+    kind: Kind
 
     @property
     def model(self) -> Any: ...
@@ -57,16 +60,19 @@ def verify_rows(
 ) -> Verification:
     """Score rows the plain way after each prompt and compare with `scored`, else with the scorer's own engine.
 
-    float32: the bound is 1e-4. Half precision: twice what the plain engine itself differs by, between batches of 1 and
+    float32: the bound is 1e-4, of rewards 1e-4 of their standard deviation where that is above one (a reward has no
+    scale of its own, and rounding grows with it). Half precision: twice what the plain engine itself differs by, between batches of 1 and
     of 64, and where every layer's states are rounded otherwise (on some machines the first difference is nothing).
     """
     start = perf_counter()
     half = scorer.model.dtype in (torch.float16, torch.bfloat16)
-    differences, own = [], [0.0]
+    differences, own, scale = [], [0.0], 1.0
     for text in prompt_texts:
         found = scored[text][rows] if text in scored else scorer.score_rows(text, rows, scorer.engine)
         plain = scorer.score_rows(text, rows, PlainEngine(scorer.model))
         differences.append(np.abs(found - plain).max())
+        if scorer.kind == "reward":
+            scale = max(scale, float(plain.std()))
         if half:
             single = scorer.score_rows(text, rows, PlainEngine(scorer.model, batch_size=1))
             with rounded_otherwise(scorer.model):
@@ -74,7 +80,7 @@ def verify_rows(
             own += [float(np.abs(single - plain).max()), float(np.abs(other - plain).max())]
     return Verification(
         max_abs_diff=float(np.max(differences)),
-        bound=max(FLOAT32_BOUND, 2 * float(np.max(own))),
+        bound=max(FLOAT32_BOUND * scale, 2 * float(np.max(own))),
         seconds=perf_counter() - start,
     )
 
