@@ -1,5 +1,7 @@
 """OUT folders to draw: two language models, reward models beside them, the study's ten, prompts without a framing."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from report_outs import WORDS, lexicon_file, table, write_out
 
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.records import PromptRecord
+from birthmark.report.page import write_report
 from birthmark.scores import read_scores
 
 
@@ -51,8 +54,17 @@ def ten_models(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_out(tmp_path_factory.mktemp("ten"), tables, [lexicon], command="compare")
 
 
-@pytest.fixture
-def no_framing(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def no_framing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One reward model, prompts without a framing, nothing else."""
     prompts = {"prompt_1": PromptRecord(text="What is love?")}
-    return write_out(tmp_path, [table("rm", "Qwen", "Qwen2.5-3B", kind="reward", prompts=prompts, tokens=False)])
+    return write_out(
+        tmp_path_factory.mktemp("bare"),
+        [table("rm", "Qwen", "Qwen2.5-3B", kind="reward", prompts=prompts, tokens=False)],
+    )
+
+
+@pytest.fixture(scope="session")
+def drawn(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """The report of an OUT folder by its fixture's name, drawn once."""
+    return cache(lambda name: write_report(request.getfixturevalue(name)))

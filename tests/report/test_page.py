@@ -1,5 +1,6 @@
 """The page as a file: whole, safe, and drawn from whatever an OUT folder holds."""
 
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -35,24 +36,24 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(two_models: Path) -> str:
-    return write_report(two_models).read_text(encoding="utf-8")
+def page(drawn: Callable[[str], Path]) -> str:
+    return drawn("two_models").read_text(encoding="utf-8")
 
 
 @pytest.fixture(params=["two_models", "side_by_side", "ten_models", "no_framing"])
-def any_out(request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+def any_report(request: pytest.FixtureRequest, drawn: Callable[[str], Path]) -> Path:
+    return drawn(request.param)
 
 
-def test_page_is_one_file_below_five_megabytes_that_fetches_nothing(any_out: Path) -> None:
-    path = write_report(any_out)
-    assert path == any_out / "report.html"
+def test_page_is_one_file_below_five_megabytes_that_fetches_nothing(any_report: Path) -> None:
+    path = any_report
+    assert path.name == "report.html"
     assert path.stat().st_size < 5_000_000
     assert Outline(path.read_text(encoding="utf-8")).fetched == []
 
 
-def test_headings_go_down_one_level_at_a_time_and_ids_are_unique(any_out: Path) -> None:
-    outline = Outline(write_report(any_out).read_text(encoding="utf-8"))
+def test_headings_go_down_one_level_at_a_time_and_ids_are_unique(any_report: Path) -> None:
+    outline = Outline(any_report.read_text(encoding="utf-8"))
     assert outline.levels[0] == 1
     assert outline.levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(outline.levels))

@@ -1,14 +1,12 @@
 """The page in headless Chromium: what a reader does with it, on a phone and at a desk, in the light and in the dark."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
 
 import pytest
-
-from birthmark.report.page import write_report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
@@ -36,6 +34,20 @@ def browser() -> "Iterator[Browser]":
         opened = driver.chromium.launch(executable_path=chromium, args=list(QUIET))
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def open_page(browser: "Browser") -> "Iterator[Callable[..., Visit]]":
+    """Opens a page; what a test opened is closed after it."""
+    visits: list[Visit] = []
+
+    def opened(path: Path, **options: object) -> Visit:
+        visits.append(Visit(browser, path, **options))
+        return visits[-1]
+
+    yield opened
+    for one in visits:
+        one.context.close()
 
 
 class Visit:
@@ -72,26 +84,27 @@ class Visit:
 
 
 @pytest.fixture(scope="module", params=["two_models", "side_by_side"])
-def report(request: pytest.FixtureRequest) -> Path:
-    return write_report(request.getfixturevalue(request.param))
+def report(request: pytest.FixtureRequest, drawn: Callable[[str], Path]) -> Path:
+    return drawn(request.param)
 
 
 @pytest.fixture(scope="module")
-def two(two_models: Path) -> Path:
-    return write_report(two_models)
+def two(drawn: Callable[[str], Path]) -> Path:
+    return drawn("two_models")
 
 
-def test_the_whole_page_asks_nothing_of_the_network_and_complains_of_nothing(browser: "Browser", report: Path) -> None:
-    visit = Visit(browser, report, viewport=DESK)
+def test_the_whole_page_asks_nothing_of_the_network_and_complains_of_nothing(
+    open_page: Callable[..., "Visit"], report: Path
+) -> None:
+    visit = open_page(report, viewport=DESK)
     visit.scroll_through()
     visit.look_up("love")
     assert visit.requests == []
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_a_phone(browser: "Browser", report: Path, scheme: str) -> None:
-    visit = Visit(browser, report, viewport=PHONE, color_scheme=scheme, has_touch=True, is_mobile=True)
+def test_nothing_overflows_a_phone_in_the_dark(open_page: Callable[..., "Visit"], report: Path) -> None:
+    visit = open_page(report, viewport=PHONE, color_scheme="dark", has_touch=True, is_mobile=True)
     visit.scroll_through()
     visit.look_up("love")
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -99,15 +112,15 @@ def test_nothing_overflows_a_phone(browser: "Browser", report: Path, scheme: str
     assert visit.complaints == []
 
 
-def test_search_finds_a_word_in_every_model_and_framing(browser: "Browser", two: Path) -> None:
-    found = Visit(browser, two, viewport=DESK).look_up("love")
+def test_search_finds_a_word_in_every_model_and_framing(open_page: Callable[..., "Visit"], two: Path) -> None:
+    found = open_page(two, viewport=DESK).look_up("love")
     assert "as a word" in found
     for text in ("gemma-3-270m", "smollm2-135m-instruct", "asked for the best", "asked for the worst", "of 20", "top"):
         assert text in found
 
 
-def test_search_finds_the_very_token_first(browser: "Browser", two: Path) -> None:
-    visit = Visit(browser, two, viewport=DESK)
+def test_search_finds_the_very_token_first(open_page: Callable[..., "Visit"], two: Path) -> None:
+    visit = open_page(two, viewport=DESK)
     assert visit.look_up(" Love").startswith("␣Love")
     assert visit.look_up("Love").startswith("Love")
     assert visit.page.locator("#found table").count() == 6  # the word, four forms, and one after a no-break space
@@ -116,14 +129,14 @@ def test_search_finds_the_very_token_first(browser: "Browser", two: Path) -> Non
 @pytest.mark.parametrize(
     "word", ["__proto__", "constructor", "<script>alert(1)</script>", "{{ 7 * 7 }}", "مرحبا", "👩‍👩‍👧"]
 )
-def test_search_finds_awkward_tokens(browser: "Browser", two: Path, word: str) -> None:
-    visit = Visit(browser, two, viewport=DESK)
+def test_search_finds_awkward_tokens(open_page: Callable[..., "Visit"], two: Path, word: str) -> None:
+    visit = open_page(two, viewport=DESK)
     assert "as this very token" in visit.look_up(word)
     assert visit.complaints == []
 
 
-def test_search_names_the_framing_of_every_rank_on_a_phone(browser: "Browser", two: Path) -> None:
-    visit = Visit(browser, two, viewport=PHONE)
+def test_search_names_the_framing_of_every_rank_on_a_phone(open_page: Callable[..., "Visit"], two: Path) -> None:
+    visit = open_page(two, viewport=PHONE)
     visit.look_up("love")
     labels = visit.page.evaluate(
         "[...document.querySelectorAll('#found td[data-framing]')].map(td => getComputedStyle(td, '::before').content)"
@@ -132,19 +145,19 @@ def test_search_names_the_framing_of_every_rank_on_a_phone(browser: "Browser", t
 
 
 @pytest.mark.parametrize("word", ["xyzzy", "toString", "hasOwnProperty"])
-def test_search_says_when_a_word_is_not_there(browser: "Browser", two: Path, word: str) -> None:
-    assert "is not among the words" in Visit(browser, two, viewport=DESK).look_up(word)
+def test_search_says_when_a_word_is_not_there(open_page: Callable[..., "Visit"], two: Path, word: str) -> None:
+    assert "is not among the words" in open_page(two, viewport=DESK).look_up(word)
 
 
-def test_search_offers_what_begins_alike(browser: "Browser", two: Path) -> None:
-    visit = Visit(browser, two, viewport=DESK)
+def test_search_offers_what_begins_alike(open_page: Callable[..., "Visit"], two: Path) -> None:
+    visit = open_page(two, viewport=DESK)
     visit.look_up("moon")
     visit.page.get_by_role("button", name="moonbeam").click()
     assert visit.page.input_value("#word") == "moonbeam"
     assert "moonbeam" in visit.page.inner_text("#found")
 
 
-def test_search_agrees_with_the_table(browser: "Browser", two: Path) -> None:
+def test_search_agrees_with_the_table(open_page: Callable[..., "Visit"], two: Path) -> None:
     """The rank shown is the median over the framing's prompts of ranks counted by hand."""
     from birthmark.scores import read_scores
 
@@ -155,14 +168,14 @@ def test_search_agrees_with_the_table(browser: "Browser", two: Path) -> None:
         scores = dict(zip(table.words["candidate"], table.words[key], strict=True))
         ranks.append(1 + sum(score > scores["love"] for score in scores.values()))
     ranks.sort()
-    visit = Visit(browser, two, viewport=DESK)
+    visit = open_page(two, viewport=DESK)
     visit.look_up("love")
     shown = visit.page.locator("#found table").first.locator("tbody tr").first.locator("td").first.inner_text()
     assert shown.split(" of ")[0] == f"{ranks[len(ranks) // 2]:g}"
 
 
-def test_keyboard_skips_to_the_finding_and_reaches_the_search(browser: "Browser", two: Path) -> None:
-    visit = Visit(browser, two, viewport=DESK)
+def test_keyboard_skips_to_the_finding_and_reaches_the_search(open_page: Callable[..., "Visit"], two: Path) -> None:
+    visit = open_page(two, viewport=DESK)
     visit.page.keyboard.press("Tab")
     assert visit.page.evaluate("document.activeElement.className") == "skip"
     for _ in range(40):
@@ -174,9 +187,9 @@ def test_keyboard_skips_to_the_finding_and_reaches_the_search(browser: "Browser"
     assert "power" in visit.page.inner_text("#found")
 
 
-def test_dark_mode_is_dark_and_light_mode_light(browser: "Browser", two: Path) -> None:
+def test_dark_mode_is_dark_and_light_mode_light(open_page: Callable[..., "Visit"], two: Path) -> None:
     def brightness(scheme: str, what: str) -> float:
-        page = Visit(browser, two, viewport=DESK, color_scheme=scheme).page
+        page = open_page(two, viewport=DESK, color_scheme=scheme).page
         colour = page.evaluate(f"getComputedStyle(document.body).{what}")
         return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")) / 3
 
@@ -187,9 +200,9 @@ def test_dark_mode_is_dark_and_light_mode_light(browser: "Browser", two: Path) -
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(browser: "Browser", two: Path, scheme: str) -> None:
+def test_text_stands_out_from_its_ground(open_page: Callable[..., "Visit"], two: Path, scheme: str) -> None:
     """WCAG AA: 4.5 to 1 for text, 3 to 1 for the figures' hues, against the paper."""
-    page = Visit(browser, two, viewport=DESK, color_scheme=scheme).page
+    page = open_page(two, viewport=DESK, color_scheme=scheme).page
     names = ["paper", "card", "ink", "soft", "faint", "accent", *(f"hue-{n}" for n in range(1, 9))]
     colours = page.evaluate(
         "names => { const style = getComputedStyle(document.documentElement);"
@@ -214,8 +227,8 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_points_name_themselves(browser: "Browser", two: Path) -> None:
-    visit = Visit(browser, two, viewport=DESK)
+def test_points_name_themselves(open_page: Callable[..., "Visit"], two: Path) -> None:
+    visit = open_page(two, viewport=DESK)
     visit.scroll_through()
     point = visit.page.locator(".plot.wide .mark-symbol path").first
     point.scroll_into_view_if_needed()
@@ -224,8 +237,10 @@ def test_points_name_themselves(browser: "Browser", two: Path) -> None:
     assert "gemma-3-270m" in visit.page.inner_text("#vg-tooltip-element")
 
 
-def test_a_screen_reader_finds_tables_named_and_figures_described(browser: "Browser", report: Path) -> None:
-    page = Visit(browser, report, viewport=DESK).page
+def test_a_screen_reader_finds_tables_named_and_figures_described(
+    open_page: Callable[..., "Visit"], report: Path
+) -> None:
+    page = open_page(report, viewport=DESK).page
     assert page.evaluate(
         "[...document.querySelectorAll('table')].every(t => t.caption && t.caption.textContent.trim())"
     )
@@ -237,15 +252,15 @@ def test_a_screen_reader_finds_tables_named_and_figures_described(browser: "Brow
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_without_scripts_figures_and_lists_are_there(browser: "Browser", two: Path) -> None:
-    page = Visit(browser, two, viewport=DESK, java_script_enabled=False).page
+def test_without_scripts_figures_and_lists_are_there(open_page: Callable[..., "Visit"], two: Path) -> None:
+    page = open_page(two, viewport=DESK, java_script_enabled=False).page
     assert page.locator(".plot.wide svg").first.is_visible()
     assert page.locator(".ranked li").first.is_visible()
     assert page.get_by_text("needs JavaScript").is_visible()
 
 
-def test_it_prints(browser: "Browser", two: Path, tmp_path: Path) -> None:
-    visit = Visit(browser, two, viewport=DESK, color_scheme="dark")
+def test_it_prints(open_page: Callable[..., "Visit"], two: Path, tmp_path: Path) -> None:
+    visit = open_page(two, viewport=DESK, color_scheme="dark")
     pdf = visit.page.pdf(path=tmp_path / "report.pdf", format="A4")
     assert pdf.startswith(b"%PDF")
     visit.page.emulate_media(media="print")
