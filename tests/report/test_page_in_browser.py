@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from birthmark.report.theme import FILE_COLOURS
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
 
@@ -265,4 +267,6 @@ def test_it_prints(open_page: Callable[..., "Visit"], two: Path, tmp_path: Path)
     assert pdf.startswith(b"%PDF")
     visit.page.emulate_media(media="print")
     assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    light = "getComputedStyle(document.documentElement).getPropertyValue('--hue-1').trim()"
+    assert visit.page.evaluate(light) == FILE_COLOURS["hue-1"]
     assert not visit.page.locator("#look-up").is_visible()
