@@ -22,7 +22,7 @@ import torch
 from transformers.utils import logging
 
 from birthmark.models.encoding import read_vocabulary
-from birthmark.models.engine import PLAIN_ROWS, common_prefix_length
+from birthmark.models.engine import PLAIN_ROWS
 from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate
 from birthmark.models.scorers import RewardScorer, make_scorer
 
@@ -33,7 +33,12 @@ AGREEMENT = 1e-4
 
 @dataclass(frozen=True)
 class Row:
-    """One way of scoring: seconds a candidate, speed relative to the published procedure, share of the matrix rate."""
+    """One way of scoring one model's candidates.
+
+    `ratio`: seconds of the published procedure (mean of before and after) ÷ this way's. `bound`: tokens of all
+    conversations ÷ tokens that the prefix engine runs, (prefix + suffix) ÷ suffix but for what forks early. `reached`:
+    the goal is met and the rewards agree; None where there is no goal.
+    """
 
     model: str
     way: str
@@ -88,6 +93,17 @@ def padded_tokens(lengths: np.ndarray) -> int:
     return int(sum(len(batch) * batch.max() for batch in batches))
 
 
+def tokens_that_run(model: Any, run: Callable[[], Any]) -> int:
+    """How many tokens the model takes in while something runs: a prefix once, then suffixes."""
+    counts: list[int] = []
+    hook = model.get_decoder().register_forward_pre_hook(
+        lambda layer, given, named: counts.append(named["input_ids"].numel()), with_kwargs=True
+    )
+    run()
+    hook.remove()
+    return sum(counts)
+
+
 def sampled_answers(tokenizer: Any, count: int) -> list[str]:
     """A seeded sample of the vocabulary's decodable tokens, as the published study scored them."""
     texts = read_vocabulary(tokenizer, len(tokenizer)).texts
@@ -112,8 +128,7 @@ def measure(name: str, count: int, device: torch.device, dtype: str, repeats: in
     assert isinstance(scorers["prefix"], RewardScorer)
     conversations = scorers["prefix"].encoder.conversations(PROMPT, answers)
     lengths = np.array([len(ids) for ids in conversations])
-    prefix = common_prefix_length(conversations)
-    suffix = lengths.mean() - prefix
+    needed = tokens_that_run(model, lambda: scorers["prefix"].score(PROMPT))
     parameters = sum(p.numel() for p in model.parameters()) - model.get_input_embeddings().weight.numel()
     rate = matmul_rate(device, dtype)
 
@@ -123,7 +138,6 @@ def measure(name: str, count: int, device: torch.device, dtype: str, repeats: in
         "prefix": lambda: scorers["prefix"].score(PROMPT).scores,
     }
     published(model, tokenizer, answers[:PLAIN_ROWS])
-    scorers["prefix"].score_rows(PROMPT, np.arange(min(count, PLAIN_ROWS)), scorers["prefix"].engine)
     before, reference = timed(ways["published"])
     plain, plain_scores = timed(ways["plain"])
     prefix_times, prefix_scores = zip(*(timed(ways["prefix"]) for _ in range(repeats)), strict=True)
@@ -133,7 +147,7 @@ def measure(name: str, count: int, device: torch.device, dtype: str, repeats: in
     runs = [
         ("published, before", before, full, reference),
         ("plain", plain, full, plain_scores),
-        ("prefix", float(np.median(prefix_times)), int(prefix + (lengths - prefix).sum()), prefix_scores[-1]),
+        ("prefix", float(np.median(prefix_times)), needed, prefix_scores[-1]),
         ("published, after", after, full, reference),
     ]
     mean = (before + after) / 2
@@ -149,7 +163,7 @@ def measure(name: str, count: int, device: torch.device, dtype: str, repeats: in
                 tokens_run=tokens,
                 seconds_per_candidate=seconds / count,
                 ratio=mean / seconds,
-                bound=float((prefix + suffix) / suffix),
+                bound=float(lengths.sum() / needed),
                 share_of_matmul_rate=2 * parameters * tokens / seconds / rate,
                 max_abs_diff=difference,
                 reached=None if goal is None else bool(mean / seconds >= goal and difference <= AGREEMENT),
@@ -180,11 +194,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs of the prefix engine; the median counts")
     parser.add_argument("--device")
     parser.add_argument("--dtype")
+    parser.add_argument("--threads", type=int, help="by default one a core")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
     device = choose_device(asked.device)
     dtype = choose_dtype(asked.dtype, device)
     rows = [row for name in asked.models for row in measure(name, asked.candidates, device, dtype, asked.repeats)]
