@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.catalog import find_entry, load_catalog, suggest
+from birthmark.inputs.catalog import find_entry, load_catalog, load_set, load_sets, suggest
 
 CATALOG = load_catalog()
 STUDY_RMS = {
@@ -141,3 +141,102 @@ def test_a_missing_catalog_and_one_that_is_not_utf8_are_said_so(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b'[models."caf\xe9"]\nkind = "reward"\n')
     with pytest.raises(BirthmarkError, match="cannot be read as TOML"):
         load_catalog(tmp_path / "latin.toml")
+
+
+def test_the_study_set_is_the_ten_reward_models_smallest_first():
+    study = load_set("study")
+    assert set(study) == STUDY_RMS and len(study) == 10
+    sizes = [CATALOG[name].parameters for name in study]
+    assert sizes[0] == min(sizes) and sizes[-1] == max(sizes)
+
+
+def test_every_member_of_a_bundled_set_can_be_loaded():
+    assert all(CATALOG[member].loadable for members in load_sets().values() for member in members)
+
+
+def test_an_unknown_set_lists_the_known_ones():
+    with pytest.raises(BirthmarkError, match="no set of models is called stduy: write one of skywork-v2, study"):
+        load_set("stduy")
+
+
+def test_an_own_catalog_adds_a_set_of_bundled_and_own_models(tmp_path):
+    path = write(
+        tmp_path, '[models."my-rm"]\nkind = "reward"\nhub = "me/rm"\n\n[sets]\nmine = ["my-rm", "grm-gemma2-2b"]\n'
+    )
+    assert load_set("mine", path) == ("my-rm", "grm-gemma2-2b")
+    assert load_set("study", path) == load_set("study")
+
+
+def test_an_own_catalog_may_hold_sets_only(tmp_path):
+    assert load_set("two", write(tmp_path, '[sets]\ntwo = ["gemma-3-270m", "grm-gemma2-2b"]\n')) == (
+        "gemma-3-270m",
+        "grm-gemma2-2b",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[sets]\nmine = ["grm-gemma2-2c"]', ["mine", "grm-gemma2-2c", "did you mean grm-gemma2-2b"]),
+        ("[sets]\nmine = []", ["mine", "list of models' names"]),
+        ('[sets]\nmine = "grm-gemma2-2b"', ["mine", "list of models' names"]),
+        ('sets = ["grm-gemma2-2b"]', ["[sets] is a table"]),
+    ],
+)
+def test_a_malformed_set_is_one_line(tmp_path, text, words):
+    with pytest.raises(BirthmarkError) as caught:
+        load_sets(write(tmp_path, text))
+    assert all(word in str(caught.value) for word in words) and "\n" not in str(caught.value)
+
+
+def test_a_folder_of_an_own_entry_is_relative_to_the_catalog(tmp_path):
+    catalog = load_catalog(write(tmp_path, '[models."grm-gemma2-2b"]\npath = "models/grm"\n'))
+    assert catalog["grm-gemma2-2b"].path == str(tmp_path.resolve() / "models/grm")
+    assert catalog["grm-gemma2-2b"].head == "linear"
+
+
+def test_a_parent_is_an_entry_of_the_same_family():
+    for name, entry in CATALOG.items():
+        parent = find_entry(CATALOG, entry.parent or "")
+        if parent is not None:
+            assert parent.family == entry.family, name
+        else:
+            assert entry.parent is None or not entry.loadable, name
+
+
+def test_the_ancestry_of_each_study_model_ends_at_a_pretrained_model():
+    for name in STUDY_RMS:
+        base = find_entry(CATALOG, CATALOG[name].base_checkpoint)
+        assert base is not None and base.stage == "instruct"
+        pretrained = find_entry(CATALOG, base.parent or "")
+        assert pretrained is not None and pretrained.stage == "pretrained"
+
+
+def test_an_entry_that_cannot_be_loaded_says_why_and_the_others_do_not():
+    assert all((entry.why is None) == entry.loadable for entry in CATALOG.values())
+
+
+def test_names_and_hub_ids_are_each_used_once():
+    hubs = [entry.hub.casefold() for entry in CATALOG.values() if entry.hub]
+    assert len(set(hubs)) == len(hubs)
+    assert all(name == name.casefold() for name in CATALOG)
+
+
+def test_reward_models_are_run_with_the_attention_and_dtype_that_the_catalog_names():
+    for name, entry in CATALOG.items():
+        if entry.loadable:
+            assert entry.dtype and entry.attention and entry.parameters and entry.family, name
+
+
+def test_all_sizes_of_the_newer_skywork_series_are_there():
+    series = {name for name in CATALOG if name.startswith("skywork-reward-v2-")}
+    assert len(series) == 8 and series == set(load_set("skywork-v2"))
+
+
+def test_a_counted_number_of_parameters_of_qwen_3_is_the_architectures():
+    """Qwen3 8B: 36 layers of 4,096 with 32 and 8 heads of 128, and norms of queries and keys; the embedding is not tied."""
+    hidden, ffn, head, heads, kv, vocabulary = 4096, 12288, 128, 32, 8, 151936
+    layer = 2 * hidden * heads * head + 2 * hidden * kv * head + 3 * hidden * ffn + 2 * hidden + 2 * head
+    trunk = vocabulary * hidden + 36 * layer + hidden
+    assert CATALOG["qwen3-8b"].parameters == trunk + vocabulary * hidden
+    assert CATALOG["skywork-reward-v2-qwen3-8b"].parameters == trunk + hidden

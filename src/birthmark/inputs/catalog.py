@@ -47,11 +47,14 @@ class Entry(_Facts):
 
     `base_checkpoint` is the released model that a reward model was tuned from (a language model's is itself),
     `parent` the catalog name or hub id of the model that it was trained on from, `parameters` a count,
-    `revision` a commit of the hub where one is confirmed, `dtype` and `attention` what it is to be run in.
+    `revision` a commit of the hub where one is confirmed, `dtype` and `attention` what it is to be run in, `template`
+    what is to be known of its chat template, `benchmarks` published scores by benchmark, `rank` a published place, and
+    `path` a folder on this machine that goes before `hub` (in a person's own file: relative to that file).
     """
 
     name: str
     hub: str | None = None
+    path: str | None = None
     revision: str | None = None
     kind: Literal["reward", "logprob"]
     stage: Literal["pretrained", "instruct", "reward"] | None = None
@@ -64,6 +67,9 @@ class Entry(_Facts):
     head: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     attention: Literal["eager", "sdpa"] | None = None
+    template: str | None = None
+    benchmarks: dict[str, float] = {}
+    rank: str | None = None
     licence: str | None = None
     gated: bool = False
     sources: tuple[str, ...] = Field(default=(), strict=False)
@@ -81,10 +87,38 @@ def load_catalog(path: Path | None = None) -> Catalog:
     An entry there with a known name changes only the keys that it gives. Raises `BirthmarkError` for a file that
     is missing, is not TOML, or holds an unknown key or a value of the wrong type.
     """
-    bundled = _bundled()
-    tables = bundled if path is None else _merged(bundled, _read(path))
+    bundled, _ = _bundled()
+    tables = bundled if path is None else _merged(bundled, _with_folders(_read(path)[0], path.parent))
     origin = str(path) if path else "catalog.toml"
     return MappingProxyType({name: _entry(name, table, origin) for name, table in tables.items()})
+
+
+def load_sets(path: Path | None = None) -> Mapping[str, tuple[str, ...]]:
+    """The named sets of models, in the order in which each is run; those of the file at `path` go before the bundled.
+
+    Raises `BirthmarkError` as `load_catalog` does, and for a set that is empty or names a model that is not there.
+    """
+    known = load_catalog(path)
+    own = _read(path)[1] if path else {}
+    sets = {**_bundled()[1], **own}
+    for name, members in sets.items():
+        if not isinstance(members, list) or not members or not all(isinstance(member, str) for member in members):
+            raise BirthmarkError(f"{path or 'catalog.toml'}: [sets] {name}: write a list of models' names")
+        for member in members:
+            if find_entry(known, member) is None:
+                raise BirthmarkError(
+                    f"{path or 'catalog.toml'}: [sets] {name} names {member}, which is not in the catalog: "
+                    f"{suggest(member, known) or 'add its entry'}"
+                )
+    return MappingProxyType({name: tuple(members) for name, members in sets.items()})
+
+
+def load_set(name: str, path: Path | None = None) -> tuple[str, ...]:
+    """The models of one set, in order; raises `BirthmarkError` for a name that no set has."""
+    sets = load_sets(path)
+    if name not in sets:
+        raise BirthmarkError(f"no set of models is called {name}: write one of {', '.join(sorted(sets))}")
+    return sets[name]
 
 
 def find_entry(catalog: Catalog, name: str) -> Entry | None:
@@ -109,26 +143,41 @@ def suggest(name: str, names: Iterable[str]) -> str:
 
 
 @cache
-def _bundled() -> dict[str, dict[str, Any]]:
+def _bundled() -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
     text = resources.files("birthmark.inputs").joinpath("catalog.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)["models"]
+    document = tomllib.loads(text)
+    return document["models"], document["sets"]
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """A file's tables of models and of sets; one of the two may be missing."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BirthmarkError(f"the catalog {path} does not exist") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BirthmarkError(f"the catalog {path} cannot be read as TOML: {error}") from None
-    models = document.pop("models", None)
+    sets = document.pop("sets", {})
+    models = document.pop("models", {} if sets else None)
     if document:
         raise BirthmarkError(
-            f'{path}: unknown key {next(iter(document))!r}; a catalog holds [models."name"] tables only'
+            f'{path}: unknown key {next(iter(document))!r}; a catalog holds [models."name"] tables and [sets] only'
         )
-    if not isinstance(models, dict) or not models or not all(isinstance(table, dict) for table in models.values()):
+    if not isinstance(sets, dict):
+        raise BirthmarkError(f"{path}: [sets] is a table of lists of models' names")
+    if not isinstance(models, dict) or not (models or sets) or not all(isinstance(t, dict) for t in models.values()):
         raise BirthmarkError(f'{path}: no models; a catalog holds a [models."name"] table for each model')
-    return models
+    return models, sets
+
+
+def _with_folders(models: dict[str, dict[str, Any]], beside: Path) -> dict[str, dict[str, Any]]:
+    """The tables with each `path` made absolute: it is relative to the catalog's own folder."""
+    return {
+        name: table | {"path": str((beside / Path(table["path"]).expanduser()).resolve())}
+        if isinstance(table.get("path"), str)
+        else table
+        for name, table in models.items()
+    }
 
 
 def _merged(bundled: dict[str, dict[str, Any]], own: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
