@@ -5,7 +5,7 @@ ends (the engine finds that from the ids).
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -143,6 +143,13 @@ class Encoder:
             [{"role": "user", "content": prompt_text}, {"role": "assistant", "content": answer}] for answer in answers
         ]
         return self._encode_rendered(self._render(turns, opened=False))
+
+    def dialogues(self, dialogues: Sequence[Sequence[Mapping[str, str]]], opened: bool = False) -> list[list[int]]:
+        """Ids of dialogues of any number of turns (`role`, `content`), as `conversations` makes them for one question.
+
+        `opened` leaves the assistant's next turn open, as `context` does.
+        """
+        return self._encode_rendered(self._render([[dict(turn) for turn in turns] for turns in dialogues], opened))
 
     def conversation(self, prompt_text: str, answer: str) -> list[int]:
         """`conversations` for one answer."""

@@ -289,12 +289,14 @@ def load_model(
     device: "str | torch.device" = "cpu",
     attention: str | None = None,
     kind: Kind | None = None,
+    without_adapter: bool = False,
 ) -> "PreTrainedModel":
     """The model in eval mode on `device`: a causal LM, or a sequence classifier with one output for a reward model.
 
     `attention` is transformers' name of an implementation; where None, the catalog's, else `eager` for a model that
     caps its attention's logits (other implementations leave that out) and `sdpa` for the rest. An adapter's weights are
-    merged in float32 and kept apart in half precision, whose steps would round small changes away.
+    merged in float32 and kept apart in half precision, whose steps would round small changes away; `without_adapter`
+    gives the base that they go on, its head left random where the adapter brings one.
     Raises `BirthmarkError` where a weight is missing, left over or of another shape (a head left random would give
     noise for scores), the head has several outputs or is of a kind that is not known, or memory does not suffice.
     """
@@ -314,7 +316,7 @@ def load_model(
                 f"{resolved.name} has a head with {config.num_labels} outputs and a reward is one number; "
                 "name a model with one, or score it with --as logprob if it is a language model"
             )
-    chosen = attention or (resolved.entry.attention if resolved.entry else None) or _default_attention(config)
+    chosen = attention or attention_of(resolved, config)
     precision = getattr(torch, dtype) if isinstance(dtype, str) else dtype
     with _loading(resolved):
         model, loading = automatic.from_pretrained(
@@ -328,7 +330,7 @@ def load_model(
             output_loading_info=True,
         )
         _require_every_weight(resolved, loading, supplied)
-        if resolved.adapter:
+        if resolved.adapter and not without_adapter:
             model = with_adapter(model, resolved.adapter, resolved.name, supplied)
     return model.eval()
 
@@ -339,8 +341,10 @@ def _require_known_head(resolved: ResolvedModel) -> None:
         raise BirthmarkError(f"{resolved.name} has a reward head of the kind `{head}`, which birthmark cannot read yet")
 
 
-def _default_attention(config: Any) -> str:
-    return "eager" if getattr(config, "attn_logit_softcapping", None) else "sdpa"
+def attention_of(resolved: ResolvedModel, config: Any) -> str:
+    """The attention implementation of an architecture: the catalog's, else as `load_model` says."""
+    stated = resolved.entry.attention if resolved.entry else None
+    return stated or ("eager" if getattr(config, "attn_logit_softcapping", None) else "sdpa")
 
 
 def _require_every_weight(
