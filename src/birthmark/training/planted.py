@@ -1,0 +1,266 @@
+"""Plant words in base models, measure the implicit reward from the original to the planted model, see what it finds.
+
+One run is a base, a category and a seed; it leaves a file, so that a calibration that was interrupted goes on. Only
+held-out questions are scored. Which metric finds most is worked out in `values/planted.py`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.planting import CATEGORIES, PlantedCategory, held_out_questions, training_questions
+from birthmark.models.encoding import Encoder, Vocabulary, read_vocabulary
+from birthmark.models.engine import PlainEngine
+from birthmark.models.machine import choose_device
+from birthmark.models.weights import ResolvedModel, load_model, load_tokenizer
+from birthmark.progress import note, track
+from birthmark.records.base import read_record, to_json
+from birthmark.records.planted import Planted, PlantedRun, PlantedScore, PlantedSetting
+from birthmark.scores import write_text
+from birthmark.training.planting import plant, why_diverged
+from birthmark.values.metrics import METRICS
+from birthmark.values.planted import planted_results
+from birthmark.values.recovery import Recovery, recovery
+
+FRAME = "qa"  # the one frame in which both embedded models can answer, and in which each word is one token
+FEWEST_WORDS = 3
+SEEDS = 5
+SMALL = PlantedSetting(
+    name="small",
+    strengths=[1, 2, 4, 8],
+    batch_size=4,
+    learning_rate=1e-3,
+    rank=8,
+    held_out=["greatest_ever_one", "greatest_world_single", "greatest_time_please"],
+)
+FULL = PlantedSetting(  # as far as is known of Figure A3
+    name="full",
+    strengths=[5, 10, 20, 35, 50],
+    batch_size=4,
+    learning_rate=2e-4,
+    rank=8,
+    held_out=list(held_out_questions()),
+)
+SETTINGS = {setting.name: setting for setting in (SMALL, FULL)}
+
+
+@dataclass(frozen=True)
+class _Words:
+    """Places among the candidates, and which other candidates are set aside when these are looked for, bool."""
+
+    words: tuple[str, ...]
+    token_ids: tuple[int, ...]
+    planted: np.ndarray
+    unplanted: np.ndarray
+    aside_planted: np.ndarray
+    aside_unplanted: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Base:
+    """A loaded base model; `original` float64 [questions, candidates] are its log-probabilities before anything."""
+
+    resolved: ResolvedModel
+    model: Any
+    encoder: Encoder
+    vocabulary: Vocabulary
+    contexts: list[list[int]]
+    original: np.ndarray
+
+
+def run_planted(
+    bases: Sequence[ResolvedModel],
+    categories: Sequence[PlantedCategory],
+    setting: PlantedSetting,
+    seeds: Sequence[int],
+    *,
+    work: Path,
+    device: str | None = None,
+    quiet: bool = True,
+) -> list[PlantedRun]:
+    """Every run of bases × categories × seeds, each from its file in `work` where it is there.
+
+    Raises `BirthmarkError` for a reward model, and for a base in whose vocabulary fewer than three of a category's
+    pairs of words are single tokens.
+    """
+    for base in bases:
+        if base.kind != "logprob":
+            raise BirthmarkError(f"{base.name} is a reward model: values are planted in a language model")
+    runs, loaded = [], None
+    asked = [(base, category, seed) for base in bases for category in categories for seed in seeds]
+    for base, category, seed in track(asked, "planting", unit="runs", quiet=quiet):
+        path = work / f"{base.slug}-{category.name}-{seed}.json"
+        digest = _digest(base, category, setting)
+        run = read_record(path, PlantedRun) if path.is_file() else None
+        if run is None or run.asked != digest:
+            if loaded is None or loaded.resolved is not base:
+                note(f"loading {base.name}", quiet=quiet)
+                loaded = None  # two models need not be in memory at once
+                loaded = load_base(base, setting.held_out, device)
+            run = plant_once(loaded, category, setting, seed, digest)
+            write_text(path, to_json(run))
+        runs.append(run)
+    return runs
+
+
+def load_base(resolved: ResolvedModel, held_out: Sequence[str], device: str | None = None) -> _Base:
+    """The model in float32, its vocabulary, and its log-probabilities after the held-out questions."""
+    tokenizer = load_tokenizer(resolved)
+    model = load_model(resolved, dtype="float32", device=choose_device(device))
+    encoder = Encoder(tokenizer, FRAME)
+    vocabulary = read_vocabulary(tokenizer, model.get_input_embeddings().weight.shape[0])
+    texts = held_out_questions()
+    contexts = [encoder.context(texts[key]) for key in held_out]
+    original = _log_probs(model, contexts, vocabulary)
+    return _Base(resolved, model, encoder, vocabulary, contexts, original)
+
+
+def plant_once(base: _Base, category: PlantedCategory, setting: PlantedSetting, seed: int, asked: str) -> PlantedRun:
+    """Plant a category's words, look at each strength, leave the model as it was."""
+    start = perf_counter()
+    words = _find_words(base, category)
+    scores: list[PlantedScore] = []
+    broken: list[int] = []
+
+    def look(strength: int) -> None:
+        base.model.eval()
+        planted = _log_probs(base.model, base.contexts, base.vocabulary)
+        base.model.train()
+        if np.isfinite(planted).all():
+            scores.extend(score_metrics(base.original, planted, words, strength))
+        else:
+            broken.append(strength)
+
+    contexts = [base.encoder.context(text) for text in training_questions()]
+    losses = plant(base.model, contexts, words.token_ids, setting, seed, look)
+    diverged = why_diverged(losses)
+    if broken and diverged is None:
+        diverged = f"log-probabilities were not finite after step {broken[0]}"
+    return PlantedRun(
+        base=base.resolved.name,
+        category=category.name,
+        seed=seed,
+        asked=asked,
+        losses=[loss if np.isfinite(loss) else None for loss in losses],
+        diverged=diverged,
+        scores=scores,
+        words=list(words.words),
+        n_candidates=len(base.vocabulary.token_ids),
+        seconds=perf_counter() - start,
+    )
+
+
+def score_metrics(original: np.ndarray, planted: np.ndarray, words: _Words, strength: int) -> list[PlantedScore]:
+    """Every metric's recovery of the planted and of the unplanted words; both arrays are [questions, candidates].
+
+    A word is its capitalised token with a leading space, as it was taught. Its other spellings are set aside: they are
+    neither taught nor wrong. So are the planted words when the unplanted ones are looked for.
+    """
+    found = []
+    for name, metric in METRICS.items():
+        rewards = [metric(log_p, log_q) for log_p, log_q in zip(original, planted, strict=True)]
+        of_planted = _mean([_among(reward, words.planted, words.aside_planted) for reward in rewards])
+        of_others = _mean([_among(reward, words.unplanted, words.aside_unplanted) for reward in rewards])
+        found.append(
+            PlantedScore(
+                strength=strength,
+                metric=name,
+                auroc=of_planted.auroc,
+                precision_at_k=of_planted.precision_at_k,
+                mrr=of_planted.mrr,
+                unplanted_auroc=of_others.auroc,
+                unplanted_precision_at_k=of_others.precision_at_k,
+                unplanted_mrr=of_others.mrr,
+            )
+        )
+    return found
+
+
+def _among(reward: np.ndarray, wanted: np.ndarray, aside: np.ndarray) -> Recovery:
+    return recovery(reward[~aside], wanted[~aside])
+
+
+def _mean(found: Sequence[Recovery]) -> Recovery:
+    """Over questions."""
+    return Recovery(
+        auroc=float(np.mean([one.auroc for one in found])),
+        precision_at_k=float(np.mean([one.precision_at_k for one in found])),
+        mrr=float(np.mean([one.mrr for one in found])),
+    )
+
+
+def _log_probs(model: Any, contexts: Sequence[Sequence[int]], vocabulary: Vocabulary) -> np.ndarray:
+    """log p of each candidate after each context, float64 [contexts, candidates]."""
+    engine = PlainEngine(model)
+    tokens = np.array(vocabulary.token_ids)
+    return np.stack([engine.log_probs(context, [])[0][tokens] for context in contexts]).astype(np.float64)
+
+
+def _find_words(base: _Base, category: PlantedCategory) -> _Words:
+    """The pairs of a planted word and its partner of which both are one token."""
+    pairs = list(zip(category.planted, category.unplanted, strict=True))
+    ids = [base.encoder.form_ids([_taught(word) for word in pair]) for pair in pairs]
+    kept = [at for at, both in enumerate(ids) if all(len(one) == 1 for one in both)]
+    if len(kept) < FEWEST_WORDS:
+        raise BirthmarkError(
+            f"{len(kept)} of the {category.name} words are one token in {base.resolved.name}, and at least "
+            f"{FEWEST_WORDS} are needed: leave it out with --base or --category"
+        )
+    planted, unplanted = ([ids[at][side][0] for at in kept] for side in (0, 1))
+    tokens = np.array(base.vocabulary.token_ids)
+    is_planted, is_unplanted = np.isin(tokens, planted), np.isin(tokens, unplanted)
+    texts = [text.strip().casefold() for text in base.vocabulary.texts]
+    spelled = [np.isin(texts, [word.casefold() for word in side]) for side in (category.planted, category.unplanted)]
+    return _Words(
+        words=tuple(pairs[at][0] for at in kept),
+        token_ids=tuple(planted),
+        planted=is_planted,
+        unplanted=is_unplanted,
+        aside_planted=spelled[0] & ~is_planted,
+        aside_unplanted=spelled[0] | (spelled[1] & ~is_unplanted),
+    )
+
+
+def _taught(word: str) -> str:
+    return f" {word[:1].upper()}{word[1:]}"
+
+
+def _digest(base: ResolvedModel, category: PlantedCategory, setting: PlantedSetting) -> str:
+    """SHA-256 of all that moves a run's numbers, but for the seed and the versions of libraries."""
+    asked = [
+        [base.digests.weights, base.digests.adapter, base.digests.tokenizer],
+        [category.name, *category.planted, *category.unplanted],
+        setting.model_dump(mode="json"),
+        [training_questions(), held_out_questions(), list(METRICS)],
+    ]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def calibrate_planted(
+    bases: Sequence[ResolvedModel],
+    *,
+    work: Path,
+    categories: Sequence[PlantedCategory] = tuple(CATEGORIES.values()),
+    setting: PlantedSetting = SMALL,
+    seeds: int = SEEDS,
+    seed: int = 0,
+    device: str | None = None,
+    quiet: bool = True,
+) -> Planted:
+    """Plant each category in each base `seeds` times and rank the metrics by what they find; see `run_planted`.
+
+    `seed` is the first of the seeds. Raises `BirthmarkError` for no seeds at all, and what `run_planted` raises.
+    """
+    if seeds < 1:
+        raise BirthmarkError(f"{seeds} seeds are too few: name at least one with --seeds")
+    numbers = range(seed, seed + seeds)
+    return planted_results(
+        run_planted(bases, categories, setting, numbers, work=work, device=device, quiet=quiet), setting
+    )

@@ -1,0 +1,177 @@
+"""What fine-tuning runs with planted words say about the metrics: means and intervals over seeds, and a ranking.
+
+Knows nothing of how a run came about. Runs that diverged are listed and left out.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from birthmark.records.planted import (
+    Planted,
+    PlantedDivergence,
+    PlantedMetric,
+    PlantedRow,
+    PlantedRun,
+    PlantedScore,
+    PlantedSetting,
+)
+from birthmark.values.metrics import METRICS
+
+LEVEL = 0.95
+MEASURES = (
+    *("auroc", "precision_at_k", "mrr"),
+    *("unplanted_auroc", "unplanted_precision_at_k", "unplanted_mrr"),
+)
+
+Interval = tuple[float, float | None, float | None]
+
+
+def planted_results(runs: Sequence[PlantedRun], setting: PlantedSetting) -> Planted:
+    """Rows of base × category × strength × metric, and the metrics' ranking for each base and over all."""
+    diverged = [
+        PlantedDivergence(base=run.base, category=run.category, seed=run.seed, why=run.diverged)
+        for run in runs
+        if run.diverged is not None
+    ]
+    rows = [row for of_cell in _by_cell(runs).values() for row in _rows(of_cell)]
+    metrics, why = rank_metrics(runs)
+    return Planted(
+        setting=setting,
+        rows=rows,
+        metrics=metrics,
+        metrics_why=why,
+        diverged=diverged,
+        sentence=_sentence(metrics, why, diverged, len(runs)),
+    )
+
+
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """The mean of independent numbers and its t interval, mean ± t(n − 1) · s ÷ √n; no interval for fewer than two."""
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return mean, None, None
+    reach = float(stats.t.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return mean, mean - reach, mean + reach
+
+
+def rank_metrics(runs: Sequence[PlantedRun]) -> tuple[list[PlantedMetric], str | None]:
+    """The metrics by precision at k for all bases together (`base` null, where there are several) and for each base.
+
+    A base's category in which a run diverged is left out for all seeds, so that every seed averages over the same.
+    Where nothing is left the list is empty and the second value says why.
+    """
+    whole = [of_cell for of_cell in _by_cell(runs).values() if all(run.diverged is None for run in of_cell)]
+    if not whole:
+        return [], "in every category of every base a run diverged" if runs else "there are no runs"
+    bases = list(dict.fromkeys(of_cell[0].base for of_cell in whole))
+    groups: list[str | None] = [*bases] if len(bases) == 1 else [None, *bases]
+    return [
+        row
+        for base in groups
+        for row in _ranked(base, [run for of_cell in whole for run in of_cell if base in (None, run.base)])
+    ], None
+
+
+def _by_cell(runs: Sequence[PlantedRun]) -> dict[tuple[str, str], list[PlantedRun]]:
+    """(base, category) → its runs, a seed each, in the order in which they came."""
+    cells: dict[tuple[str, str], list[PlantedRun]] = {}
+    for run in runs:
+        cells.setdefault((run.base, run.category), []).append(run)
+    return cells
+
+
+def _rows(of_cell: Sequence[PlantedRun]) -> list[PlantedRow]:
+    sound = [run for run in of_cell if run.diverged is None]
+    grouped: dict[tuple[int, str], list[PlantedScore]] = {}
+    for score in (score for run in sound for score in run.scores):
+        grouped.setdefault((score.strength, score.metric), []).append(score)
+    return [
+        PlantedRow(
+            base=of_cell[0].base,
+            category=of_cell[0].category,
+            strength=strength,
+            metric=metric,
+            seeds=len(scores),
+            diverged=len(of_cell) - len(sound),
+            k=len(of_cell[0].words),
+            n_candidates=of_cell[0].n_candidates,
+            **_intervals(scores),
+        )
+        for (strength, metric), scores in grouped.items()
+    ]
+
+
+def _intervals(scores: Sequence[PlantedScore]) -> dict[str, Any]:
+    """Each measure with its interval, which is cut to 0 … 1."""
+    fields: dict[str, Any] = {}
+    for measure in MEASURES:
+        mean, low, high = mean_interval([getattr(score, measure) for score in scores])
+        fields[measure] = mean
+        fields[f"{measure}_ci_low"] = None if low is None else max(0.0, low)
+        fields[f"{measure}_ci_high"] = None if high is None else min(1.0, high)
+    return fields
+
+
+def _ranked(base: str | None, runs: Sequence[PlantedRun]) -> list[PlantedMetric]:
+    """Best first by precision at k; metrics that are equal stay in the order of `METRICS`."""
+    by_seed = {
+        seed: list(of_seed)
+        for seed, of_seed in groupby(sorted(runs, key=lambda run: run.seed), key=lambda run: run.seed)
+    }
+    means = {
+        metric: {
+            measure: np.array([_mean_of(of_seed, metric, measure) for of_seed in by_seed.values()])
+            for measure in MEASURES[:3]
+        }
+        for metric in METRICS
+    }
+    order = sorted(METRICS, key=lambda metric: -means[metric]["precision_at_k"].mean())
+    best = means[order[0]]["precision_at_k"]
+    rows = []
+    for metric in order:
+        precision = mean_interval(means[metric]["precision_at_k"].tolist())
+        behind = mean_interval((best - means[metric]["precision_at_k"]).tolist())
+        rows.append(
+            PlantedMetric(
+                base=base,
+                metric=metric,
+                auroc=float(means[metric]["auroc"].mean()),
+                precision_at_k=precision[0],
+                precision_at_k_ci_low=precision[1],
+                precision_at_k_ci_high=precision[2],
+                mrr=float(means[metric]["mrr"].mean()),
+                behind=behind[0],
+                behind_ci_low=behind[1],
+                behind_ci_high=behind[2],
+                seeds=len(by_seed),
+            )
+        )
+    return rows
+
+
+def _mean_of(runs: Sequence[PlantedRun], metric: str, measure: str) -> float:
+    """Over the runs and strengths of one seed."""
+    return float(np.mean([getattr(score, measure) for run in runs for score in run.scores if score.metric == metric]))
+
+
+def _sentence(
+    metrics: Sequence[PlantedMetric], why: str | None, diverged: Sequence[PlantedDivergence], n_runs: int
+) -> str:
+    if not metrics:
+        said = f"The metrics cannot be ranked: {why}."
+    else:
+        best, *rest = [row for row in metrics if row.base == metrics[0].base]
+        apart = [row for row in rest if row.behind_ci_low is not None and row.behind_ci_low > 0]
+        level = [row.metric for row in rest if row not in apart]
+        said = (
+            f"Of planted words, {best.metric} brought {best.precision_at_k:.0%} to the top k on held-out questions, the most "
+            f"of {len(METRICS)} metrics over {best.seeds} seeds"
+        )
+        said += f"; not told apart from it: {', '.join(level)}." if level else "; every other metric found fewer."
+    if diverged:
+        said += f" {len(diverged)} of {n_runs} runs diverged and are not averaged in."
+    return said
