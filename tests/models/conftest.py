@@ -1,0 +1,24 @@
+"""Fixtures for the tests of models: the published tokenizers, each unpacked and read once."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from published_tokenizers import published_tokenizer
+
+
+@pytest.fixture(scope="session")
+def tokenizer_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`tokenizer_files("gemma2")`: a folder with a published tokenizer and its chat template."""
+    return cache(lambda name: published_tokenizer(name, tmp_path_factory.mktemp("tokenizers") / name))
+
+
+@pytest.fixture(scope="session")
+def published(tokenizer_files: Callable[[str], Path]) -> Callable[[str], Any]:
+    """`published("gemma2")`: that tokenizer as transformers loads it."""
+    from transformers import AutoTokenizer
+
+    return cache(lambda name: AutoTokenizer.from_pretrained(tokenizer_files(name), local_files_only=True))

@@ -1,0 +1,292 @@
+"""Every head against a plain computation of its own: one conversation at a time, in float64, on real token ids.
+
+The formulas are those of the papers and model cards. The oracle shares nothing with birthmark: it writes the
+conversation by hand, tokenizes with the `tokenizers` library, runs the decoder as transformers has it, and computes the
+head from the tensors by name.
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from head_checkpoints import (
+    HEADS,
+    OBJECTIVES,
+    QUANTILES,
+    TEMPERATURE,
+    backbone,
+    backbone_config,
+    head_tensors,
+    rewrite,
+    write_checkpoint,
+)
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+import birthmark as bm
+from birthmark.errors import BirthmarkError
+
+pytestmark = pytest.mark.network
+
+QUESTIONS = ["What, in one word, is the greatest thing ever?", "Name the worst thing in the world."]
+ANSWERS = ["love", "freedom", "Power", "antidisestablishmentarianism"]
+GATED = ["armorm", "qrm-llama", "qrm-gemma2"]
+every_head = pytest.mark.parametrize("head", HEADS)
+
+
+# ------------------------------------------------------------------------------------------------- the oracle
+
+
+def written_llama3(question: str, answer: str) -> str:
+    """The old template opens an assistant's turn whatever comes before it."""
+    return written_llama31(question, answer) + "<|start_header_id|>assistant<|end_header_id|>\n\n"
+
+
+def written_llama31(question: str, answer: str) -> str:
+    return (
+        f"<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{question}<|eot_id|>"
+        f"<|start_header_id|>assistant<|end_header_id|>\n\n{answer}<|eot_id|>"
+    )
+
+
+def written_gemma2(question: str, answer: str) -> str:
+    return f"<bos><start_of_turn>user\n{question}<end_of_turn>\n<start_of_turn>model\n{answer}<end_of_turn>\n"
+
+
+WRITTEN = {"llama3": written_llama3, "llama3_1": written_llama31, "gemma2": written_gemma2}
+# the ids that end the user's turn and open the assistant's, as the model cards give them
+TURN = {
+    "llama3": [128009, 128006, 78191, 128007, 271],
+    "llama3_1": [128009, 128006, 78191, 128007, 271],
+    "gemma2": [107, 108, 106, 2516, 108],
+}
+
+
+@cache
+def states(folder: Path, tokenizer: str, question: str, answer: str) -> tuple[list[int], np.ndarray]:
+    """A conversation's ids and the states after the final norm, float64 [tokens, hidden]."""
+    encoder = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids = encoder.encode(WRITTEN[tokenizer](question, answer), add_special_tokens=False).ids
+    decoder = backbone(backbone_config(tokenizer))
+    weights = load_file(folder / "model.safetensors")
+    decoder.load_state_dict({k.removeprefix("model."): v for k, v in weights.items() if k.startswith("model.")})
+    with torch.inference_mode():
+        found = decoder(input_ids=torch.tensor([ids]), use_cache=False).last_hidden_state[0]
+    return ids, found.double().numpy()
+
+
+def last_occurrence(ids: list[int], pattern: list[int]) -> int:
+    return max(at for at in range(len(ids)) if ids[at : at + len(pattern)] == pattern)
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    raised = np.exp(values - values.max(axis=-1, keepdims=True))
+    return raised / raised.sum(axis=-1, keepdims=True)
+
+
+def relu(values: np.ndarray) -> np.ndarray:
+    return np.maximum(values, 0.0)
+
+
+def leaky(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, 0.01 * values)
+
+
+def selu(values: np.ndarray) -> np.ndarray:
+    return 1.0507009873554805 * np.where(values > 0, values, 1.6732632423543772 * np.expm1(values))
+
+
+class Weights(dict):
+    """Tensors as float64 arrays; `apply` is one linear layer by its name."""
+
+    def apply(self, name: str, x: np.ndarray) -> np.ndarray:
+        return self[f"{name}.weight"] @ x + self.get(f"{name}.bias", 0.0)
+
+
+def linear(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    return float(w.apply("score", last)[0])
+
+
+def value_linear(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    return float(w.apply("v_head.summary", last)[0])
+
+
+def value_mlp(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    return float(w.apply("v_head.summary.2", relu(w.apply("v_head.summary.0", last)))[0])
+
+
+def two_layer(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    return float(w.apply("score.2", relu(w.apply("score.0", last)))[0])
+
+
+def armorm(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    rewards = w.apply("regression_layer", last) @ w["reward_transform_matrix"]
+    x = gate
+    for index in range(3):
+        x = relu(w.apply(f"gating.layers.{index}", x))
+    share = softmax(w.apply("gating.layers.3", x) / TEMPERATURE) * w["gating.logit_scale"][0]
+    return float(share @ rewards)
+
+
+def quantile(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    quantiles = w.apply("regression_layer", last).reshape(OBJECTIVES, QUANTILES)
+    rewards = quantiles.mean(axis=1) @ w["reward_transform_matrix"]
+    x = gate
+    for block in range(3):
+        x = relu(w.apply(f"gating.layers.{3 * block}", x))
+        norm = f"gating.layers.{3 * block + 2}"
+        x = (x - w[f"{norm}.running_mean"]) / np.sqrt(w[f"{norm}.running_var"] + 1e-5)
+        x = x * w[f"{norm}.weight"] + w[f"{norm}.bias"]
+    share = softmax(w.apply("gating.layers.9", x) / TEMPERATURE) * w["gating.logit_scale"][0]
+    return float(share @ rewards)
+
+
+def first_column(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    """As the study read it: the classification head's first number."""
+    return float(w.apply("score", last)[0])
+
+
+def label_distribution(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    x = leaky(w.apply("regression_layer.network.0", last))
+    x = leaky(w.apply("regression_layer.network.2", x))
+    levels = softmax(w.apply("regression_layer.network.4", x).reshape(22, 10))
+    y = leaky(w.apply("gating_layer.network.0", last))
+    y = leaky(w.apply("gating_layer.network.3", y))
+    return float(w.apply("gating_layer.network.6", y) @ (levels @ np.linspace(0.0, 1.0, 10)))
+
+
+ORACLES: dict[str, Callable[[Weights, np.ndarray, np.ndarray], float]] = {
+    "linear-llama": linear,
+    "linear-gemma2": linear,
+    "grm-linear": value_linear,
+    "grm-mlp": value_mlp,
+    "two-layer": two_layer,
+    "armorm": armorm,
+    "qrm-llama": quantile,
+    "qrm-gemma2": quantile,
+    "urm": first_column,
+    "ldl": label_distribution,
+}
+
+
+def plain_rewards(folder: Path, head: str, moved: int = 0) -> np.ndarray:
+    """The head's rewards, float64 [answers, questions], with the gate's token `moved` by some places."""
+    tokenizer = HEADS[head].tokenizer
+    weights = Weights({name: values.double().numpy() for name, values in head_tensors(folder).items()})
+    rewards = np.empty((len(ANSWERS), len(QUESTIONS)))
+    for row, answer in enumerate(ANSWERS):
+        for column, question in enumerate(QUESTIONS):
+            ids, h = states(folder, tokenizer, question, answer)
+            at = last_turn(ids, tokenizer) + moved
+            rewards[row, column] = ORACLES[head](weights, h[-1], h[at])
+    return rewards
+
+
+def last_turn(ids: list[int], tokenizer: str) -> int:
+    """The token that ends the turn before the last assistant's turn that the conversation opens."""
+    return last_occurrence(ids, TURN[tokenizer])
+
+
+# ------------------------------------------------------------------------------------------------ the fixtures
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, tokenizer_files) -> Callable[[str], Path]:
+    """`checkpoint("armorm")`: a folder with the tiny random reward model of that head, written once."""
+    return cache(
+        lambda head: write_checkpoint(
+            tmp_path_factory.mktemp("heads") / head, head, tokenizer_files(HEADS[head].tokenizer), seed=5
+        )
+    )
+
+
+def rewards(folder: Path, engine: str = "prefix") -> np.ndarray:
+    """birthmark's own, float32 [answers, questions]."""
+    return bm.score(folder, prompt=QUESTIONS, candidates=ANSWERS, engine=engine, device="cpu").matrix()
+
+
+# --------------------------------------------------------------------------------------------------- the tests
+
+
+@every_head
+@pytest.mark.parametrize("engine", ["plain", "prefix"])
+def test_a_head_gives_what_the_plain_computation_gives(checkpoint, head, engine):
+    folder = checkpoint(head)
+    np.testing.assert_allclose(rewards(folder, engine), plain_rewards(folder, head), rtol=1e-5, atol=1e-4)
+
+
+@every_head
+def test_rewards_of_unlike_answers_are_far_apart(checkpoint, head):
+    """Else the test above would prove nothing."""
+    expected = plain_rewards(checkpoint(head), head)
+    for column in expected.T:
+        assert np.diff(np.sort(column)).min() > 1e-3
+
+
+@pytest.mark.parametrize("head", GATED)
+@pytest.mark.parametrize("moved", [-1, 1])
+def test_a_gate_read_one_token_away_would_be_seen(checkpoint, head, moved):
+    folder = checkpoint(head)
+    assert np.abs(plain_rewards(folder, head, moved) - plain_rewards(folder, head)).max() > 0.01
+
+
+@every_head
+def test_every_head_tensor_is_needed_and_named_where_it_is_missing(checkpoint, head, tmp_path):
+    folder = checkpoint(head)
+    for index, name in enumerate(n for n in head_tensors(folder) if not n.endswith("num_batches_tracked")):
+        without = rewrite(
+            folder, tmp_path / str(index), lambda all_, name=name: {k: v for k, v in all_.items() if k != name}
+        )
+        with pytest.raises(BirthmarkError) as raised:
+            rewards(without)
+        assert name in str(raised.value), name
+
+
+@every_head
+def test_a_tensor_that_the_head_has_no_place_for_is_named(checkpoint, head, tmp_path):
+    extra = rewrite(checkpoint(head), tmp_path / "extra", lambda all_: all_ | {"head_of_old.weight": torch.ones(1, 32)})
+    with pytest.raises(BirthmarkError, match=r"head_of_old\.weight"):
+        rewards(extra)
+
+
+@every_head
+def test_every_head_tensor_moves_the_rewards(checkpoint, head, tmp_path):
+    """No tensor is left as it was drawn: shifting any in the file shifts the rewards as the oracle says."""
+    folder = checkpoint(head)
+    before = plain_rewards(folder, head)
+    for index, name in enumerate(n for n in head_tensors(folder) if not n.endswith("num_batches_tracked")):
+        moved = rewrite(folder, tmp_path / str(index), lambda all_, name=name: all_ | {name: all_[name] * 1.5})
+        expected = plain_rewards(moved, head)
+        assert np.abs(expected - before).max() > 1e-3, name
+        np.testing.assert_allclose(rewards(moved), expected, rtol=1e-5, atol=2e-4, err_msg=name)
+
+
+@every_head
+def test_no_random_number_enters(checkpoint, head):
+    torch.manual_seed(1)
+    first = rewards(checkpoint(head))
+    torch.manual_seed(2)
+    np.testing.assert_array_equal(rewards(checkpoint(head)), first)
+
+
+@pytest.mark.parametrize("head", GATED)
+def test_a_gates_temperature_is_read_and_never_assumed(checkpoint, head, tmp_path):
+    without = rewrite(checkpoint(head), tmp_path / "without", lambda all_: all_)
+    config = json.loads((without / "config.json").read_text())
+    del config["gating_temperature"]
+    (without / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BirthmarkError, match="gating_temperature"):
+        rewards(without)
+
+
+@pytest.mark.parametrize("head", ["linear-llama", "grm-mlp", "two-layer", "qrm-llama"])
+def test_the_last_token_is_read_though_it_be_the_padding_token(checkpoint, head, tmp_path):
+    """`<|eot_id|>` ends both turns: who searches for the first padding token would read the question's end."""
+    same = rewrite(checkpoint(head), tmp_path / "same", lambda all_: all_)
+    config = json.loads((same / "config.json").read_text())
+    (same / "config.json").write_text(json.dumps(config | {"pad_token_id": 128_009}))
+    np.testing.assert_allclose(rewards(same, "plain"), plain_rewards(same, head), rtol=1e-5, atol=1e-4)
