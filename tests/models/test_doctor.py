@@ -10,7 +10,7 @@ import torch
 from birthmark.inputs.catalog import load_catalog
 from birthmark.models import doctor
 from birthmark.models.doctor import answers_at, container_memory, examine, fitting_models, hints, look_at_cache
-from birthmark.models.machine import memory_needed
+from birthmark.models.memory import memory_needed
 
 GIB = 2**30
 

@@ -21,7 +21,8 @@ import torch
 from birthmark.inputs.catalog import Catalog, Entry, load_catalog
 from birthmark.inputs.fetch import cache_folder
 from birthmark.models.embedded import is_complete
-from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate, memory_needed
+from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate
+from birthmark.models.memory import memory_needed
 from birthmark.records import Cache, Doctor, FittingModel
 
 EXTRAS: Mapping[str, tuple[str, str]] = {

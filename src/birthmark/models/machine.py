@@ -3,15 +3,18 @@
 Knows a model only by its number of parameters; knows nothing of what is scored.
 """
 
+import gc
 import os
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
 
 from birthmark.errors import BirthmarkError
+from birthmark.models.memory import Quantize, gigabytes, memory_needed, weight_bytes
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -49,20 +52,21 @@ class Estimate:
 
 
 def estimate(
-    parameters: int, dtype: str, device: torch.device, *, tokens: int, flops_per_second: float | None = None
+    parameters: int,
+    dtype: str,
+    device: torch.device,
+    *,
+    tokens: int,
+    flops_per_second: float | None = None,
+    quantize: Quantize | None = None,
 ) -> Estimate:
     """2 · parameters · tokens floating-point operations at half the machine's matrix-product rate.
 
     `tokens` counts those that run through the model over the whole run.
     """
     rate = flops_per_second or matmul_rate(device, dtype)
-    memory = memory_needed(parameters, dtype)
+    memory = memory_needed(parameters, dtype, quantize)
     return Estimate(memory_bytes=memory, seconds=2 * parameters * tokens / (rate / 2), flops_per_second=rate)
-
-
-def memory_needed(parameters: int, dtype: str) -> int:
-    """Bytes of memory to score with a model: its weights, and 1 GiB for what is computed at a time."""
-    return parameters * DTYPES[dtype].itemsize + 2**30
 
 
 def matmul_rate(device: torch.device, dtype: str = "float32", size: int = 1024, seconds: float = 0.3) -> float:
@@ -85,6 +89,97 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def free_memory(device: torch.device, *, spread: bool = False) -> int | None:
+    """Bytes that a model could take now: the GPU's, or what the machine and its container have left; None if unknown.
+
+    `spread`: of all GPUs and of the machine together, for a model whose layers may lie on any of them.
+    """
+    if spread and torch.cuda.is_available():
+        gpus = sum(int(torch.cuda.mem_get_info(index)[0]) for index in range(torch.cuda.device_count()))
+        return gpus + (_free_main_memory() or 0)
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return _free_main_memory()
+
+
+def require_memory(
+    name: str,
+    parameters: int | None,
+    dtype: str,
+    device: torch.device,
+    *,
+    quantize: Quantize | None = None,
+    device_map: str | None = None,
+    free: int | None = None,
+) -> None:
+    """Raise `BirthmarkError`, with the estimate and what would fit, where a model's weights alone exceed what is free.
+
+    `free` is what there is, in bytes; measured where None. Nothing is raised where either number is not known.
+    """
+    available = free_memory(device, spread=device_map is not None) if free is None else free
+    if parameters is None or available is None or weight_bytes(parameters, dtype, quantize) <= available:
+        return
+    needed = memory_needed(parameters, dtype, quantize)
+    where = "all devices together have" if device_map else f"{device} has"
+    raise BirthmarkError(
+        f"{name} needs about {gigabytes(needed)} in {quantize or dtype} and {where} {gigabytes(available)} free: "
+        f"{_what_would_fit(parameters, dtype, device, quantize, device_map, available)}"
+    )
+
+
+def _what_would_fit(
+    parameters: int, dtype: str, device: torch.device, quantize: str | None, device_map: str | None, available: int
+) -> str:
+    """The options that would make a model fit, each with what it takes; else what is left to do."""
+    options = []
+    if dtype == "float32" and not quantize and memory_needed(parameters, "bfloat16") <= available:
+        options.append(f"--dtype bfloat16 ({gigabytes(memory_needed(parameters, 'bfloat16'))})")
+    if device.type == "cuda":
+        bits: tuple[Quantize, ...] = ("8bit", "4bit")
+        for each in bits[bits.index(quantize) + 1 if quantize in bits else 0 :]:
+            if memory_needed(parameters, "bfloat16", each) <= available:
+                options.append(f"--quantize {each} ({gigabytes(memory_needed(parameters, 'bfloat16', each))})")
+        everywhere = free_memory(device, spread=True)
+        if not device_map and everywhere and memory_needed(parameters, dtype) <= everywhere:
+            options.append("--device-map auto (all GPUs, and the CPU for the rest)")
+        main = _free_main_memory()
+        if main and memory_needed(parameters, dtype) <= main:
+            options.append("--device cpu (slow)")
+    return f"try {', or '.join(options)}" if options else "use a larger machine, or a smaller model"
+
+
+def _free_main_memory(proc: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes of the machine's memory and swap that programs may still take, or of its container's; None if unknown."""
+    limits = [amount for amount in (_free_of_machine(proc), _free_of_container(groups)) if amount is not None]
+    return min(limits, default=None)
+
+
+def _free_of_machine(proc: Path) -> int | None:
+    try:
+        lines = dict(line.split(":", 1) for line in proc.read_text().splitlines() if ":" in line)
+        return sum(int(lines[key].split()[0]) * 1024 for key in ("MemAvailable", "SwapFree"))
+    except (OSError, ValueError, KeyError):
+        return _memory()
+
+
+def _free_of_container(groups: Path) -> int | None:
+    """A control group's limit less what it uses, the files aside that it merely caches; None where there is no limit."""
+    try:
+        limit = int((groups / "memory.max").read_text())
+        used = int((groups / "memory.current").read_text())
+        kinds = dict(line.split() for line in (groups / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(kinds.get("inactive_file", 0)))
+    except (OSError, ValueError):
+        return None
+
+
+def release_memory() -> None:
+    """Give back what a model that is no longer referred to took, on the GPUs too."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def describe() -> dict[str, Any]:
