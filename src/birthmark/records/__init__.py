@@ -5,7 +5,9 @@ Keys are read by other programs: fields may be added, never renamed. A field tha
 """
 
 from birthmark.records.base import Framing, Kind, Record, Unit, read_record, to_json
+from birthmark.records.budget import BudgetCheck, WordShift
 from birthmark.records.doctor import Cache, Doctor, FittingModel
+from birthmark.records.durability import Durability, FinalGap, GapCurve, GapPoint, HeadNull, QuantityCurve
 from birthmark.records.effects import (
     AdjectiveEffect,
     Blocks,
@@ -30,6 +32,19 @@ from birthmark.records.effects import (
     Without,
     WordEffect,
 )
+from birthmark.records.grid import (
+    GridCell,
+    GridLevel,
+    GridLexicon,
+    GridMedian,
+    GridSide,
+    GridTerm,
+    ImplicitGrid,
+    PairRewards,
+    PairTest,
+    WordGap,
+    WordPair,
+)
 from birthmark.records.implicit import CandidateReward, Implicit, ImplicitPrompt
 from birthmark.records.relations import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued
 from birthmark.records.replication import (
@@ -48,7 +63,9 @@ from birthmark.records.replication import (
     WordMove,
 )
 from birthmark.records.scores import Digests, LeftOut, Mass, PromptRecord, PromptSetRecord, ScoreRecord
+from birthmark.records.stages import StageFit, Stages, StagesOf
 from birthmark.records.study import InputRecord, StudyRecord
+from birthmark.records.track import RandomHeads, Track, TrackedRun, TrackPoint, WordMoved
 
 SCHEMAS: dict[str, type[Record]] = {
     "score": ScoreRecord,
@@ -57,12 +74,18 @@ SCHEMAS: dict[str, type[Record]] = {
     "study": StudyRecord,
     "replication": Replication,
     "map": Map,
+    "grid": ImplicitGrid,
+    "track": Track,
+    "random-heads": RandomHeads,
+    "durability": Durability,
+    "stages": Stages,
 }
 
 __all__ = [
     "SCHEMAS",
     "AdjectiveEffect",
     "Blocks",
+    "BudgetCheck",
     "Cache",
     "CandidateReward",
     "CategoryTest",
@@ -75,13 +98,25 @@ __all__ = [
     "DataNote",
     "Digests",
     "Doctor",
+    "Durability",
     "Effects",
     "Equivalence",
     "Figure4bPoint",
+    "FinalGap",
     "FittingModel",
     "Framing",
+    "GapCurve",
+    "GapPoint",
+    "GridCell",
+    "GridLevel",
+    "GridLexicon",
+    "GridMedian",
+    "GridSide",
+    "GridTerm",
+    "HeadNull",
     "HumanAgreement",
     "Implicit",
+    "ImplicitGrid",
     "ImplicitPrompt",
     "InputRecord",
     "Kind",
@@ -100,18 +135,28 @@ __all__ = [
     "MwlrPair",
     "MwlrToken",
     "Pair",
+    "PairRewards",
     "PairSource",
+    "PairTest",
     "Panel",
     "Predictor",
     "PromptMedians",
     "PromptRecord",
     "PromptSetRecord",
+    "QuantityCurve",
+    "RandomHeads",
     "Record",
     "Replication",
     "ScoreRecord",
     "Sensitivity",
+    "StageFit",
+    "Stages",
+    "StagesOf",
     "StudyRecord",
     "Term",
+    "Track",
+    "TrackPoint",
+    "TrackedRun",
     "TrainingPoint",
     "Unit",
     "Valued",
@@ -119,7 +164,11 @@ __all__ = [
     "Verdict",
     "Without",
     "WordEffect",
+    "WordGap",
     "WordMove",
+    "WordMoved",
+    "WordPair",
+    "WordShift",
     "read_record",
     "to_json",
 ]

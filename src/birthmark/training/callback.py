@@ -1,0 +1,190 @@
+"""Values while a reward model trains: a callback for transformers' `Trainer` and TRL's `RewardTrainer`.
+
+At each evaluation and each save it scores a lexicon's words under a few prompts, as `birthmark score` would score the
+saved checkpoint, and logs the contrast with its interval to wherever the trainer logs. It changes nothing of the
+training: no weight, no random number, no mode of any layer. It knows nothing of birthmark's own trainer or files.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import CallbackHandler
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.candidates import load_candidates
+from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.prompts import load_prompts, select_prompts
+from birthmark.models.encoding import Encoder
+from birthmark.models.engine import make_engine
+from birthmark.models.scorers import RewardScorer
+from birthmark.values.leaning import Leaning, leaning
+from birthmark.values.ranks import rank
+
+SIX_PROMPTS = (
+    *("best_ever_one", "greatest_ever_one", "good_ever_one"),
+    *("worst_ever_one", "bad_ever_one", "terrible_ever_one"),
+)
+
+
+class ValuesCallback(TrainerCallback):
+    """Log what a reward model values, at each evaluation and at each save.
+
+    `RewardTrainer(…, callbacks=[bm.ValuesCallback()])` is all that it takes. Parameters as on the command line:
+
+    lexicon
+        A lexicon's name or file; with two categories there is a contrast, with any number median ranks.
+    prompts, prompt
+        A prompt set, and the keys or texts of it that are asked: six by default, three of each framing.
+    engine
+        `prefix`, or `plain` for a model that the prefix engine cannot run.
+    seed
+        Of the interval's redraws of words.
+
+    Logged: `values/contrast` with `values/contrast_ci_low` and `…_high` (95% over words), `values/mean_rank_contrast`,
+    and `values/<category>/<framing>` (mean over prompts of median ranks, 1 is best). `history` keeps the same with the
+    step, `rewards` the last scores, float32 [words, prompts], rows as in `words`, columns as in `prompt_keys`.
+
+    Raises `BirthmarkError` for a lexicon or prompts that do not exist, when training begins on a model that is not a
+    reward model or whose weights are split over processes, and for a tokenizer without a chat template.
+    """
+
+    def __init__(
+        self,
+        lexicon: str | Path | Lexicon = "starter",
+        *,
+        prompts: str | Path = "christian2026",
+        prompt: Sequence[str] | None = None,
+        engine: Literal["prefix", "plain"] = "prefix",
+        seed: int = 0,
+    ) -> None:
+        self.lexicon = lexicon if isinstance(lexicon, Lexicon) else load_lexicon(lexicon)
+        known = load_prompts(prompts)
+        default = [key for key in SIX_PROMPTS if key in known.prompts] or list(known.prompts)
+        self.prompts = select_prompts(known, prompt or default).prompts
+        self.words = load_candidates("lexicon", (self.lexicon,), "reward").words
+        self.history: list[dict[str, float]] = []
+        self.rewards: np.ndarray | None = None
+        self._engine = engine
+        self._seed = seed
+        self._step: int | None = None
+
+    @property
+    def prompt_keys(self) -> tuple[str, ...]:
+        return tuple(self.prompts)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Say now, before anything is trained, what would keep the values from being read later."""
+        self._step = None
+        _require_whole(args)
+        _reward_model(kwargs["model"])
+        Encoder(kwargs["processing_class"], "chat")
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._look(args, state, control, kwargs, _handler(sys._getframe(1)))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._look(args, state, control, kwargs, _handler(sys._getframe(1)))
+
+    def _look(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        kwargs: dict[str, Any],
+        handler: CallbackHandler | None,
+    ) -> None:
+        """Score and log, once a step: an evaluation and a save of one step see the same weights."""
+        if self._step == state.global_step or not state.is_world_process_zero:
+            return
+        self._step = state.global_step
+        found = self.measure(kwargs["model"], kwargs["processing_class"])
+        logs = _as_logs(found)
+        self.history.append({"step": state.global_step, **logs})
+        state.log_history.append({**logs, "epoch": state.epoch, "step": state.global_step})
+        if handler is not None:
+            handler.on_log(args, state, control, {**logs, "epoch": state.epoch})
+
+    def measure(self, model: Any, tokenizer: Any) -> Leaning:
+        """The leaning of a reward model as it is now, adapters on; the model is left as it was found."""
+        inner, layer = _reward_model(model)
+        with _evaluating(inner):
+            scorer = RewardScorer(
+                inner,
+                Encoder(tokenizer, "chat"),
+                make_engine(self._engine, inner),
+                self.words,
+                None,
+                lambda states: layer(states)[:, 0],
+            )
+            columns = [scorer.score(item.text).scores for item in self.prompts.values()]
+        self.rewards = np.stack(columns, axis=1)
+        categories = {word: tuple(sorted(names)) for word, names in self.lexicon.match(self.words).items()}
+        return leaning(rank(self.rewards), categories, [item.framing for item in self.prompts.values()], self._seed)
+
+
+def _as_logs(found: Leaning) -> dict[str, float]:
+    numbers = {
+        "contrast": found.contrast,
+        "contrast_ci_low": found.ci_low,
+        "contrast_ci_high": found.ci_high,
+        "mean_rank_contrast": found.mean_rank_contrast,
+        **{f"{category}/{framing}": value for (category, framing), value in found.medians.items()},
+    }
+    return {f"values/{name}": value for name, value in numbers.items() if value is not None}
+
+
+def _handler(caller: Any) -> CallbackHandler | None:
+    """The trainer's handler of callbacks, which is what calls one: it alone knows whatever the trainer logs to.
+
+    A callback is given no trainer, and its own `logs` come too late: the loggers before it have seen them.
+    """
+    handler = caller.f_locals.get("self")
+    return handler if isinstance(handler, CallbackHandler) else None
+
+
+def _reward_model(model: Any) -> tuple[Any, torch.nn.Module]:
+    """The sequence classifier inside wrappers and adapters, and its head as it is in effect.
+
+    Raises `BirthmarkError` for a model without one number as its output.
+    """
+    inner = model
+    while hasattr(inner, "module") and isinstance(inner.module, torch.nn.Module):  # what distributes it
+        inner = inner.module
+    if hasattr(inner, "get_base_model"):  # PEFT's
+        inner = inner.get_base_model()
+    inner = getattr(inner, "_orig_mod", inner)  # torch.compile's
+    layer = getattr(inner, "score", None)
+    if layer is None or getattr(inner.config, "num_labels", None) != 1:
+        raise BirthmarkError(
+            f"{type(inner).__name__} is not a reward model that birthmark knows: train a sequence classifier with one label"
+        )
+    return inner, layer
+
+
+def _require_whole(args: TrainingArguments) -> None:
+    split = bool(getattr(args, "fsdp", None)) or getattr(getattr(args, "deepspeed_plugin", None), "zero_stage", 0) == 3
+    if split:
+        raise BirthmarkError(
+            "ValuesCallback cannot read weights that are split over processes (FSDP, ZeRO-3): leave it out, and run "
+            "`birthmark track` on the saved checkpoints"
+        )
+
+
+@contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model in eval mode; each layer's own mode comes back afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

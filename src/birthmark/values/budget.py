@@ -1,0 +1,168 @@
+"""A value budget: how far a model's values may move from a reference's, and which words moved them.
+
+An expression such as `contrast<=10` is a quantity, `<=` or `<`, and a number of ranks. The quantity is taken in both
+models over the words and prompts that both have; what is held against the number is |new − reference|. Reads no file.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.lexicons import Lexicon
+from birthmark.records import BudgetCheck, WordShift
+from birthmark.scores import ScoreTable
+from birthmark.values.joined import Joined, join_tables
+from birthmark.values.ranks import contrast, framing_contrast, framing_means
+
+Quantity = Literal["contrast", "mean_rank_contrast", "median_rank"]
+QUANTITIES: tuple[Quantity, ...] = ("contrast", "mean_rank_contrast", "median_rank")
+WORDS_SHOWN = 6
+NAMED = 5
+_EXPRESSION = re.compile(r"\s*(\w+)\s*(<=|<|≤)\s*(\d+(?:\.\d+)?|\.\d+)\s*")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`quantity` may move by at most `limit` ranks, or by less than that where `strict`."""
+
+    quantity: Quantity
+    limit: float
+    strict: bool
+
+    def allows(self, moved: float) -> bool:
+        return moved < self.limit if self.strict else moved <= self.limit
+
+
+def parse_budget(expression: str) -> Budget:
+    """`contrast<=10`, `mean_rank_contrast<8.5`, `median_rank<=20`; raises `BirthmarkError` for anything else."""
+    found = _EXPRESSION.fullmatch(expression)
+    if found is None or found[1] not in QUANTITIES:
+        raise BirthmarkError(
+            f'the budget "{expression}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
+            'ranks, such as "contrast<=10"'
+        )
+    quantity = next(name for name in QUANTITIES if name == found[1])
+    return Budget(quantity, float(found[3]), strict=found[2] == "<")
+
+
+def check_budget(new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, budget: Budget) -> BudgetCheck:
+    """Hold the move of `new` away from `reference` against the budget, in ranks among the words that both have.
+
+    `contrast` and `mean_rank_contrast` are those of one model (of median and of mean ranks); `median_rank` is the largest
+    move of a category's median rank, a mean over a framing's prompts. Raises `BirthmarkError` for tables of unlike kinds
+    or frames or without words in common, and where the lexicon or the prompts have no contrast.
+    """
+    _check_comparable(new, reference)
+    joined = join_tables([_renamed(new, "new"), _renamed(reference, "reference")], lexicon)
+    value, at, cell = _values(joined, budget.quantity)
+    moved = abs(value - at)
+    within = budget.allows(moved)
+    words = _shifts(joined, np.sign(value - at), cell)
+    check = BudgetCheck(
+        lexicon=lexicon.name,
+        quantity=budget.quantity,
+        limit=budget.limit,
+        new=new.model,
+        reference=reference.model,
+        new_value=value,
+        reference_value=at,
+        moved=moved,
+        within=within,
+        cell=" ".join(cell) if cell else None,
+        n_candidates=len(joined.words),
+        words=words,
+        sentence="",
+    )
+    return check.model_copy(update={"sentence": budget_sentence(check)})
+
+
+def budget_sentence(check: BudgetCheck) -> str:
+    """By how much the values moved, what the budget is, and the words that moved them."""
+    what = check.quantity.replace("_", " ") + (f" of {check.cell}" if check.cell else "")
+    verb = "moved" if not check.within else "stayed within the budget: it moved"
+    named = ", ".join(f"{shift.word} {_places(shift)}" for shift in check.words[:NAMED])
+    return (
+        f"the {what} ({check.lexicon}, {check.n_candidates} words) {verb} by {check.moved:.1f} ranks, from "
+        f"{check.reference_value:.1f} in {check.reference} to {check.new_value:.1f} in {check.new}; the budget is "
+        f"{check.limit:g}" + (f"; the words that moved it most: {named}" if named else "")
+    )
+
+
+def _places(shift: WordShift) -> str:
+    value = next(v for v in (shift.contrast, shift.positive, shift.negative) if v is not None)
+    return f"{value:+.0f}"
+
+
+def _check_comparable(new: ScoreTable, reference: ScoreTable) -> None:
+    if new.record.kind != reference.record.kind:
+        raise BirthmarkError("rewards and log-probabilities are never pooled: hold a model to a reference of its kind")
+    frames = new.record.frame, reference.record.frame
+    if frames[0] != frames[1]:
+        raise BirthmarkError(
+            f"{new.model} was scored in the frame {frames[0]}, {reference.model} in {frames[1]}: score both in one"
+        )
+
+
+def _renamed(table: ScoreTable, name: str) -> ScoreTable:
+    """A retrained model often has its predecessor's name; here the two are told apart by their part."""
+    return ScoreTable(
+        table.frame, table.record.model_copy(update={"model": name, "family": "all", "base_checkpoint": name})
+    )
+
+
+def _values(joined: Joined, quantity: Quantity) -> tuple[float, float, tuple[str, str] | None]:
+    """The quantity in the new model and in the reference, and for `median_rank` the category and framing it is of."""
+    if quantity == "median_rank":
+        if not joined.framings_present:
+            raise BirthmarkError(
+                "a median rank is of positive or negative prompts: score both models with such prompts"
+            )
+        cells = [
+            (name, framing, framing_means(joined.medians, joined.framings, framing)[:, row])
+            for row, name in enumerate(joined.categories)
+            for framing in joined.framings_present
+        ]
+        name, framing, both = max(cells, key=lambda cell: abs(float(cell[2][0] - cell[2][1])))
+        return float(both[0]), float(both[1]), (name, framing)
+    if joined.no_contrast_why is not None:
+        raise BirthmarkError(f'{joined.no_contrast_why}: take the budget "median_rank<=…"')
+    both = contrast(joined.medians if quantity == "contrast" else joined.means, joined.framings)
+    return float(both[0]), float(both[1]), None
+
+
+def _shifts(joined: Joined, direction: float, cell: tuple[str, str] | None) -> list[WordShift]:
+    """The words whose change pulls most in the direction of the move, largest first."""
+    by_framing = {
+        framing: framing_means(joined.ranks, joined.framings, framing) for framing in joined.framings_present
+    }  # [2 models, words]
+    changes = {framing: both[0] - both[1] for framing, both in by_framing.items()}
+    whole = np.subtract(*framing_contrast(joined.ranks, joined.framings)) if joined.is_contrastable else None
+    if cell is not None:
+        pull = np.where(joined.member[joined.categories.index(cell[0])], changes[cell[1]], 0.0)  # type: ignore[index]
+    else:
+        sign = joined.member[0].astype(float) - joined.member[1]
+        pull = sign * (whole if whole is not None else 0.0)
+    order = [at for at in np.argsort(-direction * pull, kind="stable") if direction * pull[at] > 0][:WORDS_SHOWN]
+    return [
+        WordShift(
+            word=joined.words[at],
+            categories=[joined.categories[row] for row in np.flatnonzero(joined.member[:, at])],
+            positive=_at(changes.get("positive") if cell is None or cell[1] == "positive" else None, at),
+            negative=_at(changes.get("negative") if cell is None or cell[1] == "negative" else None, at),
+            contrast=_at(whole, at) if cell is None else None,
+        )
+        for at in order
+    ]
+
+
+def _at(values: np.ndarray | None, at: int) -> float | None:
+    return None if values is None else float(values[at])
+
+
+def failures(checks: Sequence[BudgetCheck]) -> list[str]:
+    """The sentences of the checks whose budget is exceeded."""
+    return [check.sentence for check in checks if not check.within]

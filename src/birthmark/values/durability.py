@@ -1,0 +1,347 @@
+"""How long the value gap between two bases lasts while reward models train on them, and on how many pairs.
+
+The gap is b − a of mean-rank contrasts: (first − second category, positive − negative prompts) of mean ranks. What it
+is held against is what random heads on the same bases give, since a gap that these have too was not inherited through
+training. It takes ranks and what is known of each checkpoint; it reads no file and runs no model.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from birthmark.errors import BirthmarkError
+from birthmark.records import Durability, FinalGap, GapCurve, GapPoint, HeadNull, QuantityCurve
+from birthmark.stats.intervals import bootstrap_words
+from birthmark.values.joined import Joined
+from birthmark.values.ranks import framing_contrast
+from birthmark.values.stems import stems
+
+FRACTION, TOLERANCE = 0.5, 0.1
+DRAWS = 1_999
+NULL_DRAWS = 9_999
+Recipe = tuple[str | None, int | None, str | None]  # source, pairs, loss
+
+
+@dataclass(frozen=True)
+class Look:
+    """A checkpoint: which run it is of and at which step; `batch` counts pairs a step. What is not known is None."""
+
+    run: str
+    base: str
+    family: str
+    step: int
+    source: str | None = None
+    pairs: int | None = None
+    loss: str | None = None
+    seed: int | None = None
+    batch: int | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.source, self.pairs, self.loss
+
+    @property
+    def pairs_seen(self) -> int | None:
+        """Different pairs that this checkpoint was trained on."""
+        if self.batch is None:
+            return None
+        shown = self.step * self.batch
+        return shown if self.pairs is None else min(shown, self.pairs)
+
+
+def durability(
+    joined: Joined,
+    looks: Sequence[Look],
+    lexicon: str,
+    heads: Mapping[str, np.ndarray] | None = None,
+    *,
+    fraction: float = FRACTION,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+) -> Durability:
+    """The gap of every two bases over the steps, for each source, pair count and loss that both were trained with.
+
+    Parameters
+    ----------
+    joined
+        Ranks [checkpoints, words, prompts] of a lexicon with two categories, prompts of both framings.
+    looks
+        What each of these checkpoints is, in their order.
+    heads
+        Base → mean-rank contrasts [heads] under random heads on it, in ranks among the same words.
+    fraction, tolerance
+        See `GapCurve`: the gap has fallen below `fraction` of its start, and stays within `tolerance` of its range.
+    seed
+        Of the redraws of words and of random heads.
+
+    Raises `BirthmarkError` where looks and checkpoints are not as many.
+    """
+    if len(looks) != len(joined.models):
+        raise BirthmarkError(f"{len(looks)} checkpoints are described and {len(joined.models)} have scores")
+    bases = sorted({(look.family, look.base) for look in looks})
+    why = joined.no_contrast_why
+    if why is None and len(bases) < 2:
+        why = f"a gap is between two bases, and all runs are of {bases[0][1]}"
+    if why is not None:
+        return Durability(curves=[], curves_why=why, quantities=[])
+    curves = []
+    for (_, a), (_, b) in combinations(bases, 2):
+        for recipe in _shared_recipes(looks, a, b):
+            gaps = _Gaps.of(joined, looks, a, b, recipe)
+            if gaps is not None:
+                curves.append(_curve(gaps, lexicon, recipe, heads or {}, fraction, tolerance, seed))
+    if not curves:
+        why = "no two bases have runs with the same source, pair count and loss that share a step"
+    return Durability(curves=curves, curves_why=why, quantities=_quantities(curves, fraction))
+
+
+def _shared_recipes(looks: Sequence[Look], a: str, b: str) -> list[Recipe]:
+    of = {base: {look.recipe for look in looks if look.base == base} for base in (a, b)}
+    return sorted(of[a] & of[b], key=lambda recipe: (str(recipe[0]), recipe[1] or 0, str(recipe[2])))
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """Two bases' runs of one recipe at the steps that all of them have."""
+
+    a: str
+    b: str
+    families: tuple[str, str]
+    runs: tuple[tuple[str, ...], tuple[str, ...]]
+    steps: tuple[int, ...]
+    pairs_seen: tuple[int | None, ...]
+    word_gaps: np.ndarray  # [steps, places], b − a of framing contrasts of ranks, means over runs
+    of_medians: np.ndarray  # [steps]
+    sd_seeds: tuple[float | None, ...]
+    places: tuple[np.ndarray, list[str]]
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, joined: Joined, looks: Sequence[Look], a: str, b: str, recipe: Recipe) -> "_Gaps | None":
+        """None where the runs share no step."""
+        at = {
+            base: {
+                (look.run, look.step): row
+                for row, look in enumerate(looks)
+                if look.base == base and look.recipe == recipe
+            }
+            for base in (a, b)
+        }
+        runs = tuple(tuple(sorted({run for run, _ in at[base]})) for base in (a, b))
+        every = [(base, run) for base, of_base in zip((a, b), runs, strict=True) for run in of_base]
+        steps = sorted(set.intersection(*({step for r, step in at[base] if r == run} for base, run in every)))
+        if not steps:
+            return None
+        rows = {
+            base: [[at[base][run, step] for run in of_base] for step in steps]
+            for base, of_base in zip((a, b), runs, strict=True)
+        }
+        values = framing_contrast(joined.ranks, joined.framings)  # [checkpoints, words]
+        means = {base: values[np.array(rows[base])].mean(axis=1) for base in (a, b)}  # [steps, words]
+        contrasts, medians = np.asarray(joined.mean_rank_contrasts), np.asarray(joined.contrasts)
+        spread = [contrasts[np.array(rows[base])] for base in (a, b)]  # each [steps, runs]
+        first = looks[rows[a][0][0]], looks[rows[b][0][0]]
+        return cls(
+            a=a,
+            b=b,
+            families=(first[0].family, first[1].family),
+            runs=(runs[0], runs[1]),
+            steps=tuple(steps),
+            pairs_seen=tuple(looks[of_step[0]].pairs_seen for of_step in rows[a]),
+            word_gaps=(means[b] - means[a])[:, joined.places[0]],
+            of_medians=medians[np.array(rows[b])].mean(axis=1) - medians[np.array(rows[a])].mean(axis=1),
+            sd_seeds=tuple(_sd_of_gap(*(side[at_step] for side in spread)) for at_step in range(len(steps))),
+            places=joined.places,
+            words=joined.words,
+        )
+
+
+def _sd_of_gap(a: np.ndarray, b: np.ndarray) -> float | None:
+    """SD of b − a for one run of each: √(s²_a + s²_b), n − 1; None for a single run of either."""
+    return float(np.sqrt(a.var(ddof=1) + b.var(ddof=1))) if min(len(a), len(b)) > 1 else None
+
+
+def _curve(
+    gaps: _Gaps,
+    lexicon: str,
+    recipe: Recipe,
+    heads: Mapping[str, np.ndarray],
+    fraction: float,
+    tolerance: float,
+    seed: int,
+) -> GapCurve:
+    at, categories = gaps.places
+    first, _ = sorted(set(categories))
+    is_first = np.array(categories) == first
+    values = gaps.word_gaps[:, is_first].mean(axis=1) - gaps.word_gaps[:, ~is_first].mean(axis=1)  # [steps]
+    intervals = [_interval(row, categories, stems(gaps.words[word] for word in at), seed) for row in gaps.word_gaps]
+    null, null_why = _null(gaps, heads, float(values[-1]), seed)
+    outside = [None if null is None else not null.low <= value <= null.high for value in values]
+    points = [
+        GapPoint(
+            step=step,
+            pairs_seen=gaps.pairs_seen[row],
+            gap=float(values[row]),
+            ci_low=intervals[row][0],
+            ci_high=intervals[row][1],
+            gap_of_medians=float(gaps.of_medians[row]),
+            sd_seeds=gaps.sd_seeds[row],
+            outside_null=outside[row],
+        )
+        for row, step in enumerate(gaps.steps)
+    ]
+    start = next((row for row, out in enumerate(outside) if out is not False), None)
+    start_why = None if start is not None else "at no step is the gap outside what random heads give"
+    below, below_why = _below(values, start, fraction)
+    settled, settled_why = _settled(values, tolerance)
+    curve = GapCurve(
+        lexicon=lexicon,
+        base_a=gaps.a,
+        base_b=gaps.b,
+        family_a=gaps.families[0],
+        family_b=gaps.families[1],
+        source=recipe[0],
+        pairs=recipe[1],
+        loss=recipe[2],
+        runs_a=list(gaps.runs[0]),
+        runs_b=list(gaps.runs[1]),
+        points=points,
+        null=null,
+        null_why=null_why,
+        start_step=None if start is None else gaps.steps[start],
+        start_gap=None if start is None else float(values[start]),
+        start_why=start_why,
+        fraction=fraction,
+        below_step=None if below is None else gaps.steps[below],
+        below_pairs=None if below is None else gaps.pairs_seen[below],
+        below_why=below_why,
+        tolerance=tolerance,
+        settled_step=None if settled is None else gaps.steps[settled],
+        settled_pairs=None if settled is None else gaps.pairs_seen[settled],
+        settled_why=settled_why,
+        sentence="",
+    )
+    return curve.model_copy(update={"sentence": curve_sentence(curve)})
+
+
+def _interval(
+    word_values: np.ndarray, categories: Sequence[str], clusters: Sequence[str], seed: int
+) -> tuple[float | None, float | None]:
+    try:
+        found = bootstrap_words(word_values, categories, clusters, draws=DRAWS, seed=seed)
+    except BirthmarkError:  # one word or stem only
+        return None, None
+    return found.ci_low, found.ci_high
+
+
+def _null(gaps: _Gaps, heads: Mapping[str, np.ndarray], final: float, seed: int) -> tuple[HeadNull | None, str | None]:
+    lacking = [base for base in (gaps.a, gaps.b) if base not in heads]
+    if lacking:
+        return None, f"no random heads were scored on {lacking[0]}"
+    rng = np.random.default_rng(seed)
+    drawn = [
+        rng.choice(heads[base], size=(NULL_DRAWS, len(runs))).mean(axis=1)
+        for base, runs in zip((gaps.a, gaps.b), gaps.runs, strict=True)
+    ]
+    null = drawn[1] - drawn[0]
+    low, high = np.quantile(null, [0.025, 0.975])
+    extreme = int((np.abs(null) >= abs(final) * (1 - 1e-9)).sum())
+    n_heads = min(len(heads[gaps.a]), len(heads[gaps.b]))
+    return HeadNull(n_heads=n_heads, low=float(low), high=float(high), p_final=(extreme + 1) / (NULL_DRAWS + 1)), None
+
+
+def _below(values: np.ndarray, start: int | None, fraction: float) -> tuple[int | None, str | None]:
+    """The first place after the start from which value ÷ start's value stays below `fraction`, or why there is none."""
+    if start is None:
+        return None, "there is no start to fall from"
+    if values[start] == 0:
+        return None, "the gap at the start is zero"
+    if start == len(values) - 1:
+        return None, "the start is the last step"
+    staying = np.flip(np.logical_and.accumulate(np.flip(values[start + 1 :] / values[start] < fraction)))
+    if not staying.any():
+        return None, f"at the last step the gap is {values[-1] / values[start]:.0%} of that at the start"
+    return start + 1 + int(np.argmax(staying)), None
+
+
+def _settled(values: np.ndarray, tolerance: float) -> tuple[int | None, str | None]:
+    """The first place from which all values stay within `tolerance` × their range of the last, or why there is none."""
+    if len(values) < 3:
+        return None, "three steps or more are needed to see a gap settle"
+    near = np.abs(values - values[-1]) <= tolerance * np.ptp(values)
+    first = int(np.argmax(np.flip(np.logical_and.accumulate(np.flip(near)))))
+    return (None, "the gap still moves at the last step") if first == len(values) - 1 else (first, None)
+
+
+def _quantities(curves: Sequence[GapCurve], fraction: float) -> list[QuantityCurve]:
+    """Curves that differ in their pair counts alone, their last gaps side by side."""
+    groups: dict[tuple[str, str, str | None, str | None], list[GapCurve]] = {}
+    for curve in curves:
+        if curve.pairs is not None:
+            groups.setdefault((curve.base_a, curve.base_b, curve.source, curve.loss), []).append(curve)
+    found = []
+    for group in groups.values():
+        group.sort(key=lambda curve: curve.pairs or 0)
+        finals = [curve.points[-1] for curve in group]
+        below, why = _below(np.array([point.gap for point in finals]), 0, fraction)
+        first = group[0]
+        found.append(
+            QuantityCurve(
+                lexicon=first.lexicon,
+                base_a=first.base_a,
+                base_b=first.base_b,
+                family_a=first.family_a,
+                family_b=first.family_b,
+                source=first.source,
+                loss=first.loss,
+                finals=[
+                    FinalGap(
+                        pairs=curve.pairs or 0,
+                        step=point.step,
+                        gap=point.gap,
+                        ci_low=point.ci_low,
+                        ci_high=point.ci_high,
+                        outside_null=point.outside_null,
+                    )
+                    for curve, point in zip(group, finals, strict=True)
+                ],
+                fraction=fraction,
+                below_pairs=None if below is None else group[below].pairs,
+                below_why="runs of one pair count alone do not show it" if len(group) == 1 else why,
+            )
+        )
+    return found
+
+
+def curve_sentence(curve: GapCurve) -> str:
+    """What one curve says, in a sentence or two."""
+    last = curve.points[-1]
+    known = [f"{curve.pairs:,} pairs" if curve.pairs is not None else None, curve.source, curve.loss]
+    of_runs = f" ({', '.join(item for item in known if item)})" if any(known) else ""
+    said = (
+        f"{curve.base_b} − {curve.base_a}{of_runs}: the gap on {curve.lexicon} is {_ranks(last.gap)} ranks"
+        f"{_within(last.ci_low, last.ci_high)} at step {last.step:,}"
+    )
+    if curve.null is not None:
+        inside = "within" if not last.outside_null else "outside"
+        said += f", {inside} what random heads give ({_ranks(curve.null.low)} to {_ranks(curve.null.high)})"
+    if curve.start_step is None:
+        return f"{said}; {curve.start_why}."
+    if curve.start_gap is not None and curve.start_step != last.step:
+        said += f"; it was {_ranks(curve.start_gap)} at step {curve.start_step:,}"
+        if curve.below_step is not None:
+            after = f" ({curve.below_pairs:,} pairs)" if curve.below_pairs is not None else ""
+            said += f" and is below {curve.fraction:.0%} of that from step {curve.below_step:,}{after} on"
+    if curve.settled_step is not None:
+        said += f"; it settles at step {curve.settled_step:,}"
+    return f"{said}."
+
+
+def _ranks(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def _within(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" ({_ranks(low)} to {_ranks(high)} over words)"
