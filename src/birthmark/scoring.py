@@ -8,11 +8,11 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 import polars as pl
@@ -144,8 +144,16 @@ def choose_frames(models: "Sequence[ResolvedModel]", frame: Frame, protocol: Pro
     return frames
 
 
-def score_model(model: "ResolvedModel", measure: Measure, frame: ChosenFrame, out: Path | None = None) -> ScoreTable:
+def score_model(
+    model: "ResolvedModel",
+    measure: Measure,
+    frame: ChosenFrame,
+    out: Path | None = None,
+    load: Callable[..., Any] | None = None,
+) -> ScoreTable:
     """Score one model; with `out`, write `out/scores/<slug>.parquet` and resume what an earlier run left.
+
+    `load` takes the place of `models.weights.load_model`, for what keeps a base in memory.
 
     A table or a prompt that is there already is taken only if everything that moves a score is the same. Raises
     `CheckFailed` where the prefix engine's sample differs from the plain engine's by more than its bound.
@@ -164,7 +172,7 @@ def score_model(model: "ResolvedModel", measure: Measure, frame: ChosenFrame, ou
 
     note(f"{model.slug}: loading", quiet=measure.quiet)
     start = perf_counter()
-    network = load_model(model, dtype=dtype, device=device)
+    network = (load or load_model)(model, dtype=dtype, device=device)
     tokenizer = load_tokenizer(model)
     load_seconds = perf_counter() - start
     start = perf_counter()

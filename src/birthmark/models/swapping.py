@@ -16,23 +16,21 @@ from birthmark.models.weights import ResolvedModel, load_model
 class Swapping:
     """Gives the models of a series; the base of the last adapter stays in memory."""
 
-    def __init__(self, dtype: str, device: torch.device | str) -> None:
-        self.dtype = dtype
-        self.device = device
+    def __init__(self) -> None:
         self._base: Any = None
         self._is: tuple[object, ...] = ()
 
     @contextmanager
-    def model(self, resolved: ResolvedModel) -> Iterator[Any]:
+    def model(self, resolved: ResolvedModel, *, dtype: str, device: torch.device | str) -> Iterator[Any]:
         """The checkpoint's model within the block, equal to what `load_model` gives.
 
         Raises `BirthmarkError` as `load_model` does, and where an adapter's tensor has no place in the base.
         """
         if resolved.adapter is None:
             self._forget()
-            yield load_model(resolved, dtype=self.dtype, device=self.device)
+            yield load_model(resolved, dtype=dtype, device=device)
             return
-        base = self.base(resolved)
+        base = self.base(resolved, dtype=dtype, device=device)
         supplied = adapter_tensors(resolved.adapter)
         names = [name.removeprefix("base_model.model.") for name in supplied]
         changed = {name.rpartition(".lora_A.")[0] for name in names if ".lora_A." in name}
@@ -44,12 +42,12 @@ class Swapping:
             self._forget()  # what was changed halfway is not used again
             raise
 
-    def base(self, resolved: ResolvedModel) -> Any:
+    def base(self, resolved: ResolvedModel, *, dtype: str, device: torch.device | str) -> Any:
         """The model under a checkpoint's adapter, its head left as the last checkpoint or chance set it."""
-        wanted = (resolved.path, resolved.digests.weights, resolved.kind)
+        wanted = (resolved.path, resolved.digests.weights, resolved.kind, dtype, str(device))
         if self._is != wanted:
             self._forget()
-            self._base = load_model(resolved, dtype=self.dtype, device=self.device, without_adapter=True)
+            self._base = load_model(resolved, dtype=dtype, device=device, without_adapter=True)
             self._is = wanted
         return self._base
 
