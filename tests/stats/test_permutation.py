@@ -13,7 +13,7 @@ from scipy import stats
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats import permutation
-from birthmark.stats.permutation import exact_permutation, label_arrangements, max_t, permutation_f
+from birthmark.stats.permutation import exact_permutation, label_arrangements, max_t, pair_permutation, permutation_f
 
 values_and_split = st.lists(st.integers(-50, 50), min_size=5, max_size=8).flatmap(
     lambda values: st.tuples(st.just(values), st.integers(2, len(values) - 2))
@@ -232,3 +232,49 @@ def test_an_empty_group_is_refused() -> None:
         exact_permutation([1.0, 2.0, 3.0], [True, False, False], "welch_t")
     with pytest.raises(BirthmarkError, match="two groups"):
         permutation_f([1.0, 2.0], ["a", "a"])
+
+
+# ---------------------------------------------------------------------------------------- pairs across two groups
+
+
+@pytest.mark.parametrize(("n", "n_a"), [(10, 3), (6, 3), (5, 1), (2, 1)])
+def test_a_mean_over_pairs_is_tested_over_every_split_of_the_units(n: int, n_a: int) -> None:
+    """Brute force: of every choice of the first group the mean over its pairs with the rest."""
+    values = np.random.default_rng(n).normal(size=(n, n))  # of ordered pairs: nothing is assumed of the reverse
+    means = {
+        chosen: np.mean([values[i, j] for i in chosen for j in range(n) if j not in chosen])
+        for chosen in combinations(range(n), n_a)
+    }
+    observed = means[tuple(range(n_a))]
+    test = pair_permutation(values, np.arange(n) >= n_a)
+    assert test.observed == pytest.approx(observed)
+    assert test.n_splits == len(means)
+    assert test.count == sum(abs(mean) >= abs(observed) - 1e-12 for mean in means.values())
+
+
+def test_pairs_that_all_point_one_way_are_no_rarer_than_the_splits_allow() -> None:
+    """21 pairs of 3 and 7 models: independent pairs would give p = 2^-20, ten exchangeable models 1 in 120."""
+    place = np.array([0, 1, 2, 10, 11, 12, 13, 14, 15, 16.0])
+    test = pair_permutation(np.sign(place[None, :] - place[:, None]), np.arange(10) >= 3)
+    assert (test.observed, test.count, test.n_splits, test.p) == (1.0, 2, 120, 2 / 120)
+
+
+def test_pairs_permuted_are_a_permutation_of_units_where_values_are_differences() -> None:
+    """With one value a unit, the mean over pairs is the difference of the groups' means."""
+    unit = np.random.default_rng(5).normal(size=9)
+    is_b = np.arange(9) >= 4
+    pairs, units = pair_permutation(unit[None, :] - unit[:, None], is_b), exact_permutation(unit, is_b)
+    assert (pairs.count, pairs.n_splits) == (units.count, units.n_splits)
+    assert pairs.observed == pytest.approx(units.observed)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_b", "message"),
+    [
+        (np.full((2, 2), np.nan), [False, True], "missing or infinite"),
+        (np.ones((3, 3)), [True, True, True], "both groups"),
+    ],
+)
+def test_pairs_that_cannot_be_tested_are_refused(values, is_b, message) -> None:
+    with pytest.raises(BirthmarkError, match=message):
+        pair_permutation(values, is_b)

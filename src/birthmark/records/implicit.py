@@ -15,19 +15,32 @@ class CandidateReward(Record):
 
 
 class ImplicitPrompt(Record):
-    """The implicit reward after one prompt: what `b` prefers over `a` is on top."""
+    """The implicit reward after one prompt: what `b` prefers over `a` is on top.
+
+    `mass_a` and `mass_b`: each model's probability on the `n_shared` candidates that are compared; `set_aside_mass_…`: on
+    shared candidates that are not (Markdown, punctuation or white space on request, or impossible in one model).
+    `words_top` and `words_bottom` are the lexicons' words, forms summed and several tokens by the chain rule.
+    """
 
     prompt: str
     n_shared: int
     mass_a: float
     mass_b: float
+    set_aside_mass_a: float = 0.0
+    set_aside_mass_b: float = 0.0
     top: list[CandidateReward]
     bottom: list[CandidateReward]
+    words_top: list[CandidateReward] = []
+    words_bottom: list[CandidateReward] = []
     category_means: dict[str, dict[str, dict[str, float]]]
 
 
 class Implicit(Shown, Record):
-    """`implicit/<a>..<b>.json`; `category_means`: lexicon → category → metric → mean over the words' rows."""
+    """`implicit/<a>..<b>.json`; `category_means`: lexicon → category → metric → mean over the words' rows.
+
+    `set_aside`: rows (candidate × prompt) with probability zero in one of the models, `set_aside_texts`: candidates left out
+    on request, by sort. `folded`: every row is the mean over the variants of a text in case and leading space.
+    """
 
     a: str
     b: str
@@ -35,10 +48,13 @@ class Implicit(Shown, Record):
     frame_b: str | None
     metrics: list[str]
     duplicates: Literal["max", "sum"]
+    folded: bool = False
     prompts: list[ImplicitPrompt]
     n_only_a: int
     n_only_b: int
     set_aside: int = 0
+    set_aside_texts: dict[str, int] = {}
+    identical: bool = False
     warnings: list[str] = []
 
     def summary(self) -> str:

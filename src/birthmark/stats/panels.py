@@ -62,8 +62,8 @@ def welch_interval(
     return float(low), float(high)
 
 
-def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm"]) -> list[float | None]:
-    """Adjusted p values, in place; nulls stay null and do not count as tests."""
+def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm", "fdr_bh"]) -> list[float | None]:
+    """Adjusted p values, in place; nulls stay null and do not count as tests. `fdr_bh`: Benjamini and Hochberg 1995."""
     known = [i for i, p in enumerate(p_values) if p is not None]
     adjusted: list[float | None] = [None] * len(p_values)
     if known:

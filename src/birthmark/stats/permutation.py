@@ -79,6 +79,32 @@ def exact_permutation(
     return _tail(float(observed[0]), split, exact)
 
 
+def pair_permutation(rewards: np.ndarray, is_b: Sequence[bool] | np.ndarray, seed: int = 0) -> ExactTest:
+    """Two-sided test of a value that every ordered pair of units has, when the pairs across two groups are looked at.
+
+    rewards: [n, n], at [i, j] the value with unit i in the first group and j in the second (the diagonal is not used);
+    is_b: [n], which units are in the second group. The statistic is the mean over all pairs across. Those pairs are not
+    independent, since each unit is in many: so the units' labels are exchanged, and for every split the mean is taken over
+    the pairs across that split. Of m and n units there are (m + n)! / (m! n!) splits.
+
+    Raises `BirthmarkError` where a group is empty or a value is not finite.
+    """
+    labels = np.asarray(is_b, dtype=bool).astype(np.int8)
+    values = np.where(np.eye(len(labels), dtype=bool), 0.0, np.asarray(rewards, dtype=float))
+    if not np.isfinite(values).all():
+        raise BirthmarkError("a value of a pair is missing or infinite: drop or mend it")
+    n_b = int(labels.sum())
+    n_a = len(labels) - n_b
+    if not n_a or not n_b:
+        raise BirthmarkError(f"a permutation test needs units in both groups; there are {n_a} and {n_b}")
+    arrangements, exact = label_arrangements(labels, None, seed)
+    observed, split = (
+        (((1.0 - chosen) @ values) * chosen).sum(axis=1) / (n_a * n_b)
+        for chosen in (labels[None, :].astype(float), arrangements.astype(float))
+    )
+    return _tail(float(observed[0]), split, exact)
+
+
 def permutation_f(
     values: Sequence[float] | np.ndarray,
     labels: Sequence[str],

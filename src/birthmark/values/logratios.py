@@ -4,8 +4,7 @@ Positive says that the second model, b, prefers the candidate. It knows nothing 
 the log-probabilities are those of probabilities it checks.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,11 +15,13 @@ from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import CandidateReward, Implicit, ImplicitPrompt
 from birthmark.scores import ScoreTable
 from birthmark.values.metrics import METRICS
-from birthmark.values.ranks import lexicon_scores
+from birthmark.values.texts import Sort, folded, sort_of
+from birthmark.values.word_rewards import WordRewards, word_rewards
 
 Duplicates = Literal["max", "sum"]
 SHOWN = 20
 SMALL_MASS = 0.5
+MASS_ERROR, MASS_WARNING = 0.01, 0.001
 B = "\0b"  # marks the second of two columns of one name: no prompt key ends so
 
 
@@ -30,6 +31,8 @@ def implicit_rewards(
     prompts: Sequence[str] | None = None,
     *,
     duplicates: Duplicates = "max",
+    fold: bool = False,
+    set_aside: Collection[Sort] = (),
     lexicons: Sequence[Lexicon] = (),
     shown: int = SHOWN,
 ) -> tuple[pl.DataFrame, Implicit]:
@@ -38,41 +41,46 @@ def implicit_rewards(
     Candidates are the token rows' decoded texts, joined exactly (case and leading space kept); where a table has word
     rows only, the words. Rows of one text count as the most probable (`max`) or as their summed probability (`sum`).
     `prompts` are keys, by default all that the tables share; `shown` is how many top and bottom candidates the record
-    lists, by `mwlr`. Candidates with probability zero in either model have no ratio: they are set aside and counted.
+    lists, by `mwlr`. Candidates with probability zero in either model have no ratio: they are set aside and counted,
+    and so are, of the shared candidates, those of the sorts of `birthmark.values.texts` that `set_aside` names.
+
+    `fold` makes one row of all texts that are the same but for case and leading spaces (" Love", "love"): the mean over
+    these variants of each column, log-probabilities and metrics, as in figure 3 of Christian et al. 2026; a column
+    `variants` counts them. `log_ratio` is still `logprob_b − logprob_a`; the other metrics are not those of the mean.
+    The probability masses in the record are sums over the candidates before folding.
 
     Returns the frame (`prompt`, `candidate`, float64 `logprob_a`, `logprob_b`, then a column a metric of
     `birthmark.values.metrics`; best first within a prompt) and its record. Raises `BirthmarkError` for tables of
-    rewards, without a shared prompt or candidate, with NaN, or whose probabilities sum to more than one.
+    rewards, without a shared prompt or candidate, with NaN, or whose probabilities do not sum to one.
     """
     _check_kinds(table_a, table_b)
     keys = _shared_keys(table_a, table_b, prompts)
     sides, both_tokens = _sides(table_a, table_b)
-    warnings = [text for table in (table_a, table_b) for key in keys for text in _check_probabilities(table, key)]
-    texts_a, texts_b = (_texts(side, keys, duplicates) for side in sides)
-    joined = texts_a.join(texts_b, on="candidate", suffix=B).sort("candidate")
+    warnings = [text for table in (table_a, table_b) for key in keys for text in check_probabilities(table, key)]
+    texts_a, texts_b = (token_texts(side, keys, duplicates) for side in sides)
+    joined = (
+        texts_a.join(texts_b, on="candidate", suffix=B)
+        .sort("candidate")
+        .with_columns(sort=sort_of(pl.col("candidate")))
+    )
     if not joined.height:
         raise BirthmarkError(
             f"{table_a.model} and {table_b.model} share no candidate: score both with the same --candidates"
         )
-    words = [_shared_words(table_a, table_b, keys, lexicon) for lexicon in lexicons]
-    frames, records, set_aside = [], [], 0
+    words = [found for lexicon in lexicons if (found := word_rewards(table_a, table_b, keys, lexicon))]
+    kept = joined.filter(~pl.col("sort").is_in(list(set_aside)).fill_null(False))
+    frames, records, impossible = [], [], 0
     for key in keys:
-        pair = joined.select("candidate", pl.col(key).alias("logprob_a"), pl.col(key + B).alias("logprob_b"))
-        possible = pair.filter(pl.col("logprob_a").is_finite() & pl.col("logprob_b").is_finite())
-        set_aside += pair.height - possible.height
-        frame = _measured(possible).sort(["mwlr", "candidate"], descending=[True, False])
-        frames.append(frame.select(pl.lit(key).alias("prompt"), pl.all()))
-        means = {found.lexicon: found.means(key) for found in words if found.members}
-        records.append(_summary(frame, key, shown, means))
-    if set_aside:
-        warnings.append(f"{set_aside} candidates have probability zero in one of the models and no ratio: set aside")
-    if not both_tokens:
-        warnings.append("one of the tables has words only, so the candidates are words, not the vocabulary")
-    small = [record.prompt for record in records if min(record.mass_a, record.mass_b) < SMALL_MASS]
-    if small:
-        warnings.append(
-            f"the shared candidates hold less than half of a model's probability after {len(small)} of {len(keys)} prompts"
+        pair, of_all = (
+            rows.select("candidate", pl.col(key).alias("logprob_a"), pl.col(key + B).alias("logprob_b"))
+            for rows in (kept, joined)
         )
+        possible = pair.filter(pl.col("logprob_a").is_finite() & pl.col("logprob_b").is_finite())
+        impossible += pair.height - possible.height
+        measured = _measured(possible)
+        frame = (_folded(measured) if fold else measured).sort(["mwlr", "candidate"], descending=[True, False])
+        frames.append(frame.select(pl.lit(key).alias("prompt"), pl.all()))
+        records.append(_summary(frame, key, shown, words, possible, of_all))
     record = Implicit(
         a=table_a.model,
         b=table_b.model,
@@ -80,13 +88,42 @@ def implicit_rewards(
         frame_b=table_b.record.frame,
         metrics=list(METRICS),
         duplicates=duplicates,
+        folded=fold,
         prompts=records,
         n_only_a=texts_a.height - joined.height,
         n_only_b=texts_b.height - joined.height,
-        set_aside=set_aside,
+        set_aside=impossible,
+        set_aside_texts={sort: joined.filter(pl.col("sort") == sort).height for sort in sorted(set_aside)},
+        identical=all((frame["log_ratio"] == 0).all() for frame in frames),
         warnings=warnings,
     )
+    record.warnings += _remarks(record, both_tokens)
     return pl.concat(frames), record
+
+
+def _remarks(record: Implicit, both_tokens: bool) -> list[str]:
+    """What a reader must know of a pair before believing its numbers."""
+    remarks = []
+    if record.identical:
+        remarks.append(
+            f"{record.a} and {record.b} give every candidate the same probability: the implicit reward is zero throughout"
+        )
+    if record.set_aside:
+        remarks.append(
+            f"{record.set_aside} candidates have probability zero in one of the models and no ratio: set aside"
+        )
+    if not both_tokens:
+        remarks.append("one of the tables has words only, so the candidates are words, not the vocabulary")
+    empty = [item.prompt for item in record.prompts if not item.n_shared]
+    if empty:
+        remarks.append(f"no candidate is left to compare after {len(empty)} of {len(record.prompts)} prompts")
+    small = [item.prompt for item in record.prompts if min(item.mass_a, item.mass_b) < SMALL_MASS]
+    if small:
+        remarks.append(
+            "the candidates compared hold less than half of a model's probability after "
+            f"{len(small)} of {len(record.prompts)} prompts"
+        )
+    return remarks
 
 
 def _check_kinds(table_a: ScoreTable, table_b: ScoreTable) -> None:
@@ -124,24 +161,30 @@ def _sides(table_a: ScoreTable, table_b: ScoreTable) -> tuple[tuple[pl.DataFrame
     return words, False
 
 
-def _check_probabilities(table: ScoreTable, key: str) -> list[str]:
-    """NaN and a sum above one are errors; a sum that does not come to one with what was left out is a warning."""
+def check_probabilities(table: ScoreTable, key: str) -> list[str]:
+    """A score that is no log-probability, or a sum that is not one, is an error; a sum that is off by rounding a warning.
+
+    The sum is that of the token rows and of what the record says was left out; without such a record it may be below one.
+    """
     column = table.frame[key].cast(pl.Float64)
     if column.is_nan().any() or column.is_null().any() or (column == np.inf).any():
         raise BirthmarkError(f"{table.model} has scores after {key} that are not numbers: score it again, in float32")
-    total = float(np.exp(table.tokens[key].cast(pl.Float64).to_numpy()).sum())
-    if total > 1.01:
-        raise BirthmarkError(
-            f"the log-probabilities of {table.model} after {key} sum to a probability of {total:.3f}: score it again"
-        )
+    largest = float(np.exp(column.max() if column.len() else -np.inf))  # type: ignore[arg-type]
     mass = (table.record.mass or {}).get(key)
-    if mass is not None and table.tokens.height and abs(total + mass.left_out - 1) > 1e-3:
-        return [f"the probabilities of {table.model} after {key} sum to {total + mass.left_out:.4f}"]
+    total = float(np.exp(table.tokens[key].cast(pl.Float64).to_numpy()).sum()) + (mass.left_out if mass else 0.0)
+    too_low = mass is not None and table.tokens.height and total < 1 - MASS_ERROR
+    if max(largest, total) > 1 + MASS_ERROR or too_low:
+        raise BirthmarkError(
+            f"the log-probabilities of {table.model} after {key} sum to a probability of {max(largest, total):.3f}, not to "
+            "one: score it again, in float32"
+        )
+    if mass is not None and table.tokens.height and abs(total - 1) > MASS_WARNING:
+        return [f"the probabilities of {table.model} after {key} sum to {total:.4f}"]
     return []
 
 
-def _texts(side: pl.DataFrame, keys: Sequence[str], duplicates: Duplicates) -> pl.DataFrame:
-    """One row a text: `candidate`, then a float64 column of log-probabilities a prompt."""
+def token_texts(side: pl.DataFrame, keys: Sequence[str], duplicates: Duplicates) -> pl.DataFrame:
+    """Rows of one text joined (`duplicates`): `candidate`, then a float64 column of log-probabilities a prompt."""
     rows = side.select("candidate", pl.col(keys).cast(pl.Float64))
     top = pl.col(keys).max()
     if duplicates == "max":
@@ -159,50 +202,52 @@ def _measured(joined: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(pl.Series(name, metric(log_p, log_q)) for name, metric in METRICS.items())
 
 
+def _folded(measured: pl.DataFrame) -> pl.DataFrame:
+    """One row a text folded over case and leading space: the mean of every column, and how many `variants` there were."""
+    return (
+        measured.with_columns(candidate=folded(pl.col("candidate")))
+        .group_by("candidate")
+        .agg(pl.all().mean(), variants=pl.len().cast(pl.Int64))
+        .sort("candidate")
+    )
+
+
 def _summary(
-    frame: pl.DataFrame, key: str, shown: int, category_means: dict[str, dict[str, dict[str, float]]]
+    frame: pl.DataFrame,
+    key: str,
+    shown: int,
+    words: Sequence[WordRewards],
+    possible: pl.DataFrame,
+    of_all: pl.DataFrame,
 ) -> ImplicitPrompt:
-    fields = ("candidate", "logprob_a", "logprob_b", "log_ratio", "mwlr")
-    rows = frame.select(fields)
+    """`possible` are the candidates compared, before folding; `of_all` all that the models share."""
+    mass_a, mass_b = (_mass(possible, side) for side in ("logprob_a", "logprob_b"))
+    top, bottom = _ends(frame, shown)
+    of_words = pl.concat([found.frame(key) for found in words]) if words else frame.clear()
+    words_top, words_bottom = _ends(of_words.unique("candidate", maintain_order=True), shown)
     return ImplicitPrompt(
         prompt=key,
-        n_shared=frame.height,
-        mass_a=float(np.exp(frame["logprob_a"].to_numpy()).sum()),
-        mass_b=float(np.exp(frame["logprob_b"].to_numpy()).sum()),
-        top=[CandidateReward(**row) for row in rows.head(shown).iter_rows(named=True)],
-        bottom=[CandidateReward(**row) for row in rows.tail(shown).reverse().iter_rows(named=True)],
-        category_means=category_means,
+        n_shared=possible.height,
+        mass_a=mass_a,
+        mass_b=mass_b,
+        set_aside_mass_a=max(0.0, _mass(of_all, "logprob_a") - mass_a),
+        set_aside_mass_b=max(0.0, _mass(of_all, "logprob_b") - mass_b),
+        top=top,
+        bottom=bottom,
+        words_top=words_top,
+        words_bottom=words_bottom,
+        category_means={found.lexicon: found.means(key) for found in words},
     )
 
 
-@dataclass(frozen=True)
-class _SharedWords:
-    """A lexicon's words that both tables have: `members` are the rows of each category, `scores` is [2, words, keys]."""
-
-    lexicon: str
-    keys: tuple[str, ...]
-    members: dict[str, list[int]]
-    scores: np.ndarray
-
-    def means(self, key: str) -> dict[str, dict[str, float]]:
-        """Category → metric → mean over its words (a word's forms are summed where its row sums them)."""
-        log_p, log_q = self.scores[:, :, self.keys.index(key)]
-        values = {name: metric(log_p, log_q) for name, metric in METRICS.items()}
-        return {
-            category: {name: float(of_words[rows].mean()) for name, of_words in values.items()}
-            for category, rows in self.members.items()
-        }
+def _mass(rows: pl.DataFrame, side: str) -> float:
+    return float(np.exp(rows[side].to_numpy()).sum())
 
 
-def _shared_words(table_a: ScoreTable, table_b: ScoreTable, keys: Sequence[str], lexicon: Lexicon) -> _SharedWords:
-    found_a, found_b = (
-        lexicon_scores(ScoreTable(table.frame.select("candidate", "token_id", *keys), table.record), lexicon)
-        for table in (table_a, table_b)
+def _ends(frame: pl.DataFrame, shown: int) -> tuple[list[CandidateReward], list[CandidateReward]]:
+    """The first and the last by `mwlr`, each from the end inwards."""
+    rows = frame.select("candidate", "logprob_a", "logprob_b", "log_ratio", "mwlr").sort(
+        ["mwlr", "candidate"], descending=[True, False]
     )
-    words = [word for word in found_a.words if word in found_b.categories]
-    members: dict[str, list[int]] = {}
-    for row, word in enumerate(words):
-        for category in found_a.categories[word]:
-            members.setdefault(category, []).append(row)
-    scores = [found.scores[[found.words.index(word) for word in words]] for found in (found_a, found_b)]
-    return _SharedWords(lexicon.name, tuple(keys), dict(sorted(members.items())), np.stack(scores).astype(np.float64))
+    top, bottom = rows.head(shown), rows.tail(shown).reverse()
+    return tuple([CandidateReward(**row) for row in end.iter_rows(named=True)] for end in (top, bottom))  # type: ignore[return-value]

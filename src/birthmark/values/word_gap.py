@@ -1,0 +1,151 @@
+"""Two words in every pair of models of two sides: which of them each pair rewards more, as in figure 3 of the study.
+
+A word is the mean over the variants of its text, in case and leading space, that all vocabularies have; where one of the
+words has none, both are looked up among the tables' words, of any number of tokens. Knows nothing of how pairs are drawn.
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+import polars as pl
+from scipy.stats import binomtest
+
+from birthmark.errors import BirthmarkError
+from birthmark.records import PairTest, WordGap, WordPair
+from birthmark.scores import ScoreTable
+from birthmark.stats.permutation import pair_permutation
+from birthmark.values.logratios import Duplicates, token_texts
+from birthmark.values.metrics import METRICS, RELATIVE
+from birthmark.values.sides import Sides
+from birthmark.values.texts import folded
+
+LEAD = "mwlr"
+
+
+def word_gap(sides: Sides, prompt: str, words: Sequence[str], duplicates: Duplicates = "max", seed: int = 0) -> WordGap:
+    """The two `words` after one prompt in all pairs, and the tests of their gap, a metric at a time.
+
+    Raises `BirthmarkError` where they are not two different words, or are not in all tables.
+    """
+    if len({word.lower() for word in words}) != 2 or len(words) != 2:
+        raise BirthmarkError(f"--words takes two different words, such as love,freedom, not {','.join(words)}")
+    texts, scores, source = _shared(sides.tables, prompt, words, duplicates)
+    rows = [_rows(texts, word, source) for word in words]
+    gaps = {name: _gaps(scores, rows, name) for name in METRICS}
+    tests = [_test(sides, name, of_models, seed) for name, (_, of_models) in gaps.items()]
+    values = gaps[LEAD][0]
+    n_a = len(sides.first)
+    pairs = [
+        WordPair(
+            a=sides.tables[i].model,
+            b=sides.tables[j].model,
+            first=float(values[0, i, j]),
+            second=float(values[1, i, j]),
+            gap=float(values[1, i, j] - values[0, i, j]),
+        )
+        for i in range(n_a)
+        for j in range(n_a, len(sides.tables))
+    ]
+    lead = next(test for test in tests if test.metric == LEAD)
+    return WordGap(
+        first=words[0],
+        second=words[1],
+        source="words" if source == "words" else "tokens",
+        variants={word: [texts[row] for row in found] for word, found in zip(words, rows, strict=True)},
+        n_shared=len(texts),
+        pairs=pairs,
+        tests=tests,
+        sentence=_sentence(sides, words, lead),
+    )
+
+
+def _shared(
+    tables: Sequence[ScoreTable], prompt: str, words: Sequence[str], duplicates: Duplicates
+) -> tuple[list[str], np.ndarray, str]:
+    """Texts that all tables have and all models find possible, their log-probabilities [models, texts], and their source."""
+    tried = []
+    for source in ("tokens", "words"):
+        sides = [table.tokens if source == "tokens" else table.words for table in tables]
+        texts = [token_texts(side, [prompt], duplicates).rename({prompt: f"p{at}"}) for at, side in enumerate(sides)]
+        joined = reduce(lambda left, right: left.join(right, on="candidate"), texts).sort("candidate")
+        joined = joined.filter(pl.all_horizontal(pl.exclude("candidate").is_finite()))
+        candidates = joined["candidate"].to_list()
+        if all(_rows(candidates, word, source) for word in words):
+            return candidates, joined.drop("candidate").to_numpy().T.copy(), source
+        tried.append(candidates)
+    missing = [word for word in words if not any(_rows(found, word, "tokens") for found in tried)] or list(words)
+    raise BirthmarkError(
+        f"not all models have {' and '.join(repr(word) for word in missing)} as a token, or as a word that was scored: name "
+        "other words with --words, or a --lexicon that holds them"
+    )
+
+
+def _rows(texts: Sequence[str], word: str, source: str) -> list[int]:
+    """Where the variants of a word stand among tokens, or the word itself among words."""
+    if source == "words":
+        return [at for at, text in enumerate(texts) if text == word]
+    wanted = pl.select(folded(pl.lit(word))).item()
+    return (
+        pl.Series(texts, dtype=pl.String)
+        .to_frame("t")
+        .select(folded(pl.col("t")) == wanted)
+        .to_series()
+        .arg_true()
+        .to_list()
+    )
+
+
+def _gaps(scores: np.ndarray, rows: Sequence[Sequence[int]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Each word's mean in every ordered pair of models, [2, models, models], and the second's less the first's."""
+    n = len(scores)
+    chosen = [*rows[0], *rows[1]]
+    ends = [slice(0, len(rows[0])), slice(len(rows[0]), len(chosen))]
+    values = np.zeros((2, n, n))
+    for i in range(n):
+        for j in range(n):
+            if i == j:
+                continue
+            if name in RELATIVE:
+                found = METRICS[name](scores[i], scores[j])[chosen]
+            else:
+                found = METRICS[name](scores[i, chosen], scores[j, chosen])
+            values[:, i, j] = [found[end].mean() for end in ends]
+    return values, values[1] - values[0]
+
+
+def _test(sides: Sides, metric: str, gaps: np.ndarray, seed: int) -> PairTest:
+    """`gaps` [models, models] of ordered pairs."""
+    across = gaps[np.ix_(~sides.is_b, sides.is_b)]
+    of_units = sides.unit_pairs(gaps)
+    mean = pair_permutation(of_units, sides.unit_is_b, seed)
+    sign = pair_permutation(np.sign(of_units), sides.unit_is_b, seed)
+    positive, decided = int((across > 0).sum()), int((across != 0).sum())
+    return PairTest(
+        metric=metric,
+        mean_gap=float(across.mean()),
+        positive=positive,
+        n_pairs=across.size,
+        unit=sides.unit,
+        n_units=sides.n_units,
+        p_exact=mean.p,
+        count=mean.count,
+        n_splits=mean.n_splits,
+        min_p=mean.min_p,
+        p_exact_positive=sign.p,
+        p_if_independent=float(binomtest(positive, decided).pvalue) if decided else 1.0,
+    )
+
+
+def _sentence(sides: Sides, words: Sequence[str], test: PairTest) -> str:
+    first, second = words
+    unit = {"base_checkpoint": "base checkpoint", "model": "model"}[test.unit]
+    n_a, n_b = test.n_units.values()
+    said = (
+        f'By MWLR {sides.names[1]} prefers "{second}" to "{first}" more than {sides.names[0]} does in {test.positive} of '
+        f"{test.n_pairs} pairs. They are made of {n_a} + {n_b} {unit}s and not independent: of the {test.n_splits:,} ways to "
+        f"split these, {test.count:,} give{'s' if test.count == 1 else ''} a mean gap as large (p = {test.p_exact:.3f})."
+    )
+    if test.min_p > 0.05:
+        said += f" So few {unit}s cannot show more: no gap could have p below {test.min_p:.2f}."
+    return said
