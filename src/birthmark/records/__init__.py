@@ -62,10 +62,11 @@ from birthmark.records.replication import (
     Verdict,
     WordMove,
 )
-from birthmark.records.scores import Digests, LeftOut, Mass, PromptRecord, PromptSetRecord, ScoreRecord
+from birthmark.records.scores import Digests, LeftOut, Mass, Precision, PromptRecord, PromptSetRecord, ScoreRecord
 from birthmark.records.stages import StageFit, Stages, StagesOf
 from birthmark.records.study import InputRecord, StudyRecord
 from birthmark.records.track import RandomHeads, Track, TrackedRun, TrackPoint, WordMoved
+from birthmark.records.training import PairCounts, Precision, Recipe, TrainingLoss, TrainingRecord
 
 SCHEMAS: dict[str, type[Record]] = {
     "score": ScoreRecord,
@@ -79,10 +80,10 @@ SCHEMAS: dict[str, type[Record]] = {
     "random-heads": RandomHeads,
     "durability": Durability,
     "stages": Stages,
+    "run": TrainingRecord,
 }
 
 __all__ = [
-    "SCHEMAS",
     "AdjectiveEffect",
     "Blocks",
     "BudgetCheck",
@@ -135,18 +136,23 @@ __all__ = [
     "MwlrPair",
     "MwlrToken",
     "Pair",
+    "PairCounts",
     "PairRewards",
     "PairSource",
     "PairTest",
     "Panel",
+    "Precision",
+    "Precision",
     "Predictor",
     "PromptMedians",
     "PromptRecord",
     "PromptSetRecord",
     "QuantityCurve",
     "RandomHeads",
+    "Recipe",
     "Record",
     "Replication",
+    "SCHEMAS",
     "ScoreRecord",
     "Sensitivity",
     "StageFit",
@@ -157,7 +163,9 @@ __all__ = [
     "Track",
     "TrackPoint",
     "TrackedRun",
+    "TrainingLoss",
     "TrainingPoint",
+    "TrainingRecord",
     "Unit",
     "Valued",
     "Variances",
