@@ -173,7 +173,7 @@ def test_only_the_last_token_goes_through_the_last_layer() -> None:
 def test_keys_of_the_shared_prefix_exist_once() -> None:
     engine = PrefixEngine(tiny_model("llama"))
     with torch.inference_mode():
-        shared, _ = engine._share(PREFIX)
+        shared, *_ = engine._share(PREFIX)
     assert [key.shape for key in shared.keys if key is not None] == [(2, 20, 8)] * 3
 
 

@@ -1,11 +1,15 @@
-"""The linear head against its formula, and what is refused."""
+"""Heads: which one a checkpoint has, the proof that every weight came from its files, what is refused, other packages'.
+
+Whether the numbers are right is the business of `test_head_oracles.py`.
+"""
 
 import pytest
 import torch
 from architectures import tiny_model
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.heads import LinearHead, read_head
+from birthmark.models.heads.known import read_head
+from birthmark.models.heads.linear import LinearHead
 
 
 def test_a_linear_reward_is_the_dot_product_of_state_and_weight():

@@ -9,19 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import adapter_weights, and_more, one_line
+from birthmark.models.folder import adapter_weights, and_more, tensor_shapes
 
 
 def adapter_tensors(adapter: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes of an adapter's tensors, from the file's header."""
-    from safetensors import SafetensorError, safe_open
-
-    path = adapter_weights(adapter)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise BirthmarkError(f"{path} cannot be read as safetensors: {one_line(error)}") from None
+    return tensor_shapes([adapter_weights(adapter)])
 
 
 def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tuple[int, ...]]) -> Any:

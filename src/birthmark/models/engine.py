@@ -7,7 +7,8 @@ and runs only what follows, grouped by length so that nothing is padded.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import groupby
 from typing import Any, Literal, TypeVar
 
@@ -105,18 +106,28 @@ class PlainEngine:
         self.decoder = model.get_decoder()
         self._batching = _Batching(batch_size or PLAIN_ROWS)
 
-    @torch.inference_mode()
     def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """States after the final norm at each sequence's last token: (indices, [len(indices), hidden]) a batch."""
+        for indices, states, _ in self.states(sequences):
+            yield indices, states
 
-        def run(batch: Sequence[int]) -> torch.Tensor:
+    @torch.inference_mode()
+    def states(
+        self, sequences: Sequence[Ids], further: Sequence[int] | None = None
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor | None]]:
+        """`last_states`, and the states at one further token of each sequence: (indices, last, further) a batch.
+
+        `further` are places in the sequences, one each; where None, so is the third.
+        """
+
+        def run(batch: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor | None]:
             ids, mask = self._padded([sequences[index] for index in batch])
             states = self.decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-            last = mask.sum(dim=1) - 1
-            return states[torch.arange(len(batch), device=states.device), last]
+            rows, last = torch.arange(len(batch), device=states.device), mask.sum(dim=1) - 1
+            return states[rows, last], None if further is None else states[rows, [further[index] for index in batch]]
 
-        for batch, states in self._batching.run(range(len(sequences)), 1, run):
-            yield list(batch), states
+        for batch, (last, other) in self._batching.run(range(len(sequences)), 1, run):
+            yield list(batch), last, other
 
     @torch.inference_mode()
     def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
@@ -176,36 +187,67 @@ class PrefixEngine:
         self._batching = _Batching(PREFIX_TOKENS.get(model.device.type, PREFIX_TOKENS["cpu"]))
         self._worth_a_pass = self._batching.limit / 16  # tokens that one more pass over a single row must save
 
-    @torch.inference_mode()
     def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """States after the final norm at each sequence's last token: (indices, [len(indices), hidden]) a batch.
+        """States after the final norm at each sequence's last token: (indices, [len(indices), hidden]) a batch."""
+        for indices, states, _ in self.states(sequences):
+            yield indices, states
 
-        Every sequence keeps at least one token of its own, so that a state comes out for it.
+    @torch.inference_mode()
+    def states(
+        self, sequences: Sequence[Ids], further: Sequence[int] | None = None
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor | None]]:
+        """`last_states`, and the states at one further token of each sequence: (indices, last, further) a batch.
+
+        `further` are places in the sequences, one each; where None, so is the third. A place that the sequences share
+        costs nothing more: its state comes out where the shared tokens are run. Every sequence keeps at least one token
+        of its own, so that a state comes out for it.
         """
         ordered = sorted(range(len(sequences)), key=lambda index: list(sequences[index]))
         if ordered:
-            yield from self._branch(SharedPrefix(layers=len(self.decoder.layers)), sequences, ordered)
+            yield from self._branch(SharedPrefix(layers=len(self.decoder.layers)), sequences, ordered, further, {})
 
     def _branch(
-        self, before: SharedPrefix, sequences: Sequence[Ids], ordered: list[int]
-    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        self,
+        before: SharedPrefix,
+        sequences: Sequence[Ids],
+        ordered: list[int],
+        further: Sequence[int] | None,
+        known: Mapping[int, torch.Tensor],
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor | None]]:
         """Run what some sequences share after `before`, then each large enough group that shares still more, then the rest.
 
-        `ordered` holds indices of sequences in lexicographic order, so that those that go on alike are neighbours.
+        `ordered` holds indices of sequences in lexicographic order, so that those that go on alike are neighbours;
+        `known` the states [hidden] at the further places within `before`.
         """
         start = before.length
         end = _shared_length(sequences, ordered)
-        shared, _ = self._share(sequences[ordered[0]][start:end], before)
+        wanted = {further[index] for index in ordered} if further is not None else set()
+        shared, _, kept = self._share(sequences[ordered[0]][start:end], before, wanted)
+        known = {**known, **kept}
         alone: list[int] = []
         for _, group in groupby(ordered, key=lambda index: sequences[index][end]):
             members = list(group)
             saved = (len(members) - 1) * (_shared_length(sequences, members) - end)
             if saved >= self._worth_a_pass and len(members) < len(ordered):
-                yield from self._branch(shared, sequences, members)
+                yield from self._branch(shared, sequences, members, further, known)
             else:
                 alone += members
-        for indices, states in self._run_suffixes(shared, [sequences[index][end:] for index in alone], only_last=True):
-            yield [alone[index] for index in indices], states
+        if further is None:
+            for indices, last in self._run_suffixes(
+                shared, [sequences[index][end:] for index in alone], only_last=True
+            ):
+                yield [alone[index] for index in indices], last, None
+            return
+        early = [index for index in alone if further[index] < end]
+        for indices, last in self._run_suffixes(shared, [sequences[index][end:] for index in early], only_last=True):
+            members = [early[index] for index in indices]
+            yield members, last, torch.stack([known[further[index]] for index in members])
+        late = [index for index in alone if further[index] >= end]
+        for indices, states in self._run_suffixes(shared, [sequences[index][end:] for index in late], only_last=False):
+            members = [late[index] for index in indices]
+            ends = np.cumsum([len(sequences[index]) - end for index in members])  # in the packed row
+            places = [stop - len(sequences[index]) + further[index] for stop, index in zip(ends, members, strict=True)]
+            yield members, states[ends - 1], states[places]
 
     @torch.inference_mode()
     def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
@@ -214,7 +256,7 @@ class PrefixEngine:
         Continuations form a tree of tokens; the model runs once over each of its inner nodes, whatever the number of
         continuations that pass through it, and the whole vocabulary's logits exist only a block at a time.
         """
-        shared, state = self._share(context)
+        shared, state, _ = self._share(context)
         logits = self._logits(state, slice(None))[0]
         following = (logits.cpu().double() - _log_sum_exp(logits)).numpy()
         sums = following[np.array([continuation[0] for continuation in continuations], dtype=np.int64)]
@@ -237,13 +279,21 @@ class PrefixEngine:
             indices, following = zip(*(step for node in nodes for step in steps[node]), strict=True)
             np.add.at(sums, list(indices), self._token_log_probs(states, rows, following))
 
-    def _share(self, prefix: Ids, before: SharedPrefix | None = None) -> tuple[SharedPrefix, torch.Tensor]:
-        """Run ids once, after `before` if given; returns the keys and values so far and the last state [1, hidden]."""
+    def _share(
+        self, prefix: Ids, before: SharedPrefix | None = None, wanted: AbstractSet[int] = frozenset()
+    ) -> tuple[SharedPrefix, torch.Tensor, dict[int, torch.Tensor]]:
+        """Run ids once, after `before` if given: the keys and values so far, the last state [1, hidden], wanted states.
+
+        `wanted` are places counted from the very beginning; those among these ids come back, each [hidden].
+        """
         shared = before.copy() if before else SharedPrefix(layers=len(self.decoder.layers))
-        state = torch.empty(0)
+        state, kept = torch.empty(0), {}
         for start in range(0, len(prefix), PREFIX_CHUNK):
-            state = self._forward(shared, [prefix[start : start + PREFIX_CHUNK]], extending=True)[-1:]
-        return shared, state
+            first = shared.length
+            states = self._forward(shared, [prefix[start : start + PREFIX_CHUNK]], extending=True)
+            kept.update({place: states[place - first].clone() for place in wanted if first <= place < shared.length})
+            state = states[-1:]
+        return shared, state, kept
 
     def _forward(
         self, shared: SharedPrefix, suffixes: Sequence[Ids], extending: bool = False, only_last: bool = False

@@ -4,6 +4,7 @@ Reads small text files and names; loads no weights and runs nothing. Pickles and
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from birthmark.records import Kind
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_VALUE_HEAD = "v_head."  # of a reward model whose class is that of its language model
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 
 
@@ -89,10 +91,27 @@ def _is_known_class(name: str | None) -> bool:
     return name is not None and (name in dir(transformers) or name.removesuffix("Fast") in dir(transformers))
 
 
-def require_known_class(folder: Path, config: dict[str, Any], entry: Entry | None) -> None:
+def tensor_shapes(paths: Iterable[Path]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in safetensors files, from their headers; `BirthmarkError` for a broken file."""
+    from safetensors import SafetensorError, safe_open
+
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in paths:
+        try:
+            with safe_open(path, framework="numpy") as file:
+                shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise BirthmarkError(f"{path} cannot be read as safetensors: {one_line(error)}") from None
+    return shapes
+
+
+def require_known_class(
+    folder: Path, config: dict[str, Any], entry: Entry | None, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
     """Raise `BirthmarkError` where the model can be run only with code that comes with it.
 
-    A model whose class transformers has is read by that class; an `auto_map` beside it is ignored.
+    A model whose class transformers has is read by that class, one with the tensors of a known head by our own; an
+    `auto_map` beside them is ignored. A single linear layer under a class that nobody knows has to be named.
     """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
@@ -102,11 +121,17 @@ def require_known_class(folder: Path, config: dict[str, Any], entry: Entry | Non
             f"{folder} is of type {config.get('model_type')!r}, which transformers does not know; it would need code of "
             "its own, and birthmark runs nobody's code"
         )
-    known_head = entry is not None and entry.head is not None
-    if architecture and not _is_known_class(architecture) and not known_head:
+    named = config.get("birthmark_head") or (entry.head if entry else None)
+    if architecture is None or _is_known_class(architecture) or named:
+        return
+    from birthmark.models.heads.known import find_head
+
+    found = find_head(shapes, config)
+    if found is None or found.name == "linear":
         raise BirthmarkError(
-            f"{folder} is a {architecture}, which transformers does not have; it would need code of its own, and "
-            "birthmark runs nobody's code"
+            f"{folder} is a {architecture}, which transformers does not have, and its tensors show no head that birthmark "
+            "knows; it would need code of its own, and birthmark runs nobody's code. Where its head is one of a known kind, "
+            'name it: "birthmark_head": "linear" in its config.json, or `head` in a catalog'
         )
 
 
@@ -116,10 +141,15 @@ def architecture_of(config: dict[str, Any]) -> str | None:
     return named[0]
 
 
-def kind_of(config: dict[str, Any]) -> Kind | None:
-    """`reward` or `logprob` by the name of the config's class; None where it says neither."""
+def kind_of(config: dict[str, Any], names: Iterable[str] = ()) -> Kind | None:
+    """`reward` or `logprob` by the name of the config's class; None where it says neither.
+
+    With a value head among the tensors' `names`, a language model's class is a reward model's.
+    """
     architecture = architecture_of(config) or ""
-    if architecture.endswith("ForSequenceClassification") or "Reward" in architecture:
+    if any(name.startswith(_VALUE_HEAD) for name in names):
+        return "reward"
+    if "SequenceClassification" in architecture or "Reward" in architecture:
         return "reward"
     if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
         return "logprob"

@@ -16,7 +16,8 @@ import torch
 from birthmark.errors import BirthmarkError
 from birthmark.models.encoding import Encoder, Frame, Protocol, Vocabulary, read_vocabulary
 from birthmark.models.engine import Engine, common_prefix_length, make_engine
-from birthmark.models.heads import Head, read_head
+from birthmark.models.heads.base import RewardHead
+from birthmark.models.heads.known import read_head
 from birthmark.models.verification import Verification, sample_rows, verify_rows
 from birthmark.records import Kind, LeftOut, Mass
 
@@ -114,7 +115,7 @@ class RewardScorer:
         engine: Engine,
         words: Sequence[str],
         vocabulary: Vocabulary | None,
-        head: Head,
+        head: RewardHead,
     ) -> None:
         self.model = model
         self.encoder = encoder
@@ -155,9 +156,9 @@ class RewardScorer:
         for start in range(0, len(answers), ANSWERS_AT_ONCE):
             conversations = self.encoder.conversations(prompt_text, answers[start : start + ANSWERS_AT_ONCE])
             beginnings.append(conversations[0][: common_prefix_length(conversations)])
-            for indices, states in engine.last_states(conversations):
+            for indices, last, gate in engine.states(conversations, self.head.gate_positions(conversations)):
                 with torch.inference_mode():
-                    scores[[start + index for index in indices]] = self.head(states).float().cpu().numpy()
+                    scores[[start + index for index in indices]] = self.head(last, gate).float().cpu().numpy()
         return scores, reduce(lambda a, b: a[: common_prefix_length([a, b])], beginnings)
 
 
@@ -184,7 +185,7 @@ def make_scorer(
     model, tokenizer
         As transformers loads them; the tokenizer carries the chat template.
     kind
-        `reward` (a sequence classifier with one label, always framed as a chat) or `logprob` (a causal LM).
+        `reward` (a model with a reward head, always framed as a chat) or `logprob` (a causal LM).
     words
         Word candidates, in the order of the table's word rows.
     vocabulary
@@ -201,7 +202,7 @@ def make_scorer(
     runner = make_engine(engine, model, batch_size)
     read = read_vocabulary(tokenizer, model.get_input_embeddings().weight.shape[0]) if vocabulary else None
     if kind == "reward":
-        return RewardScorer(model, encoder, runner, words, read, read_head(model))
+        return RewardScorer(model, encoder, runner, words, read, read_head(model, protocol))
     return LogProbScorer(model, encoder, runner, words, read)
 
 

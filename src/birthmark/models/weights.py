@@ -29,14 +29,18 @@ from birthmark.models.folder import (
     require_known_class,
     require_tokenizer,
     template_of,
+    tensor_shapes,
     weight_files,
 )
 from birthmark.models.hub import fetch_snapshot
+from birthmark.models.memory import Quantize
 from birthmark.records import Digests, Kind
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from birthmark.models.heads.known import HeadFiles
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,11 @@ def _from_entry(
     if not entry.loadable:
         raise BirthmarkError(f"{entry.name} cannot be loaded: {entry.why or 'the catalog does not say why'}")
     commit = None
-    if entry.embedded:
+    if entry.path:
+        path = Path(entry.path)
+        if not path.is_dir():
+            raise BirthmarkError(f"the folder of {entry.name}, {path}, is not there: mend its `path` in the catalog")
+    elif entry.embedded:
         path = prepare_embedded(entry, note)
     elif entry.hub:
         path = fetch_snapshot(entry.hub, revision or entry.revision, quiet=quiet)
@@ -192,9 +200,10 @@ def _full_model(
         path = prepare_gguf(folder, note)
     weights = weight_files(path)
     config = read_json(path / "config.json")
-    require_known_class(path, config, entry)
+    shapes = tensor_shapes(weights)
+    require_known_class(path, config, entry, shapes)
     require_tokenizer(path)
-    stated = kind or kind_of(config) or (entry.kind if entry else None)
+    stated = kind or kind_of(config, shapes) or (entry.kind if entry else None)
     if stated is None:
         raise BirthmarkError(
             f"{folder / 'config.json'} does not tell a reward model from a language model: say --as reward or --as logprob"
@@ -290,25 +299,34 @@ def load_model(
     attention: str | None = None,
     kind: Kind | None = None,
     without_adapter: bool = False,
+    quantize: Quantize | None = None,
+    device_map: str | None = None,
 ) -> "PreTrainedModel":
-    """The model in eval mode on `device`: a causal LM, or a sequence classifier with one output for a reward model.
+    """The model in eval mode on `device`: a causal LM, or for a reward model one whose head `read_head` finds.
 
-    `attention` is transformers' name of an implementation; where None, the catalog's, else `eager` for a model that
+    A linear head is that of a sequence classifier with one output; any other is built from the file's own tensors on
+    the bare decoder, and no code of the checkpoint is run. `attention` is transformers' name of an implementation; where None, the catalog's, else `eager` for a model that
     caps its attention's logits (other implementations leave that out) and `sdpa` for the rest. An adapter's weights are
     merged in float32 and kept apart in half precision, whose steps would round small changes away; `without_adapter`
-    gives the base that they go on, its head left random where the adapter brings one.
+    gives the base that they go on, its head left random where the adapter brings one. `quantize` (`8bit`, `4bit`) and
+    `device_map` (`auto`) are those of `placement`.
     Raises `BirthmarkError` where a weight is missing, left over or of another shape (a head left random would give
-    noise for scores), the head has several outputs or is of a kind that is not known, or memory does not suffice.
+    noise for scores), the head is not known, not the one that the catalog names or of several outputs without weights,
+    or memory does not suffice.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    from birthmark.models.placement import placement
 
     kind = kind or resolved.kind
-    _require_known_head(resolved)
+    own_head = _own_head(resolved) if kind == "reward" and resolved.adapter is None else None
     config = AutoConfig.from_pretrained(resolved.path, local_files_only=True)
     supplied = adapter_tensors(resolved.adapter) if resolved.adapter else {}
     automatic: Any = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
-    if kind == "reward":
+    if own_head is not None:
+        automatic = AutoModel
+    elif kind == "reward":
         if head := [shape for name, shape in supplied.items() if name.endswith("score.weight")]:
             config.num_labels = head[0][0]
         if config.num_labels != 1:
@@ -324,21 +342,26 @@ def load_model(
             config=config,
             dtype=precision,
             attn_implementation=chosen,
-            device_map=None if str(device) == "cpu" else {"": device},
+            **placement(device, precision, quantize, device_map),
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
         )
-        _require_every_weight(resolved, loading, supplied)
+        if own_head is not None:
+            own_head.attach(model, set(loading["unexpected_keys"]))
+            loading = loading | {"unexpected_keys": set()}
+        _require_every_weight(resolved, loading, supplied, kind)
         if resolved.adapter and not without_adapter:
             model = with_adapter(model, resolved.adapter, resolved.name, supplied)
     return model.eval()
 
 
-def _require_known_head(resolved: ResolvedModel) -> None:
-    head = resolved.entry.head if resolved.entry else None
-    if head not in (None, "linear"):
-        raise BirthmarkError(f"{resolved.name} has a reward head of the kind `{head}`, which birthmark cannot read yet")
+def _own_head(resolved: ResolvedModel) -> "HeadFiles | None":
+    """The files of a reward head that transformers has no class for; None where its sequence classifier is the head."""
+    from birthmark.models.heads.known import HeadFiles, LinearHead
+
+    files = HeadFiles.of(resolved.name, resolved.path, resolved.entry)
+    return None if files.head in (None, LinearHead) else files
 
 
 def attention_of(resolved: ResolvedModel, config: Any) -> str:
@@ -348,18 +371,20 @@ def attention_of(resolved: ResolvedModel, config: Any) -> str:
 
 
 def _require_every_weight(
-    resolved: ResolvedModel, loading: dict[str, Any], supplied: Mapping[str, tuple[int, ...]]
+    resolved: ResolvedModel, loading: dict[str, Any], supplied: Mapping[str, tuple[int, ...]], kind: Kind
 ) -> None:
     """Raise `BirthmarkError` unless every weight came from the files, and every weight of the files went in."""
     from_adapter = {name.removeprefix("base_model.model.") for name in supplied}
     missing = sorted(set(loading["missing_keys"]) - from_adapter)
     if missing:
         raise BirthmarkError(
-            f"{resolved.name} as a {resolved.kind} model lacks the weight {missing[0]}{and_more(missing)}, which would be "
-            "left random: is it the right kind (--as reward|logprob), and complete?"
+            f"{resolved.name} as a {kind} model lacks the weight {missing[0]}{and_more(missing)}, which would be left random: "
+            "is it the right kind (--as reward|logprob), and complete? Another kind of head is added by a package "
+            "(entry point `birthmark.heads`)"
         )
-    unused = {"lm_head.weight", "lm_head.bias"} if from_adapter and resolved.kind == "reward" else set()  # of the base
-    extra = sorted(set(loading["unexpected_keys"]) - unused)
+    unused = {"lm_head.weight", "lm_head.bias"} if from_adapter and kind == "reward" else set()  # of the base
+    left_over = set(loading["unexpected_keys"]) - unused
+    extra = sorted(name for name in left_over if not (kind == "logprob" and name.startswith("v_head.")))  # a value head
     if extra:
         raise BirthmarkError(
             f"{resolved.name} has the weight {extra[0]}{and_more(extra)}, which its class has no place for: its scores "

@@ -1,0 +1,148 @@
+"""What a reward head is: tensors and config values in, one number a conversation out.
+
+A head knows nothing of how states are computed. It takes the states after the final norm at each conversation's last
+token, [n, hidden], and, where it has a gate, at one more token that it finds itself. All but the linear head compute
+in float32, whatever the model's precision: they are small, and rounding would tie candidates.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from birthmark.errors import BirthmarkError
+
+Shapes = Mapping[str, tuple[int, ...]]
+Tensors = Mapping[str, torch.Tensor]
+
+HELPSTEER = ("helpsteer-helpfulness", "helpsteer-correctness", "helpsteer-coherence",
+             "helpsteer-complexity", "helpsteer-verbosity")  # fmt: skip
+
+
+class RewardHead(torch.nn.Module, ABC):
+    """A head built from a checkpoint's own tensors; `reward` and `name` are what a head must have.
+
+    `name` is what the catalog calls it; `gate_pattern` the token ids whose last occurrence's first token is read
+    besides the last token, None for a head without a gate; `attributes` the names of the scores that `attribute_scores`
+    gives, empty where the head has a single one.
+    """
+
+    name: ClassVar[str]
+    gate_pattern: tuple[int, ...] | None = None
+    attributes: tuple[str, ...] = ()
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
+        """Whether a checkpoint with tensors of these names and shapes (the decoder's among them) has this head."""
+
+    @classmethod
+    @abstractmethod
+    def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
+        """Names of all tensors that the head must have, whether or not they are there."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "RewardHead":
+        """The head of exactly the expected tensors, in float32; raises `BirthmarkError` where they do not fit together."""
+
+    @abstractmethod
+    def reward(self, last: torch.Tensor, gate: torch.Tensor | None) -> torch.Tensor:
+        """Rewards [n] from states at the last tokens and, for a head with a gate, at the gate's tokens, [n, hidden]."""
+
+    def forward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        return self.reward(last, gate)
+
+    def attribute_scores(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        """Scores of each attribute, [n, attributes]; raises `BirthmarkError` where the head has none."""
+        raise BirthmarkError(f"a head of the kind `{self.name}` has one score and no attributes")
+
+    def gate_positions(self, conversations: Sequence[Sequence[int]]) -> list[int] | None:
+        """Where the gate reads in each conversation: the first token of the pattern's last occurrence; None without a gate.
+
+        Raises `BirthmarkError` for a conversation without the pattern.
+        """
+        if self.gate_pattern is None:
+            return None
+        return [last_occurrence(ids, self.gate_pattern) for ids in conversations]
+
+
+def last_occurrence(ids: Sequence[int], pattern: Sequence[int]) -> int:
+    """Index of the first token of the pattern's last occurrence; `BirthmarkError` where there is none."""
+    wanted = list(pattern)
+    for start in range(len(ids) - len(wanted), -1, -1):
+        if list(ids[start : start + len(wanted)]) == wanted:
+            return start
+    raise BirthmarkError(
+        f"the conversation lacks the tokens {wanted} that end the user's turn, where this model's gate reads: use the "
+        "model's own chat template and tokenizer"
+    )
+
+
+def require_value(config: Mapping[str, Any], key: str, head: str) -> Any:
+    """A config value that the head's tensors do not show; `BirthmarkError` where it is absent: models differ in it."""
+    if config.get(key) is None:
+        raise BirthmarkError(
+            f"config.json lacks {key}, which a head of the kind `{head}` needs and which differs by model: copy the "
+            "checkpoint's own config.json, or write there the value that its authors' code takes"
+        )
+    return config[key]
+
+
+def require_positive(config: Mapping[str, Any], key: str, head: str) -> float:
+    """`require_value` for a number above zero."""
+    value = require_value(config, key, head)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise BirthmarkError(
+            f"config.json has {key} = {value!r}, and a head of the kind `{head}` needs a positive number"
+        )
+    return float(value)
+
+
+def require_agreement(config: Mapping[str, Any], key: str, found: Any, head: str) -> None:
+    """Raise `BirthmarkError` where the config states another value than the tensors show; silence is agreement."""
+    if config.get(key) is not None and config[key] != found:
+        raise BirthmarkError(
+            f"config.json has {key} = {config[key]!r}, but the tensors of the `{head}` head show {found!r}: the two are "
+            "not of one model"
+        )
+
+
+def require_shape(tensors: Tensors, name: str, shape: tuple[int | None, ...], head: str) -> torch.Tensor:
+    """The tensor of that name; `BirthmarkError` where its shape is another (None stands for any size)."""
+    tensor = tensors[name]
+    fits = tensor.ndim == len(shape) and all(
+        size in (None, found) for size, found in zip(shape, tensor.shape, strict=True)
+    )
+    if not fits:
+        wanted = " x ".join("any" if size is None else str(size) for size in shape)
+        raise BirthmarkError(
+            f"the weight {name} of the `{head}` head is {' x '.join(map(str, tensor.shape)) or 'one number'} where "
+            f"{wanted} is needed: the file is of another model, or altered"
+        )
+    return tensor
+
+
+def linear(tensors: Tensors, stem: str, inputs: int | None, outputs: int | None, head: str) -> torch.nn.Linear:
+    """A frozen linear layer of `stem`.weight and, where there is one, `stem`.bias; sizes that are not None are required."""
+    weight = require_shape(tensors, f"{stem}.weight", (outputs, inputs), head)
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=f"{stem}.bias" in tensors, device="meta")
+    layer.weight = torch.nn.Parameter(weight, requires_grad=False)
+    if f"{stem}.bias" in tensors:
+        layer.bias = torch.nn.Parameter(require_shape(tensors, f"{stem}.bias", (weight.shape[0],), head), False)
+    return layer
+
+
+def layer_numbers(shapes: Shapes, stem: str) -> list[int]:
+    """The numbers of the layers that have tensors `stem`.NUMBER.…, sorted."""
+    rests = [name.removeprefix(f"{stem}.").split(".") for name in shapes if name.startswith(f"{stem}.")]
+    return sorted({int(rest[0]) for rest in rests if len(rest) > 1 and rest[0].isdigit()})
+
+
+def objective_names(count: int, known: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The known names of as many objectives, else `objective_1`, `objective_2`, …"""
+    for names in known:
+        if len(names) == count:
+            return names
+    return tuple(f"objective_{index}" for index in range(1, count + 1))

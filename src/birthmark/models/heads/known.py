@@ -1,0 +1,167 @@
+"""Which head a checkpoint has, told by its tensors' names; the heads that come with birthmark and those of others.
+
+Another package adds a head through an entry point of the group `birthmark.heads`, a subclass of `RewardHead` under
+the name that a catalog's `head` or a config's `birthmark_head` calls it by. No code of a checkpoint is ever run.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import Entry
+from birthmark.models.folder import and_more, one_line, read_json, tensor_shapes, weight_files
+from birthmark.models.heads.base import RewardHead, Shapes
+from birthmark.models.heads.distributions import LDLHead, URMFirstColumnHead, URMHead
+from birthmark.models.heads.gated import ArmoRMHead, QRMHead
+from birthmark.models.heads.linear import AttributesHead, LinearHead, TwoLayerHead, ValueHead, several_outputs
+
+ENTRY_POINTS = "birthmark.heads"
+_DISTINCT = (ValueHead, LDLHead, ArmoRMHead, QRMHead, URMHead, URMFirstColumnHead, TwoLayerHead)
+_PLAIN = (AttributesHead, LinearHead)
+Head = type[RewardHead]
+
+
+def known_heads() -> dict[str, Head]:
+    """All heads by name, in the order in which they are asked: our own, other packages', the plain ones last.
+
+    Raises `BirthmarkError` for an entry point that cannot be read, is no `RewardHead`, or takes a name of ours.
+    """
+    ours = {head.name: head for head in (*_DISTINCT, *_PLAIN)}
+    others: dict[str, Head] = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        whose = f"the head {point.name} of the package {point.dist.name if point.dist else point.value}"
+        if point.name in ours or point.name in others:
+            raise BirthmarkError(f"{whose} has a name that is taken: give it another in its entry point")
+        try:
+            head = point.load()
+        except Exception as error:  # noqa: BLE001  whatever importing another package raises
+            raise BirthmarkError(f"{whose} cannot be imported ({one_line(error)}): repair or uninstall it") from None
+        if not (isinstance(head, type) and issubclass(head, RewardHead)):
+            raise BirthmarkError(f"{whose} is not a subclass of birthmark.models.heads.base.RewardHead")
+        others[point.name] = head
+    return {**{head.name: head for head in _DISTINCT}, **others, **{head.name: head for head in _PLAIN}}
+
+
+def find_head(shapes: Shapes, config: Mapping[str, Any]) -> Head | None:
+    """The first known head that recognises the tensors, or None."""
+    return next((head for head in known_heads().values() if head.recognises(shapes, config)), None)
+
+
+def choose_head(shapes: Shapes, config: Mapping[str, Any], named: str | None, model: str) -> Head | None:
+    """The head that is named (by the config's `birthmark_head`, else by `named`), else the one that the tensors show.
+
+    A name of ours has to be what the tensors show: a file that shows another head is of another model, or altered.
+    Raises `BirthmarkError` for that, and for a name that is not known.
+    """
+    name = config.get("birthmark_head") or named
+    found = find_head(shapes, config)
+    if name is None:
+        return found
+    heads = known_heads()
+    if name not in heads:
+        raise BirthmarkError(
+            f"{model} is said to have a head `{name}`, which is not known: name one of {', '.join(sorted(heads))}, or "
+            f"install a package that adds it (entry point `{ENTRY_POINTS}`)"
+        )
+    head = heads[name]
+    shows_as = URMHead if head is URMFirstColumnHead else head
+    if head in (*_DISTINCT, *_PLAIN) and found is not shows_as:
+        shown = f"show a head of the kind `{found.name}`" if found else "show no head that is known"
+        raise BirthmarkError(
+            f"{model} is said to have a head of the kind `{name}`, but its tensors {shown}: its files are of another model, "
+            "or altered; fetch them again, or name the right head"
+        )
+    return head
+
+
+def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_over: set[str], model: str) -> set[str]:
+    """Names of the head's tensors, once it is sure that all are there and nothing else is left over.
+
+    `left_over` are the file's tensors that the decoder has no place for. A language head beside a value head is no
+    part of a reward. Raises `BirthmarkError` that names a missing or surplus tensor.
+    """
+    expected = head.expected(shapes, config)
+    if missing := sorted(expected - shapes.keys()):
+        raise BirthmarkError(
+            f"{model} lacks the weight {missing[0]}{and_more(missing)} of its `{head.name}` head, which would be left "
+            "random: its files are incomplete or altered; fetch them again"
+        )
+    unread = {"lm_head.weight", "lm_head.bias"} if head is ValueHead else set()
+    if extra := sorted(left_over - expected - unread):
+        raise BirthmarkError(
+            f"{model} has the weight {extra[0]}{and_more(extra)}, which neither its decoder nor its `{head.name}` head has a "
+            "place for: its scores would be another model's; the files are altered, or the head is one that has to be "
+            f"named (`birthmark_head` in config.json, `head` in a catalog, or a package's entry point `{ENTRY_POINTS}`)"
+        )
+    return expected
+
+
+@dataclass(frozen=True)
+class HeadFiles:
+    """The files that hold a reward head: the kind of head that they show, its tensors and config values."""
+
+    model: str
+    head: Head | None
+    files: tuple[Path, ...]
+    shapes: Shapes
+    config: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, model: str, folder: Path, entry: Entry | None) -> "HeadFiles":
+        """What a folder shows of its head, with what the catalog says of it: its `head` and `head_weights`."""
+        files = tuple(weight_files(folder))
+        shapes, config = tensor_shapes(files), read_json(folder / "config.json")
+        if entry and entry.head_weights:
+            config["head_weights"] = dict(entry.head_weights)
+        head = choose_head(shapes, config, entry.head if entry else None, model)
+        return cls(model, head, files, shapes, config)
+
+    def attach(self, decoder: Any, left_over: set[str]) -> None:
+        """Build the head and put it on the loaded decoder as `reward_head`; `left_over` as for `require_whole`."""
+        assert self.head is not None
+        wanted = require_whole(self.head, self.shapes, self.config, left_over, self.model)
+        try:
+            built = self.head.build(read_tensors(self.files, wanted), self.config)
+        except BirthmarkError as error:
+            raise BirthmarkError(f"{self.model}: {error}") from None
+        device = list(decoder.parameters())[-1].device  # the final norm's, where the states come from
+        decoder.reward_head = built.requires_grad_(False).eval().to(device)
+
+
+def read_tensors(files: Iterable[Path], wanted: set[str]) -> dict[str, torch.Tensor]:
+    """The wanted tensors of some safetensors files, numbers in float32."""
+    from safetensors import safe_open
+
+    tensors: dict[str, torch.Tensor] = {}
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            for name in wanted & set(file.keys()):
+                tensor = file.get_tensor(name)
+                tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
+    return tensors
+
+
+def read_head(model: Any, protocol: str = "birthmark") -> RewardHead:
+    """The reward head of a loaded model; raises `BirthmarkError` where it has none that is known.
+
+    Under the study's protocol a URM is read as the study read it.
+    """
+    attached = getattr(model, "reward_head", None)
+    if isinstance(attached, URMHead) and protocol == "christian2026":
+        return attached.first_column()
+    if isinstance(attached, RewardHead):
+        return attached
+    layer = getattr(model, "score", None)
+    if not isinstance(layer, torch.nn.Linear):
+        raise BirthmarkError(
+            f"{type(model).__name__} has no reward head that birthmark knows: load it as a sequence classifier, or "
+            "score it with --as logprob"
+        )
+    if layer.out_features != 1:
+        raise BirthmarkError(several_outputs(layer.out_features))
+    return LinearHead(layer)

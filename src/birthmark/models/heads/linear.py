@@ -1,0 +1,181 @@
+"""Heads on the last token's state alone: one linear layer, several named ones, or a small network.
+
+Each class says which tensors it reads. Knows nothing of gates.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from birthmark.errors import BirthmarkError
+from birthmark.models.heads.base import (
+    RewardHead,
+    Shapes,
+    Tensors,
+    layer_numbers,
+    linear,
+    require_agreement,
+)
+
+
+class LinearHead(RewardHead):
+    """reward = W h, W [1, hidden], no bias: `score.weight`, the head of `AutoModelForSequenceClassification`.
+
+    Computed in the model's own precision, as transformers does. Raises `BirthmarkError` where the layer has several
+    outputs.
+    """
+
+    name = "linear"
+
+    def __init__(self, layer: torch.nn.Linear) -> None:
+        super().__init__()
+        if layer.out_features != 1:
+            raise BirthmarkError(several_outputs(layer.out_features))
+        self.layer = layer
+
+    @classmethod
+    def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
+        return "score.weight" in shapes
+
+    @classmethod
+    def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
+        return {"score.weight"}
+
+    @classmethod
+    def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "LinearHead":
+        return cls(linear(tensors, "score", None, None, cls.name))
+
+    def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        """Rewards [n] in the layer's precision from last states [n, hidden]."""
+        return self.layer(last.to(self.layer.weight.dtype))[:, 0]
+
+
+def several_outputs(outputs: int) -> str:
+    """What to say of a linear head with several outputs and no weights for them."""
+    return (
+        f"the model's head has {outputs} outputs and a reward is one: name a model with one label, or name the outputs "
+        "and their weights, `head_weights = {helpfulness = 0.7, verbosity = -0.2, …}` in a catalog entry or in config.json"
+    )
+
+
+class AttributesHead(RewardHead):
+    """reward = Σ wₖ · (W h)ₖ with a weight for each named attribute: `score.weight` [attributes, hidden].
+
+    Names and weights, in the order of the rows, are `head_weights` of the catalog or of config.json; none are assumed.
+    """
+
+    name = "attributes"
+
+    def __init__(self, layer: torch.nn.Linear, weights: Mapping[str, float]) -> None:
+        super().__init__()
+        if layer.out_features != len(weights):
+            raise BirthmarkError(
+                f"head_weights names {len(weights)} attributes and the head has {layer.out_features} outputs: name each"
+            )
+        self.layer = layer
+        self.attributes = tuple(weights)
+        self.register_buffer("weights", torch.tensor(list(weights.values()), dtype=torch.float32))
+
+    @classmethod
+    def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
+        return "score.weight" in shapes and (bool(config.get("head_weights")) or shapes["score.weight"][0] > 1)
+
+    @classmethod
+    def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
+        return {"score.weight"} | ({"score.bias"} & shapes.keys())
+
+    @classmethod
+    def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "AttributesHead":
+        weights = config.get("head_weights")
+        if not weights:
+            raise BirthmarkError(several_outputs(tensors["score.weight"].shape[0]))
+        if not isinstance(weights, Mapping) or not all(
+            isinstance(value, (int, float)) and not isinstance(value, bool) for value in weights.values()
+        ):
+            raise BirthmarkError("head_weights has to be a table of names and numbers, one for each output of the head")
+        return cls(linear(tensors, "score", None, None, cls.name), weights)
+
+    def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        return self.attribute_scores(last, gate) @ self.weights
+
+    def attribute_scores(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        return self.layer(last.float())
+
+
+class TwoLayerHead(RewardHead):
+    """reward = W₂ relu(W₀ h + b₀) + b₂: `score.0.*`, `score.2.*`, as INF-ORM has it (dropout is off in scoring)."""
+
+    name = "two-layer"
+
+    def __init__(self, first: torch.nn.Linear, second: torch.nn.Linear) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    @classmethod
+    def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
+        return any(name.startswith("score.") and name.split(".")[1].isdigit() for name in shapes)
+
+    @classmethod
+    def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
+        return {f"score.{layer}.{part}" for layer in (0, 2) for part in ("weight", "bias")}
+
+    @classmethod
+    def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "TwoLayerHead":
+        first = linear(tensors, "score.0", None, None, cls.name)
+        return cls(first, linear(tensors, "score.2", first.out_features, 1, cls.name))
+
+    def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        return self.second(torch.relu(self.first(last.float())))[:, 0]
+
+
+class ValueHead(RewardHead):
+    """GRM's value head beside a language head: `v_head.summary.*`, a linear layer or linear layers with ReLU between.
+
+    Which of the two is seen in the tensors; `vhead_layer_type` (`linear`, `mlp`), `vhead_num_layers` (hidden ones) and
+    `vhead_num_neurons` of the config, where stated, have to agree. Dropout is off in scoring (arXiv 2406.10216).
+    """
+
+    name = "value"
+
+    def __init__(self, layers: list[torch.nn.Linear]) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(layers)
+
+    @classmethod
+    def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
+        return any(name.startswith("v_head.") for name in shapes)
+
+    @classmethod
+    def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
+        return {f"{stem}.{part}" for stem in cls._stems(shapes, config) for part in ("weight", "bias")}
+
+    @classmethod
+    def _stems(cls, shapes: Shapes, config: Mapping[str, Any]) -> list[str]:
+        numbers = layer_numbers(shapes, "v_head.summary")
+        if not numbers:
+            return ["v_head.summary"]
+        hidden = config.get("vhead_num_layers")
+        last = 2 * hidden if isinstance(hidden, int) else max(numbers)
+        return [f"v_head.summary.{number}" for number in range(0, last + 1, 2)]
+
+    @classmethod
+    def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "ValueHead":
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        stems = cls._stems(shapes, config)
+        layers: list[torch.nn.Linear] = []
+        for stem in stems:
+            inputs = layers[-1].out_features if layers else None
+            layers.append(linear(tensors, stem, inputs, 1 if stem == stems[-1] else None, cls.name))
+        plain = stems == ["v_head.summary"]
+        require_agreement(config, "vhead_layer_type", "linear" if plain else "mlp", cls.name)
+        if not plain:
+            require_agreement(config, "vhead_num_layers", len(layers) - 1, cls.name)
+            require_agreement(config, "vhead_num_neurons", layers[0].out_features, cls.name)
+        return cls(layers)
+
+    def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        states = last.float()
+        for layer in self.layers[:-1]:
+            states = torch.relu(layer(states))
+        return self.layers[-1](states)[:, 0]
