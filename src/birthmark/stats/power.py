@@ -1,0 +1,108 @@
+"""Power before data: closed forms for Welch's t, simulation for the exact permutation test, the error of a simulated rate.
+
+Units' contrasts are normal here, with one SD a family. Knows nothing of models, words or ranks.
+
+Source: Cohen (1988), Statistical Power Analysis; Satterthwaite (1946) for the degrees of freedom.
+"""
+
+from functools import lru_cache
+from math import comb
+
+import numpy as np
+from scipy import optimize, stats
+
+from birthmark.stats.batched import attainable_level, headline_test
+from birthmark.stats.permutation import LIMIT as EXACT_LIMIT
+
+WANTED = 0.8
+STUDIES = 4_000
+FURTHEST = 30.0  # SDs of a unit: no difference beyond is looked for
+
+
+def mc_error(rate: float, studies: int) -> float:
+    """Standard error of a simulated rate, √(p (1 − p) / n)."""
+    return float(np.sqrt(rate * (1 - rate) / studies))
+
+
+def welch_power(shift: float, sd_a: float, sd_b: float, n_a: int, n_b: int, alpha: float = 0.05) -> float:
+    """Power of the two-sided t-test with Welch's standard error for a difference `shift`, by the noncentral t.
+
+    SE² = sd_a²/n_a + sd_b²/n_b, df by Satterthwaite from the true SDs. With equal SDs and n it is the pooled t-test's
+    power exactly; else an approximation, since the df of a study is estimated. 1 where nothing varies.
+    """
+    part_a, part_b = sd_a**2 / n_a, sd_b**2 / n_b
+    if part_a + part_b == 0:
+        return 1.0 if shift else alpha
+    df = (part_a + part_b) ** 2 / (part_a**2 / (n_a - 1) + part_b**2 / (n_b - 1))
+    return _two_sided(df, abs(shift) / np.sqrt(part_a + part_b), alpha)
+
+
+def paired_power(shift: float, sd_difference: float, n_pairs: int, alpha: float = 0.05) -> float:
+    """Power of the two-sided paired t-test, by the noncentral t; 1 where pairs' differences don't vary."""
+    if sd_difference == 0:
+        return 1.0 if shift else alpha
+    return _two_sided(n_pairs - 1, abs(shift) / sd_difference * np.sqrt(n_pairs), alpha)
+
+
+def _two_sided(df: float, away: float, alpha: float) -> float:
+    """P(|T| > critical) for a noncentral t; by quadrature over χ² where scipy's series gives up, far out."""
+    critical = float(stats.t.ppf(1 - alpha / 2, df))
+    found = float(stats.nct.sf(critical, df, away) + stats.nct.cdf(-critical, df, away))
+    if np.isfinite(found):
+        return found
+    scale = np.sqrt(stats.chi2.ppf((np.arange(2_000) + 0.5) / 2_000, df) / df)
+    return float((stats.norm.sf(critical * scale - away) + stats.norm.sf(critical * scale + away)).mean())
+
+
+def splits(n_a: int, n_b: int) -> tuple[int, float]:
+    """The exact test's number of splits (100,000 where more would be drawn from) and its smallest p."""
+    n = comb(n_a + n_b, n_b)
+    if n > EXACT_LIMIT:
+        return EXACT_LIMIT, 1 / EXACT_LIMIT
+    return n, (2 if n_a == n_b else 1) / n
+
+
+def exact_level(n_a: int, n_b: int, alpha: float = 0.05) -> float:
+    """The largest level up to alpha at which the exact test of these units can reject, or its smallest p if larger."""
+    n_splits, _ = splits(n_a, n_b)
+    return attainable_level(n_splits, n_a == n_b and n_splits < EXACT_LIMIT, alpha)
+
+
+@lru_cache(maxsize=256)
+def exact_power(
+    shift: float, n_a: int, n_b: int, ratio: float = 1.0, alpha: float = 0.05, studies: int = STUDIES, seed: int = 0
+) -> float:
+    """Power of the exact test of `headline.level_test` at alpha, by simulated studies; shift in SDs of a's units.
+
+    ratio: SD of b's units over a's. The same seed draws the same studies whatever the shift, so that power grows with it.
+    """
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((studies, n_a)), rng.standard_normal((studies, n_b)) * ratio
+    return float((headline_test(a, b + shift).p <= alpha + 1e-12).mean())
+
+
+def detectable_exact(n_a: int, n_b: int, alpha: float = 0.05, wanted: float = WANTED) -> float | None:
+    """The difference, in SDs of a unit, that the exact test finds with the wanted power; None where alpha is below its
+    smallest p. To a hundredth of an SD, by bisection over one set of simulated studies.
+    """
+    if splits(n_a, n_b)[1] > alpha + 1e-12:
+        return None
+    low, high = 0.0, 1.0
+    while exact_power(high, n_a, n_b, alpha=alpha, studies=2_000) < wanted:
+        low, high = high, 2 * high
+        if high > FURTHEST:
+            return None
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        reached = exact_power(middle, n_a, n_b, alpha=alpha, studies=2_000) >= wanted
+        low, high = (low, middle) if reached else (middle, high)
+    return high
+
+
+def detectable_welch(sd: float, n_a: int, n_b: int, alpha: float = 0.05, wanted: float = WANTED) -> float:
+    """The difference that Welch's t finds with the wanted power, in the units of the SD of both families' units."""
+    if sd == 0:
+        return 0.0
+    return float(
+        optimize.brentq(lambda shift: welch_power(shift, sd, sd, n_a, n_b, alpha) - wanted, 0.0, 1_000 * sd, xtol=1e-9)
+    )

@@ -1,0 +1,274 @@
+"""Studies drawn from a known truth: base checkpoint → reward model → word × prompt, and only then ranked.
+
+The latent score (higher is better) of word j of category c by RM i on base checkpoint b after prompt k of framing f:
+
+    y = ± ½ ℓ_ik + W_jf + B_bjf + M_ijf + P_jk + e_ijk,     + in the first category, − in the second
+    ℓ_ik = ± ½ (β_b + μ_i + family's shift) + o_i + p_k + m_ik,     + after positive prompts, − after negative ones
+
+All terms are independent with mean 0; words have unit variance within a category and framing, so W + B + M + P + e = 1.
+β, μ: the leaning of a base checkpoint and of an RM, which the contrast measures; o: a leaning that no framing turns
+round; B, M: what a base checkpoint and an RM think of single words. Ranks are among all words of both categories.
+
+To first order the contrast of median ranks is −s (β + μ + shift) with s = (words) φ(0) ranks, plus the luck of the words.
+Medians of n words that correlate at r between two RMs have the covariance arcsin(r) / n (a correlation of 1: π/2 n), from
+which `row_variances` finds the variances that give the contrast a wanted SD between and within base checkpoints. Knows
+nothing of the published study or of tests.
+
+Source: Cramér (1946), section 28.5, for the asymptotic variance of a median; Sheppard (1899) for the arcsine.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import optimize
+
+from birthmark.errors import BirthmarkError
+
+DENSITY = 1 / np.sqrt(2 * np.pi)  # of the normal distribution at its centre
+WORDS_OF_BASE, WORDS_OF_RM = 0.3, 0.9  # shares of the contrast's variances that are the luck of the words
+
+
+@dataclass(frozen=True)
+class RowVariances:
+    """Variances of the terms above. words: of the first and the second category; prompts: a framing."""
+
+    words: tuple[int, int]
+    prompts: int
+    word: float
+    word_by_base: float
+    word_by_rm: float
+    word_by_prompt: float = 0.0
+    residual: float = 0.0
+    leaning_base: float = 0.0
+    leaning_rm: float = 0.0
+    leaning_overall: float = 0.0
+    leaning_prompt: float = 0.0
+    leaning_rm_prompt: float = 0.0
+
+    @property
+    def slope(self) -> float:
+        """Ranks of contrast a unit of leaning."""
+        return float(sum(self.words) * DENSITY)
+
+    def luck_of_words(self) -> tuple[float, float]:
+        """Variance of the contrast due to words, in ranks²: between base checkpoints, and between RMs on one."""
+        same = 1 - self.word_by_prompt - self.residual
+        own = _over_prompts(1.0, same, self.prompts)
+        base = _over_prompts(self.word + self.word_by_base + self.word_by_prompt, same - self.word_by_rm, self.prompts)
+        other = _over_prompts(self.word + self.word_by_prompt, self.word, self.prompts)
+        scale = self.slope**2 * 2 * sum(1 / n for n in self.words)
+        return scale * (base - other), scale * (own - base)
+
+    def contrast_sds(self) -> tuple[float, float]:
+        """SDs of the contrast of median ranks between base checkpoints, and between RMs on one, to first order."""
+        of_base, of_rm = self.luck_of_words()
+        of_prompts = 2 * self.leaning_rm_prompt / self.prompts
+        return (
+            float(np.sqrt(of_base + self.slope**2 * self.leaning_base)),
+            float(np.sqrt(of_rm + self.slope**2 * (self.leaning_rm + of_prompts))),
+        )
+
+    def scaled(self, ratio: float) -> "RowVariances":
+        """The same with contrasts `ratio` ≥ 1 times as spread, by their leanings alone: words stay everyone's."""
+        extra = ratio**2 - 1
+        of_base, of_rm = (sd**2 * extra / self.slope**2 for sd in self.contrast_sds())
+        return replace(self, leaning_base=self.leaning_base + of_base, leaning_rm=self.leaning_rm + of_rm)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all RMs of a study meet: words [studies, framings, words], words by prompt, prompts' leanings [studies, prompts]."""
+
+    word: np.ndarray
+    word_by_prompt: np.ndarray | None
+    leaning_prompt: np.ndarray
+
+
+def row_variances(
+    sd_base: float,
+    sd_rm: float,
+    words: tuple[int, int],
+    prompts: int,
+    *,
+    word_by_prompt: float = 0.0,
+    residual: float = 0.0,
+    leaning_overall: float = 0.0,
+    leaning_prompt: float = 0.0,
+    leaning_rm_prompt: float = 0.0,
+) -> RowVariances:
+    """Variances that give the contrast SDs of `sd_base` between base checkpoints and `sd_rm` between RMs on one, in ranks.
+
+    Of these variances the shares `WORDS_OF_BASE` and `WORDS_OF_RM` come from single words, so far as words can, the rest
+    from leanings. Raises `BirthmarkError` where the other terms alone already spread RMs by more than `sd_rm`.
+    """
+    start = RowVariances(
+        words, prompts, 1 - word_by_prompt - residual, 0.0, 0.0, word_by_prompt, residual,
+        0.0, 0.0, leaning_overall, leaning_prompt, leaning_rm_prompt,
+    )  # fmt: skip
+    of_prompts = start.contrast_sds()[1] ** 2
+    if of_prompts > sd_rm**2 + 1e-9:
+        raise BirthmarkError(
+            f"prompts and residual alone spread reward models by {np.sqrt(of_prompts):.1f} ranks, more than {sd_rm:.1f}"
+        )
+
+    def with_words(by_base: float, by_rm: float) -> RowVariances:
+        return replace(start, word=start.word - by_base - by_rm, word_by_base=by_base, word_by_rm=by_rm)
+
+    wanted_rm = max(WORDS_OF_RM * sd_rm**2, start.luck_of_words()[1])
+    by_rm = _solve(lambda x: with_words(0.0, x).luck_of_words()[1] - wanted_rm, start.word)
+    by_base = _solve(lambda x: with_words(x, by_rm).luck_of_words()[0] - WORDS_OF_BASE * sd_base**2, start.word - by_rm)
+    found = with_words(by_base, by_rm)
+    of_base, of_rm = (sd**2 for sd in found.contrast_sds())
+    return replace(
+        found,
+        leaning_base=max(0.0, sd_base**2 - of_base) / found.slope**2,
+        leaning_rm=max(0.0, sd_rm**2 - of_rm) / found.slope**2,
+    )
+
+
+def tuned(
+    rng: np.random.Generator, variances: RowVariances, sd_base: float, sd_rm: float, studies: int = 200
+) -> tuple[RowVariances, tuple[float, float]]:
+    """Variances whose leanings make up for what first order misses, and the SDs that a first draw came out with.
+
+    A pilot of `studies` families of ten base checkpoints with two RMs is drawn and ranked; what its contrasts lack in
+    variance is given to the leanings. So are the SDs (base, RM) of a second pilot, returned to be stated.
+    """
+    asked = np.array([sd_base, sd_rm]) ** 2
+    lacking = (asked - _pilot(rng, variances, studies) ** 2) / variances.slope**2
+    found = replace(
+        variances,
+        leaning_base=max(0.0, variances.leaning_base + float(lacking[0])),
+        leaning_rm=max(0.0, variances.leaning_rm + float(lacking[1])),
+    )
+    of_base, of_rm = _pilot(rng, found, studies)
+    return found, (float(of_base), float(of_rm))
+
+
+def _pilot(rng: np.random.Generator, variances: RowVariances, studies: int, n_bases: int = 10) -> np.ndarray:
+    """SDs of drawn contrasts between base checkpoints and between the two RMs on one: [2]."""
+    chunk = max(1, 20_000 // (40 * variances.prompts))
+    mean_squares = []
+    for _ in range(0, studies, chunk):
+        drawn = draw_family(rng, draw_shared(rng, chunk, variances), [2] * n_bases, variances)
+        values = contrasts(median_ranks(drawn, variances.words)).reshape(chunk, n_bases, 2)
+        of_rm = values.var(axis=2, ddof=1).mean()
+        mean_squares.append((values.mean(axis=2).var(axis=1, ddof=1).mean() - of_rm / 2, of_rm))
+    return np.sqrt(np.maximum(np.mean(mean_squares, axis=0), 0.0))
+
+
+def draw_shared(rng: np.random.Generator, studies: int, variances: RowVariances) -> Shared:
+    """The words and prompts of so many studies."""
+    n_words, n_prompts = sum(variances.words), 2 * variances.prompts
+    return Shared(
+        _normal(rng, (studies, 2, n_words), variances.word),
+        _normal(rng, (studies, n_prompts, n_words), variances.word_by_prompt) if variances.word_by_prompt else None,
+        _normal(rng, (studies, n_prompts), variances.leaning_prompt),
+    )
+
+
+def draw_family(
+    rng: np.random.Generator, shared: Shared, rms: Sequence[int], variances: RowVariances, skewed: bool = False
+) -> np.ndarray:
+    """Latent scores of one family's RMs: float32 [studies, RMs, prompts, words], positive prompts and first category first.
+
+    rms: how many RMs each base checkpoint has; RMs come base by base. skewed: β and μ are shifted exponentials (skewness
+    2) of the same SD.
+    """
+    studies, n_bases, n_rms = len(shared.word), len(rms), sum(rms)
+    half, n_words = variances.prompts, sum(variances.words)
+    base_of = np.repeat(np.arange(n_bases), rms)
+    leaning = _leaning(rng, (studies, n_bases), variances.leaning_base, skewed)[:, base_of]
+    leaning = leaning + _leaning(rng, (studies, n_rms), variances.leaning_rm, skewed)
+    overall = _normal(rng, (studies, n_rms), variances.leaning_overall)
+    turned = np.repeat(np.array([0.5, -0.5], dtype=np.float32), half)
+    by_prompt = leaning[:, :, None] * turned + overall[:, :, None] + shared.leaning_prompt[:, None, :]
+    by_prompt += _normal(rng, (studies, n_rms, 2 * half), variances.leaning_rm_prompt)
+
+    of_words = _normal(rng, (studies, n_bases, 2, n_words), variances.word_by_base)
+    of_words += shared.word[:, None]
+    of_words = of_words[:, base_of] + _normal(rng, (studies, n_rms, 2, n_words), variances.word_by_rm)
+    if variances.residual:
+        y = _normal(rng, (studies, n_rms, 2 * half, n_words), variances.residual)
+        y[:, :, :half] += of_words[:, :, :1]
+        y[:, :, half:] += of_words[:, :, 1:]
+    else:
+        y = np.repeat(of_words, half, axis=2) if half > 1 else of_words
+    if shared.word_by_prompt is not None:
+        y += shared.word_by_prompt[:, None]
+    return lean(y, by_prompt, variances.words)
+
+
+def lean(latent: np.ndarray, by_prompt: np.ndarray, words: tuple[int, int]) -> np.ndarray:
+    """Add ½ ℓ to the first category's words and take it from the second's, in place: [..., prompts, words], ℓ [..., prompts]."""
+    half = (np.asarray(by_prompt, dtype=np.float32) / 2)[..., None]
+    latent[..., : words[0]] += half
+    latent[..., words[0] :] -= half
+    return latent
+
+
+def shift_family(latent: np.ndarray, shift: float, variances: RowVariances) -> np.ndarray:
+    """A copy whose contrasts are higher by `shift` ranks, to first order: less leaning to the first category."""
+    half = variances.prompts
+    by_prompt = np.repeat([0.5, -0.5], half) * (-shift / variances.slope)
+    return lean(latent.copy(), np.broadcast_to(by_prompt, latent.shape[:-1]), variances.words)
+
+
+def median_ranks(latent: np.ndarray, words: tuple[int, int]) -> np.ndarray:
+    """Median ranks of either category among all words, 1 being the highest: [..., prompts, words] → [..., 2, prompts].
+
+    Equal to ranking all words and taking medians, where no two scores tie.
+    """
+    first, second = latent[..., : words[0]], latent[..., words[0] :]
+    return np.stack([_median_rank(first, second), _median_rank(second, first)], axis=-2)
+
+
+def all_ranks(latent: np.ndarray) -> np.ndarray:
+    """Ranks of all words, 1 being the highest: [..., prompts, words] → float64 [..., words, prompts]."""
+    order = np.argsort(np.argsort(-latent, axis=-1), axis=-1)
+    return np.moveaxis(order, -1, -2) + 1.0
+
+
+def contrasts(medians: np.ndarray) -> np.ndarray:
+    """(first − second category, positive prompts) − (the same, negative): [..., 2, prompts] → [...]."""
+    difference = medians[..., 0, :] - medians[..., 1, :]
+    half = difference.shape[-1] // 2
+    return np.asarray(difference[..., :half].mean(axis=-1) - difference[..., half:].mean(axis=-1))
+
+
+def _median_rank(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    n = own.shape[-1]
+    ordered = np.sort(own, axis=-1)
+    middle = {(n - 1) // 2, n // 2}
+    ranks = [n - at + np.count_nonzero(other > ordered[..., at, None], axis=-1) for at in middle]
+    return np.asarray(sum(ranks) / len(ranks), dtype=np.float64)
+
+
+def _over_prompts(same_prompt: float, other_prompt: float, prompts: int) -> float:
+    """Mean of arcsin(correlation) over pairs of prompts of one framing."""
+    return float((np.arcsin(min(1.0, same_prompt)) + (prompts - 1) * np.arcsin(other_prompt)) / prompts)
+
+
+def _solve(excess: Callable[[float], float], upper: float) -> float:
+    """Where a function that grows from 0 to `upper` is 0; an end of the range where it isn't inside."""
+    function = excess
+    if function(0.0) >= 0:
+        return 0.0
+    if function(upper) <= 0:
+        return upper
+    return float(optimize.brentq(function, 0.0, upper, xtol=1e-12))
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], variance: float) -> np.ndarray:
+    if not variance:
+        return np.zeros(shape, dtype=np.float32)
+    drawn = rng.standard_normal(shape, dtype=np.float32)
+    drawn *= np.float32(np.sqrt(variance))
+    return drawn
+
+
+def _leaning(rng: np.random.Generator, shape: tuple[int, ...], variance: float, skewed: bool) -> np.ndarray:
+    if not skewed:
+        return _normal(rng, shape, variance)
+    return ((rng.standard_exponential(shape) - 1) * np.sqrt(variance)).astype(np.float32)

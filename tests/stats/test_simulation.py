@@ -1,0 +1,96 @@
+"""Drawn studies: their ranks against scipy, their variances against what was asked for."""
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from birthmark.errors import BirthmarkError
+from birthmark.stats import simulation
+from birthmark.stats.clustering import nested_variance
+
+WORDS = (20, 31)
+
+
+def draw(variances: simulation.RowVariances, rms: list[int], studies: int = 5, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return simulation.draw_family(rng, simulation.draw_shared(rng, studies, variances), rms, variances)
+
+
+@pytest.fixture(scope="module")
+def rows() -> simulation.RowVariances:
+    return simulation.row_variances(12.0, 9.0, WORDS, 4, word_by_prompt=0.02, residual=0.03, leaning_prompt=0.01)
+
+
+@pytest.mark.parametrize("words", [(20, 31), (21, 30), (7, 1)])
+def test_median_ranks_equal_those_of_ranking_all_words(words: tuple[int, int]) -> None:
+    latent = np.random.default_rng(0).normal(size=(3, 4, sum(words))).astype(np.float32)
+    ranks = rankdata(-latent, axis=-1)
+    expected = np.stack([np.median(part, axis=-1) for part in np.split(ranks, [words[0]], axis=-1)], axis=-2)
+    assert simulation.median_ranks(latent, words).tolist() == expected.tolist()
+    assert np.moveaxis(simulation.all_ranks(latent), -2, -1).tolist() == ranks.tolist()
+
+
+def test_variances_of_a_category_and_framing_add_up_to_one(rows: simulation.RowVariances) -> None:
+    parts = (rows.word, rows.word_by_base, rows.word_by_rm, rows.word_by_prompt, rows.residual)
+    assert sum(parts) == pytest.approx(1)
+    assert min(parts) >= 0
+
+
+def test_rows_are_solved_for_the_asked_spread(rows: simulation.RowVariances) -> None:
+    assert rows.contrast_sds() == pytest.approx((12.0, 9.0))
+    scaled = rows.scaled(3.3)
+    assert scaled.contrast_sds() == pytest.approx((39.6, 29.7))
+    assert scaled.word_by_base == rows.word_by_base
+
+
+def test_drawn_contrasts_spread_as_asked_between_and_within_base_checkpoints() -> None:
+    rows = simulation.row_variances(16.6, 7.2, (104, 159), 1)
+    tuned, stated = simulation.tuned(np.random.default_rng(1), rows, 16.6, 7.2)
+    assert stated == pytest.approx((16.6, 7.2), rel=0.06)
+    values = simulation.contrasts(simulation.median_ranks(draw(tuned, [2] * 10, 40, seed=2), tuned.words))
+    bases = np.repeat(np.arange(10), 2).astype(str).tolist()
+    nested = [nested_variance(study, bases, ["a"] * 20) for study in values]
+    within = np.sqrt(np.mean([one.sd_rm**2 for one in nested]))
+    assert within == pytest.approx(7.2, rel=0.12)
+    between = np.sqrt(values.reshape(40, 10, 2).mean(axis=2).var(axis=1, ddof=1).mean() - within**2 / 2)
+    assert between == pytest.approx(16.6, rel=0.12)
+
+
+def test_reward_models_of_unlike_bases_do_not_cluster_without_variance_between_bases() -> None:
+    rows = simulation.row_variances(0.0, 18.0, (104, 159), 1)
+    assert (rows.word_by_base, rows.leaning_base) == (0, 0)
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_a_shift_moves_the_contrasts_by_so_many_ranks(skewed: bool) -> None:
+    rows = simulation.row_variances(16.6, 7.2, (104, 159), 1)
+    rng = np.random.default_rng(3)
+    latent = simulation.draw_family(rng, simulation.draw_shared(rng, 30, rows), [2] * 10, rows, skewed)
+    moved = simulation.shift_family(latent, 20.0, rows)
+    before, after = (simulation.contrasts(simulation.median_ranks(y, rows.words)) for y in (latent, moved))
+    assert (after - before).mean() == pytest.approx(20, rel=0.1)
+
+
+def test_skewed_leanings_have_the_same_spread_and_a_long_tail(rows: simulation.RowVariances) -> None:
+    drawn = simulation._leaning(np.random.default_rng(4), (200_000,), 4.0, skewed=True)
+    standard = (drawn - drawn.mean()) / drawn.std()
+    assert (drawn.mean(), drawn.std()) == pytest.approx((0, 2), abs=0.03)
+    assert (standard**3).mean() == pytest.approx(2, abs=0.2)
+
+
+def test_words_and_prompts_are_shared_within_a_study_only(rows: simulation.RowVariances) -> None:
+    latent = draw(rows, [1, 1], 200)
+    of_word = latent[:, :, :4].mean(axis=2)  # [studies, RMs, words]
+    within = np.corrcoef(of_word[:, 0].ravel(), of_word[:, 1].ravel())[0, 1]
+    between = np.corrcoef(of_word[:-1, 0].ravel(), of_word[1:, 0].ravel())[0, 1]
+    assert within > 0.6
+    assert abs(between) < 0.05
+
+
+def test_same_seed_same_studies(rows: simulation.RowVariances) -> None:
+    assert draw(rows, [2, 1]).tolist() == draw(rows, [2, 1]).tolist()
+
+
+def test_a_spread_smaller_than_the_residuals_is_refused() -> None:
+    with pytest.raises(BirthmarkError, match="more than"):
+        simulation.row_variances(10.0, 0.1, (10, 10), 1, residual=0.5)
