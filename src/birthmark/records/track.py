@@ -1,14 +1,18 @@
 """What `birthmark track` writes beside `trajectory.parquet`: `track.json` (what is drawn) and `random-heads/*.json`."""
 
-from birthmark.records.base import Framing, Record
+from birthmark.records.base import Framing, Kind, Record
 from birthmark.shown import Row, Shown
 
 
 class TrackedRun(Record):
-    """One series of checkpoints; what nobody recorded of its training is null. `batch` counts pairs a step."""
+    """One series of checkpoints; what nobody recorded of its training is null. `batch` counts pairs a step.
+
+    `tables` are the score tables' slugs, one a step.
+    """
 
     run: str
     path: str
+    kind: Kind
     base: str
     family: str
     source: str | None
@@ -17,6 +21,7 @@ class TrackedRun(Record):
     seed: int | None
     batch: int | None
     steps: list[int]
+    tables: list[str]
 
 
 class TrackPoint(Record):
@@ -65,7 +70,6 @@ class Track(Shown, Record):
     points: list[TrackPoint]
     moved: list[WordMoved]
     heads: list[RandomHeads]
-    heads_why: str | None = None
     sentences: list[str] = []
     warnings: list[str] = []
 

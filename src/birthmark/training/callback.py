@@ -22,6 +22,7 @@ from birthmark.inputs.lexicons import Lexicon, load_lexicon
 from birthmark.inputs.prompts import load_prompts, select_prompts
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine import make_engine
+from birthmark.models.heads.linear import LinearHead
 from birthmark.models.scorers import RewardScorer
 from birthmark.values.leaning import Leaning, leaning
 from birthmark.values.ranks import rank
@@ -122,7 +123,7 @@ class ValuesCallback(TrainerCallback):
                 make_engine(self._engine, inner),
                 self.words,
                 None,
-                lambda states: layer(states)[:, 0],
+                LinearHead(layer),
             )
             columns = [scorer.score(item.text).scores for item in self.prompts.values()]
         self.rewards = np.stack(columns, axis=1)
@@ -150,21 +151,24 @@ def _handler(caller: Any) -> CallbackHandler | None:
     return handler if isinstance(handler, CallbackHandler) else None
 
 
-def _reward_model(model: Any) -> tuple[Any, torch.nn.Module]:
+def _reward_model(model: Any) -> tuple[Any, torch.nn.Linear]:
     """The sequence classifier inside wrappers and adapters, and its head as it is in effect.
 
     Raises `BirthmarkError` for a model without one number as its output.
     """
     inner = model
-    while hasattr(inner, "module") and isinstance(inner.module, torch.nn.Module):  # what distributes it
+    while isinstance(getattr(inner, "module", None), torch.nn.Module):  # what distributes it
         inner = inner.module
+    inner = getattr(inner, "_orig_mod", inner)  # torch.compile's
     if hasattr(inner, "get_base_model"):  # PEFT's
         inner = inner.get_base_model()
-    inner = getattr(inner, "_orig_mod", inner)  # torch.compile's
     layer = getattr(inner, "score", None)
-    if layer is None or getattr(inner.config, "num_labels", None) != 1:
+    if hasattr(layer, "modules_to_save"):  # PEFT's copy of a head that is trained in full
+        layer = layer.modules_to_save[layer.active_adapters[0]]
+    if not isinstance(layer, torch.nn.Linear) or layer.out_features != 1:
         raise BirthmarkError(
-            f"{type(inner).__name__} is not a reward model that birthmark knows: train a sequence classifier with one label"
+            f"{type(inner).__name__} is not a reward model that ValuesCallback knows: train a sequence classifier with one "
+            "label, its head in full"
         )
     return inner, layer
 

@@ -1,0 +1,275 @@
+"""Values over training, drawn from `track.json` and `durability.json`: ranks by step, gaps, final ranks, words that moved.
+
+Ranks grow downwards, so that better is higher. Steps are drawn on a scale that is linear near zero and logarithmic
+beyond, since checkpoints double. It computes nothing: what it draws is in the records.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from birthmark.records import Durability, GapCurve, Track, TrackedRun, TrackPoint, WordMoved
+from birthmark.report.drawing import Figure, Table, by_hue, data, tooltip
+from birthmark.report.formats import interval, signed
+from birthmark.report.study_training_figures import grid, rank_axis, rank_tip
+from birthmark.report.theme import INK, LINE, SOFT, shape
+
+FRAMINGS = {"positive": "asked for the best", "negative": "asked for the worst"}
+
+
+def rank_figures(track: Track) -> list[Figure]:
+    """Median rank by category over steps, a figure a lexicon."""
+    return [_ranks(track, lexicon) for lexicon in track.lexicons if any(p.lexicon == lexicon for p in track.points)]
+
+
+def gap_figures(lasting: Durability) -> list[Figure]:
+    """The gap between two bases over steps, a figure a lexicon and two bases."""
+    keys = list(dict.fromkeys((curve.lexicon, curve.base_a, curve.base_b) for curve in lasting.curves))
+    return [
+        _gaps([c for c in lasting.curves if (c.lexicon, c.base_a, c.base_b) == key], at) for at, key in enumerate(keys)
+    ]
+
+
+def final_figures(track: Track) -> list[Figure]:
+    """Median rank at the last step by number of pairs, source and base, where pair counts are known."""
+    known = [run for run in track.runs if run.pairs is not None]
+    return [_finals(track, known, lexicon) for lexicon in track.lexicons] if known else []
+
+
+def moved_figures(track: Track) -> list[Figure]:
+    """The words that moved most, a figure a lexicon and base."""
+    keys = list(dict.fromkeys((word.lexicon, word.base) for word in track.moved))
+    return [_moved([w for w in track.moved if (w.lexicon, w.base) == key], at) for at, key in enumerate(keys)]
+
+
+def _bases(runs: Sequence[TrackedRun]) -> list[str]:
+    return sorted({run.base for run in runs})
+
+
+def _step_axis(narrow: bool) -> alt.X:
+    return alt.X("step:Q", title="step", scale=alt.Scale(type="symlog", constant=1), axis=_step_ticks(narrow))
+
+
+def _step_ticks(narrow: bool) -> alt.Axis:
+    return alt.Axis(tickCount=4 if narrow else 7, labelOverlap=True, format="d")
+
+
+def _ranks(track: Track, lexicon: str) -> Figure:
+    runs = {run.run: run for run in track.runs}
+    points = [point for point in track.points if point.lexicon == lexicon]
+    categories = sorted({point.category for point in points})
+    framings = [framing for framing in FRAMINGS if any(point.framing == framing for point in points)]
+
+    def panel(category: str, framing: str, narrow: bool) -> Any:
+        rows = [
+            {"run": p.run, "base": runs[p.run].base, "step": p.step, "rank": p.median_rank, **_facts(runs[p.run])}
+            for p in points
+            if p.category == category and p.framing == framing
+        ]
+        return (
+            alt.Chart(data(rows))
+            .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=1.5, opacity=0.85)
+            .encode(
+                x=_step_axis(narrow),
+                y=rank_axis(),
+                detail="run:N",
+                color=by_hue("base", _bases(track.runs), narrow=narrow),
+                tooltip=[
+                    *tooltip(base="base", source="source", pairs="pairs", run="run"),
+                    alt.Tooltip("step:Q", format=","),
+                    rank_tip(),
+                ],
+            )
+            .properties(width=250, height=200, title=f"{category}, {FRAMINGS[framing]}")
+        )
+
+    return Figure(
+        name=f"{lexicon}-ranks-by-step",
+        title=f"Median rank by category over the steps: {lexicon}",
+        description="Median rank of each category's words at every checkpoint, a line a run, by base model. Means over the "
+        "prompts of one framing; 1 is best.",
+        build=lambda narrow: grid(
+            [[panel(category, framing, narrow) for category in categories] for framing in framings], narrow
+        ).resolve_scale(y="shared"),
+        table=Table(
+            f"Median rank by step: {lexicon}",
+            ("Run", "Base", "Step", "Words", "Prompts", "Median rank"),
+            tuple(
+                (p.run, runs[p.run].base, f"{p.step:,}", p.category, FRAMINGS[p.framing], f"{p.median_rank:,.1f}")
+                for p in points
+            ),
+        ),
+    )
+
+
+def _facts(run: TrackedRun) -> dict[str, str]:
+    return {"source": run.source or "not recorded", "pairs": f"{run.pairs:,}" if run.pairs is not None else "–"}
+
+
+def curve_name(curve: GapCurve) -> str:
+    """What tells curves of one pair of bases apart: source, pairs, loss."""
+    known = (curve.source, f"{curve.pairs:,} pairs" if curve.pairs is not None else None, curve.loss)
+    return ", ".join(item for item in known if item) or "all runs"
+
+
+def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
+    first = curves[0]
+    names = [curve_name(curve) for curve in curves]
+    rows = [
+        {
+            "curve": curve_name(curve),
+            "step": point.step,
+            "gap": point.gap,
+            "low": point.ci_low if point.ci_low is not None else point.gap,
+            "high": point.ci_high if point.ci_high is not None else point.gap,
+        }
+        for curve in curves
+        for point in curve.points
+    ]
+    nulls = [curve.null for curve in curves if curve.null is not None]
+    title = f"{first.base_b} − {first.base_a}, ranks"
+
+    def build(narrow: bool) -> Any:
+        base = alt.Chart(data(rows))
+        hue = by_hue("curve", names, start=2, narrow=narrow)
+        layers = [
+            base.mark_area(opacity=0.12).encode(
+                x=_step_axis(narrow), y=alt.Y("low:Q", title=title), y2="high:Q", color=hue
+            ),
+            alt.Chart(data([{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(y="zero:Q"),
+            base.mark_line(point=alt.OverlayMarkDef(size=36)).encode(
+                x=_step_axis(narrow),
+                y="gap:Q",
+                color=hue,
+                tooltip=[
+                    *tooltip(curve="runs"),
+                    alt.Tooltip("step:Q", format=","),
+                    alt.Tooltip("gap:Q", format="+.1f"),
+                    alt.Tooltip("low:Q", format="+.1f", title="95% from"),
+                    alt.Tooltip("high:Q", format="+.1f", title="to"),
+                ],
+            ),
+        ]
+        if nulls:
+            null = {"low": min(item.low for item in nulls), "high": max(item.high for item in nulls)}
+            band = alt.Chart(data([null])).mark_rect(color=LINE, opacity=0.6).encode(y="low:Q", y2="high:Q")
+            layers.insert(0, band)
+        return alt.layer(*layers).properties(width=310 if narrow else 540, height=260)
+
+    shaded = " The grey band holds 95% of what random heads on the two bases give." if nulls else ""
+    return Figure(
+        name=f"{first.lexicon}-gap-{at + 1}",
+        title=f"The gap between {first.base_a} and {first.base_b} over the steps: {first.lexicon}",
+        description=f"{title}: difference of mean-rank contrasts at every step, with its 95% interval over words.{shaded}",
+        build=build,
+        table=Table(
+            "The gap by step",
+            ("Runs", "Step", "Pairs seen", "Gap", "95% over words", "Outside random heads"),
+            tuple(
+                (
+                    curve_name(curve),
+                    f"{point.step:,}",
+                    "–" if point.pairs_seen is None else f"{point.pairs_seen:,}",
+                    signed(point.gap),
+                    interval(point.ci_low, point.ci_high),
+                    {None: "–", True: "yes", False: "no"}[point.outside_null],
+                )
+                for curve in curves
+                for point in curve.points
+            ),
+        ),
+        note=shaded.strip(),
+    )
+
+
+def _finals(track: Track, runs: Sequence[TrackedRun], lexicon: str) -> Figure:
+    by_run = {run.run: run for run in runs}
+    last: list[TrackPoint] = [
+        point
+        for point in track.points
+        if point.lexicon == lexicon and point.run in by_run and point.step == by_run[point.run].steps[-1]
+    ]
+    categories = sorted({point.category for point in last})
+    framings = [framing for framing in FRAMINGS if any(point.framing == framing for point in last)]
+    counts = [f"{count:,}" for count in sorted({run.pairs or 0 for run in runs})]
+    sources = sorted({_facts(run)["source"] for run in runs})
+
+    def panel(category: str, framing: str, narrow: bool) -> Any:
+        rows = [
+            {"run": p.run, "base": by_run[p.run].base, "rank": p.median_rank, **_facts(by_run[p.run])}
+            for p in last
+            if p.category == category and p.framing == framing
+        ]
+        scale = alt.Scale(domain=sources, range=[shape(at) for at in range(len(sources))])
+        return (
+            alt.Chart(data(rows))
+            .mark_point(filled=True, size=90, opacity=0.9)
+            .encode(
+                x=alt.X("pairs:N", sort=counts, title="pairs", axis=alt.Axis(labelAngle=0)),
+                xOffset=alt.XOffset("source:N", sort=sources),
+                y=rank_axis(),
+                color=by_hue("base", _bases(track.runs), narrow=narrow),
+                shape=alt.Shape("source:N", scale=scale, legend=alt.Legend(title=None, symbolFillColor=SOFT)),
+                tooltip=[*tooltip(base="base", source="source", pairs="pairs", run="run"), rank_tip()],
+            )
+            .properties(width=250, height=200, title=f"{category}, {FRAMINGS[framing]}")
+        )
+
+    return Figure(
+        name=f"{lexicon}-final-by-quantity",
+        title=f"At the last step, by source and quantity: {lexicon}",
+        description="Median rank of each category's words at the last checkpoint, by number of preference pairs (places on the "
+        "axis, not to scale), source and base model; a point a run.",
+        build=lambda narrow: grid(
+            [[panel(category, framing, narrow) for category in categories] for framing in framings], narrow
+        ).resolve_scale(y="shared"),
+        table=Table(
+            f"Median rank at the last step: {lexicon}",
+            ("Base", "Source", "Pairs", "Seed", "Words", "Prompts", "Median rank"),
+            tuple(
+                (
+                    by_run[p.run].base,
+                    _facts(by_run[p.run])["source"],
+                    _facts(by_run[p.run])["pairs"],
+                    str(by_run[p.run].seed),
+                    p.category,
+                    FRAMINGS[p.framing],
+                    f"{p.median_rank:,.1f}",
+                )
+                for p in last
+            ),
+        ),
+    )
+
+
+def _moved(words: Sequence[WordMoved], at: int) -> Figure:
+    first = words[0]
+    categories = sorted({", ".join(word.categories) for word in words})
+    rows = [{"word": w.word, "category": ", ".join(w.categories), "change": w.first_rank - w.last_rank} for w in words]
+
+    def build(narrow: bool) -> Any:
+        return (
+            alt.Chart(data(rows))
+            .mark_bar()
+            .encode(
+                y=alt.Y("word:N", sort=[word.word for word in words], title=None),
+                x=alt.X("change:Q", title="places gained in training"),
+                color=by_hue("category", categories, start=6, narrow=narrow),
+                tooltip=[*tooltip(word="word", category="category"), alt.Tooltip("change:Q", format="+.1f")],
+            )
+            .properties(width=190 if narrow else 380, height=18 * len(rows))
+        )
+
+    return Figure(
+        name=f"{first.lexicon}-moved-{at + 1}",
+        title=f"Words that moved most in training: {first.base}, {first.lexicon}",
+        description="The words that gain and those that lose most places from the first to the last step, means over the runs "
+        "of this base and over the prompts that ask for good things.",
+        build=build,
+        table=Table(
+            "Mean ranks at the first and the last step",
+            ("Word", "Category", "First", "Last"),
+            tuple((w.word, ", ".join(w.categories), f"{w.first_rank:,.1f}", f"{w.last_rank:,.1f}") for w in words),
+        ),
+    )

@@ -1,0 +1,157 @@
+"""Series of checkpoints, wherever they come from: a run of birthmark's, a trainer's output folder, a hub id with tags.
+
+Finds them and what is recorded of their training; loads no model.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from birthmark.errors import BirthmarkError
+from birthmark.models.folder import ADAPTER_CONFIG, one_line
+
+_STEP = re.compile(r"(?:step|checkpoint|ckpt|iter|global_?step)[-_]?(\d+)", re.IGNORECASE)
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
+
+class _Recipe(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    batch: int | None = None
+
+
+class Facts(BaseModel):
+    """What `run.json` says of a training; other keys are nobody's business here, and absent ones are None."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    base: str | None = None
+    family: str | None = None
+    base_checkpoint: str | None = None
+    source: str | None = None
+    pairs: int | None = None
+    loss: str | None = None
+    seed: int | None = None
+    finished: bool = True
+    recipe: _Recipe = _Recipe()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`name` and `revision` are what `resolve` takes."""
+
+    step: int
+    name: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """The checkpoints of one training in the order of their steps; `run` is its short name."""
+
+    run: str
+    path: str
+    facts: Facts
+    checkpoints: tuple[Checkpoint, ...]
+
+
+def find_series(runs: Sequence[str | Path], revisions: str | None = None) -> list[Series]:
+    """The series that `runs` name, each once.
+
+    A run is a folder (birthmark's RUN with `run.json` and `checkpoints/`, or one that holds `checkpoint-500`, `step-000016`,
+    …), such a checkpoint's own folder (those of one training make a series), or a hub id whose tags or branches are
+    checkpoints. `revisions` is a pattern (`step-*`) for the names of tags, or of folders. Raises `BirthmarkError` where a
+    run is not there or holds no checkpoint.
+    """
+    if not runs:
+        raise BirthmarkError("name at least one run to track: a folder with checkpoints, or a hub id with --revisions")
+    found: dict[str, Series] = {}
+    for run in runs:
+        series = _series(run, revisions)
+        earlier = found.get(series.path)
+        steps = {item.step: item for item in (*(earlier.checkpoints if earlier else ()), *series.checkpoints)}
+        found[series.path] = replace(series, checkpoints=tuple(steps[step] for step in sorted(steps)))
+    return _told_apart(list(found.values()))
+
+
+def _series(run: str | Path, revisions: str | None) -> Series:
+    folder = Path(run).expanduser()
+    if not folder.is_dir():
+        if isinstance(run, str) and _HUB_ID.fullmatch(run) and not run.startswith("."):
+            return _of_hub(run, revisions)
+        raise BirthmarkError(f"no run {run}: name a folder with checkpoints, or a hub id with --revisions 'step-*'")
+    folder = folder.resolve()
+    if _is_model(folder) and (match := _STEP.fullmatch(folder.name)):
+        above = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
+        return Series(above.name, str(above), _facts(above), (Checkpoint(int(match[1]), str(folder)),))
+    places = [path for path in (folder / "checkpoints", folder) if path.is_dir()]
+    for place in places:
+        checkpoints = [
+            Checkpoint(int(match[1]), str(path))
+            for path in place.iterdir()
+            if (match := _STEP.fullmatch(path.name)) and _is_model(path) and _wanted(path.name, revisions)
+        ]
+        if checkpoints:
+            ordered = tuple(sorted(checkpoints, key=lambda item: item.step))
+            return Series(folder.name, str(folder), _facts(folder), ordered)
+    named = f" that match {revisions}" if revisions else ""
+    raise BirthmarkError(
+        f"{folder} has no checkpoints{named}: a run's folder holds folders such as checkpoint-500 or step-000016, each "
+        "with safetensors"
+    )
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / ADAPTER_CONFIG).is_file() or (folder / "config.json").is_file()
+
+
+def _wanted(name: str, revisions: str | None) -> bool:
+    return revisions is None or fnmatchcase(name, revisions)
+
+
+def _facts(folder: Path) -> Facts:
+    path = folder / "run.json"
+    if not path.is_file():
+        return Facts()
+    try:
+        return Facts.model_validate(json.loads(path.read_bytes()))
+    except (ValueError, ValidationError) as error:
+        raise BirthmarkError(f"{path} cannot be read: {one_line(error)}") from None
+
+
+def _of_hub(hub_id: str, revisions: str | None) -> Series:
+    """The tags and branches of a hub model that match; the last number in a name is its step."""
+    from huggingface_hub import list_repo_refs
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    if revisions is None:
+        raise BirthmarkError(f"say which tags of {hub_id} are its checkpoints, such as --revisions 'step-*'")
+    try:
+        refs = list_repo_refs(hub_id)
+    except RepositoryNotFoundError:
+        raise BirthmarkError(
+            f"{hub_id} is neither a folder nor on the hub (or it is private): check the name, or log in with `hf auth login`"
+        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise BirthmarkError(f"the tags of {hub_id} cannot be listed: {one_line(error)}") from None
+    checkpoints = {}
+    for name in sorted({ref.name for ref in (*refs.tags, *refs.branches)}):
+        numbers = re.findall(r"\d+", name)
+        if numbers and fnmatchcase(name, revisions):
+            checkpoints[int(numbers[-1])] = Checkpoint(int(numbers[-1]), hub_id, name)
+    if not checkpoints:
+        raise BirthmarkError(f"no tag or branch of {hub_id} matches {revisions}")
+    ordered = tuple(checkpoints[step] for step in sorted(checkpoints))
+    return Series(hub_id.replace("/", "--"), hub_id, Facts(), ordered)
+
+
+def _told_apart(series: list[Series]) -> list[Series]:
+    """Runs of one name get that of the folder above in front."""
+    names = [item.run for item in series]
+    return [
+        replace(item, run=f"{Path(item.path).parent.name}-{item.run}") if names.count(item.run) > 1 else item
+        for item in series
+    ]

@@ -1,0 +1,383 @@
+"""Values over the checkpoints of training runs: every checkpoint scored, and what the scores say of each step.
+
+The base of a run stays in memory; an adapter and its head are put on and taken off. Knows the order of things and the
+OUT folder: `scores/`, `trajectory.parquet`, `track.json`, `durability.json`, `random-heads/`, figures and page.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+import polars as pl
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.lexicons import Lexicon
+from birthmark.models.machine import choose_device, choose_dtype
+from birthmark.models.swapping import Swapping
+from birthmark.models.weights import ResolvedModel, load_tokenizer, resolve
+from birthmark.progress import note
+from birthmark.records import (
+    Durability,
+    GapCurve,
+    RandomHeads,
+    Track,
+    TrackedRun,
+    read_record,
+    to_json,
+)
+from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
+from birthmark.scoring import Measure, MeasureOptions, choose_frames, make_measure, score_model
+from birthmark.study import open_study
+from birthmark.training.checkpoints import Checkpoint, Series, find_series
+from birthmark.training.random_heads import random_head_words
+from birthmark.values.durability import Look, durability
+from birthmark.values.joined import join_tables
+from birthmark.values.movement import track_points, trajectory_rows, words_moved
+
+HEADS = 1_000
+
+
+class TrackAsked(MeasureOptions, total=False):
+    """The options of `track`, as on the command line."""
+
+    revisions: str | None
+    catalog: str | Path | None
+    chat_template: str | Path | None
+    heads: int
+    fraction: float
+    tolerance: float
+
+
+def track(*runs: str | Path, out: str | Path = "birthmark-track", **options: Unpack[TrackAsked]) -> Track:
+    """Values over the checkpoints of training runs, written to `out`: `trajectory.parquet`, `durability.json`, figures.
+
+    A run is a folder that `train` wrote, a trainer's output folder (`checkpoint-500`, …), or a hub id whose tags are
+    checkpoints (`revisions="step-*"`). `heads` random heads a base are the null of gaps between bases (0: none);
+    `fraction` and `tolerance` say when a gap has fallen and when it has settled. The other options are `bm.score`'s. A
+    long track that was cut off goes on where it was; further runs join under the same prompts and candidates. Raises
+    `BirthmarkError` for a run without checkpoints, one that cannot be read, and an `out` of another study.
+    """
+    asked = {key: value for key, value in options.items() if key in TrackOptions.__dataclass_fields__}
+    measure = {key: value for key, value in options.items() if key not in asked}
+    return run_track(runs, make_measure(**measure), Path(out), TrackOptions(**asked))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """What `track` asks beside a `Measure`: how checkpoints are found and read, and how gaps are judged."""
+
+    revisions: str | None = None
+    catalog: str | Path | None = None
+    chat_template: str | Path | None = None
+    heads: int = HEADS
+    fraction: float = 0.5
+    tolerance: float = 0.1
+
+
+def run_track(runs: Sequence[str | Path], measure: Measure, out: Path, options: TrackOptions) -> Track:
+    """Score every checkpoint of the runs into `out`, and say how values moved; a cut-off track goes on where it was.
+
+    Raises `BirthmarkError` for runs without checkpoints, checkpoints that cannot be read, and an OUT of another study.
+    """
+    series = find_series(runs, options.revisions)
+    study = open_study(out, "track", _asked(measure))
+    tracker = _Tracker(measure, out, options)
+    tracked = []
+    for item in series:
+        with study.timed(f"score {item.run}"):
+            tracked.append(tracker.track(item))
+        for role, name, sha256 in tracker.inputs:
+            study.add_input(role, name, sha256)
+        study.save()
+    with study.timed("values"):
+        track = _write_values(out, measure, _with_earlier(out, tracked), options, tracker.warnings)
+    study.record.warnings = track.warnings
+    study.save()
+    note("drawing the report", quiet=measure.quiet)
+    with study.timed("report"):
+        from birthmark.report.track_page import write_track_report
+
+        write_track_report(out)
+    study.save()
+    return track
+
+
+def _asked(measure: Measure) -> dict[str, object]:
+    return {
+        "prompts": measure.prompts.name,
+        "prompts_sha256": measure.prompts.sha256,
+        "lexicons": [lexicon.name for lexicon in measure.lexicons],
+        "lexicons_sha256": [lexicon.sha256 for lexicon in measure.lexicons],
+        "candidates": measure.candidates or "default",
+        "protocol": measure.protocol,
+    }
+
+
+class _Tracker:
+    """Scores series after series; what an earlier call left in `out` is taken."""
+
+    def __init__(self, measure: Measure, out: Path, options: TrackOptions) -> None:
+        self.measure = measure
+        self.out = out
+        self.options = options
+        self.swapping = Swapping()
+        self.inputs: list[tuple[str, str, str]] = []
+        self.warnings: list[str] = []
+
+    def track(self, series: Series) -> TrackedRun:
+        """Score the checkpoints of a series, and random heads on its base."""
+        found = [(item, self._resolve(series, item)) for item in series.checkpoints]
+        kinds = {model.kind for _, model in found}
+        if len(kinds) > 1:
+            raise BirthmarkError(f"{series.path} holds reward models and language models: track them apart")
+        frames = choose_frames([model for _, model in found], self.measure.frame, self.measure.protocol)
+        for (item, model), frame in zip(found, frames, strict=True):
+            note(f"{series.run}, step {item.step:,}", quiet=self.measure.quiet)
+            with ExitStack() as stack:
+
+                def load(model: ResolvedModel, **where: Any) -> Any:
+                    return stack.enter_context(self.swapping.model(model, **where))
+
+                table = score_model(model, self.measure, frame, self.out, load)
+            self.inputs.append(("checkpoint", f"{series.run} step {item.step}", table.record.sha256))
+        first = found[0][1]
+        if not series.facts.finished:
+            self.warnings.append(f"{series.run} is not finished: its last checkpoint here is not that of the run")
+        run = TrackedRun(
+            run=series.run,
+            path=series.path,
+            kind=first.kind,
+            base=_base_name(series, first),
+            family=first.family or _base_name(series, first),
+            source=series.facts.source,
+            pairs=series.facts.pairs,
+            loss=series.facts.loss,
+            seed=series.facts.seed,
+            batch=series.facts.recipe.batch,
+            steps=[item.step for item, _ in found],
+            tables=[model.slug for _, model in found],
+        )
+        if first.kind == "reward" and self.options.heads:
+            self._random_heads(run, series, found[0])
+        return run
+
+    def _resolve(self, series: Series, item: Checkpoint) -> ResolvedModel:
+        model = resolve(
+            item.name,
+            revision=item.revision,
+            catalog=self.options.catalog,
+            chat_template=self.options.chat_template,
+            family=series.facts.family,
+            base_checkpoint=series.facts.base_checkpoint,
+            quiet=self.measure.quiet,
+        )
+        weights = model.digests.adapter or model.digests.weights
+        return replace(model, slug=f"{series.run}-step-{item.step:06d}-{weights[:8]}")
+
+    def _random_heads(self, run: TrackedRun, series: Series, first: tuple[Checkpoint, ResolvedModel]) -> None:
+        """Score random heads on the base of a series, once a base: on the first checkpoint's body where it is whole."""
+        checkpoint, model = first
+        words = self.measure.candidates_for("reward").words
+        lexicons = {lexicon.name: tuple(lexicon.match(words)) for lexicon in self.measure.lexicons}
+        key = _heads_key(model, self.measure, self.options.heads)
+        paths = {name: self.out / "random-heads" / f"{_slug(run.base)}.{name}.parquet" for name in lexicons}
+        if all(_has_heads(path, key) for path in paths.values()):
+            return
+        if not {"positive", "negative"} <= {prompt.framing for prompt in self.measure.prompts.prompts.values()}:
+            return
+        if model.adapter is None and checkpoint.step > 0:
+            self.warnings.append(
+                f"random heads of {run.base} stand on the body of {series.run} at step {checkpoint.step:,}, which was trained"
+            )
+        note(f"{run.base}: {self.options.heads:,} random heads", quiet=self.measure.quiet)
+        device = choose_device(self.measure.device)
+        dtype = choose_dtype(self.measure.dtype, device, model.entry.dtype if model.entry else None)
+        with ExitStack() as stack:
+            network = (
+                stack.enter_context(self.swapping.model(model, dtype=dtype, device=device))
+                if model.adapter is None
+                else self.swapping.base(model, dtype=dtype, device=device)
+            )
+            values = random_head_words(
+                network,
+                load_tokenizer(model),
+                self.measure,
+                lexicons,
+                base=run.base,
+                heads=self.options.heads,
+                seed=self.measure.seed,
+            )
+        for name, path in paths.items():
+            _write_heads(path, run, name, lexicons[name], values[name], self.measure, key)
+
+
+def _base_name(series: Series, model: ResolvedModel) -> str:
+    """The base checkpoint where somebody named it, else the folder or hub id that a run was trained on."""
+    if model.base_checkpoint:
+        return model.base_checkpoint
+    return Path(series.facts.base).name if series.facts.base else (model.path.name if model.adapter else series.run)
+
+
+# ------------------------------------------------------------------------------------------------- random heads
+
+
+def _heads_key(model: ResolvedModel, measure: Measure, heads: int) -> str:
+    moves = {
+        "weights": model.digests.weights,
+        "tokenizer": model.digests.tokenizer,
+        "template": model.digests.template,
+        "prompts": measure.prompts.sha256,
+        "lexicons": [lexicon.sha256 for lexicon in measure.lexicons],
+        "candidates": measure.candidates_for("reward").sha256,
+        "protocol": measure.protocol,
+        "heads": heads,
+        "seed": measure.seed,
+    }
+    return hashlib.sha256(json.dumps(moves, sort_keys=True).encode()).hexdigest()
+
+
+def _slug(name: str) -> str:
+    return name.replace("/", "--")
+
+
+def _has_heads(path: Path, key: str) -> bool:
+    beside = path.with_suffix(".json")
+    return path.is_file() and beside.is_file() and read_record(beside, RandomHeads).key == key
+
+
+def _write_heads(
+    path: Path, run: TrackedRun, lexicon: str, words: Sequence[str], values: np.ndarray, measure: Measure, key: str
+) -> None:
+    columns = {f"head_{at:04d}": row for at, row in enumerate(values)}
+    with atomic_path(path) as temporary:
+        pl.DataFrame({"word": list(words), **columns}).write_parquet(temporary, compression="zstd", statistics=False)
+    record = RandomHeads(
+        base=run.base,
+        family=run.family,
+        lexicon=lexicon,
+        n_heads=len(values),
+        seed=measure.seed,
+        prompts=list(measure.prompts.prompts),
+        key=key,
+    )
+    write_text(path.with_suffix(".json"), to_json(record))
+
+
+# ------------------------------------------------------------------------------------------------------- values
+
+
+def _with_earlier(out: Path, tracked: list[TrackedRun]) -> list[TrackedRun]:
+    """The runs of this call and those that `out` held before, by name."""
+    path = out / "track.json"
+    earlier = read_record(path, Track).runs if path.is_file() else []
+    runs = {run.run: run for run in (*earlier, *tracked)}
+    return [runs[name] for name in sorted(runs)]
+
+
+def _looks(runs: Sequence[TrackedRun]) -> Iterator[tuple[Look, str]]:
+    """Each checkpoint and its table's slug."""
+    for run in runs:
+        for step, slug in zip(run.steps, run.tables, strict=True):
+            look = Look(
+                run=run.run,
+                base=run.base,
+                family=run.family,
+                step=step,
+                source=run.source,
+                pairs=run.pairs,
+                loss=run.loss,
+                seed=run.seed,
+                batch=run.batch,
+            )
+            yield look, slug
+
+
+def _read_words(out: Path, slug: str, look: Look, lexicons: Sequence[Lexicon]) -> ScoreTable:
+    """A checkpoint's rows of lexicon words, under its slug's name: all tags of a hub id are one model's."""
+    table = read_scores(out / "scores" / f"{slug}.parquet")
+    wanted = {word for lexicon in lexicons for word in lexicon.match(table.frame["candidate"].unique().to_list())}
+    record = table.record.model_copy(update={"model": slug, "family": look.family, "base_checkpoint": look.base})
+    return ScoreTable(table.frame.filter(pl.col("candidate").is_in(list(wanted))), record)
+
+
+def _write_values(
+    out: Path, measure: Measure, runs: list[TrackedRun], options: TrackOptions, warnings: list[str]
+) -> Track:
+    described = list(_looks(runs))
+    looks = [look for look, _ in described]
+    tables = [_read_words(out, slug, look, measure.lexicons) for look, slug in described]
+    with atomic_path(out / "trajectory.parquet") as temporary:
+        trajectory_rows(tables, looks, measure.lexicons).write_parquet(temporary, statistics=False)
+    points, moved, found = [], [], []
+    for lexicon in measure.lexicons:
+        joined = join_tables(tables, lexicon)
+        points += track_points(joined, looks, lexicon.name)
+        moved += words_moved(joined, looks, lexicon.name)
+        heads = {base: values for base, values in _read_heads(out, lexicon, joined.words).items()}
+        found.append(
+            durability(
+                joined,
+                looks,
+                lexicon.name,
+                heads,
+                fraction=options.fraction,
+                tolerance=options.tolerance,
+                seed=measure.seed,
+            )
+        )
+        warnings = [*warnings, *joined.warnings]
+    lasting = Durability(
+        curves=[curve for item in found for curve in item.curves],
+        curves_why=next((item.curves_why for item in found if item.curves_why), None),
+        quantities=[quantity for item in found for quantity in item.quantities],
+        warnings=sorted(set(warnings)),
+    )
+    write_text(out / "durability.json", to_json(lasting))
+    track = Track(
+        runs=runs,
+        lexicons=[lexicon.name for lexicon in measure.lexicons],
+        points=points,
+        moved=moved,
+        heads=[read_record(path, RandomHeads) for path in sorted((out / "random-heads").glob("*.json"))],
+        sentences=[curve.sentence for curve in _leading(lasting.curves)],
+        warnings=lasting.warnings,
+    )
+    write_text(out / "track.json", to_json(track))
+    return track
+
+
+def _leading(curves: Sequence[GapCurve]) -> list[GapCurve]:
+    """Of each lexicon, source and loss the curve with the most pairs."""
+    best: dict[tuple[str, str, str, str | None, str | None], GapCurve] = {}
+    for curve in curves:
+        key = (curve.lexicon, curve.base_a, curve.base_b, curve.source, curve.loss)
+        if key not in best or (curve.pairs or 0) > (best[key].pairs or 0):
+            best[key] = curve
+    return list(best.values())
+
+
+def _read_heads(out: Path, lexicon: Lexicon, words: Sequence[str]) -> dict[str, np.ndarray]:
+    """Base → mean-rank contrasts [heads] of the lexicon's two categories under random heads."""
+    found = {}
+    for path in sorted((out / "random-heads").glob(f"*.{lexicon.name}.json")):
+        frame = pl.read_parquet(path.with_suffix(".parquet"))
+        if len(lexicon.categories) == 2 and set(words) <= set(frame["word"]):
+            found[read_record(path, RandomHeads).base] = head_contrasts(frame, lexicon, words)
+    return found
+
+
+def head_contrasts(frame: pl.DataFrame, lexicon: Lexicon, words: Sequence[str]) -> np.ndarray:
+    """First less second category's mean of the words' values: float64 [heads]."""
+    rows = pl.DataFrame({"word": list(words)}).join(frame, on="word", how="left")
+    values = rows.drop("word").to_numpy().astype(np.float64)  # [words, heads]
+    of = lexicon.match(words)
+    first, second = ([word for word in words if name in of[word]] for name in lexicon.categories)
+    at = {word: row for row, word in enumerate(words)}
+    return np.asarray(
+        values[[at[word] for word in first]].mean(axis=0) - values[[at[word] for word in second]].mean(axis=0)
+    )
