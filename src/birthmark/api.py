@@ -4,14 +4,16 @@ Each is two or three calls into the rooms. Options mean what they mean on the co
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from birthmark.errors import BirthmarkError
+from birthmark.implicit_runs import prompts_of_tables, run_implicit, run_implicit_grid
 from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.groupings import group_models
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
-from birthmark.records import Effects, Implicit, Map, Replication
+from birthmark.records import Effects, Implicit, ImplicitGrid, Map, Replication
 from birthmark.runs import (
     EMBEDDED,
     IMPLICIT_PROMPT,
@@ -19,14 +21,14 @@ from birthmark.runs import (
     compare_tables,
     is_score_table,
     run_audit,
-    run_implicit,
     run_map,
     run_replication,
     score_into,
 )
 from birthmark.scores import ScoreTable, read_scores
-from birthmark.scoring import MeasureOptions, choose_frames, make_measure, score_model
-from birthmark.study import Duplicates
+from birthmark.scoring import Measure, MeasureOptions, choose_frames, make_measure, score_model
+from birthmark.values.logratios import Duplicates, Joining
+from birthmark.values.texts import parse_sorts
 
 if TYPE_CHECKING:
     from birthmark.models.weights import ResolvedModel
@@ -168,29 +170,77 @@ def map_tables(
 
 
 def implicit(
-    a: str | Path,
-    b: str | Path,
+    a: str | Path | ScoreTable,
+    b: str | Path | ScoreTable,
     *,
     out: str | Path = "birthmark-implicit",
     duplicates: Duplicates = "max",
+    fold: bool = False,
+    set_aside: str | Sequence[str] = (),
     mixed_frames: bool = False,
     **options: Unpack[Options],
 ) -> Implicit:
     """The implicit reward that would turn `a` into `b`: positive where `b` prefers a candidate.
 
     `a` and `b` are language models, or score tables of them. Takes the whole vocabulary after the prompt
-    `greatest_ever_one` by default; `prompt=["all"]` takes every prompt.
+    `greatest_ever_one` by default; `prompt=["all"]` takes every prompt. `fold` joins texts over case and leading space;
+    `set_aside` (`markdown`, `punctuation`, `whitespace`) leaves candidates out, counted.
     """
-    if not options.get("prompt"):
-        options["prompt"] = [IMPLICIT_PROMPT]
-    if list(options["prompt"]) == ["all"]:
-        options["prompt"] = []
-    measure = make_measure(**_measure_options(options))
+    sides, measure = _language_sides([a, b], [IMPLICIT_PROMPT], options)
+    joining = Joining(duplicates, fold, parse_sorts(set_aside))
+    return run_implicit(sides[0], sides[1], measure, Path(out), joining=joining, mixed_frames=mixed_frames)
+
+
+def implicit_grid(
+    first: Sequence[str | Path | ScoreTable],
+    second: Sequence[str | Path | ScoreTable],
+    *,
+    words: str | Sequence[str] | None = None,
+    out: str | Path = "birthmark-implicit",
+    duplicates: Duplicates = "max",
+    fold: bool = False,
+    set_aside: str | Sequence[str] = (),
+    mixed_frames: bool = False,
+    **options: Unpack[Options],
+) -> ImplicitGrid:
+    """The implicit rewards that would turn every model of `first` into every one of `second`, and what they share.
+
+    `words` are two (`"love,freedom"`) to be followed through all pairs. Takes every prompt by default; the pairs and the
+    words are after `greatest_ever_one`. Further options are those of `implicit`.
+    """
+    named = words.split(",") if isinstance(words, str) else words
+    sides, measure = _language_sides([*first, *second], ["all"], options)
+    return run_implicit_grid(
+        sides[: len(first)],
+        sides[len(first) :],
+        measure,
+        Path(out),
+        joining=Joining(duplicates, fold, parse_sorts(set_aside)),
+        words=None if named is None else [word.strip() for word in named],
+        mixed_frames=mixed_frames,
+    )
+
+
+def _language_sides(
+    names: Sequence[str | Path | ScoreTable], default: Sequence[str], options: Options
+) -> "tuple[list[ResolvedModel | ScoreTable], Measure]":
+    """The models or tables, and what is asked of them; of tables alone, the prompts are those that they have."""
+    tables = {
+        at: name if isinstance(name, ScoreTable) else read_scores(name)
+        for at, name in enumerate(names)
+        if isinstance(name, ScoreTable) or is_score_table(name)
+    }
+    asked = list(options.get("prompt") or default)
+    if len(tables) == len(names):
+        measure = make_measure(**_measure_options({**options, "prompt": []}))
+        measure = replace(measure, prompts=prompts_of_tables(list(tables.values()), asked, default != asked))
+    else:
+        measure = make_measure(**_measure_options({**options, "prompt": [] if asked == ["all"] else asked}))
     sides = [
-        read_scores(name) if is_score_table(name) else resolve(name, quiet=measure.quiet, **_model_options(options))
-        for name in (a, b)
+        tables[at] if at in tables else resolve(str(name), quiet=measure.quiet, **_model_options(options))
+        for at, name in enumerate(names)
     ]
-    return run_implicit(sides[0], sides[1], measure, Path(out), duplicates=duplicates, mixed_frames=mixed_frames)
+    return sides, measure
 
 
 def replicate(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.progress import note
 from birthmark.records import Effects, Implicit, Map, Replication, StudyRecord, read_record, to_json
@@ -16,11 +15,9 @@ from birthmark.scores import ScoreTable, write_text
 from birthmark.scoring import Frame, Measure, choose_frames, score_model
 from birthmark.shown import Row, Shown
 from birthmark.study import (
-    Duplicates,
     Study,
     all_effects,
     by_kind,
-    check_frames,
     open_study,
     read_tables,
     write_effects,
@@ -87,12 +84,12 @@ def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *,
     """Score the models, compare them, trace the implicit reward, draw the page; everything lands in `out`."""
     frames = choose_frames(models, _frame_asked(measure, out), measure.protocol)
     of_languages = {frame for model, frame in zip(models, frames, strict=True) if model.kind == "logprob"}
-    asked = _asked(measure, " or ".join(sorted(of_languages)) or None)
+    asked = asked_of(measure, " or ".join(sorted(of_languages)) or None)
     study = open_study(out, "audit", asked)
     for model, frame in zip(models, frames, strict=True):
         with study.timed(f"score {model.slug}"):
             score_model(model, measure, frame, out)
-        _note_inputs(study, measure, [model])
+        note_inputs(study, measure, [model])
         study.save()
     tables = read_tables(out)
     mixed = mixed_frames or measure.protocol == "christian2026"
@@ -125,10 +122,10 @@ def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *,
 def score_into(out: Path, model: "ResolvedModel", measure: Measure) -> ScoreTable:
     """Score one model into an OUT folder of its own kind of study; further models may join."""
     (frame,) = choose_frames([model], _frame_asked(measure, out), measure.protocol)
-    study = open_study(out, "score", _asked(measure, frame if model.kind == "logprob" else None))
+    study = open_study(out, "score", asked_of(measure, frame if model.kind == "logprob" else None))
     with study.timed(f"score {model.slug}"):
         table = score_model(model, measure, frame, out)
-    _note_inputs(study, measure, [model])
+    note_inputs(study, measure, [model])
     study.save()
     return table
 
@@ -166,44 +163,6 @@ def compare_tables(
 def is_score_table(name: str | Path) -> bool:
     """Whether a name is that of a score table's file rather than of a model."""
     return Path(name).suffix in (".parquet", ".csv") and Path(name).is_file()
-
-
-def run_implicit(
-    a: "ResolvedModel | ScoreTable",
-    b: "ResolvedModel | ScoreTable",
-    measure: Measure,
-    out: Path,
-    *,
-    duplicates: Duplicates,
-    mixed_frames: bool,
-) -> Implicit:
-    """Score what is not scored yet, in one frame, and write the implicit reward that turns a into b."""
-    models = [side for side in (a, b) if not isinstance(side, ScoreTable)]
-    for side in (a, b):
-        if (side.record.kind if isinstance(side, ScoreTable) else side.kind) != "logprob":
-            name = side.model if isinstance(side, ScoreTable) else side.name
-            raise BirthmarkError(f"{name} is a reward model: an implicit reward needs two language models")
-    frames = dict(zip((m.slug for m in models), choose_frames(models, measure.frame, measure.protocol), strict=True))
-    frame = " or ".join(sorted(set(frames.values()))) or None
-    study = open_study(out, "implicit", _asked(measure, frame))
-    tables = []
-    for side in (a, b):
-        if isinstance(side, ScoreTable):
-            study.add_input("score table", side.record.slug, side.record.sha256)
-            tables.append(side)
-        else:
-            with study.timed(f"score {side.slug}"):
-                tables.append(score_model(side, measure, frames[side.slug], out))
-    _note_inputs(study, measure, models)
-    warnings = check_frames(tables, mixed_frames or measure.protocol == "christian2026")
-    prompts = list(measure.prompts.prompts)
-    with study.timed("implicit"):
-        record = write_implicit(
-            tables[0], tables[1], prompts, measure.lexicons, out, duplicates=duplicates, warnings=warnings
-        )
-    study.record.warnings = record.warnings
-    study.save()
-    return record
 
 
 def run_map(tables: Sequence[ScoreTable], human: "HumanRanking | None", out: Path | None, *, seed: int) -> Map:
@@ -249,10 +208,23 @@ def draw(out: Path) -> Path:
         from birthmark.report.map_page import write_map_report
 
         return write_map_report(out)
+    if (out / "grid.json").is_file():
+        from birthmark.report.grid_page import write_grid_report
+
+        return write_grid_report(out)
+    if (out / "track.json").is_file():
+        from birthmark.report.track_page import write_track_report
+
+        return write_track_report(out)
     if (out / "replication.json").is_file():
         from birthmark.report.replication_page import write_replication_report
 
         return write_replication_report(out)
+    path = out / "study.json"
+    if path.is_file() and read_record(path, StudyRecord).command == "implicit":
+        from birthmark.report.implicit_page import write_implicit_report
+
+        return write_implicit_report(out)
     from birthmark.report.card import write_card
     from birthmark.report.page import write_report
 
@@ -270,7 +242,8 @@ def _write_first_implicit(tables: Sequence[ScoreTable], lexicons: Sequence[Lexic
     return write_implicit(a, b, [prompt], lexicons, out)
 
 
-def _note_inputs(study: Study, measure: Measure, models: "Sequence[ResolvedModel]") -> None:
+def note_inputs(study: Study, measure: Measure, models: "Sequence[ResolvedModel]") -> None:
+    """Record the digests of the prompts, the lexicons and the models."""
     study.add_input("prompts", measure.prompts.name, measure.prompts.sha256)
     for lexicon in measure.lexicons:
         study.add_input("lexicon", lexicon.name, lexicon.sha256)
@@ -288,7 +261,7 @@ def _frame_asked(measure: Measure, out: Path) -> Frame:
     return measure.frame
 
 
-def _asked(measure: Measure, frame: str | None) -> dict[str, object]:
+def asked_of(measure: Measure, frame: str | None) -> dict[str, object]:
     """What all models of one OUT have in common. The frame is that of the language models, null while there are none."""
     return {
         "prompts": measure.prompts.name,

@@ -16,11 +16,13 @@ from birthmark.records import (
     Doctor,
     Effects,
     Implicit,
+    ImplicitGrid,
     Map,
     PromptSetRecord,
     Record,
     Replication,
     ScoreRecord,
+    Track,
 )
 
 
@@ -87,9 +89,10 @@ class LexiconFinding(Record):
 OUTPUTS: dict[str, Any] = {
     "audit-output": AuditOutput | list[Planned],
     "score-output": ScoreOutput | list[Planned],
-    "implicit-output": Implicit,
+    "implicit-output": Implicit | ImplicitGrid,
     "compare-output": list[Effects],
     "map-output": Map,
+    "track-output": Track,
     "models-list-output": list[Entry],
     "models-show-output": Entry,
     "lexicons-list-output": list[NamedLexicon],

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
+
+import polars as pl
 
 from birthmark.errors import NO_SPACE, BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
@@ -22,9 +23,8 @@ from birthmark.scoring import versions
 from birthmark.values.controls import controlled_effects, without_neutral
 from birthmark.values.effects import effects
 from birthmark.values.levels import adjust_across_lexicons
-from birthmark.values.logratios import implicit_rewards
-
-Duplicates = Literal["max", "sum"]
+from birthmark.values.logratios import Joining, implicit_rewards
+from birthmark.values.word_rewards import word_rewards
 
 
 @dataclass
@@ -178,14 +178,27 @@ def write_implicit(
     lexicons: Sequence[Lexicon],
     out: Path,
     *,
-    duplicates: Duplicates = "max",
+    joining: Joining | None = None,
     warnings: Sequence[str] = (),
 ) -> Implicit:
-    """Write `out/implicit/<a>..<b>.parquet` and `.json`: the reward that would turn a into b."""
-    frame, record = implicit_rewards(a, b, prompts, lexicons=lexicons, duplicates=duplicates)
+    """Write `out/implicit/<a>..<b>.parquet` and `.json`: the reward that would turn a into b.
+
+    Where the tables have words beside their vocabularies, those go to `out/implicit/words/<a>..<b>.parquet`.
+    """
+    how = joining or Joining()
+    frame, record = implicit_rewards(
+        a, b, prompts, lexicons=lexicons, duplicates=how.duplicates, fold=how.fold, set_aside=how.set_aside
+    )
     record.warnings.extend(warnings)
     path = out / "implicit" / f"{a.record.slug}..{b.record.slug}.parquet"
-    with atomic_path(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd")
+    _write_parquet(path, frame)
+    words = [found.frame(key) for item in lexicons if (found := word_rewards(a, b, prompts, item)) for key in prompts]
+    if words:
+        _write_parquet(path.parent / "words" / path.name, pl.concat(words))
     write_text(path.with_suffix(".json"), to_json(record))
     return record
+
+
+def _write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    with atomic_path(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd")

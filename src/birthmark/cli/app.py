@@ -55,4 +55,4 @@ def examples(*lines: str) -> str:
     return "Examples:\n\n" + "\n\n".join(f"`{line}`" for line in lines)
 
 
-from birthmark.cli import lookup, measure, relate, trust, workshop  # noqa: F401  (they register their commands)
+from birthmark.cli import implicit, lookup, measure, relate, train, trust, workshop  # noqa: F401

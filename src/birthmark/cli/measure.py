@@ -122,50 +122,6 @@ def score(
     print_json(scores_as_dict(table, out)) if as_json else print_scores(table, out)
 
 
-@app.command(
-    rich_help_panel=MEASURE,
-    epilog=examples(
-        "birthmark implicit gemma-3-270m smollm2-135m-instruct",
-        "birthmark implicit gemma-3-270m smollm2-135m-instruct --prompt worst_ever_one --lexicon starter --out worst",
-    ),
-)
-def implicit(
-    context: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="The model to start from, or its score table.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The model that the reward would lead to, or its score table.")],
-    out: Out = Path("birthmark-implicit"),
-    prompts: opt.Prompts = "christian2026",
-    prompt: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY|all", help="[default: greatest_ever_one]", rich_help_panel=opt.QUESTION_PANEL),
-    ] = None,
-    lexicon: opt.Lexicons = None,
-    duplicates: Annotated[
-        Literal["max", "sum"],
-        typer.Option(help="Tokens with the same text: the most probable, or summed.", rich_help_panel=opt.RUN_PANEL),
-    ] = "max",
-    frame: opt.Frame = "auto",
-    protocol: opt.Protocol = "birthmark",
-    mixed_frames: opt.MixedFrames = False,
-    engine: opt.Engine = "prefix",
-    dtype: opt.Dtype = None,
-    device: opt.Device = None,
-    template_date: opt.TemplateDate = None,
-    revision: opt.Revision = None,
-    catalog: opt.Catalog = None,
-    chat_template: opt.ChatTemplate = None,
-    seed: opt.Seed = 0,
-    quiet: opt.Quiet = False,
-    as_json: opt.Json = False,
-) -> None:
-    """The implicit reward that turns A into B: what B prefers that A does not."""
-    from birthmark.api import implicit as run
-    from birthmark.cli.show import print_implicit, print_json
-
-    result = run(a, b, out=out, duplicates=duplicates, mixed_frames=mixed_frames, **opt.shared(context))
-    print_json(result.model_dump()) if as_json else print_implicit(result, out)
-
-
 def _print_plan(models: Sequence[str], options: dict[str, Any], as_json: bool) -> None:
     from birthmark.api import plan
     from birthmark.cli.show import print_json, print_plan

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import Doctor, Effects, Implicit, Map, Replication
+from birthmark.records import Doctor, Effects, Implicit, ImplicitGrid, Map, Replication
 from birthmark.runs import AuditResult
 from birthmark.scores import ScoreTable
 
@@ -178,21 +178,46 @@ def print_word(results: Sequence[Effects], word: str) -> None:
 
 
 def print_implicit(record: Implicit, out: Path) -> None:
-    """What B prefers and what A prefers, after each prompt."""
+    """What B prefers and what A prefers, after each prompt: of the candidates, then of the lexicons' words."""
     for prompt in record.prompts:
         console.print(
             f"\n{prompt.prompt}: {prompt.n_shared:,} shared candidates hold {prompt.mass_a:.1%} of {record.a}'s "
             f"probability and {prompt.mass_b:.1%} of {record.b}'s",
             markup=False,
         )
-        rows = [
-            (repr(best.candidate), best.mwlr, repr(worst.candidate), worst.mwlr)
-            for best, worst in zip(prompt.top[:SHOWN_ROWS], prompt.bottom[:SHOWN_ROWS], strict=False)
-        ]
-        print_rows((f"{record.b} prefers", "MWLR", f"{record.a} prefers", "MWLR"), rows)
+        for what, best, worst in (
+            ("", prompt.top, prompt.bottom),
+            ("of the words, ", prompt.words_top, prompt.words_bottom),
+        ):
+            rows = [
+                (repr(first.candidate), first.mwlr, repr(last.candidate), last.mwlr)
+                for first, last in zip(best[:SHOWN_ROWS], worst[:SHOWN_ROWS], strict=False)
+            ]
+            if rows:
+                print_rows((f"{what}{record.b} prefers", "MWLR", f"{what}{record.a} prefers", "MWLR"), rows)
+    for sort, count in record.set_aside_texts.items():
+        console.print(f"Set aside: {count:,} candidates of {sort}", markup=False)
     for warning in record.warnings:
         console.print(f"Note: {warning}", markup=False)
-    console.print(f"Written to {out}", markup=False)
+    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+
+
+def print_implicit_grid(grid: ImplicitGrid, out: Path) -> None:
+    """Two words in every pair, the sentences on the categories, and the ends of every pair."""
+    if grid.words is not None:
+        first, second = grid.words.first, grid.words.second
+        rows = [(f"{pair.a} → {pair.b}", pair.first, pair.second, pair.gap) for pair in grid.words.pairs]
+        print_rows(("pair", first, second, "gap"), rows, title=f"MWLR after {grid.prompt}")
+        console.print(grid.words.sentence, markup=False)
+    else:
+        console.print(f"Note: {grid.words_why}", markup=False)
+    for item in grid.lexicons:
+        console.print(item.sentence, markup=False)
+    if grid.lexicons_why:
+        console.print(f"Note: {grid.lexicons_why}", markup=False)
+    for warning in grid.warnings:
+        console.print(f"Note: {warning}", markup=False)
+    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
 
 
 def print_replication(record: Replication, out: Path) -> None:

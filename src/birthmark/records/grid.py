@@ -102,6 +102,8 @@ class GridCell(Record):
 
     category: str
     framing: Framing
+    mean_a: float
+    mean_b: float
     difference: float
     cohens_d: float | None
     welch_t: float | None

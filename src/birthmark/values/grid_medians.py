@@ -133,14 +133,17 @@ def _cells(sides: Sides, medians: _Medians, seed: int) -> list[GridCell]:
     for j, category in enumerate(medians.categories):
         for framing in FRAMINGS:
             chosen = medians.values[:, j, [given == framing for given in medians.framings]]  # [models, prompts]
-            found = compare_groups(chosen[~sides.is_b].ravel(), chosen[sides.is_b].ravel())
+            by_side = chosen[~sides.is_b].ravel(), chosen[sides.is_b].ravel()
+            found = compare_groups(*by_side)
             exact = exact_permutation(sides.membership @ chosen.mean(axis=1), sides.unit_is_b, seed=seed)
-            cells.append((category, framing, found, exact))
-    adjusted = adjust([found.welch_p for _, _, found, _ in cells], "fdr_bh")
+            cells.append((category, framing, by_side, found, exact))
+    adjusted = adjust([found.welch_p for _, _, _, found, _ in cells], "fdr_bh")
     return [
         GridCell(
             category=category,
             framing=framing,
+            mean_a=float(first.mean()),
+            mean_b=float(second.mean()),
             difference=found.difference,
             cohens_d=found.cohens_d,
             welch_t=found.welch_t,
@@ -151,7 +154,7 @@ def _cells(sides: Sides, medians: _Medians, seed: int) -> list[GridCell]:
             model_exact_count=exact.count,
             model_exact_splits=exact.n_splits,
         )
-        for (category, framing, found, exact), p_fdr in zip(cells, adjusted, strict=True)
+        for (category, framing, (first, second), found, exact), p_fdr in zip(cells, adjusted, strict=True)
     ]
 
 

@@ -5,6 +5,7 @@ the log-probabilities are those of probabilities it checks.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,15 @@ SHOWN = 20
 SMALL_MASS = 0.5
 MASS_ERROR, MASS_WARNING = 0.01, 0.001
 B = "\0b"  # marks the second of two columns of one name: no prompt key ends so
+
+
+@dataclass(frozen=True)
+class Joining:
+    """How candidates of two vocabularies are joined: see `implicit_rewards`."""
+
+    duplicates: Duplicates = "max"
+    fold: bool = False
+    set_aside: tuple[Sort, ...] = ()
 
 
 def implicit_rewards(
@@ -54,7 +64,7 @@ def implicit_rewards(
     rewards, without a shared prompt or candidate, with NaN, or whose probabilities do not sum to one.
     """
     _check_kinds(table_a, table_b)
-    keys = _shared_keys(table_a, table_b, prompts)
+    keys = shared_keys(table_a, table_b, prompts)
     sides, both_tokens = _sides(table_a, table_b)
     warnings = [text for table in (table_a, table_b) for key in keys for text in check_probabilities(table, key)]
     texts_a, texts_b = (token_texts(side, keys, duplicates) for side in sides)
@@ -132,7 +142,8 @@ def _check_kinds(table_a: ScoreTable, table_b: ScoreTable) -> None:
             raise BirthmarkError(f"{table.model} gives rewards: an implicit reward is between two language models")
 
 
-def _shared_keys(table_a: ScoreTable, table_b: ScoreTable, prompts: Sequence[str] | None) -> list[str]:
+def shared_keys(table_a: ScoreTable, table_b: ScoreTable, prompts: Sequence[str] | None) -> list[str]:
+    """The prompts asked for, by default all that are in both; `BirthmarkError` where one is not, or has another text."""
     shared = [key for key in table_a.prompt_keys if key in table_b.prompt_keys]
     keys = shared if prompts is None else list(prompts)
     for key in keys:

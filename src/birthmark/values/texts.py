@@ -3,9 +3,13 @@
 Knows nothing of scores.
 """
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import polars as pl
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import did_you_mean
 
 Sort = Literal["markdown", "punctuation", "whitespace"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -36,3 +40,13 @@ def sort_of(text: pl.Expr) -> pl.Expr:
 def folded(text: pl.Expr) -> pl.Expr:
     """Lower case, without the spaces it begins with; a text of spaces alone, or of a space and a line break, stays."""
     return text.str.to_lowercase().str.replace(r"^ +(\S)", "${1}")
+
+
+def parse_sorts(given: str | Sequence[str]) -> tuple[Sort, ...]:
+    """Names of sorts, each once, several joined by commas; raises `BirthmarkError` for another name."""
+    parts = [part.strip() for text in ([given] if isinstance(given, str) else given) for part in text.split(",")]
+    names = [name for name in dict.fromkeys(parts) if name]
+    for name in names:
+        if name not in SORTS:
+            raise BirthmarkError(f'no candidates of the sort "{name}" can be set aside: {did_you_mean(name, SORTS)}')
+    return tuple(sort for sort in SORTS if sort in names)
