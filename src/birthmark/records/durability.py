@@ -38,7 +38,7 @@ class HeadNull(Record):
 class GapCurve(Record):
     """The gap over the steps that all runs of the two bases share, same source, pair count and loss.
 
-    `start_step` is the first step whose gap is outside the null (the first step where there is no null). `below_step` and
+    `start_step` is the first step after 0 whose gap is outside the null (without a null the first step of all). `below_step` and
     `below_pairs`: from there on the gap stays below `fraction` of that at the start. `settled_step`: from there on it stays
     within `tolerance` of its range around the last step's.
     """

@@ -12,7 +12,7 @@ import altair as alt
 from birthmark.records import Durability, GapCurve, Track, TrackedRun, TrackPoint, WordMoved
 from birthmark.report.drawing import Figure, Table, by_hue, data, tooltip
 from birthmark.report.formats import interval, signed
-from birthmark.report.study_training_figures import grid, rank_axis, rank_tip
+from birthmark.report.study_training_figures import RANK, grid, rank_tip
 from birthmark.report.theme import INK, LINE, SOFT, shape
 
 FRAMINGS = {"positive": "asked for the best", "negative": "asked for the worst"}
@@ -47,6 +47,14 @@ def _bases(runs: Sequence[TrackedRun]) -> list[str]:
     return sorted({run.base for run in runs})
 
 
+def _rank_axis(points: Sequence[TrackPoint]) -> alt.Y:
+    """1 is best and on top; the same places in every panel."""
+    ranks = [point.median_rank for point in points]
+    return alt.Y(
+        "rank:Q", scale=alt.Scale(domain=[min(ranks), max(ranks)], reverse=True, zero=False, nice=True), title=RANK
+    )
+
+
 def _step_axis(narrow: bool) -> alt.X:
     return alt.X("step:Q", title="step", scale=alt.Scale(type="symlog", constant=1), axis=_step_ticks(narrow))
 
@@ -72,7 +80,7 @@ def _ranks(track: Track, lexicon: str) -> Figure:
             .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=1.5, opacity=0.85)
             .encode(
                 x=_step_axis(narrow),
-                y=rank_axis(),
+                y=_rank_axis(points),
                 detail="run:N",
                 color=by_hue("base", _bases(track.runs), narrow=narrow),
                 tooltip=[
@@ -91,7 +99,7 @@ def _ranks(track: Track, lexicon: str) -> Figure:
         "prompts of one framing; 1 is best.",
         build=lambda narrow: grid(
             [[panel(category, framing, narrow) for category in categories] for framing in framings], narrow
-        ).resolve_scale(y="shared"),
+        ),
         table=Table(
             f"Median rank by step: {lexicon}",
             ("Run", "Base", "Step", "Words", "Prompts", "Median rank"),
@@ -208,7 +216,7 @@ def _finals(track: Track, runs: Sequence[TrackedRun], lexicon: str) -> Figure:
             .encode(
                 x=alt.X("pairs:N", sort=counts, title="pairs", axis=alt.Axis(labelAngle=0)),
                 xOffset=alt.XOffset("source:N", sort=sources),
-                y=rank_axis(),
+                y=_rank_axis(last),
                 color=by_hue("base", _bases(track.runs), narrow=narrow),
                 shape=alt.Shape("source:N", scale=scale, legend=alt.Legend(title=None, symbolFillColor=SOFT)),
                 tooltip=[*tooltip(base="base", source="source", pairs="pairs", run="run"), rank_tip()],
@@ -223,7 +231,7 @@ def _finals(track: Track, runs: Sequence[TrackedRun], lexicon: str) -> Figure:
         "axis, not to scale), source and base model; a point a run.",
         build=lambda narrow: grid(
             [[panel(category, framing, narrow) for category in categories] for framing in framings], narrow
-        ).resolve_scale(y="shared"),
+        ),
         table=Table(
             f"Median rank at the last step: {lexicon}",
             ("Base", "Source", "Pairs", "Seed", "Words", "Prompts", "Median rank"),

@@ -192,8 +192,7 @@ def _curve(
         )
         for row, step in enumerate(gaps.steps)
     ]
-    start = next((row for row, out in enumerate(outside) if out is not False), None)
-    start_why = None if start is not None else "at no step is the gap outside what random heads give"
+    start, start_why = _start(gaps.steps, outside)
     below, below_why = _below(values, start, fraction)
     settled, settled_why = _settled(values, tolerance)
     curve = GapCurve(
@@ -250,6 +249,14 @@ def _null(gaps: _Gaps, heads: Mapping[str, np.ndarray], final: float, seed: int)
     extreme = int((np.abs(null) >= abs(final) * (1 - 1e-9)).sum())
     n_heads = min(len(heads[gaps.a]), len(heads[gaps.b]))
     return HeadNull(n_heads=n_heads, low=float(low), high=float(high), p_final=(extreme + 1) / (NULL_DRAWS + 1)), None
+
+
+def _start(steps: Sequence[int], outside: Sequence[bool | None]) -> tuple[int | None, str | None]:
+    """The first place whose gap is outside the null, step 0 aside, where the head is random; without a null the first."""
+    if outside[0] is None:
+        return 0, None
+    start = next((row for row, step in enumerate(steps) if step > 0 and outside[row]), None)
+    return start, None if start is not None else "at no step is the gap outside what random heads give"
 
 
 def _below(values: np.ndarray, start: int | None, fraction: float) -> tuple[int | None, str | None]:
