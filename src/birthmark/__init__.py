@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from birthmark.inputs.lexicons import load_lexicon
     from birthmark.inputs.prompts import load_prompts
     from birthmark.scores import read_scores
+    from birthmark.training.callback import ValuesCallback
+    from birthmark.training.trajectory import track
 
 __version__ = "0.1.0"
 
@@ -27,11 +29,14 @@ _HOMES = {
     "load_lexicon": "birthmark.inputs.lexicons",
     "load_prompts": "birthmark.inputs.prompts",
     "read_scores": "birthmark.scores",
+    "ValuesCallback": "birthmark.training.callback",
+    "track": "birthmark.training.trajectory",
 }
 
 __all__ = [
     "BirthmarkError",
     "CheckFailed",
+    "ValuesCallback",
     "audit",
     "compare",
     "implicit",
@@ -41,6 +46,7 @@ __all__ = [
     "replicate",
     "resolve",
     "score",
+    "track",
 ]
 
 
