@@ -1,0 +1,65 @@
+"""The recipe of a run: the study's, or a small one for a laptop, and what a person changes in either.
+
+Knows nothing of data or of how a recipe is carried out.
+"""
+
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import did_you_mean
+from birthmark.records import Recipe
+
+Preset = Literal["study", "small"]
+
+# Small: the answers' ends survive a cut from the left, and a few dozen pairs move a model of some 100M parameters.
+PRESETS: dict[Preset, dict[str, Any]] = {
+    "study": {},
+    "small": {
+        "learning_rate": 2e-4,
+        "batch": 8,
+        "micro_batch": 2,
+        "epochs": 1.0,
+        "max_tokens": 192,
+        "cut": "left",
+        "precision": "float32",
+        "recompute_activations": False,
+        "checkpoint_every": 16,
+    },
+}
+
+
+def make_recipe(preset: Preset = "study", **changes: Any) -> Recipe:
+    """The preset's recipe with a person's changes; None leaves the preset's value.
+
+    Raises `BirthmarkError` for an unknown preset or field, and for a value that is out of range.
+    """
+    if preset not in PRESETS:
+        raise BirthmarkError(f"no preset is called {preset}: write study or small")
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name in given:
+        if name not in Recipe.model_fields:
+            raise BirthmarkError(f"a recipe has no {name}: {did_you_mean(name, Recipe.model_fields)}")
+    try:
+        recipe = Recipe.model_validate({**PRESETS[preset], **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BirthmarkError(f"the recipe's {first['loc'][0]} cannot be {first['input']!r}: {first['msg']}") from None
+    if "batch" in given and "micro_batch" not in given and recipe.batch % recipe.micro_batch:
+        recipe = recipe.model_copy(update={"micro_batch": 1})
+    if recipe.batch % recipe.micro_batch:
+        raise BirthmarkError(
+            f"a batch of {recipe.batch} pairs is not made of whole micro-batches of {recipe.micro_batch}: "
+            "choose a divisor"
+        )
+    return recipe
+
+
+def describe_recipe(recipe: Recipe) -> list[tuple[str, str]]:
+    """Name and value of every field that this recipe's loss reads, as they are printed before a run."""
+    rows = [
+        (name, ", ".join(value) if isinstance(value, list) else str(value))
+        for name, value in recipe.model_dump().items()
+    ]
+    return [row for row in rows if recipe.loss != "bt" or not row[0].startswith("text_")]

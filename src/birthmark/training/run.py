@@ -1,0 +1,312 @@
+"""One training run from a base and a preference source to a RUN folder: prepared, recorded, trained, resumed.
+
+`RUN/` holds `run.json` (what was asked, proven by digests), `checkpoints/step-000000/…` (adapters and head), `log.jsonl`,
+`dropped.jsonl` (pairs not trained on, and why) and, until the run is finished, `resume/`. Knows the order of things;
+how each is done is the business of its neighbours.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from birthmark.errors import BirthmarkError
+from birthmark.progress import note
+from birthmark.records import PairCounts, Recipe, TrainingRecord, read_record, to_json
+from birthmark.scores import write_text
+from birthmark.scoring import versions
+from birthmark.shown import Row, Shown
+from birthmark.training.ledger import Ledger, final_numbers, read_log
+from birthmark.training.preferences import Drop, digest_of_pairs, thin, training_order
+from birthmark.training.recipe import Preset
+from birthmark.training.schedule import checkpoint_folders, checkpoint_steps, total_steps
+from birthmark.training.sources import count_drops, no_pairs_left, open_source, read_pairs, scan
+from birthmark.training.tokenized import TokenizedPair, tokenize_pairs
+
+if TYPE_CHECKING:
+    from birthmark.models.weights import ResolvedModel
+
+# What must agree for a RUN to be gone on with; the rest says where and how it was made.
+SAME = (
+    *("base", "revision", "digests", "source", "pairs", "every", "seed", "recipe", "data_digest", "trained_digest"),
+    *("precision", "attention", "pad_token", "steps", "checkpoint_steps"),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks of one run."""
+
+    base: "ResolvedModel"
+    preferences: str | Path
+    recipe: Recipe
+    preset: Preset = "study"
+    pairs: int | None = None
+    every: int | None = None
+    seed: int = 0
+    chat_template: str | None = None
+    device: str | None = None
+    report_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that could start: its record, and the pairs in the order of training."""
+
+    record: TrainingRecord
+    pairs: list[TokenizedPair]
+    order: list[int]
+    drops: list[Drop]
+    tokenizer: Any
+    device: Any
+
+
+@dataclass(frozen=True, repr=False)
+class TrainingRun(Shown):
+    """A run's folder: what was asked (`record`), its checkpoints by step, the numbers of every step (`log`)."""
+
+    out: Path
+    record: TrainingRecord
+
+    @property
+    def checkpoints(self) -> dict[int, Path]:
+        """Step → folder, what `bm.score` takes."""
+        return dict(checkpoint_folders(self.out))
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        return read_log(self.out / "log.jsonl")
+
+    def summary(self) -> str:
+        record = self.record
+        state = f"{record.steps} steps" if record.finished else f"unfinished, of {record.steps} steps"
+        numbers = ", ".join(f"{name} {value:.3f}" for name, value in record.final.items() if value is not None)
+        return (
+            f"{record.base} on {record.counts.trained:,} pairs of {record.source} ({record.loss}, seed {record.seed}): "
+            f"{state}, {len(self.checkpoints)} checkpoints in {self.out}{'; last ' + numbers if numbers else ''}"
+        )
+
+    def rows(self) -> list[Row]:
+        return self.log
+
+
+def run_training(
+    asked: Asked,
+    out: Path,
+    *,
+    quiet: bool = True,
+    show: Callable[[TrainingRecord], None] | None = None,
+    callbacks: Sequence[Any] = (),
+) -> TrainingRun:
+    """Train into `out`, going on where an earlier run was cut off; a finished one is returned as it is.
+
+    `show` is given the record before the first step. Raises `BirthmarkError` where `out` holds another run, or anything
+    about base, pairs or recipe is wrong; nothing that `out` holds is lost by that.
+    """
+    _require_room(out)
+    note(f"reading {asked.preferences}", quiet=quiet)
+    prepared = prepare(asked, quiet=quiet)
+    earlier = _earlier(out, prepared.record)
+    if earlier is not None and earlier.finished:
+        return TrainingRun(out, earlier)
+    if _is_main():
+        write_text(out / "run.json", to_json(prepared.record))
+        lines = [json.dumps({"row": drop.row, "reason": drop.reason}) + "\n" for drop in prepared.drops]
+        write_text(out / "dropped.jsonl", "".join(lines))
+        if show is not None:
+            show(prepared.record)
+    _train(asked, prepared, out, quiet=quiet, callbacks=callbacks)
+    log = read_log(out / "log.jsonl")
+    record = prepared.record.model_copy(
+        update={
+            "finished": True,
+            "seconds": round(sum(line["seconds"] for line in log), 3),
+            "final": final_numbers(log),
+        }
+    )
+    if _is_main():
+        write_text(out / "run.json", to_json(record))
+        shutil.rmtree(out / "resume", ignore_errors=True)
+    return TrainingRun(out, record)
+
+
+def read_run(out: Path | str) -> TrainingRun:
+    """A run from its folder; raises `BirthmarkError` where the folder is none."""
+    return TrainingRun(Path(out), read_record(Path(out) / "run.json", TrainingRecord))
+
+
+def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
+    """Everything up to the first step, deterministic in what is asked."""
+    from transformers import AutoConfig
+
+    from birthmark.models.encoding import Encoder
+    from birthmark.models.machine import choose_device
+    from birthmark.models.weights import attention_of
+    from birthmark.training.newborn import choose_precision, load_padding_tokenizer, require_base
+
+    base, recipe = asked.base, asked.recipe
+    require_base(base)
+    source = open_source(asked.preferences)
+    found = scan(source)
+    sample = thin(found.usable, pairs=asked.pairs, every=asked.every, seed=asked.seed, source=source.name)
+    pairs = read_pairs(source, sample)
+    tokenizer = load_padding_tokenizer(base)
+    encoder = Encoder(tokenizer, "chat", chat_template=base.chat_template)
+    kept, cut_drops = tokenize_pairs(pairs, encoder, max_tokens=recipe.max_tokens, cut=recipe.cut)
+    drops = [*found.drops, *cut_drops]
+    if not kept:
+        raise BirthmarkError(no_pairs_left(source, drops))
+    order = training_order([pair.position for pair in kept], len(pairs), recipe.epochs, asked.seed)
+    device = choose_device(asked.device)
+    steps = total_steps(len(kept), recipe.epochs, recipe.batch)
+    config = AutoConfig.from_pretrained(base.path, local_files_only=True)
+    record = TrainingRecord(
+        base=base.name,
+        family=base.family,
+        base_checkpoint=base.base_checkpoint,
+        revision=base.revision,
+        digests=base.digests,
+        chat_template=asked.chat_template,
+        source=source.name,
+        source_path=str(source.path) if source.path else None,
+        source_sha256=source.sha256,
+        source_layout=found.layout,
+        pairs=asked.pairs or len(pairs),
+        every=asked.every,
+        loss=recipe.loss,
+        seed=asked.seed,
+        preset=asked.preset,
+        recipe=recipe,
+        data_digest=digest_of_pairs(pairs),
+        trained_digest=digest_of_pairs(pairs[position] for position in order),
+        counts=PairCounts(
+            read=found.read,
+            usable=len(found.usable),
+            sampled=len(pairs),
+            trained=len(kept),
+            truncated=sum(pair.chosen.cut or pair.rejected.cut for pair in kept),
+            dropped=count_drops(drops),
+        ),
+        precision=choose_precision(recipe, device),
+        attention=attention_of(base, config),
+        pad_token=tokenizer.pad_token,
+        steps=steps,
+        checkpoint_steps=checkpoint_steps(steps, recipe.checkpoint_every),
+        device=str(device),
+        processes=_processes(),
+        versions=_versions(),
+        command_line=shlex.join(["birthmark", *sys.argv[1:]]) if sys.argv[0].endswith("birthmark") else None,
+    )
+    return Prepared(record, kept, order, drops, tokenizer, device)
+
+
+def _train(asked: Asked, prepared: Prepared, out: Path, *, quiet: bool, callbacks: Sequence[Any]) -> None:
+    from birthmark.training.newborn import language_head, load_newborn, lora_config
+    from birthmark.training.trainer import (
+        RewardModelTrainer,
+        as_dataset,
+        clear_unfinished,
+        library_warnings_off,
+        resume_folder,
+        training_arguments,
+        trim_log,
+    )
+
+    record, recipe = prepared.record, asked.recipe
+    note(f"loading {record.base}", quiet=quiet)
+    model = load_newborn(asked.base, seed=asked.seed, precision=record.precision)
+    head = language_head(asked.base, model) if recipe.loss != "bt" else None
+    ledger = Ledger(out / "log.jsonl", recipe.batch / record.counts.trained, quiet=quiet)
+    with library_warnings_off():
+        trainer = RewardModelTrainer(
+            run=out,
+            recipe=recipe,
+            chat_template=asked.base.chat_template or "",
+            checkpoints=record.checkpoint_steps,
+            head=head,
+            callbacks=[ledger, *callbacks],
+            model=model,
+            args=training_arguments(
+                out,
+                recipe,
+                seed=asked.seed,
+                steps=record.steps,
+                bf16=record.precision == "bfloat16",
+                processes=record.processes,
+                device=prepared.device,
+                report_to=asked.report_to,
+            ),
+            train_dataset=as_dataset(prepared.pairs, prepared.order),
+            processing_class=prepared.tokenizer,
+            peft_config=lora_config(recipe, asked.base),
+        )
+    if _is_main():
+        clear_unfinished(out)
+    trainer.accelerator.wait_for_everyone()
+    resume = resume_folder(out)
+    try:
+        if resume is None:
+            trim_log(out, 0)
+            trainer.save_first()
+        else:
+            trim_log(out, int(resume.name.rpartition("-")[2]))
+        with library_warnings_off():
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    finally:
+        ledger.close()
+
+
+def _require_room(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise BirthmarkError(f"{out} is a file: name a folder with --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / "run.json").is_file():
+        raise BirthmarkError(f"{out} holds files of something else: name an empty or a new folder with --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BirthmarkError(f"{out} cannot be made ({error.strerror}): name another folder with --out") from None
+
+
+def _earlier(out: Path, record: TrainingRecord) -> TrainingRecord | None:
+    """The record of the run that `out` holds, or None; raises `BirthmarkError` where it is of another run."""
+    if not (out / "run.json").is_file():
+        return None
+    earlier = read_record(out / "run.json", TrainingRecord)
+    for name in SAME:
+        before, now = getattr(earlier, name), getattr(record, name)
+        if before != now:
+            if name == "recipe":
+                name, before, now = next(
+                    (field, getattr(before, field), getattr(now, field))
+                    for field in Recipe.model_fields
+                    if getattr(before, field) != getattr(now, field)
+                )
+            raise BirthmarkError(
+                f"{out} holds another run: its {name} is {_short(before)}, not {_short(now)}: name another folder with --out"
+            )
+    return earlier
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 48 else text[:48] + "…"
+
+
+def _is_main() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _versions() -> dict[str, str]:
+    more = {name: importlib.metadata.version(name) for name in ("trl", "accelerate", "datasets", "safetensors")}
+    return {"python": platform.python_version(), **versions(), **more}

@@ -1,0 +1,178 @@
+"""Where preference pairs come from: a file (JSON lines, gzipped or not; JSON; Parquet), or a data set on the hub.
+
+Gives rows as they are; what they mean is the business of `preferences`. Nothing is unpickled, no script of a data set
+is run.
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from birthmark.errors import BirthmarkError
+from birthmark.training.preferences import Drop, Pair, layout_of, read_pair
+
+Row = dict[str, Any]
+
+# Name → hub id, configuration, split. A hub id that is not here is read by its default configuration and `train`.
+NAMED: dict[str, tuple[str, str | None, str]] = {
+    "skywork-80k": ("Skywork/Skywork-Reward-Preference-80K-v0.2", None, "train"),
+    "unified-feedback": ("llm-blender/Unified-Feedback", "all", "train"),
+    "ultrafeedback": ("openbmb/UltraFeedback", None, "train"),
+    "ultrafeedback-binarized": ("HuggingFaceH4/ultrafeedback_binarized", None, "train_prefs"),
+    "hh-rlhf": ("Anthropic/hh-rlhf", None, "train"),
+}
+_ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A preference source: a short name, its file (None for the hub), and its rows as often as they are asked for."""
+
+    name: str
+    path: Path | None
+    sha256: str | None
+    rows: Callable[[], Iterator[Row]]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One pass over a source: its layout, how many rows it has, which are usable, which are not and why."""
+
+    layout: str
+    read: int
+    usable: list[int]
+    drops: list[Drop]
+
+
+def open_source(name: str | Path) -> Source:
+    """Find a source by file name, hub id, or one of the names in `NAMED`.
+
+    Raises `BirthmarkError` where there is no such file, its ending is not known, or the hub does not have it.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return _file_source(path)
+    text = str(name)
+    known = {hub_id.lower(): (hub_id, config, split) for hub_id, config, split in NAMED.values()}
+    found = NAMED.get(text) or known.get(text.lower())
+    if found is None and _HUB_ID.fullmatch(text) and not text.endswith(_ENDINGS) and not text.startswith("."):
+        found = (text, None, "train")
+    if found is None:
+        raise BirthmarkError(
+            f"no preferences {name}: neither a file, nor a hub id (OWNER/NAME), nor one of {', '.join(NAMED)}"
+        )
+    return _hub_source(*found)
+
+
+def scan(source: Source) -> Scan:
+    """Read every row once. Raises `BirthmarkError` where the source is empty, of no known layout, or has no usable pair."""
+    layout, usable, drops, number = "", list[int](), list[Drop](), 0
+    for number, row in enumerate(source.rows(), start=1):
+        layout = layout or layout_of(row, source.name)
+        found = read_pair(row, number)
+        if isinstance(found, Drop):
+            drops.append(found)
+        else:
+            usable.append(number)
+    if not number:
+        raise BirthmarkError(f"{source.path or source.name} is empty: it has no pairs")
+    if not usable:
+        raise BirthmarkError(no_pairs_left(source, drops))
+    return Scan(layout, number, usable, drops)
+
+
+def no_pairs_left(source: Source, drops: Iterable[Drop]) -> str:
+    """The message where filtering leaves nothing: how many pairs went for each reason."""
+    reasons = ", ".join(f"{count:,} for '{reason}'" for reason, count in count_drops(drops).items())
+    return f"{source.name} has no usable pairs left: {reasons}"
+
+
+def count_drops(drops: Iterable[Drop]) -> dict[str, int]:
+    """Reason → number of drops, by name."""
+    counts: dict[str, int] = {}
+    for drop in drops:
+        counts[drop.reason] = counts.get(drop.reason, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def read_pairs(source: Source, rows: list[int]) -> list[Pair]:
+    """The pairs of some usable rows, in the order given."""
+    wanted = set(rows)
+    found: dict[int, Pair] = {}
+    for number, row in enumerate(source.rows(), start=1):
+        if number in wanted:
+            pair = read_pair(row, number)
+            if isinstance(pair, Pair):
+                found[number] = pair
+    return [found[number] for number in rows]
+
+
+def _file_source(path: Path) -> Source:
+    from birthmark.scores import sha256_file
+
+    ending = next((ending for ending in _ENDINGS if path.name.endswith(ending)), None)
+    if ending is None:
+        raise BirthmarkError(f"{path} has an unknown ending: preferences are {', '.join(_ENDINGS)}")
+    readers: dict[str, Callable[[Path], Iterator[Row]]] = {".parquet": _parquet_rows, ".json": _json_rows}
+    reader = readers.get(ending.removesuffix(".gz"), _json_lines)
+    resolved = path.resolve()
+    return Source(path.name.removesuffix(ending), resolved, sha256_file(resolved), lambda: reader(resolved))
+
+
+def _json_lines(path: Path) -> Iterator[Row]:
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with opened(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield _row(json.loads(line), path, number)
+    except (UnicodeDecodeError, json.JSONDecodeError, OSError, EOFError) as error:
+        raise BirthmarkError(f"{path} cannot be read as JSON lines (after line {number}): {error}") from None
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as file:
+            rows = json.load(file)
+    except (UnicodeDecodeError, json.JSONDecodeError, OSError, EOFError) as error:
+        raise BirthmarkError(f"{path} cannot be read as JSON: {error}; JSON lines end in .jsonl") from None
+    if not isinstance(rows, list):
+        raise BirthmarkError(f"{path} is not a JSON list of pairs; JSON lines end in .jsonl")
+    for number, row in enumerate(rows, start=1):
+        yield _row(row, path, number)
+
+
+def _row(value: Any, path: Path, number: int) -> Row:
+    if not isinstance(value, dict):
+        raise BirthmarkError(f"{path}: row {number} is not an object with `chosen` and `rejected`")
+    return value
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise BirthmarkError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from None
+
+
+def _hub_source(hub_id: str, config: str | None, split: str) -> Source:
+    import datasets
+
+    try:
+        data = datasets.load_dataset(hub_id, config, split=split)
+    except Exception as error:  # noqa: BLE001  the library raises a class of its own for each way to fail
+        reason = " ".join(str(error).split())[:200]
+        raise BirthmarkError(f"the data set {hub_id} (split {split}) cannot be read from the hub: {reason}") from None
+    return Source(hub_id, None, None, lambda: iter(data))

@@ -1,0 +1,291 @@
+"""TRL's reward trainer with what it lacks: the GRM losses, the study's checkpoint schedule, a stop at the first NaN.
+
+Knows token ids, a model and a recipe; knows nothing of where pairs come from. What TRL 1.16 does by default and the
+study does not is turned off here: `max_length` (drops long pairs), `disable_dropout` (silences LoRA's), telemetry.
+"""
+
+import json
+import math
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import PrinterCallback, Trainer, TrainerCallback
+from trl import RewardConfig, RewardTrainer
+from trl.trainer.reward_trainer import DataCollatorForPreference
+
+from birthmark.errors import BirthmarkError
+from birthmark.models.folder import one_line
+from birthmark.records import Recipe
+from birthmark.training.losses import answer_log_probs, dpo_text_loss, grm_loss, sft_text_loss
+from birthmark.training.newborn import save_adapter
+from birthmark.training.schedule import CHECKPOINTS, checkpoint_folders, checkpoint_name
+from birthmark.training.tokenized import TokenizedPair
+
+RESUME, LOG, COMPLETE = "resume", "log.jsonl", "complete"
+
+
+def training_arguments(
+    run: Path, recipe: Recipe, *, seed: int, steps: int, bf16: bool, processes: int, device: torch.device,
+    report_to: Sequence[str] = (),
+) -> RewardConfig:  # fmt: skip
+    """TRL's configuration for a recipe. Raises `BirthmarkError` where the batch cannot be spread over the processes."""
+    at_once = recipe.micro_batch * processes
+    if recipe.batch % at_once:
+        raise BirthmarkError(
+            f"a batch of {recipe.batch} pairs cannot be spread over {processes} processes of {recipe.micro_batch} pairs "
+            "each: choose --batch and --micro-batch so that it can"
+        )
+    return RewardConfig(
+        output_dir=str(run / RESUME),
+        seed=seed,
+        per_device_train_batch_size=recipe.micro_batch,
+        gradient_accumulation_steps=recipe.batch // at_once,
+        num_train_epochs=1,  # the data set holds the epochs one after the other, in their order
+        max_steps=steps,
+        train_sampling_strategy="sequential",
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=int(recipe.warmup * steps),  # rounded down: no step of a short run goes without learning
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.clip,
+        optim="adamw_torch",
+        bf16=bf16,
+        activation_checkpointing=recipe.recompute_activations,
+        activation_checkpointing_kwargs={"use_reentrant": False} if recipe.recompute_activations else None,
+        max_length=None,  # pairs are truncated before: TRL would drop the long ones
+        disable_dropout=False,  # the base's is off already: TRL would silence LoRA's too
+        remove_unused_columns=False,
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",  # the schedule's callback asks for each
+        report_to=list(report_to) or "none",
+        disable_tqdm=True,
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=device.type == "cuda",
+        ddp_find_unused_parameters=False if processes > 1 else None,
+    )
+
+
+class ScheduledSaves(TrainerCallback):
+    """Asks for a checkpoint after each step of the schedule."""
+
+    def __init__(self, steps: Sequence[int]) -> None:
+        self.steps = frozenset(steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        if state.global_step in self.steps:
+            control.should_save = True
+        return control
+
+
+class AnswerCollator(DataCollatorForPreference):
+    """TRL's collator, with the mask of the answers' tokens that the text losses need."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = super().torch_call(examples)
+        starts = [example[f"{side}_start"] for side in ("chosen", "rejected") for example in examples]
+        places = torch.arange(batch["input_ids"].shape[1])
+        batch["answer_mask"] = (places >= torch.tensor(starts)[:, None]) & batch["attention_mask"].bool()
+        return batch
+
+
+class RewardModelTrainer(RewardTrainer):
+    """One run: TRL trains; checkpoints go to `run/checkpoints/`, what resuming needs to `run/resume/`.
+
+    `head` is the base's language head with its soft cap, for the GRM losses.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Path,
+        recipe: Recipe,
+        chat_template: str,
+        checkpoints: Sequence[int],
+        head: tuple[torch.Tensor, float | None] | None,
+        callbacks: Sequence[TrainerCallback] = (),
+        **options: Any,
+    ) -> None:
+        self.run = run
+        self.recipe = recipe
+        self.chat_template = chat_template
+        self.head = head
+        pad = options["processing_class"].pad_token_id
+        collator = AnswerCollator(pad_token_id=pad) if recipe.loss != "bt" else None
+        super().__init__(data_collator=collator, callbacks=[ScheduledSaves(checkpoints), *callbacks], **options)
+        self.remove_callback(PrinterCallback)
+        self._states: list[torch.Tensor] = []
+        if head is not None:
+            self.head = (head[0].to(self.args.device), head[1])
+            body = self.model.get_base_model().base_model
+            body.register_forward_hook(lambda module, inputs, output: self._states.append(output.last_hidden_state))
+
+    def _send_telemetry(self) -> None:
+        """Nothing is sent to anyone."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """TRL's Bradley–Terry loss, and for the GRM losses the text loss on the same forward pass."""
+        if self.recipe.loss == "bt":
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        mask = inputs.pop("answer_mask")
+        self._states.clear()
+        reward_loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        text_loss = self._text_loss(self._states.pop(), inputs, mask)
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode]["reward_loss"].append(reward_loss.item())
+        self._metrics[mode]["text_loss"].append(text_loss.item())
+        loss = grm_loss(reward_loss, text_loss, self.recipe.text_weight)
+        return (loss, outputs) if return_outputs else loss
+
+    def _text_loss(self, states: torch.Tensor, inputs: dict[str, Any], mask: torch.Tensor) -> torch.Tensor:
+        """The mean text loss of a batch whose first half is the chosen side: states [2·pairs, length, hidden]."""
+        recipe, ids, head = self.recipe, inputs["input_ids"], self.head
+        assert head is not None
+        rows = slice(None) if recipe.loss == "grm-dpo" else slice(len(ids) // 2)  # the SFT form reads the chosen only
+        log_probs = answer_log_probs(states[rows], ids[rows], mask[rows], *head)
+        if recipe.text_reference:
+            with torch.no_grad(), self.model.disable_adapter():
+                body = self.model.get_base_model().base_model
+                reference = body(ids[rows], attention_mask=inputs["attention_mask"][rows], use_cache=False)
+                self._states.clear()
+                log_probs = log_probs - answer_log_probs(reference.last_hidden_state, ids[rows], mask[rows], *head)
+        if recipe.loss == "grm-dpo":
+            return dpo_text_loss(*log_probs.chunk(2), recipe.text_beta).mean()
+        return sft_text_loss(log_probs, recipe.text_beta, plain=recipe.text_plain).mean()
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss = super().training_step(*args, **kwargs)
+        if not math.isfinite(value := loss.item()):
+            raise BirthmarkError(
+                f"the loss is {value} at step {self.state.global_step + 1}: training stopped, and {self.run / CHECKPOINTS} "
+                "keeps the checkpoints up to the last good one; try a lower --learning-rate or --precision float32"
+            )
+        return loss
+
+    def save_first(self) -> None:
+        """Keep the model as it is before the first step."""
+        if self.args.should_save:
+            with _disk_errors(self.run, 0):
+                save_adapter(self._bare(), self.run / CHECKPOINTS / checkpoint_name(0), self.chat_template)
+
+    def _bare(self) -> Any:
+        return self.accelerator.unwrap_model(self.model)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Adapters and head go to the run's checkpoints; `output_dir` is left to optimizer and random state."""
+        Path(str(output_dir)).mkdir(parents=True, exist_ok=True)
+        folder = self.run / CHECKPOINTS / checkpoint_name(self.state.global_step)
+        save_adapter(self._bare(), folder, self.chat_template)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = self.state.global_step
+        with _disk_errors(self.run, step):
+            Trainer._save_checkpoint(self, model, trial)  # TRL's writes a model card beside it
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                kept = self.run / RESUME / f"checkpoint-{step}"
+                (kept / COMPLETE).touch()
+                for other in (self.run / RESUME).glob("checkpoint-*"):
+                    if other != kept:
+                        shutil.rmtree(other, ignore_errors=True)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """The adapters and head of that step, each tensor proven to have arrived."""
+        path = (
+            self.run
+            / CHECKPOINTS
+            / checkpoint_name(_step_of(Path(resume_from_checkpoint)))
+            / "adapter_model.safetensors"
+        )
+        tensors = load_file(path)
+        bare = self._bare()
+        set_peft_model_state_dict(bare, tensors)
+        arrived = get_peft_model_state_dict(bare, save_embedding_layers=False)
+        if set(arrived) != set(tensors) or any(not torch.equal(arrived[name].cpu(), tensors[name]) for name in tensors):
+            raise BirthmarkError(f"{path} is not a checkpoint of this run: remove {self.run} and start again")
+
+
+@contextmanager
+def library_warnings_off() -> Iterator[None]:
+    """What the training libraries warn each other about, and nobody else can act on."""
+    with warnings.catch_warnings():
+        for message in ("`is_gradient_checkpointing` is deprecated", "`gradient_checkpointing` is deprecated"):
+            warnings.filterwarnings("ignore", message, FutureWarning)
+        yield
+
+
+@contextmanager
+def _disk_errors(run: Path, step: int) -> Iterator[None]:
+    """A checkpoint that cannot be written ends the run in one line; earlier ones stay as they are."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        shutil.rmtree(run / RESUME / f"checkpoint-{step}", ignore_errors=True)
+        shutil.rmtree(run / RESUME / f".{checkpoint_name(step)}", ignore_errors=True)
+        raise BirthmarkError(
+            f"the checkpoint of step {step} cannot be written to {run} ({one_line(error)}): make room, and run the same "
+            "command again; it goes on from the checkpoint before"
+        ) from None
+
+
+def resume_folder(run: Path) -> Path | None:
+    """The newest state that training can go on from, or None."""
+    whole = {_step_of(folder): folder for folder in (run / RESUME).glob("checkpoint-*") if _is_whole(run, folder)}
+    return whole[max(whole)] if whole else None
+
+
+def clear_unfinished(run: Path) -> None:
+    """Remove what was cut off while being written, and checkpoints past the step that training goes on from."""
+    for folder in (run / RESUME).glob("checkpoint-*"):
+        if not _is_whole(run, folder):
+            shutil.rmtree(folder)
+    resume = resume_folder(run)
+    for step, folder in list(checkpoint_folders(run)):
+        if step > (_step_of(resume) if resume else -1):
+            shutil.rmtree(folder)
+
+
+def _is_whole(run: Path, folder: Path) -> bool:
+    return (folder / COMPLETE).is_file() and (run / CHECKPOINTS / checkpoint_name(_step_of(folder))).is_dir()
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
+
+
+def trim_log(run: Path, step: int) -> None:
+    """Take the lines after `step` from `log.jsonl`: training goes on from there and writes them again."""
+    path = run / LOG
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
+def as_dataset(pairs: Sequence[TokenizedPair], order: Sequence[int]) -> Any:
+    """The pairs as TRL takes them ready-made (`chosen_ids`, `rejected_ids`), in the order of training."""
+    import datasets
+
+    place = {pair.position: index for index, pair in enumerate(pairs)}
+    ids = datasets.List(datasets.Value("int32"))
+    features = datasets.Features(
+        chosen_ids=ids, rejected_ids=ids, chosen_start=datasets.Value("int32"), rejected_start=datasets.Value("int32")
+    )
+    rows = {
+        "chosen_ids": [pair.chosen.ids for pair in pairs],
+        "rejected_ids": [pair.rejected.ids for pair in pairs],
+        "chosen_start": [pair.chosen.start for pair in pairs],
+        "rejected_start": [pair.rejected.start for pair in pairs],
+    }
+    return datasets.Dataset.from_dict(rows, features=features).select([place[position] for position in order])
