@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -57,6 +57,9 @@ class Measure:
     seed: int
     quiet: bool
     controls: tuple[str, ...] = ()
+    quantize: Literal["8bit", "4bit"] | None = None
+    device_map: str | None = None  # `auto`
+    verify: bool = False  # rescore a sample in float32
 
     def candidates_for(self, kind: Literal["reward", "logprob"]) -> Candidates:
         return load_candidates(self.candidates, self.lexicons, kind)
@@ -78,6 +81,9 @@ class MeasureOptions(TypedDict, total=False):
     seed: int
     quiet: bool
     controls: str | Sequence[str]  # each of `frequency`, `length`, `tokens`, `prompt`, joined by commas
+    quantize: Literal["8bit", "4bit"] | None
+    device_map: str | None
+    verify: bool
 
 
 def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
@@ -108,6 +114,9 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         seed=options.get("seed", 0),
         quiet=options.get("quiet", True),
         controls=controls,
+        quantize=options.get("quantize"),
+        device_map=options.get("device_map"),
+        verify=options.get("verify", False),
     )
 
 
@@ -153,14 +162,35 @@ def score_model(
 ) -> ScoreTable:
     """Score one model; with `out`, write `out/scores/<slug>.parquet` and resume what an earlier run left.
 
-    `load` takes the place of `models.weights.load_model`, for what keeps a base in memory.
+    `load` takes the place of `models.loading.load_if_it_fits`, for what keeps a base in memory; without it the model's
+    memory is given back at the end.
 
     A table or a prompt that is there already is taken only if everything that moves a score is the same. Raises
-    `CheckFailed` where the prefix engine's sample differs from the plain engine's by more than its bound.
+    `BirthmarkError` where the weights exceed the memory there is, and `CheckFailed` where the prefix engine's sample
+    differs from the plain engine's by more than its bound.
     """
+    from birthmark.models.machine import release_memory
+    from birthmark.rescoring import with_precision
+
+    try:
+        table = _finished_or_scored(model, measure, frame, out, load)
+    finally:
+        if load is None:
+            release_memory()
+    if not measure.verify or table.record.precision is not None:
+        return table
+    checked = with_precision(table, model, measure, frame)
+    return checked if out is None else read_scores(write_scores(checked, out / "scores"))
+
+
+def _finished_or_scored(
+    model: "ResolvedModel", measure: Measure, frame: ChosenFrame, out: Path | None, load: Callable[..., Any] | None
+) -> ScoreTable:
+    from birthmark.models.loading import load_if_it_fits
     from birthmark.models.machine import choose_device, choose_dtype
+    from birthmark.models.placement import is_spread
     from birthmark.models.scorers import make_scorer
-    from birthmark.models.weights import load_model, load_tokenizer
+    from birthmark.models.weights import load_tokenizer
 
     device = choose_device(measure.device)
     dtype = choose_dtype(measure.dtype, device, model.entry.dtype if model.entry else None)
@@ -172,9 +202,13 @@ def score_model(
 
     note(f"{model.slug}: loading", quiet=measure.quiet)
     start = perf_counter()
-    network = (load or load_model)(model, dtype=dtype, device=device)
+    placed = {"quantize": measure.quantize, "device_map": measure.device_map} if load is None else {}
+    network = (load or load_if_it_fits)(model, dtype=dtype, device=device, **placed)
     tokenizer = load_tokenizer(model)
     load_seconds = perf_counter() - start
+    if is_spread(network) and measure.engine == "prefix":
+        note(f"{model.slug}: its layers lie on several devices, so the plain engine runs it", quiet=measure.quiet)
+        measure = replace(measure, engine="plain")
     start = perf_counter()
     scorer = make_scorer(
         network,
@@ -196,6 +230,7 @@ def score_model(
     record = table.record.model_copy(
         update={
             "dtype": str(network.dtype).removeprefix("torch."),
+            "quantized": measure.quantize,
             "device": str(device),
             "attention": network.config._attn_implementation,
             "load_seconds": load_seconds,
@@ -227,6 +262,8 @@ def _key(
         "engine": measure.engine,
         "dtype": dtype,
         "device": device,
+        "quantize": measure.quantize,
+        "device_map": measure.device_map,
         "attention": model.entry.attention if model.entry else None,  # where null, the config decides
         "config": sha256_file(model.path / "config.json"),
         "template_date": measure.template_date,

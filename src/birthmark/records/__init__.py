@@ -6,6 +6,18 @@ Keys are read by other programs: fields may be added, never renamed. A field tha
 
 from birthmark.records.base import Framing, Kind, Record, Unit, read_record, to_json
 from birthmark.records.budget import BudgetCheck, WordShift
+from birthmark.records.calibration import (
+    Calibration,
+    Coverage,
+    Fitted,
+    LabelShuffle,
+    Layout,
+    NullRate,
+    Plan,
+    PlanRow,
+    PowerRate,
+    RowModel,
+)
 from birthmark.records.doctor import Cache, Doctor, FittingModel
 from birthmark.records.durability import Durability, FinalGap, GapCurve, GapPoint, HeadNull, QuantityCurve
 from birthmark.records.effects import (
@@ -62,7 +74,15 @@ from birthmark.records.replication import (
     Verdict,
     WordMove,
 )
-from birthmark.records.scores import Digests, LeftOut, Mass, Precision, PromptRecord, PromptSetRecord, ScoreRecord
+from birthmark.records.scores import (
+    Digests,
+    LeftOut,
+    Mass,
+    PrecisionCheck,
+    PromptRecord,
+    PromptSetRecord,
+    ScoreRecord,
+)
 from birthmark.records.stages import StageFit, Stages, StagesOf
 from birthmark.records.study import InputRecord, StudyRecord
 from birthmark.records.track import RandomHeads, Track, TrackedRun, TrackPoint, WordMoved
@@ -75,6 +95,7 @@ SCHEMAS: dict[str, type[Record]] = {
     "study": StudyRecord,
     "replication": Replication,
     "map": Map,
+    "calibration": Calibration,
     "grid": ImplicitGrid,
     "track": Track,
     "random-heads": RandomHeads,
@@ -84,10 +105,12 @@ SCHEMAS: dict[str, type[Record]] = {
 }
 
 __all__ = [
+    "SCHEMAS",
     "AdjectiveEffect",
     "Blocks",
     "BudgetCheck",
     "Cache",
+    "Calibration",
     "CandidateReward",
     "CategoryTest",
     "Cell",
@@ -95,6 +118,7 @@ __all__ = [
     "Clustering",
     "Confound",
     "ControlledEffects",
+    "Coverage",
     "Crossed",
     "DataNote",
     "Digests",
@@ -104,6 +128,7 @@ __all__ = [
     "Equivalence",
     "Figure4bPoint",
     "FinalGap",
+    "Fitted",
     "FittingModel",
     "Framing",
     "GapCurve",
@@ -121,6 +146,8 @@ __all__ = [
     "ImplicitPrompt",
     "InputRecord",
     "Kind",
+    "LabelShuffle",
+    "Layout",
     "LeftOut",
     "LevelTest",
     "Likeness",
@@ -135,14 +162,18 @@ __all__ = [
     "ModelsFixed",
     "MwlrPair",
     "MwlrToken",
+    "NullRate",
     "Pair",
     "PairCounts",
     "PairRewards",
     "PairSource",
     "PairTest",
     "Panel",
+    "Plan",
+    "PlanRow",
+    "PowerRate",
     "Precision",
-    "Precision",
+    "PrecisionCheck",
     "Predictor",
     "PromptMedians",
     "PromptRecord",
@@ -152,7 +183,7 @@ __all__ = [
     "Recipe",
     "Record",
     "Replication",
-    "SCHEMAS",
+    "RowModel",
     "ScoreRecord",
     "Sensitivity",
     "StageFit",

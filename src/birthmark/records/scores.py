@@ -42,6 +42,27 @@ class LeftOut(Record):
     unfaithful: int
 
 
+class PrecisionCheck(Record):
+    """How far a table's scores lie from those of float32 and the plain engine, over a sample of its candidates.
+
+    `spearman` is the lowest over the prompts, `max_abs_diff` the largest |Δ|. Two candidates whose scores differ by less
+    than `noise_floor_score`, or whose ranks among all candidates differ by less than `noise_floor_rank`, differ by less
+    than rescoring does in 95 of 100 cases; `pairs_below_noise` is the share of the sample's pairs so close together.
+    """
+
+    dtype: str
+    quantized: str | None
+    n_prompts: int
+    n_sample: int
+    n_candidates: int
+    spearman: float
+    max_abs_diff: float
+    noise_floor_score: float
+    noise_floor_rank: float
+    pairs_below_noise: float
+    seconds: float
+
+
 class ScoreRecord(Record):
     """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score."""
 
@@ -77,5 +98,8 @@ class ScoreRecord(Record):
     verify_max_abs_diff: float | None
     verify_bound: float | None = None
     verify_why: str | None = None
+    quantized: Literal["8bit", "4bit"] | None = None
+    precision: PrecisionCheck | None = None
+    precision_why: str | None = None
     candidates_per_second: float | None
     warnings: list[str] = []
