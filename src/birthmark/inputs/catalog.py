@@ -47,6 +47,7 @@ class Entry(_Facts):
 
     `base_checkpoint` is the released model that a reward model was tuned from (a language model's is itself),
     `parent` the catalog name or hub id of the model that it was trained on from, `parameters` a count,
+    `head_weights` the weight of each named output of a linear head with several, in their order,
     `revision` a commit of the hub where one is confirmed, `dtype` and `attention` what it is to be run in, `template`
     what is to be known of its chat template, `benchmarks` published scores by benchmark, `rank` a published place, and
     `path` a folder on this machine that goes before `hub` (in a person's own file: relative to that file).
@@ -65,6 +66,7 @@ class Entry(_Facts):
     data: str | None = None
     parameters: int | None = Field(default=None, gt=0)
     head: str | None = None
+    head_weights: dict[str, float] | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     attention: Literal["eager", "sdpa"] | None = None
     template: str | None = None
