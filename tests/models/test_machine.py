@@ -5,7 +5,7 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.models import machine
-from birthmark.models.machine import choose_device, choose_dtype, estimate, matmul_rate
+from birthmark.models.machine import choose_device, choose_dtype, estimate, matmul_rate, require_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -81,3 +81,76 @@ def test_the_matrix_rate_is_operations_over_the_median_time(monkeypatch):
     ticks = iter([0.0, 1.0, 1.0, 3.0, 3.0, 6.0, 6.0])
     monkeypatch.setattr(machine, "perf_counter", lambda: next(ticks))
     assert matmul_rate(CPU, size=10, seconds=0) == pytest.approx(2 * 10**3 / 2.0)
+
+
+CONTAINER = {"memory.max": "1000000", "memory.current": "400000", "memory.stat": "anon 1\ninactive_file 100000\n"}
+
+
+def write_container(folder, **changes):
+    for name, text in (CONTAINER | {key.replace("_", "."): value for key, value in changes.items()}).items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_free_memory_is_what_programs_may_still_take_swap_included(tmp_path):
+    proc = tmp_path / "meminfo"
+    proc.write_text("MemTotal: 9 kB\nMemAvailable:  300 kB\nSwapFree: 100 kB\n")
+    assert machine._free_main_memory(proc, tmp_path / "none") == 400 * 1024
+
+
+def test_a_container_leaves_its_limit_less_what_it_uses_and_does_not_merely_cache(tmp_path):
+    proc = tmp_path / "meminfo"
+    proc.write_text("MemAvailable: 9999 kB\nSwapFree: 0 kB\n")
+    assert machine._free_main_memory(proc, write_container(tmp_path)) == 1_000_000 - 400_000 + 100_000
+
+
+def test_a_container_without_a_limit_is_the_machine(tmp_path):
+    proc = tmp_path / "meminfo"
+    proc.write_text("MemAvailable: 300 kB\nSwapFree: 0 kB\n")
+    assert machine._free_main_memory(proc, write_container(tmp_path, memory_max="max")) == 300 * 1024
+
+
+def test_a_model_that_fits_or_of_unknown_size_is_let_through():
+    require_memory("m", 10**9, "float32", CPU, free=4 * 10**9)
+    require_memory("m", None, "float32", CPU, free=1)
+
+
+def test_a_model_that_does_not_fit_gets_the_estimate_and_the_precision_that_fits():
+    with pytest.raises(BirthmarkError) as caught:
+        require_memory("m", 10 * 2**30, "float32", CPU, free=25 * 2**30)
+    assert str(caught.value) == (
+        "m needs about 41.0 GB in float32 and cpu has 25.0 GB free: try --dtype bfloat16 (21.0 GB)"
+    )
+
+
+def test_where_nothing_would_fit_that_is_said():
+    with pytest.raises(BirthmarkError, match="use a larger machine, or a smaller model"):
+        require_memory("m", 10 * 2**30, "float32", CPU, free=2**30)
+
+
+def test_on_a_gpu_fewer_bits_several_devices_and_the_cpu_are_offered_where_they_would_do(monkeypatch):
+    monkeypatch.setattr(machine, "_free_main_memory", lambda: 100 * 2**30)
+    monkeypatch.setattr(machine, "free_memory", lambda device, spread=False: 120 * 2**30 if spread else 24 * 2**30)
+    with pytest.raises(BirthmarkError) as caught:
+        require_memory("big", 27 * 2**30, "bfloat16", CUDA, free=24 * 2**30)
+    message = str(caught.value)
+    assert "55.0 GB in bfloat16 and cuda has 24.0 GB free" in message
+    assert "--quantize 4bit (19.9 GB)" in message and "8bit" not in message
+    assert "--device-map auto" in message and "--device cpu (slow)" in message
+
+
+def test_a_spread_model_may_take_what_all_gpus_and_the_machine_have(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (10, 99))
+    monkeypatch.setattr(machine, "_free_main_memory", lambda: 7)
+    assert machine.free_memory(CUDA, spread=True) == 27
+    assert machine.free_memory(CUDA) == 10 and machine.free_memory(CPU) == 7
+
+
+def test_memory_is_given_back_on_the_gpu_where_there_is_one(monkeypatch):
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    machine.release_memory()
+    assert emptied == [True]
