@@ -101,7 +101,9 @@ def tensor_shapes(paths: Iterable[Path]) -> dict[str, tuple[int, ...]]:
             with safe_open(path, framework="numpy") as file:
                 shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise BirthmarkError(f"{path} cannot be read as safetensors: {one_line(error)}") from None
+            raise BirthmarkError(
+                f"{path} cannot be loaded: it is no whole safetensors file ({one_line(error)}); fetch or copy it again"
+            ) from None
     return shapes
 
 

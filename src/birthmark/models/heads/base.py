@@ -7,6 +7,7 @@ in float32, whatever the model's precision: they are small, and rounding would t
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, ClassVar
 
 import torch
@@ -52,7 +53,13 @@ class RewardHead(torch.nn.Module, ABC):
         """Rewards [n] from states at the last tokens and, for a head with a gate, at the gate's tokens, [n, hidden]."""
 
     def forward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
-        return self.reward(last, gate)
+        """`reward`, of states on any device."""
+        return self.reward(*self.beside(last, gate))
+
+    def beside(self, last: torch.Tensor, gate: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The states on the head's own device: the parts of a large model may lie on several."""
+        device = next(chain(self.parameters(), self.buffers())).device
+        return last.to(device), None if gate is None else gate.to(device)
 
     def attribute_scores(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
         """Scores of each attribute, [n, attributes]; raises `BirthmarkError` where the head has none."""

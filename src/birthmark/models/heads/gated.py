@@ -149,7 +149,7 @@ class ArmoRMHead(RewardHead):
 
     @classmethod
     def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
-        return any(name.startswith("gating.") for name in shapes) and not _is_quantile(shapes, config)
+        return _is_gated(shapes) and not _is_quantile(shapes, config)
 
     @classmethod
     def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
@@ -183,7 +183,7 @@ class QRMHead(ArmoRMHead):
 
     @classmethod
     def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
-        return any(name.startswith("gating.") for name in shapes) and _is_quantile(shapes, config)
+        return _is_gated(shapes) and _is_quantile(shapes, config)
 
     @classmethod
     def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
@@ -212,6 +212,10 @@ class QRMHead(ArmoRMHead):
     def attribute_scores(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
         quantiles = self.regression(last.float())  # [n, objectives · quantiles]
         return quantiles.unflatten(1, (len(self.attributes), -1)).mean(dim=2)
+
+
+def _is_gated(shapes: Shapes) -> bool:
+    return "regression_layer.weight" in shapes or any(name.startswith("gating.layers.") for name in shapes)
 
 
 def _is_quantile(shapes: Shapes, config: Mapping[str, Any]) -> bool:

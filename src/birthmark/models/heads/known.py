@@ -86,17 +86,19 @@ def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_ov
     part of a reward. Raises `BirthmarkError` that names a missing or surplus tensor.
     """
     expected = head.expected(shapes, config)
-    if missing := sorted(expected - shapes.keys()):
+    unread = {"lm_head.weight", "lm_head.bias"} if head is ValueHead else set()
+    missing, extra = sorted(expected - shapes.keys()), sorted(left_over - expected - unread)
+    surplus = f"the weight {extra[0]}{and_more(extra)}, which has no place in it" if extra else ""
+    if missing:
         raise BirthmarkError(
             f"{model} lacks the weight {missing[0]}{and_more(missing)} of its `{head.name}` head, which would be left "
-            "random: its files are incomplete or altered; fetch them again"
+            f"random{f', and has {surplus}' if surplus else ''}: its files are incomplete or altered; fetch them again"
         )
-    unread = {"lm_head.weight", "lm_head.bias"} if head is ValueHead else set()
-    if extra := sorted(left_over - expected - unread):
+    if extra:
         raise BirthmarkError(
-            f"{model} has the weight {extra[0]}{and_more(extra)}, which neither its decoder nor its `{head.name}` head has a "
-            "place for: its scores would be another model's; the files are altered, or the head is one that has to be "
-            f"named (`birthmark_head` in config.json, `head` in a catalog, or a package's entry point `{ENTRY_POINTS}`)"
+            f"{model} has a `{head.name}` head and {surplus}: its scores would be another model's; the files are altered, "
+            "or the head is one that has to be named (`birthmark_head` in config.json, `head` in a catalog, added by a "
+            f"package's entry point `{ENTRY_POINTS}`)"
         )
     return expected
 
@@ -130,7 +132,7 @@ class HeadFiles:
         except BirthmarkError as error:
             raise BirthmarkError(f"{self.model}: {error}") from None
         device = list(decoder.parameters())[-1].device  # the final norm's, where the states come from
-        decoder.reward_head = built.requires_grad_(False).eval().to(device)
+        decoder.reward_head = built.requires_grad_(False).eval().to("cpu" if device.type == "meta" else device)
 
 
 def read_tensors(files: Iterable[Path], wanted: set[str]) -> dict[str, torch.Tensor]:

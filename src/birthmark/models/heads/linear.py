@@ -46,9 +46,13 @@ class LinearHead(RewardHead):
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "LinearHead":
         return cls(linear(tensors, "score", None, None, cls.name))
 
+    def beside(self, last: torch.Tensor, gate: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The states where they are: the layer is the model's own, and transformers brings the two together."""
+        return last, gate
+
     def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
         """Rewards [n] in the layer's precision from last states [n, hidden]."""
-        return self.layer(last.to(self.layer.weight.dtype))[:, 0]
+        return self.layer(last)[:, 0]
 
 
 def several_outputs(outputs: int) -> str:
