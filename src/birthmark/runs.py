@@ -216,6 +216,10 @@ def draw(out: Path) -> Path:
         from birthmark.report.track_page import write_track_report
 
         return write_track_report(out)
+    if (out / "stages").is_dir():
+        from birthmark.report.stages_page import write_stages_report
+
+        return write_stages_report(out)
     if (out / "replication.json").is_file():
         from birthmark.report.replication_page import write_replication_report
 

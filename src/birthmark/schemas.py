@@ -13,6 +13,7 @@ from birthmark.inputs.catalog import Entry
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import (
     SCHEMAS,
+    BudgetCheck,
     Doctor,
     Effects,
     Implicit,
@@ -22,7 +23,9 @@ from birthmark.records import (
     Record,
     Replication,
     ScoreRecord,
+    Stages,
     Track,
+    TrainingRecord,
 )
 
 
@@ -90,9 +93,10 @@ OUTPUTS: dict[str, Any] = {
     "audit-output": AuditOutput | list[Planned],
     "score-output": ScoreOutput | list[Planned],
     "implicit-output": Implicit | ImplicitGrid,
-    "compare-output": list[Effects],
+    "compare-output": list[Effects] | list[BudgetCheck] | list[Stages],
     "map-output": Map,
     "track-output": Track,
+    "train-output": TrainingRecord | list[TrainingRecord],
     "models-list-output": list[Entry],
     "models-show-output": Entry,
     "lexicons-list-output": list[NamedLexicon],

@@ -16,7 +16,9 @@ Tables = Annotated[
 @app.command(
     rich_help_panel=COMPARE,
     epilog=examples(
-        "birthmark compare birthmark-audit/scores/gemma-3-270m.parquet birthmark-audit/scores/smollm2-135m-instruct.parquet"
+        "birthmark compare birthmark-audit/scores/gemma-3-270m.parquet birthmark-audit/scores/smollm2-135m-instruct.parquet",
+        'birthmark compare --budget "contrast<=10" new.parquet reference.parquet',
+        "birthmark compare --stages gemma-lm.parquet gemma-rm.parquet llama-lm.parquet llama-rm.parquet --null tracked",
     ),
 )
 def compare(
@@ -32,6 +34,23 @@ def compare(
         ),
     ] = None,
     word: Annotated[str | None, typer.Option(help="Print one word's difference between the families.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPRESSION",
+            help='Only say whether NEW has moved from REFERENCE by more than "contrast<=10"; exit code 3 where it has.',
+        ),
+    ] = None,
+    stages: Annotated[
+        bool,
+        typer.Option(
+            "--stages", help="How much of reward models' values their language models hold, stage by stage, instead."
+        ),
+    ] = False,
+    null: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --stages: the OUT of a track, whose random heads are the null."),
+    ] = None,
     catalog: opt.Catalog = None,
     mixed_frames: opt.MixedFrames = False,
     seed: opt.Seed = 0,
@@ -41,6 +60,12 @@ def compare(
     from birthmark.api import compare as run
     from birthmark.cli.show import print_effects, print_json, print_word
 
+    if budget is not None:
+        _hold(tables, budget, lexicon, as_json)
+        return
+    if stages:
+        _stages(tables, lexicon, null, out, catalog, seed, as_json)
+        return
     results = run(
         tables,
         lexicons=lexicon or ("starter",),
@@ -57,6 +82,39 @@ def compare(
         print_word(results, word)
     else:
         print_effects(results, out)
+
+
+def _hold(tables: list[Path], budget: str, lexicon: list[str] | None, as_json: bool) -> None:
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_training import print_budgets
+    from birthmark.comparisons import hold_to_budget
+    from birthmark.errors import CheckFailed
+
+    checks = hold_to_budget(tables, budget, lexicons=lexicon or ("starter",))
+    exceeded = [check.sentence for check in checks if not check.within]
+    if as_json:
+        print_json([check.model_dump(mode="json") for check in checks])
+    else:
+        print_budgets([check for check in checks if check.within])
+    if exceeded:
+        raise CheckFailed("; ".join(exceeded))
+
+
+def _stages(
+    tables: list[Path],
+    lexicon: list[str] | None,
+    null: Path | None,
+    out: Path,
+    catalog: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_training import print_stages
+    from birthmark.comparisons import compare_stages
+
+    found = compare_stages(tables, lexicons=lexicon or ("starter",), null=null, out=out, catalog=catalog, seed=seed)
+    print_json([item.model_dump(mode="json") for item in found]) if as_json else print_stages(found, out)
 
 
 @app.command(

@@ -1,4 +1,4 @@
-"""How much of reward models' values each earlier stage holds: `stages.json`.
+"""How much of reward models' values each earlier stage holds: `stages/<lexicon>.json`.
 
 One number a word and model: its mean rank over positive prompts less that over negative ones; of a gap, that of family
 b less that of family a. Correlations and explained variances are over the lexicon's words, after ranking these numbers.
@@ -51,7 +51,7 @@ class StagesOf(Record):
 
 
 class Stages(Shown, Record):
-    """`stages.json`: families first, then the gap where there are two."""
+    """`stages/<lexicon>.json`: families first, then the gap where there are two."""
 
     lexicon: str
     families: list[str]

@@ -6,7 +6,7 @@ OUT folder: `scores/`, `trajectory.parquet`, `track.json`, `durability.json`, `r
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,14 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
+from birthmark.head_words import (
+    FOLDER,
+    HeadWords,
+    has_head_words,
+    head_path,
+    read_head_words,
+    write_head_words,
+)
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.models.machine import choose_device, choose_dtype
 from birthmark.models.swapping import Swapping
@@ -136,6 +144,7 @@ class _Tracker:
         if len(kinds) > 1:
             raise BirthmarkError(f"{series.path} holds reward models and language models: track them apart")
         frames = choose_frames([model for _, model in found], self.measure.frame, self.measure.protocol)
+        words: list[str] = []
         for (item, model), frame in zip(found, frames, strict=True):
             note(f"{series.run}, step {item.step:,}", quiet=self.measure.quiet)
             with ExitStack() as stack:
@@ -144,6 +153,7 @@ class _Tracker:
                     return stack.enter_context(self.swapping.model(model, **where))
 
                 table = score_model(model, self.measure, frame, self.out, load)
+            words = words or sorted(set(table.frame["candidate"]))
             self.inputs.append(("checkpoint", f"{series.run} step {item.step}", table.record.sha256))
         first = found[0][1]
         if not series.facts.finished:
@@ -163,7 +173,7 @@ class _Tracker:
             tables=[model.slug for _, model in found],
         )
         if first.kind == "reward" and self.options.heads:
-            self._random_heads(run, series, found[0])
+            self._random_heads(run, series, found[0], words)
         return run
 
     def _resolve(self, series: Series, item: Checkpoint) -> ResolvedModel:
@@ -179,22 +189,38 @@ class _Tracker:
         weights = model.digests.adapter or model.digests.weights
         return replace(model, slug=f"{series.run}-step-{item.step:06d}-{weights[:8]}")
 
-    def _random_heads(self, run: TrackedRun, series: Series, first: tuple[Checkpoint, ResolvedModel]) -> None:
+    def _random_heads(
+        self, run: TrackedRun, series: Series, first: tuple[Checkpoint, ResolvedModel], candidates: Sequence[str]
+    ) -> None:
         """Score random heads on the base of a series, once a base: on the first checkpoint's body where it is whole."""
         checkpoint, model = first
-        words = self.measure.candidates_for("reward").words
-        lexicons = {lexicon.name: tuple(lexicon.match(words)) for lexicon in self.measure.lexicons}
-        key = _heads_key(model, self.measure, self.options.heads)
-        paths = {name: self.out / "random-heads" / f"{_slug(run.base)}.{name}.parquet" for name in lexicons}
-        if all(_has_heads(path, key) for path in paths.values()):
-            return
-        if not {"positive", "negative"} <= {prompt.framing for prompt in self.measure.prompts.prompts.values()}:
+        lexicons = {lexicon.name: tuple(lexicon.match(candidates)) for lexicon in self.measure.lexicons}
+        key = _heads_key(model, self.measure, lexicons, self.options.heads)
+        paths = {name: head_path(self.out, run.base, name) for name in lexicons}
+        framings = {prompt.framing for prompt in self.measure.prompts.prompts.values()}
+        if all(has_head_words(path, key) for path in paths.values()) or not {"positive", "negative"} <= framings:
             return
         if model.adapter is None and checkpoint.step > 0:
             self.warnings.append(
                 f"random heads of {run.base} stand on the body of {series.run} at step {checkpoint.step:,}, which was trained"
             )
         note(f"{run.base}: {self.options.heads:,} random heads", quiet=self.measure.quiet)
+        values = self._score_heads(run.base, model, lexicons)
+        for name, path in paths.items():
+            record = RandomHeads(
+                base=run.base,
+                family=run.family,
+                lexicon=name,
+                n_heads=self.options.heads,
+                seed=self.measure.seed,
+                prompts=list(self.measure.prompts.prompts),
+                key=key,
+            )
+            write_head_words(path, record, HeadWords(run.base, run.family, lexicons[name], values[name]))
+
+    def _score_heads(
+        self, base: str, model: ResolvedModel, lexicons: Mapping[str, Sequence[str]]
+    ) -> dict[str, np.ndarray]:
         device = choose_device(self.measure.device)
         dtype = choose_dtype(self.measure.dtype, device, model.entry.dtype if model.entry else None)
         with ExitStack() as stack:
@@ -203,17 +229,15 @@ class _Tracker:
                 if model.adapter is None
                 else self.swapping.base(model, dtype=dtype, device=device)
             )
-            values = random_head_words(
+            return random_head_words(
                 network,
                 load_tokenizer(model),
                 self.measure,
                 lexicons,
-                base=run.base,
+                base=base,
                 heads=self.options.heads,
                 seed=self.measure.seed,
             )
-        for name, path in paths.items():
-            _write_heads(path, run, name, lexicons[name], values[name], self.measure, key)
 
 
 def _base_name(series: Series, model: ResolvedModel) -> str:
@@ -223,49 +247,19 @@ def _base_name(series: Series, model: ResolvedModel) -> str:
     return Path(series.facts.base).name if series.facts.base else (model.path.name if model.adapter else series.run)
 
 
-# ------------------------------------------------------------------------------------------------- random heads
-
-
-def _heads_key(model: ResolvedModel, measure: Measure, heads: int) -> str:
+def _heads_key(model: ResolvedModel, measure: Measure, lexicons: Mapping[str, Sequence[str]], heads: int) -> str:
+    """SHA-256 of everything that moves the values of random heads."""
     moves = {
         "weights": model.digests.weights,
         "tokenizer": model.digests.tokenizer,
         "template": model.digests.template,
         "prompts": measure.prompts.sha256,
-        "lexicons": [lexicon.sha256 for lexicon in measure.lexicons],
-        "candidates": measure.candidates_for("reward").sha256,
+        "words": lexicons,
         "protocol": measure.protocol,
         "heads": heads,
         "seed": measure.seed,
     }
     return hashlib.sha256(json.dumps(moves, sort_keys=True).encode()).hexdigest()
-
-
-def _slug(name: str) -> str:
-    return name.replace("/", "--")
-
-
-def _has_heads(path: Path, key: str) -> bool:
-    beside = path.with_suffix(".json")
-    return path.is_file() and beside.is_file() and read_record(beside, RandomHeads).key == key
-
-
-def _write_heads(
-    path: Path, run: TrackedRun, lexicon: str, words: Sequence[str], values: np.ndarray, measure: Measure, key: str
-) -> None:
-    columns = {f"head_{at:04d}": row for at, row in enumerate(values)}
-    with atomic_path(path) as temporary:
-        pl.DataFrame({"word": list(words), **columns}).write_parquet(temporary, compression="zstd", statistics=False)
-    record = RandomHeads(
-        base=run.base,
-        family=run.family,
-        lexicon=lexicon,
-        n_heads=len(values),
-        seed=measure.seed,
-        prompts=list(measure.prompts.prompts),
-        key=key,
-    )
-    write_text(path.with_suffix(".json"), to_json(record))
 
 
 # ------------------------------------------------------------------------------------------------------- values
@@ -318,7 +312,8 @@ def _write_values(
         joined = join_tables(tables, lexicon)
         points += track_points(joined, looks, lexicon.name)
         moved += words_moved(joined, looks, lexicon.name)
-        heads = {base: values for base, values in _read_heads(out, lexicon, joined.words).items()}
+        contrasts = {item.base: item.contrasts(lexicon, joined.words) for item in read_head_words(out, lexicon.name)}
+        heads = {base: values for base, values in contrasts.items() if values is not None}
         found.append(
             durability(
                 joined,
@@ -343,7 +338,7 @@ def _write_values(
         lexicons=[lexicon.name for lexicon in measure.lexicons],
         points=points,
         moved=moved,
-        heads=[read_record(path, RandomHeads) for path in sorted((out / "random-heads").glob("*.json"))],
+        heads=[read_record(path, RandomHeads) for path in sorted((out / FOLDER).glob("*.json"))],
         sentences=[curve.sentence for curve in _leading(lasting.curves)],
         warnings=lasting.warnings,
     )
@@ -359,25 +354,3 @@ def _leading(curves: Sequence[GapCurve]) -> list[GapCurve]:
         if key not in best or (curve.pairs or 0) > (best[key].pairs or 0):
             best[key] = curve
     return list(best.values())
-
-
-def _read_heads(out: Path, lexicon: Lexicon, words: Sequence[str]) -> dict[str, np.ndarray]:
-    """Base → mean-rank contrasts [heads] of the lexicon's two categories under random heads."""
-    found = {}
-    for path in sorted((out / "random-heads").glob(f"*.{lexicon.name}.json")):
-        frame = pl.read_parquet(path.with_suffix(".parquet"))
-        if len(lexicon.categories) == 2 and set(words) <= set(frame["word"]):
-            found[read_record(path, RandomHeads).base] = head_contrasts(frame, lexicon, words)
-    return found
-
-
-def head_contrasts(frame: pl.DataFrame, lexicon: Lexicon, words: Sequence[str]) -> np.ndarray:
-    """First less second category's mean of the words' values: float64 [heads]."""
-    rows = pl.DataFrame({"word": list(words)}).join(frame, on="word", how="left")
-    values = rows.drop("word").to_numpy().astype(np.float64)  # [words, heads]
-    of = lexicon.match(words)
-    first, second = ([word for word in words if name in of[word]] for name in lexicon.categories)
-    at = {word: row for row, word in enumerate(words)}
-    return np.asarray(
-        values[[at[word] for word in first]].mean(axis=0) - values[[at[word] for word in second]].mean(axis=0)
-    )

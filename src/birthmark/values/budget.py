@@ -5,7 +5,6 @@ models over the words and prompts that both have; what is held against the numbe
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -161,8 +160,3 @@ def _shifts(joined: Joined, direction: float, cell: tuple[str, str] | None) -> l
 
 def _at(values: np.ndarray | None, at: int) -> float | None:
     return None if values is None else float(values[at])
-
-
-def failures(checks: Sequence[BudgetCheck]) -> list[str]:
-    """The sentences of the checks whose budget is exceeded."""
-    return [check.sentence for check in checks if not check.within]
