@@ -14,6 +14,7 @@ from birthmark.errors import BirthmarkError
 
 Frame = Literal["chat", "qa", "bare"]
 Protocol = Literal["birthmark", "christian2026"]
+Turns = list[dict[str, str]]
 
 TEXTS_AT_ONCE = 1024
 DEFAULT_TEMPLATE_DATE = date(2024, 7, 26)
@@ -38,7 +39,7 @@ class Vocabulary:
     unfaithful: tuple[int, ...]
 
 
-def read_vocabulary(tokenizer: Any, vocab_size: int) -> Vocabulary:
+def read_vocabulary(tokenizer: Any, vocab_size: int, protocol: Protocol = "birthmark") -> Vocabulary:
     """Decode every token alone and sort the ids by what they can be used for.
 
     Parameters
@@ -47,6 +48,10 @@ def read_vocabulary(tokenizer: Any, vocab_size: int) -> Vocabulary:
         A transformers tokenizer.
     vocab_size
         Rows of the model's output embedding; ids past the tokenizer's own are `unused`.
+    protocol
+        `christian2026` decodes as the study did: where the tokenizer's configuration asks for its clean-up (Llama's
+        does), the space before a full stop, a comma, `?`, `!` and English contractions is gone. The study's list of
+        shared tokens holds Llama's texts so.
 
     Special: flagged special in the tokenizer's added tokens (`all_special_ids` misses thousands of Gemma's). Unused:
     no token has that id, or its name says so. Undecodable: not valid UTF-8 alone (the text holds U+FFFD), or no text.
@@ -59,6 +64,8 @@ def read_vocabulary(tokenizer: Any, vocab_size: int) -> Vocabulary:
     unused = (unused | set(range(len(ids), vocab_size))) - special
     rest = [index for index in ids if index not in special and index not in unused]
     texts = tokenizer.batch_decode([[index] for index in rest], clean_up_tokenization_spaces=False)
+    if protocol == "christian2026" and tokenizer.clean_up_tokenization_spaces:
+        texts = [tokenizer.clean_up_tokenization(text) for text in texts]
     undecodable = {index for index, text in zip(rest, texts, strict=True) if not text or "\ufffd" in text}
     kept = [(index, text) for index, text in zip(rest, texts, strict=True) if index not in undecodable]
     encoded = _tokenized(tokenizer, [text for _, text in kept], special=False)
@@ -103,8 +110,11 @@ def pin_template(template: str, template_date: str | None) -> tuple[str, str | N
 class Encoder:
     """Turns prompts, answers and words into token ids, for one tokenizer, frame and protocol.
 
-    Raises `BirthmarkError` where the frame is `chat` and there is no chat template. `template_date` is the pinned date
+    `system` is a system prompt put before every question. Where the template refuses one or passes over it, it opens
+    the user's turn instead, with an empty line after it (`system_place` says which). `template_date` is the pinned date
     as ISO text, None where the template shows none (or is not used).
+    Raises `BirthmarkError` where the frame is `chat` and there is no chat template, and where a system prompt is to be
+    put into another frame.
     """
 
     def __init__(
@@ -114,16 +124,21 @@ class Encoder:
         protocol: Protocol = "birthmark",
         chat_template: str | None = None,
         template_date: str | None = None,
+        system: str | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.frame = frame
         self.protocol = protocol
+        self.system = system
+        self.system_place: Literal["system", "user"] | None = None
         self.template: str | None = None
         self.template_date: str | None = None
         self._adds_bos = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
         if frame == "chat":
             template = chat_template or _own_template(tokenizer)
             self.template, self.template_date = pin_template(template, template_date)
+        if system is not None:
+            self.system_place = self._place_of(system)
 
     def context(self, prompt_text: str) -> list[int]:
         """What an LM reads before the answer.
@@ -132,16 +147,14 @@ class Encoder:
         prompt. The last two with the tokenizer's default special tokens.
         """
         if self.frame == "chat":
-            user = [{"role": "user", "content": prompt_text}]
-            return self._encode_rendered(self._render([user], opened=True))[0]
+            return self._encode_rendered([self.render(prompt_text)])[0]
         text = f"Question: {prompt_text}\nAnswer:" if self.frame == "qa" else prompt_text
         return list(self.tokenizer(text)["input_ids"])
 
     def conversations(self, prompt_text: str, answers: Sequence[str]) -> list[list[int]]:
         """What an RM reads, one list of ids an answer: each conversation rendered whole and tokenized whole."""
-        turns = [
-            [{"role": "user", "content": prompt_text}, {"role": "assistant", "content": answer}] for answer in answers
-        ]
+        before = self._asked(prompt_text)
+        turns = [[*before, {"role": "assistant", "content": answer}] for answer in answers]
         return self._encode_rendered(self._render(turns, opened=False))
 
     def dialogues(self, dialogues: Sequence[Sequence[Mapping[str, str]]], opened: bool = False) -> list[list[int]]:
@@ -170,7 +183,41 @@ class Encoder:
         """The tokens of each form tokenized alone, no special tokens added."""
         return [tuple(ids) for ids in _tokenized(self.tokenizer, forms, special=False)]
 
-    def _render(self, conversations: list[list[dict[str, str]]], opened: bool) -> list[str]:
+    def render(self, prompt_text: str, answer: str | None = None, opened: bool = True) -> str:
+        """The conversation as the template writes it: with an answer whole, without one the assistant's turn opened."""
+        turns = self._asked(prompt_text)
+        if answer is not None:
+            return self._render([[*turns, {"role": "assistant", "content": answer}]], opened=False)[0]
+        return self._render([turns], opened)[0]
+
+    def render_turns(self, *texts: str) -> str:
+        """The texts as turns of the user and the assistant by turns, no system prompt before them."""
+        roles = ("user", "assistant")
+        turns = [{"role": roles[place % 2], "content": text} for place, text in enumerate(texts)]
+        return self._render([turns], opened=False)[0]
+
+    def _asked(self, prompt_text: str) -> Turns:
+        if self.system_place == "system":
+            return [{"role": "system", "content": str(self.system)}, {"role": "user", "content": prompt_text}]
+        text = f"{self.system}\n\n{prompt_text}" if self.system_place == "user" else prompt_text
+        return [{"role": "user", "content": text}]
+
+    def _place_of(self, system: str) -> Literal["system", "user"]:
+        if self.frame != "chat":
+            raise BirthmarkError(
+                f"a system prompt needs a chat, and the frame is {self.frame}: use --frame chat, for a model without a "
+                "chat template with --chat-template plain"
+            )
+        if not system.strip():
+            raise BirthmarkError("the system prompt is empty: leave --system out")
+        turns = [{"role": "system", "content": system}, {"role": "user", "content": "Hello"}]
+        try:
+            taken = system.strip() in self._render([turns], opened=True)[0]
+        except BirthmarkError:
+            return "user"
+        return "system" if taken else "user"
+
+    def _render(self, conversations: list[Turns], opened: bool) -> list[str]:
         try:
             return self.tokenizer.apply_chat_template(
                 conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False

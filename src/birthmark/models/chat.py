@@ -1,0 +1,156 @@
+"""What a chat template does to a conversation besides setting it out: the traps of templates, found by trying.
+
+Renders small conversations with marked questions and answers and compares what stands around the marks. Knows encoders;
+knows nothing of models, heads or scores.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from birthmark.models.encoding import Encoder
+
+QUESTION, ANSWER = "birthmarkquestion", "birthmarkanswer"
+
+
+@dataclass(frozen=True)
+class ChatShape:
+    """What a template writes around a question and its answer.
+
+    `between` stands between the question and the answer of a whole conversation, `opening` after the question where the
+    assistant's turn is opened, `closing` after it where it is not, `after` after the answer. `system` is the system
+    prompt that the template adds of its own (the person's own left out), None where it adds none.
+    """
+
+    before: str
+    between: str
+    after: str
+    opening: str
+    closing: str
+    system: str | None
+
+    @property
+    def opens_a_turn(self) -> bool:
+        """Whether an assistant's turn is opened after whatever comes last, though nobody asked for it."""
+        return self.between != "" and self.closing == self.between
+
+    @property
+    def inserted(self) -> str:
+        """What a whole conversation has before its answer and an opened turn has not: a thinking block."""
+        return self.between.removeprefix(self.opening) if self.between.startswith(self.opening) else ""
+
+
+def read_shape(encoder: Encoder) -> ChatShape:
+    """The shape of an encoder's template; raises `BirthmarkError` where the template fails on a plain conversation."""
+    whole = encoder.render(QUESTION, ANSWER)
+    before, _, rest = whole.partition(QUESTION)
+    between, _, after = rest.partition(ANSWER)
+    return ChatShape(
+        before=before,
+        between=between,
+        after=after,
+        opening=encoder.render(QUESTION).partition(QUESTION)[2],
+        closing=encoder.render(QUESTION, opened=False).partition(QUESTION)[2],
+        system=_system_of_its_own(encoder),
+    )
+
+
+def _system_of_its_own(encoder: Encoder) -> str | None:
+    """What a template writes before the first question and not before the second, special tokens and role's name aside."""
+    second = "second" + QUESTION
+    written = encoder.render_turns(QUESTION, ANSWER, second)
+    special = [token.content for token in encoder.tokenizer.added_tokens_decoder.values() if token.special]
+    for token in sorted(special, key=len, reverse=True):
+        written = written.replace(token, "")
+    before, _, rest = written.partition(QUESTION)
+    turn = _common_ending(before, rest.partition(second)[0])
+    added = before[: len(before) - len(turn)]
+    return re.sub(r"^\s*system\b:?\s*", "", added).strip() or None
+
+
+def _common_ending(a: str, b: str) -> str:
+    length = 0
+    while length < min(len(a), len(b)) and a[-1 - length] == b[-1 - length]:
+        length += 1
+    return a[len(a) - length :]
+
+
+@dataclass(frozen=True)
+class Trimming:
+    """Of some candidates: how many a template changes at their ends, and how many so become another candidate."""
+
+    n_candidates: int
+    changed: int
+    merged: int
+
+
+def read_trimming(encoder: Encoder, candidates: Sequence[str]) -> Trimming:
+    """Count the candidates that do not stand in the rendered conversation as they are.
+
+    A template is tried on one candidate of each kind of ends (its white space before and after), since what it takes off
+    does not depend on what stands between.
+    """
+    shape = read_shape(encoder)
+    ends = {text: _ends(text) for text in candidates}
+    kept = {pair: _kept(encoder, shape, *pair) for pair in set(ends.values()) if any(pair)}
+    seen = {}
+    for text, pair in ends.items():
+        left, right = kept.get(pair, pair)
+        seen[text] = left + text[len(pair[0]) : len(text) - len(pair[1])] + right
+    changed = [text for text in seen if seen[text] != text]
+    return Trimming(len(seen), len(changed), len(seen) - len(set(seen.values())))
+
+
+def _ends(text: str) -> tuple[str, str]:
+    """A text's white space before and after; a text of white space alone has it all before."""
+    left = text[: len(text) - len(text.lstrip())]
+    return left, text[len(left) :][len(text[len(left) :].rstrip()) :]
+
+
+def _kept(encoder: Encoder, shape: ChatShape, left: str, right: str) -> tuple[str, str]:
+    whole = encoder.render(QUESTION, left + ANSWER + right)
+    answer = whole[len(shape.before + QUESTION + shape.between) : len(whole) - len(shape.after)]
+    found_left, _, found_right = answer.partition(ANSWER)
+    return found_left, found_right
+
+
+def chat_warnings(encoder: Encoder, candidates: Iterable[str] | None = None) -> list[str]:
+    """What a reader of scores must know of the template: a sentence each. `candidates` are an RM's answers."""
+    if encoder.frame != "chat":
+        return _twice(encoder, encoder.context("Hello"))
+    shape = read_shape(encoder)
+    found = _twice(encoder, encoder.context("Hello"))
+    if encoder.system_place == "user":
+        found.append("the chat template takes no system prompt: it opens the user's turn instead")
+    if candidates is None:
+        if shape.inserted:
+            found.append(
+                f"in a whole conversation the chat template puts {shape.inserted!r} before an answer, and where it opens "
+                "the assistant's turn it does not: what follows may be a thought, not an answer"
+            )
+        return found
+    if shape.opens_a_turn:
+        found.append(
+            "the chat template opens another assistant's turn after the answer: rewards are read there, and not where "
+            "the answer ends"
+        )
+    trimming = read_trimming(encoder, list(candidates))
+    if trimming.changed:
+        found.append(
+            f"the chat template trims {trimming.changed:,} of {trimming.n_candidates:,} candidates, whose white space the "
+            f"model never sees; {trimming.merged:,} become the same conversation as another"
+        )
+    return found
+
+
+def _twice(encoder: Encoder, ids: Sequence[int]) -> list[str]:
+    if begins_twice(encoder.tokenizer, ids):
+        return ["every context begins with the beginning-of-text token twice, as in the published study"]
+    return []
+
+
+def begins_twice(tokenizer: Any, ids: Sequence[int]) -> bool:
+    """Whether ids begin with the beginning-of-text token two times over."""
+    bos = tokenizer.bos_token_id
+    return bos is not None and list(ids[:2]) == [bos, bos]
