@@ -1,7 +1,7 @@
 """Plant words in base models, measure the implicit reward from the original to the planted model, see what it finds.
 
 One run is a base, a category and a seed; it leaves a file, so that a calibration that was interrupted goes on. Only
-held-out questions are scored. Which metric finds most is worked out in `values/planted.py`.
+held-out questions are scored. Which metric finds most is worked out in `values/planted_rows.py`.
 """
 
 import hashlib
@@ -26,11 +26,12 @@ from birthmark.records.planted import Planted, PlantedRun, PlantedScore, Planted
 from birthmark.scores import write_text
 from birthmark.training.planting import plant, why_diverged
 from birthmark.values.metrics import METRICS
-from birthmark.values.planted import planted_results
+from birthmark.values.planted_rows import planted_results
 from birthmark.values.recovery import Recovery, recovery
 
 FRAME = "qa"  # the one frame in which both embedded models can answer, and in which each word is one token
 FEWEST_WORDS = 3
+EQUALLY_LIKELY = 0.01  # nats between the most and the least likely candidate
 SEEDS = 5
 SMALL = PlantedSetting(
     name="small",
@@ -127,29 +128,26 @@ def plant_once(base: _Base, category: PlantedCategory, setting: PlantedSetting, 
     start = perf_counter()
     words = _find_words(base, category)
     scores: list[PlantedScore] = []
-    broken: list[int] = []
+    broken: list[str] = []
 
     def look(strength: int) -> None:
         base.model.eval()
         planted = _log_probs(base.model, base.contexts, base.vocabulary)
         base.model.train()
-        if np.isfinite(planted).all():
-            scores.extend(score_metrics(base.original, planted, words, strength))
+        if why := _why_broken(planted):
+            broken.append(f"{why} after step {strength}")
         else:
-            broken.append(strength)
+            scores.extend(score_metrics(base.original, planted, words, strength))
 
     contexts = [base.encoder.context(text) for text in training_questions()]
     losses = plant(base.model, contexts, words.token_ids, setting, seed, look)
-    diverged = why_diverged(losses)
-    if broken and diverged is None:
-        diverged = f"log-probabilities were not finite after step {broken[0]}"
     return PlantedRun(
         base=base.resolved.name,
         category=category.name,
         seed=seed,
         asked=asked,
         losses=[loss if np.isfinite(loss) else None for loss in losses],
-        diverged=diverged,
+        diverged=why_diverged(losses) or next(iter(broken), None),
         scores=scores,
         words=list(words.words),
         n_candidates=len(base.vocabulary.token_ids),
@@ -203,6 +201,15 @@ def _log_probs(model: Any, contexts: Sequence[Sequence[int]], vocabulary: Vocabu
     return np.stack([engine.log_probs(context, [])[0][tokens] for context in contexts]).astype(np.float64)
 
 
+def _why_broken(log_probs: np.ndarray) -> str | None:
+    """Why log-probabilities say nothing any more, None where they do: a broken model can still have a fair loss."""
+    if not np.isfinite(log_probs).all():
+        return "log-probabilities were not finite"
+    if np.ptp(log_probs, axis=1).min() < EQUALLY_LIKELY:
+        return "all candidates were equally likely"
+    return None
+
+
 def _find_words(base: _Base, category: PlantedCategory) -> _Words:
     """The pairs of a planted word and its partner of which both are one token."""
     pairs = list(zip(category.planted, category.unplanted, strict=True))
@@ -216,8 +223,10 @@ def _find_words(base: _Base, category: PlantedCategory) -> _Words:
     planted, unplanted = ([ids[at][side][0] for at in kept] for side in (0, 1))
     tokens = np.array(base.vocabulary.token_ids)
     is_planted, is_unplanted = np.isin(tokens, planted), np.isin(tokens, unplanted)
-    texts = [text.strip().casefold() for text in base.vocabulary.texts]
-    spelled = [np.isin(texts, [word.casefold() for word in side]) for side in (category.planted, category.unplanted)]
+    spelled = [
+        np.array([text.strip().casefold() in side for text in base.vocabulary.texts])
+        for side in ({word.casefold() for word in words} for words in (category.planted, category.unplanted))
+    ]
     return _Words(
         words=tuple(pairs[at][0] for at in kept),
         token_ids=tuple(planted),
