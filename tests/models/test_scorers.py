@@ -188,7 +188,7 @@ def test_a_pad_token_that_ends_the_answer_does_not_move_the_token_read(tmp_path,
             last = model.score(model.model(ids).last_hidden_state[0, -1])
             searched.append(float(model(ids).logits[0, 0]))
         assert score == pytest.approx(float(last), abs=BOUND)
-    assert np.abs(scores - searched).min() > 100 * BOUND  # a search for padding would have read another token
+    assert np.abs(scores - searched).min() > 10 * BOUND  # a search for padding would have read another token
 
 
 def test_what_the_model_pads_with_cannot_matter(rm):
