@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 from itertools import product
 
-import numpy as np
-import statsmodels.api as sm
 from scipy import stats
 
 from birthmark.paper.logprobs import LogprobFigures, Stage
 from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim, LogprobMedian, MwlrPair, MwlrToken
+from birthmark.stats.panels import adjust, compare_groups
+from birthmark.stats.three_way import three_way_anova
 
 PUBLISHED_F: dict[Stage, float] = {"instruct": 58.3, "pretrained": 43.2}
 ABSENT = (
@@ -36,20 +36,18 @@ def logprob_claims(found: LogprobFigures) -> list[Claim]:
 
 
 def three_way_f(rows: Sequence[LogprobMedian]) -> tuple[float, int, float]:
-    """F, denominator df and p of model × category × framing in a least-squares fit of all three and their products.
+    """F, denominator df and p of model × category × framing in the Type II analysis of variance of the median ranks.
 
-    With ±1 codes the last column's t² is the F of Type II (and, the design being balanced, of any type).
+    Raises `BirthmarkError` where there is one model, category or framing only.
     """
-    codes = np.array(
-        [
-            [row.family == "Llama", row.category == "Communion", row.framing == "negative"]  # each ±1 below
-            for row in rows
-        ]
-    )
-    signs = np.where(codes, 1.0, -1.0)  # [rows, 3]
-    columns = [signs[:, list(chosen)].prod(axis=1) for chosen in ([], [0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2])]
-    fit = sm.OLS([row.median_rank for row in rows], np.column_stack(columns)).fit()
-    return float(fit.tvalues[-1] ** 2), int(fit.df_resid), float(fit.pvalues[-1])
+    factors = {
+        "family": [row.family for row in rows],
+        "category": [row.category for row in rows],
+        "framing": [row.framing for row in rows],
+    }
+    terms = {term.term: term for term in three_way_anova([row.median_rank for row in rows], factors)}
+    found = terms["family:category:framing"]
+    return found.f or 0.0, terms["Residual"].df, 1.0 if found.p is None else found.p
 
 
 def _three_way(stage: Stage, rows: Sequence[LogprobMedian]) -> Claim:
@@ -74,11 +72,12 @@ def _cells(*stages: Sequence[LogprobMedian]) -> Claim:
     as_published, total, said = 0, 0, []
     for rows in stages:
         keys = list(product(("Agency", "Communion"), ("positive", "negative")))
-        tests = [stats.ttest_ind(*_sides(rows, *key), equal_var=False) for key in keys]
-        adjusted = stats.false_discovery_control([test.pvalue for test in tests])
+        tests = [compare_groups(*_sides(rows, *key)) for key in keys]
+        adjusted = adjust([test.welch_p for test in tests], "fdr_bh")
         expected = [-1 if (category == "Agency") == (framing == "positive") else 1 for category, framing in keys]
         right = [
-            test.statistic * sign > 0 and q < ALPHA for test, sign, q in zip(tests, expected, adjusted, strict=True)
+            test.difference * sign > 0 and q is not None and q < ALPHA
+            for test, sign, q in zip(tests, expected, adjusted, strict=True)
         ]
         as_published, total = as_published + sum(right), total + len(right)
         said.append(f"{rows[0].stage} {sum(right)} of {len(right)}")
@@ -91,11 +90,10 @@ def _cells(*stages: Sequence[LogprobMedian]) -> Claim:
 
 
 def _sides(rows: Sequence[LogprobMedian], category: str, framing: str) -> tuple[list[float], list[float]]:
-    """Median ranks of Llama and of Gemma in one cell."""
+    """Median ranks of Gemma and of Llama in one cell."""
     cell = [row for row in rows if (row.category, row.framing) == (category, framing)]
-    return [row.median_rank for row in cell if row.family == "Llama"], [
-        row.median_rank for row in cell if row.family == "Gemma"
-    ]
+    gemma, llama = ([row.median_rank for row in cell if row.family == family] for family in ("Gemma", "Llama"))
+    return gemma, llama
 
 
 # --------------------------------------------------------------------------------------------- figure 3, Table 1

@@ -20,6 +20,7 @@ from birthmark.paper.data import LOGPROBS, StudyData
 from birthmark.records import LogprobMedian, MwlrPair, MwlrToken
 from birthmark.values.metrics import mwlr
 from birthmark.values.ranks import rank
+from birthmark.values.texts import folded
 
 Stage = Literal["pretrained", "instruct"]
 PAIR_OF_STAGE: dict[Stage, tuple[str, str]] = {
@@ -128,7 +129,7 @@ def _pairs(study: StudyData) -> list[MwlrPair]:
     columns = {model: _most_probable(path) for model, path in files.items()}
     joined = _join(list(columns.values()))
     position = {model: f"p{at}" for at, model in enumerate(columns)}
-    word = joined[TEXT].str.strip_chars().str.to_lowercase()
+    word = joined.select(folded(pl.col(TEXT))).to_series()
     pairs = []
     for gemma, llama in product(GEMMAS, LLAMAS):
         scores = mwlr(joined[position[gemma]].to_numpy(), joined[position[llama]].to_numpy())
