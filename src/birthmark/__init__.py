@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from birthmark.api import audit, compare, implicit, replicate, resolve, score
+    from birthmark.api import audit, calibrate, compare, implicit, replicate, resolve, score
     from birthmark.errors import BirthmarkError, CheckFailed
     from birthmark.inputs.lexicons import load_lexicon
     from birthmark.inputs.prompts import load_prompts
@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "audit": "birthmark.api",
+    "calibrate": "birthmark.api",
     "compare": "birthmark.api",
     "implicit": "birthmark.api",
     "replicate": "birthmark.api",
@@ -38,6 +39,7 @@ __all__ = [
     "CheckFailed",
     "ValuesCallback",
     "audit",
+    "calibrate",
     "compare",
     "implicit",
     "load_lexicon",

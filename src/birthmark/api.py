@@ -13,6 +13,7 @@ from birthmark.implicit_runs import prompts_of_tables, run_implicit, run_implici
 from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.groupings import group_models
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.text import did_you_mean
 from birthmark.records import Effects, Implicit, ImplicitGrid, Map, Replication
 from birthmark.runs import (
     EMBEDDED,
@@ -248,6 +249,23 @@ def replicate(
 ) -> Replication:
     """Replicate the published study from a clone of its repository, or from fetched files: figures, slips, verdicts."""
     return run_replication(Path(data) if data is not None else None, Path(out), seed=seed, quiet=quiet)
+
+
+def calibrate(kind: Literal["tests", "plan"], **options: Any) -> "Calibration | Plan":
+    """What the instrument can see: `tests` (how often tests and intervals err), `plan` (the power of a study to come).
+
+    `tests` takes `data`, `out`, `studies`, `few`, `seed`; without `out` nothing is written. `plan` takes `bases` (two
+    numbers), `rms_per_base`, `sd_base`, `sd_rm`, `shift`, `alpha`. Raises `BirthmarkError` for anything else.
+    """
+    from birthmark import calibrations
+
+    runs = {"tests": calibrations.run_calibrate_tests, "plan": calibrations.run_plan}
+    if kind not in runs:
+        raise BirthmarkError(f"there is no calibration called {kind}: {did_you_mean(kind, runs)}")
+    for name in ("data", "out"):
+        if options.get(name) is not None:
+            options[name] = Path(options[name])
+    return runs[kind](**options)  # type: ignore[operator, no-any-return]
 
 
 def _measure_options(options: Options) -> MeasureOptions:

@@ -220,6 +220,10 @@ def draw(out: Path) -> Path:
         from birthmark.report.stages_page import write_stages_report
 
         return write_stages_report(out)
+    if (out / "calibration.json").is_file():
+        from birthmark.report.calibration_page import write_calibration_report
+
+        return write_calibration_report(out)
     if (out / "replication.json").is_file():
         from birthmark.report.replication_page import write_replication_report
 

@@ -14,11 +14,13 @@ from birthmark.inputs.text import did_you_mean
 from birthmark.records import (
     SCHEMAS,
     BudgetCheck,
+    Calibration,
     Doctor,
     Effects,
     Implicit,
     ImplicitGrid,
     Map,
+    Plan,
     PromptSetRecord,
     Record,
     Replication,
@@ -105,6 +107,8 @@ OUTPUTS: dict[str, Any] = {
     "prompts-list-output": PromptSetRecord,
     "scores-show-output": ScoreOutput,
     "replicate-output": Replication,
+    "calibrate-tests-output": Calibration,
+    "calibrate-plan-output": Plan,
     "doctor-output": Doctor,
 }
 

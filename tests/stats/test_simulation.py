@@ -13,12 +13,12 @@ WORDS = (20, 31)
 
 def draw(variances: simulation.RowVariances, rms: list[int], studies: int = 5, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return simulation.draw_family(rng, simulation.draw_shared(rng, studies, variances), rms, variances)
+    return simulation.draw_family(rng, simulation.draw_shared(rng, studies, variances), rms, variances).latent
 
 
 @pytest.fixture(scope="module")
 def rows() -> simulation.RowVariances:
-    return simulation.row_variances(12.0, 9.0, WORDS, 4, word_by_prompt=0.02, residual=0.03, leaning_prompt=0.01)
+    return simulation.row_variances(4.0, 3.0, WORDS, 4, word_by_prompt=0.02, residual=0.03, leaning_prompt=0.01)
 
 
 @pytest.mark.parametrize("words", [(20, 31), (21, 30), (7, 1)])
@@ -37,9 +37,9 @@ def test_variances_of_a_category_and_framing_add_up_to_one(rows: simulation.RowV
 
 
 def test_rows_are_solved_for_the_asked_spread(rows: simulation.RowVariances) -> None:
-    assert rows.contrast_sds() == pytest.approx((12.0, 9.0))
+    assert rows.contrast_sds() == pytest.approx((4.0, 3.0))
     scaled = rows.scaled(3.3)
-    assert scaled.contrast_sds() == pytest.approx((39.6, 29.7))
+    assert scaled.contrast_sds() == pytest.approx((13.2, 9.9))
     assert scaled.word_by_base == rows.word_by_base
 
 
@@ -65,10 +65,23 @@ def test_reward_models_of_unlike_bases_do_not_cluster_without_variance_between_b
 def test_a_shift_moves_the_contrasts_by_so_many_ranks(skewed: bool) -> None:
     rows = simulation.row_variances(16.6, 7.2, (104, 159), 1)
     rng = np.random.default_rng(3)
-    latent = simulation.draw_family(rng, simulation.draw_shared(rng, 30, rows), [2] * 10, rows, skewed)
-    moved = simulation.shift_family(latent, 20.0, rows)
-    before, after = (simulation.contrasts(simulation.median_ranks(y, rows.words)) for y in (latent, moved))
+    drawn = simulation.draw_family(rng, simulation.draw_shared(rng, 30, rows), [2] * 10, rows, skewed)
+    both = (drawn, drawn.shifted(20.0, rows))
+    before, after = (simulation.contrasts(simulation.median_ranks(y.latent, rows.words)) for y in both)
     assert (after - before).mean() == pytest.approx(20, rel=0.1)
+
+
+def test_what_words_without_end_would_say_is_what_many_words_say() -> None:
+    words = (2_001, 3_001)
+    rows = simulation.row_variances(100.0, 100.0, words, 2, word_by_prompt=0.1, residual=0.2, leaning_prompt=0.2)
+    rng = np.random.default_rng(5)
+    drawn = simulation.draw_family(rng, simulation.draw_shared(rng, 1, rows), [1, 1], rows)
+    ranks = simulation.all_ranks(drawn.latent)  # [1, RMs, words, prompts]
+    means = np.stack([ranks[..., :2_001, :].mean(axis=-2), ranks[..., 2_001:, :].mean(axis=-2)], axis=-2)
+    expected = simulation.contrasts(means)
+    assert drawn.mean_rank_contrasts(words) == pytest.approx(expected, abs=0.05 * sum(words))
+    medians = simulation.median_ranks(drawn.latent, words)[..., 0, :]
+    assert drawn.median_ranks_of_all_words(words) == pytest.approx(medians, abs=0.05 * sum(words))
 
 
 def test_skewed_leanings_have_the_same_spread_and_a_long_tail(rows: simulation.RowVariances) -> None:

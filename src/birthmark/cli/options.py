@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from birthmark.errors import BirthmarkError
+
 MODEL_PANEL, QUESTION_PANEL, RUN_PANEL, OUTPUT_PANEL = "The model", "The question", "How it runs", "Output"
 
 Frame = Annotated[
@@ -143,3 +145,11 @@ def shared(context: typer.Context) -> dict[str, Any]:
     """The library's options out of a command's: what the person left out is left out."""
     given = {NAMES.get(name, name): context.params[name] for name in SHARED if context.params.get(name) is not None}
     return {**given, "quiet": context.params["quiet"] or context.params["as_json"]}
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Whole numbers between commas: `5,5`."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise BirthmarkError(f"{option} takes whole numbers between commas, such as 5,5; not {text}") from None

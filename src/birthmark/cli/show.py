@@ -142,6 +142,8 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
                 f"Means of median ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best.",
                 markup=False,
             )
+        if effects.power is not None:
+            console.print(effects.power.sentence, markup=False)
         for held in effects.controlled:
             console.print(held.sentence, markup=False)
         for warning in effects.warnings:

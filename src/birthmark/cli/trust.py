@@ -8,6 +8,9 @@ import typer
 from birthmark.cli import options as opt
 from birthmark.cli.app import TRUST, app, examples
 
+calibrate = typer.Typer(no_args_is_help=True, help="What the instrument can see, and how often it errs.")
+app.add_typer(calibrate, name="calibrate", rich_help_panel=TRUST)
+
 
 @app.command(
     rich_help_panel=TRUST,
@@ -32,3 +35,68 @@ def replicate(
 
     result = run(data, out=out, seed=seed, quiet=quiet or as_json)
     print_json(result.model_dump(mode="json")) if as_json else print_replication(result, out)
+
+
+@calibrate.command(
+    "tests",
+    epilog=examples(
+        "birthmark calibrate tests", "birthmark calibrate tests --data ./clone --studies 500 --out calibration"
+    ),
+)
+def calibrate_tests(
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A clone of the study's repository. [default: fetched]")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is written.")] = Path(
+        "birthmark-calibrate"
+    ),
+    studies: Annotated[int, typer.Option(metavar="N", help="Simulated studies a design.")] = 10_000,
+    quick: Annotated[bool, typer.Option("--quick", help="200 studies: coarse rates in half a minute.")] = False,
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
+) -> None:
+    """False positives, power and coverage of every test and interval, on relabelled and on simulated studies."""
+    from birthmark.api import calibrate as run
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_trust import print_calibration
+
+    result = run("tests", data=data, out=out, studies=200 if quick else studies, seed=seed, quiet=quiet or as_json)
+    print_json(result.model_dump(mode="json")) if as_json else print_calibration(result, out)
+
+
+@calibrate.command(
+    "plan",
+    epilog=examples(
+        "birthmark calibrate plan --bases 5,5 --rms-per-base 2 --sd-base 16.6 --sd-rm 7.2 --shift 20",
+        "birthmark calibrate plan --bases 4,6 --shift 30 --json",
+    ),
+)
+def calibrate_plan(
+    bases: Annotated[str, typer.Option(metavar="N,N", help="Base checkpoints of either family.")] = "5,5",
+    rms_per_base: Annotated[int, typer.Option(metavar="N", help="Reward models on each base checkpoint.")] = 2,
+    sd_base: Annotated[
+        float, typer.Option(metavar="RANKS", help="SD of contrasts between base checkpoints of a family.")
+    ] = 16.6,
+    sd_rm: Annotated[
+        float, typer.Option(metavar="RANKS", help="SD between reward models on one base checkpoint.")
+    ] = 7.2,
+    shift: Annotated[float, typer.Option(metavar="RANKS", help="The families' difference that is to be found.")] = 20.0,
+    alpha: Annotated[float, typer.Option(help="Level of the tests.")] = 0.05,
+    as_json: opt.Json = False,
+) -> None:
+    """The power of a study before it is run, and what would raise it. SDs: the published study's, of 263 words."""
+    from birthmark.api import calibrate as run
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_trust import print_plan
+
+    result = run(
+        "plan",
+        bases=opt.numbers(bases, "--bases"),
+        rms_per_base=rms_per_base,
+        sd_base=sd_base,
+        sd_rm=sd_rm,
+        shift=shift,
+        alpha=alpha,
+    )
+    print_json(result.model_dump(mode="json")) if as_json else print_plan(result)

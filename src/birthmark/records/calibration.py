@@ -204,6 +204,7 @@ class Plan(Shown, Record):
     bases_needed_welch: int | None
     alternatives: list[PlanRow]
     pairs: list[PlanRow]
+    confounded: float | None
     sentence: str
     sentences: list[str]
 

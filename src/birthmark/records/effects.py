@@ -99,6 +99,7 @@ class LevelTest(Record):
     min_p: float | None
     p_exact_difference: float | None
     p_holm: float | None = None
+    power_sentence: str | None = None
     sentence: str
 
 
@@ -245,6 +246,22 @@ class WordEffect(Record):
     ci_high: float | None
 
 
+class Power(Record):
+    """The difference that the leading test finds with power `wanted` at `alpha`, in ranks: `detectable`.
+
+    `unit`: what is taken as the sample; `sd`: of one unit's value within its family (for words: of the difference), whose
+    is `sd_source`.
+    """
+
+    unit: Literal["base_checkpoint", "word"]
+    alpha: float
+    wanted: float
+    detectable: float
+    sd: float
+    sd_source: str
+    sentence: str
+
+
 class CategoryTest(Record):
     category: str
     unit: Unit
@@ -334,6 +351,8 @@ class Effects(Shown, Record):
     word_effects_why: str | None = None
     confounds: list[Confound] = []
     controlled: list[ControlledEffects] = []
+    power: Power | None = None
+    power_why: str | None = None
     sentence: str | None = None
     warnings: list[str] = []
 

@@ -183,6 +183,7 @@ def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[s
             "They do not speak of model families: that takes several base checkpoints of each. These are differences "
             "between the models as they were run."
         )
+    said += [power_said(item, several=len(effects) > 1) for item in effects if item.power is not None]
     names = sorted({item.lexicon for item in effects if not item.validated})
     if names:
         said.append(
@@ -199,6 +200,12 @@ def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[s
             "Rewards and log-probabilities are different scales; they stand side by side here and are never pooled."
         )
     return said
+
+
+def power_said(effects: Effects, *, several: bool) -> str:
+    """What the leading test could have found; with several word lists, by which."""
+    found = effects.power.sentence if effects.power else sentence(effects.power_why)
+    return f"By the word list {effects.lexicon}: {found[0].lower()}{found[1:]}" if several and found else found
 
 
 def glossary(effects: Sequence[Effects], implicit: Sequence[Implicit]) -> list[tuple[str, str]]:

@@ -129,17 +129,20 @@ def any_panel_max_t(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     half = a.shape[-1] // 2
     values = np.concatenate([a, b], axis=1)  # [studies, models, categories, prompts]
     panels = np.concatenate([values[..., :half].mean(axis=-1), values[..., half:].mean(axis=-1)], axis=2)
-    panels = panels - panels.mean(axis=1, keepdims=True)
-    n_a, n = a.shape[1], panels.shape[1]
+    return largest_t(panels, a.shape[1])
+
+
+def largest_t(values: np.ndarray, n_a: int) -> np.ndarray:
+    """The smallest adjusted p of `permutation.max_t`: values [studies, units, columns], a's units first → p [studies]."""
+    values = values - values.mean(axis=1, keepdims=True)
+    n = values.shape[1]
     splits, exact = label_arrangements(np.repeat([0, 1], [n_a, n - n_a]), limit=LIMIT)
-    total = (panels**2).sum(axis=1)  # [studies, panels]
-    observed = (panels[:, n_a:].sum(axis=1) ** 2 / total).max(axis=1)
-    extreme = np.zeros(len(panels))
-    for split in splits.astype(float):
-        share = (np.einsum("u,sup->sp", split, panels) ** 2 / total).max(axis=1)
-        extreme += share >= observed * (1 - TIE)
+    # B / T grows with |t|; with S the sum over b of centred values, B = S² (1/n_a + 1/n_b)
+    total = (values**2).sum(axis=1)  # [studies, columns]
+    observed = (values[:, n_a:].sum(axis=1) ** 2 / total).max(axis=1)
+    share = (np.tensordot(splits.astype(float), values, axes=(1, 1)) ** 2 / total).max(axis=2)  # [splits, studies]
     extra = 0 if exact else 1
-    return np.asarray((extreme + extra) / (len(splits) + extra))
+    return np.asarray(((share >= observed * (1 - TIE)).sum(axis=0) + extra) / (len(splits) + extra))
 
 
 def mixed_model_three_way(a: np.ndarray, b: np.ndarray) -> np.ndarray:

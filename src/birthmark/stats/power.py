@@ -11,7 +11,7 @@ from math import comb
 import numpy as np
 from scipy import optimize, stats
 
-from birthmark.stats.batched import attainable_level, headline_test
+from birthmark.stats.batched import attainable_level, headline_test, largest_t
 from birthmark.stats.permutation import LIMIT as EXACT_LIMIT
 
 WANTED = 0.8
@@ -97,6 +97,66 @@ def detectable_exact(n_a: int, n_b: int, alpha: float = 0.05, wanted: float = WA
         reached = exact_power(middle, n_a, n_b, alpha=alpha, studies=2_000) >= wanted
         low, high = (low, middle) if reached else (middle, high)
     return high
+
+
+@lru_cache(maxsize=64)
+def paired_exact_power(shift: float, n_pairs: int, alpha: float = 0.05, studies: int = STUDIES, seed: int = 0) -> float:
+    """Power of the exact test that exchanges labels within pairs (all 2ⁿ signs of the differences, up to 2¹⁰ drawn).
+
+    shift: mean of the pairs' differences in their SDs. With n pairs no p is below 2 / 2ⁿ.
+    """
+    rng = np.random.default_rng(seed)
+    differences = rng.standard_normal((studies, n_pairs)) + shift
+    exact = n_pairs <= 10
+    signs = (
+        1.0 - 2 * ((np.arange(2**n_pairs)[:, None] >> np.arange(n_pairs)) & 1)
+        if exact
+        else rng.choice([-1.0, 1.0], size=(2**10 - 1, n_pairs))
+    )
+    observed = np.abs(differences.sum(axis=1))
+    extreme = (np.abs(signs @ differences.T) >= observed * (1 - 1e-9)).sum(axis=0)
+    extra = 0 if exact else 1
+    return float(((extreme + extra) / (len(signs) + extra) <= alpha + 1e-12).mean())
+
+
+@lru_cache(maxsize=64)
+def detectable_max_t(n_a: int, n_b: int, categories: int, alpha: float, studies: int = 500) -> float | None:
+    """The difference in one category, in SDs of a unit's centred value, that the largest |t| over categories finds four
+    times in five; None where alpha is below the smallest p or nothing up to `FURTHEST` SDs is found.
+
+    Values are normal, centred over the categories like the tested ones, of one SD; the families differ in one category
+    by the shift, so that each of the others moves the other way by shift / (categories − 1).
+    """
+    if splits(n_a, n_b)[1] > alpha + 1e-12 or categories < 2:
+        return None
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((studies, n_a + n_b, categories, 1))
+    x = (x - x.mean(axis=2, keepdims=True)) / np.sqrt(1 - 1 / categories)
+    step = np.full((categories, 1), -1 / (categories - 1))
+    step[0] = 1.0
+
+    def found(shift: float) -> bool:
+        moved = x[:, n_a:] + shift * step
+        p = largest_t(np.concatenate([x[:, :n_a], moved], axis=1)[..., 0], n_a)
+        return float((p <= alpha + 1e-12).mean()) >= WANTED
+
+    low, high = 0.0, 1.0
+    while not found(high):
+        low, high = high, 2 * high
+        if high > FURTHEST:
+            return None
+    while high - low > 0.02:
+        middle = (low + high) / 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return high
+
+
+def confounded_rate(sd_difference: float, sd_a: float, sd_b: float, n_a: int, n_b: int, alpha: float = 0.05) -> float:
+    """How often Welch's t rejects where families are alike but something that differs between them, normal with this SD,
+    shifts one of them: the mean of `welch_power` over its distribution.
+    """
+    shifts = sd_difference * stats.norm.ppf((np.arange(200) + 0.5) / 200)
+    return float(np.mean([welch_power(float(shift), sd_a, sd_b, n_a, n_b, alpha) for shift in shifts[:100]]))
 
 
 def detectable_welch(sd: float, n_a: int, n_b: int, alpha: float = 0.05, wanted: float = WANTED) -> float:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize
+from scipy.special import ndtr
 
 from birthmark.errors import BirthmarkError
 
@@ -83,6 +84,33 @@ class Shared:
     word: np.ndarray
     word_by_prompt: np.ndarray | None
     leaning_prompt: np.ndarray
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A family's RMs: latent scores [studies, RMs, prompts, words] and the leaning ℓ behind them [studies, RMs, prompts]."""
+
+    latent: np.ndarray
+    leaning: np.ndarray
+
+    def shifted(self, shift: float, variances: RowVariances) -> "Drawn":
+        """The same RMs with contrasts higher by `shift` ranks, to first order: they lean less to the first category."""
+        by_prompt = np.repeat(np.array([0.5, -0.5], dtype=np.float32), variances.prompts) * (-shift / variances.slope)
+        moved = np.broadcast_to(by_prompt, self.leaning.shape).astype(np.float32)
+        return Drawn(_lean(self.latent.copy(), moved, variances.words), self.leaning + moved)
+
+    def mean_rank_contrasts(self, words: tuple[int, int]) -> np.ndarray:
+        """What the contrast of mean ranks would be for these RMs and prompts with words without end: [studies, RMs].
+
+        A word of the first category beats one of the second with probability Φ(ℓ / √2).
+        """
+        lead = -sum(words) * ndtr(self.leaning / np.sqrt(2))
+        half = lead.shape[-1] // 2
+        return np.asarray(lead[..., :half].mean(axis=-1) - lead[..., half:].mean(axis=-1))
+
+    def median_ranks_of_all_words(self, words: tuple[int, int]) -> np.ndarray:
+        """Median ranks of the first category with words without end, at these words' numbers: [studies, RMs, prompts]."""
+        return np.asarray((words[0] + 1) / 2 + words[1] * ndtr(-self.leaning))
 
 
 def row_variances(
@@ -152,7 +180,7 @@ def _pilot(rng: np.random.Generator, variances: RowVariances, studies: int, n_ba
     mean_squares = []
     for _ in range(0, studies, chunk):
         drawn = draw_family(rng, draw_shared(rng, chunk, variances), [2] * n_bases, variances)
-        values = contrasts(median_ranks(drawn, variances.words)).reshape(chunk, n_bases, 2)
+        values = contrasts(median_ranks(drawn.latent, variances.words)).reshape(chunk, n_bases, 2)
         of_rm = values.var(axis=2, ddof=1).mean()
         mean_squares.append((values.mean(axis=2).var(axis=1, ddof=1).mean() - of_rm / 2, of_rm))
     return np.sqrt(np.maximum(np.mean(mean_squares, axis=0), 0.0))
@@ -170,8 +198,8 @@ def draw_shared(rng: np.random.Generator, studies: int, variances: RowVariances)
 
 def draw_family(
     rng: np.random.Generator, shared: Shared, rms: Sequence[int], variances: RowVariances, skewed: bool = False
-) -> np.ndarray:
-    """Latent scores of one family's RMs: float32 [studies, RMs, prompts, words], positive prompts and first category first.
+) -> Drawn:
+    """One family's RMs, latent scores float32 with positive prompts and the first category's words first.
 
     rms: how many RMs each base checkpoint has; RMs come base by base. skewed: β and μ are shifted exponentials (skewness
     2) of the same SD.
@@ -197,22 +225,7 @@ def draw_family(
         y = np.repeat(of_words, half, axis=2) if half > 1 else of_words
     if shared.word_by_prompt is not None:
         y += shared.word_by_prompt[:, None]
-    return lean(y, by_prompt, variances.words)
-
-
-def lean(latent: np.ndarray, by_prompt: np.ndarray, words: tuple[int, int]) -> np.ndarray:
-    """Add ½ ℓ to the first category's words and take it from the second's, in place: [..., prompts, words], ℓ [..., prompts]."""
-    half = (np.asarray(by_prompt, dtype=np.float32) / 2)[..., None]
-    latent[..., : words[0]] += half
-    latent[..., words[0] :] -= half
-    return latent
-
-
-def shift_family(latent: np.ndarray, shift: float, variances: RowVariances) -> np.ndarray:
-    """A copy whose contrasts are higher by `shift` ranks, to first order: less leaning to the first category."""
-    half = variances.prompts
-    by_prompt = np.repeat([0.5, -0.5], half) * (-shift / variances.slope)
-    return lean(latent.copy(), np.broadcast_to(by_prompt, latent.shape[:-1]), variances.words)
+    return Drawn(_lean(y, by_prompt, variances.words), by_prompt)
 
 
 def median_ranks(latent: np.ndarray, words: tuple[int, int]) -> np.ndarray:
@@ -235,6 +248,14 @@ def contrasts(medians: np.ndarray) -> np.ndarray:
     difference = medians[..., 0, :] - medians[..., 1, :]
     half = difference.shape[-1] // 2
     return np.asarray(difference[..., :half].mean(axis=-1) - difference[..., half:].mean(axis=-1))
+
+
+def _lean(latent: np.ndarray, by_prompt: np.ndarray, words: tuple[int, int]) -> np.ndarray:
+    """Add ½ ℓ to the first category's words and take it from the second's, in place: [..., prompts, words], ℓ [..., prompts]."""
+    half = by_prompt[..., None] / 2
+    latent[..., : words[0]] += half
+    latent[..., words[0] :] -= half
+    return latent
 
 
 def _median_rank(own: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from birthmark.records import Effects, ModelContrast
 from birthmark.scores import ScoreTable
 from birthmark.values.cells import cells, model_cells
 from birthmark.values.confounds import confounds
+from birthmark.values.detectable import detectable
 from birthmark.values.families import mixed_model, panels
 from birthmark.values.fixed import models_fixed
 from birthmark.values.joined import Joined, join_tables
@@ -58,6 +59,9 @@ def effects(
     of_teams, blocks_why = blocks(joined, seed, teams)
     sensitive, sensitivity_why = sensitivity(joined, headline, seed)
     of_words, word_effects_why = word_effects(joined)
+    power, power_why = detectable(joined, headline, fixed, headline_why)
+    if headline is not None and power is not None:
+        headline = headline.model_copy(update={"power_sentence": power.sentence})
     record = Effects(
         lexicon=lexicon.name,
         kind=tables[0].record.kind,
@@ -99,6 +103,8 @@ def effects(
         word_effects=of_words,
         word_effects_why=word_effects_why,
         confounds=confounds(joined, tables),
+        power=power,
+        power_why=power_why,
         warnings=_warnings(joined, tables),
     )
     return record.model_copy(update={"sentence": effects_sentence(record)})

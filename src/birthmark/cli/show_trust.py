@@ -1,0 +1,41 @@
+"""How calibrations and plans look in the terminal."""
+
+from pathlib import Path
+
+from birthmark.cli.show import console, print_rows
+from birthmark.records import Calibration, Plan
+
+
+def print_calibration(record: Calibration, out: Path | None) -> None:
+    """The answer in words, the published layout's rates, and where the rest is."""
+    console.print(record.summary(), markup=False, style="bold")
+    rows = [
+        (row.layout, row.test, row.unit.replace("_", " "), round(row.alpha, 3), row.rate, row.mc_error)
+        for row in record.null_studies
+        if row.layout.startswith("published") and row.design.sd_ratio == 1 and not row.design.skewed
+    ]
+    if rows:
+        print_rows(
+            ("layout", "test", "unit", "alpha", "false positives", "±"), rows, title="Studies without a difference"
+        )
+    held = [
+        (row.interval, row.target, row.coverage, row.mc_error)
+        for row in record.coverage
+        if row.layout == "published icc=0.85"
+    ]
+    if held:
+        print_rows(("interval", "of", "coverage", "±"), held, title="95% intervals, published layout, icc .85")
+    if out is not None:
+        console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+
+
+def print_plan(record: Plan) -> None:
+    """The answer in words, then a row a design."""
+    console.print(record.sentence, markup=False, style="bold")
+    for sentence in record.sentences[2:]:
+        console.print(sentence, markup=False)
+    rows = [
+        (row.design, f"{row.bases[0]} and {row.bases[1]}", row.power, row.power_welch, row.detectable)
+        for row in (*record.alternatives, *record.pairs)
+    ]
+    print_rows(("design", "bases", "power, exact", "power, t", "found 4 in 5"), rows)
