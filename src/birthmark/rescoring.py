@@ -95,6 +95,7 @@ def _in_float32(
         protocol=measure.protocol,
         engine="plain",
         template_date=measure.template_date,
+        system=measure.prompts.system,
     )
     texts = [table.prompts[column].text for column in columns]
     return np.stack([scorer.score_rows(text, rows, PlainEngine(network)) for text in texts])

@@ -24,7 +24,7 @@ from birthmark.inputs.named_lexicons import INQUIRER_DEFAULT, is_fetched
 from birthmark.inputs.prompts import load_prompts, select_prompts, with_neutral
 from birthmark.progress import note, track
 from birthmark.records import Kind, Mass, PromptSetRecord, ScoreRecord
-from birthmark.scores import ScoreTable, atomic_path, read_scores, sha256_file, write_scores
+from birthmark.scores import ScoreTable, atomic_path, prompt_set_record, read_scores, sha256_file, write_scores
 from birthmark.values.controls import PROMPT, parse_controls
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class MeasureOptions(TypedDict, total=False):
 
     prompts: str | Path  # a prompt set's name or file
     prompt: Sequence[str]  # keys of the prompt set, or prompts of one's own
+    system: str | None  # a system prompt before every question
     lexicons: Sequence[str | Path | Lexicon]
     candidates: str | Sequence[str] | None  # `lexicon`, `vocabulary`, a file, or words
     frame: Frame
@@ -94,6 +95,8 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
     controls = tuple(",".join(control) for control in parse_controls(options.get("controls", ())))
     if any(PROMPT in control for control in controls):
         prompt_set = with_neutral(prompt_set)
+    if (system := options.get("system")) is not None:
+        prompt_set = prompt_set_record(prompt_set.name, prompt_set.prompts, system)
     if template_date := options.get("template_date"):
         from birthmark.models.encoding import parse_template_date
 
@@ -220,6 +223,7 @@ def _finished_or_scored(
         protocol=measure.protocol,
         engine=measure.engine,
         template_date=measure.template_date,
+        system=measure.prompts.system,
     )
     prepared_seconds = perf_counter() - start
     work = out / ".work" / f"{model.slug}-{key[:16]}" if out is not None else None
@@ -369,6 +373,9 @@ def _assemble(
         left_out=scorer.left_out,
         word_tokens=scorer.word_tokens,
         template_date=scorer.template_date,
+        template_system=scorer.chat.system,
+        system_place=scorer.encoder.system_place,
+        trimmed=scorer.chat.trimmed,
         versions=versions(),
         sha256="",
         context_ids={name: result.context_ids for name, result in scored.items()},
@@ -379,7 +386,7 @@ def _assemble(
         verify_seconds=None,
         verify_max_abs_diff=None,
         candidates_per_second=None,
-        warnings=list(scorer.warnings),
+        warnings=list(scorer.chat.warnings),
     )
     return ScoreTable(frame_of_scores, record)
 

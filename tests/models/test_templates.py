@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.chat import chat_warnings, read_shape, read_trimming
+from birthmark.models.chat import read_facts, read_shape, read_trimming
 from birthmark.models.encoding import Encoder, read_vocabulary
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
@@ -42,8 +42,8 @@ def test_the_studys_protocol_reproduces_its_double_bos_and_says_so(published, na
         (ours.conversation(QUESTION, "love"), studys.conversation(QUESTION, "love")),
     ):
         assert studied == [bos, *ids]
-    assert any("twice" in warning for warning in chat_warnings(studys))
-    assert not any("twice" in warning for warning in chat_warnings(ours))
+    assert any("twice" in warning for warning in read_facts(studys).warnings)
+    assert not any("twice" in warning for warning in read_facts(ours).warnings)
 
 
 @ON
@@ -130,7 +130,7 @@ def test_the_old_llama_3_template_opens_a_turn_after_the_answer(published):
     assert text(encoder.tokenizer, encoder.conversation(QUESTION, "love")[-4:]) == (
         "<|start_header_id|>assistant<|end_header_id|>\n\n"
     )
-    assert any("opens another assistant's turn" in warning for warning in chat_warnings(encoder, ["love"]))
+    assert any("opens another assistant's turn" in warning for warning in read_facts(encoder, ["love"]).warnings)
 
 
 @ON
@@ -140,7 +140,7 @@ def test_the_other_templates_end_with_the_answers_turn(published, name):
     shape = read_shape(encoder)
     assert not shape.opens_a_turn
     assert shape.after in ("<|eot_id|>", "<end_of_turn>\n", "<|im_end|>\n")
-    assert not any("opens another" in warning for warning in chat_warnings(encoder, ["love"]))
+    assert not any("opens another" in warning for warning in read_facts(encoder, ["love"]).warnings)
 
 
 @ON
@@ -149,8 +149,10 @@ def test_qwen_3_puts_an_empty_thinking_block_before_an_answer_and_not_into_an_op
     assert read_shape(encoder).inserted == "<think>\n\n</think>\n\n"
     assert encoder.render(QUESTION).endswith("<|im_start|>assistant\n")
     assert encoder.render(QUESTION, "love").endswith("<|im_start|>assistant\n<think>\n\n</think>\n\nlove<|im_end|>\n")
-    assert any("<think>" in warning for warning in chat_warnings(encoder))
-    assert not any("<think>" in warning for warning in chat_warnings(encoder, ["love"]))  # an RM reads it as trained
+    assert any("<think>" in warning for warning in read_facts(encoder).warnings)
+    assert not any(
+        "<think>" in warning for warning in read_facts(encoder, ["love"]).warnings
+    )  # an RM reads it as trained
 
 
 @ON
@@ -169,7 +171,7 @@ def test_trimmed_candidates_are_counted_with_those_that_become_another(published
     found = read_trimming(encoder, ["love", " love", "Love", " freedom", "peace\n", "\n\n", "a b"])
     assert (found.n_candidates, found.changed, found.merged) == (7, 4, 1)
     assert encoder.conversation(QUESTION, " love") == encoder.conversation(QUESTION, "love")
-    (warning,) = (line for line in chat_warnings(encoder, ["love", " love"]) if "trims" in line)
+    (warning,) = (line for line in read_facts(encoder, ["love", " love"]).warnings if "trims" in line)
     assert "1 of 2" in warning
 
 
@@ -209,7 +211,7 @@ def test_gemma_2_refuses_a_system_prompt_so_it_opens_the_users_turn(published):
     encoder = Encoder(published("gemma2"), "chat", system="You are a pirate.")
     assert encoder.system_place == "user"
     assert f"<start_of_turn>user\nYou are a pirate.\n\n{QUESTION}<end_of_turn>" in encoder.render(QUESTION, "love")
-    assert any("takes no system prompt" in warning for warning in chat_warnings(encoder))
+    assert any("takes no system prompt" in warning for warning in read_facts(encoder).warnings)
 
 
 @ON

@@ -157,22 +157,31 @@ def _free_key(number: int, prompt_set: PromptSetRecord) -> str:
     return key
 
 
-def _parse(text: str, where: str) -> dict[str, PromptRecord]:
+def parse_mapping(text: str, where: str, what: str, how: str) -> dict[object, object]:
+    """A YAML mapping as it is, every scalar text; `what` its values are called, `how` says how one is written.
+
+    Raises `BirthmarkError` for a text that is not YAML, not a mapping, empty, or has a key twice.
+    """
     try:
         content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         reason = "a text with `?` needs quotes" if "got '?'" in str(error.problem) else one_line(error.problem)
-        raise BirthmarkError(f"{where}{line}: {reason}: {HOW_TO_WRITE}") from None
+        raise BirthmarkError(f"{where}{line}: {reason}: {how}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise BirthmarkError(f"{where} is not YAML ({one_line(error)}): {HOW_TO_WRITE}") from None
+        raise BirthmarkError(f"{where} is not YAML ({one_line(error)}): {how}") from None
     except RecursionError:
-        raise BirthmarkError(f"{where} is nested too deeply: {HOW_TO_WRITE}") from None
+        raise BirthmarkError(f"{where} is nested too deeply: {how}") from None
     if not isinstance(content, dict):
-        raise BirthmarkError(f"{where} is not a mapping of keys to prompts: {HOW_TO_WRITE}")
+        raise BirthmarkError(f"{where} is not a mapping of keys to {what}: {how}")
     if not content:
-        raise BirthmarkError(f"{where} has no prompts: {HOW_TO_WRITE}")
-    return {key: _prompt(key, value, where) for key, value in content.items()}
+        raise BirthmarkError(f"{where} has no {what}: {how}")
+    return content
+
+
+def _parse(text: str, where: str) -> dict[str, PromptRecord]:
+    content = parse_mapping(text, where, "prompts", HOW_TO_WRITE)
+    return {str(key): _prompt(key, value, where) for key, value in content.items()}
 
 
 def _prompt(key: object, value: object, where: str) -> PromptRecord:

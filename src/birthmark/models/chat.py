@@ -5,10 +5,11 @@ knows nothing of models, heads or scores.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from birthmark.errors import BirthmarkError
 from birthmark.models.encoding import Encoder
 
 QUESTION, ANSWER = "birthmarkquestion", "birthmarkanswer"
@@ -59,7 +60,10 @@ def read_shape(encoder: Encoder) -> ChatShape:
 def _system_of_its_own(encoder: Encoder) -> str | None:
     """What a template writes before the first question and not before the second, special tokens and role's name aside."""
     second = "second" + QUESTION
-    written = encoder.render_turns(QUESTION, ANSWER, second)
+    try:
+        written = encoder.render_turns(QUESTION, ANSWER, second)
+    except BirthmarkError:
+        return None  # a template for one question: what precedes it cannot be told from what precedes each
     special = [token.content for token in encoder.tokenizer.added_tokens_decoder.values() if token.special]
     for token in sorted(special, key=len, reverse=True):
         written = written.replace(token, "")
@@ -115,12 +119,23 @@ def _kept(encoder: Encoder, shape: ChatShape, left: str, right: str) -> tuple[st
     return found_left, found_right
 
 
-def chat_warnings(encoder: Encoder, candidates: Iterable[str] | None = None) -> list[str]:
-    """What a reader of scores must know of the template: a sentence each. `candidates` are an RM's answers."""
+@dataclass(frozen=True)
+class ChatFacts:
+    """What a record says of a template: the system prompt of its own, candidates it trims (an RM's), and sentences."""
+
+    system: str | None = None
+    trimmed: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def read_facts(encoder: Encoder, candidates: Sequence[str] | None = None) -> ChatFacts:
+    """What a reader of scores must know of the template; `candidates` are an RM's answers, None for an LM."""
+    found = []
+    if begins_twice(encoder.tokenizer, encoder.context("Hello")):
+        found.append("every context begins with the beginning-of-text token twice, as in the published study")
     if encoder.frame != "chat":
-        return _twice(encoder, encoder.context("Hello"))
+        return ChatFacts(warnings=tuple(found))
     shape = read_shape(encoder)
-    found = _twice(encoder, encoder.context("Hello"))
     if encoder.system_place == "user":
         found.append("the chat template takes no system prompt: it opens the user's turn instead")
     if candidates is None:
@@ -129,25 +144,19 @@ def chat_warnings(encoder: Encoder, candidates: Iterable[str] | None = None) -> 
                 f"in a whole conversation the chat template puts {shape.inserted!r} before an answer, and where it opens "
                 "the assistant's turn it does not: what follows may be a thought, not an answer"
             )
-        return found
+        return ChatFacts(shape.system, None, tuple(found))
     if shape.opens_a_turn:
         found.append(
             "the chat template opens another assistant's turn after the answer: rewards are read there, and not where "
             "the answer ends"
         )
-    trimming = read_trimming(encoder, list(candidates))
+    trimming = read_trimming(encoder, candidates)
     if trimming.changed:
         found.append(
             f"the chat template trims {trimming.changed:,} of {trimming.n_candidates:,} candidates, whose white space the "
             f"model never sees; {trimming.merged:,} become the same conversation as another"
         )
-    return found
-
-
-def _twice(encoder: Encoder, ids: Sequence[int]) -> list[str]:
-    if begins_twice(encoder.tokenizer, ids):
-        return ["every context begins with the beginning-of-text token twice, as in the published study"]
-    return []
+    return ChatFacts(shape.system, trimming.changed, tuple(found))
 
 
 def begins_twice(tokenizer: Any, ids: Sequence[int]) -> bool:

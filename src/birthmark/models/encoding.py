@@ -146,10 +146,14 @@ class Encoder:
         `chat`: the template with the assistant's turn opened; `qa`: exactly `Question: {prompt}\\nAnswer:`; `bare`: the
         prompt. The last two with the tokenizer's default special tokens.
         """
+        text = self.written(prompt_text)
+        return self._encode_rendered([text])[0] if self.frame == "chat" else list(self.tokenizer(text)["input_ids"])
+
+    def written(self, prompt_text: str) -> str:
+        """`context` as text."""
         if self.frame == "chat":
-            return self._encode_rendered([self.render(prompt_text)])[0]
-        text = f"Question: {prompt_text}\nAnswer:" if self.frame == "qa" else prompt_text
-        return list(self.tokenizer(text)["input_ids"])
+            return self.render(prompt_text)
+        return f"Question: {prompt_text}\nAnswer:" if self.frame == "qa" else prompt_text
 
     def conversations(self, prompt_text: str, answers: Sequence[str]) -> list[list[int]]:
         """What an RM reads, one list of ids an answer: each conversation rendered whole and tokenized whole."""

@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from birthmark.errors import BirthmarkError
+from birthmark.models.chat import read_facts
 from birthmark.models.encoding import Encoder, Frame, Protocol, Vocabulary, read_vocabulary
 from birthmark.models.engine import Engine, common_prefix_length, make_engine
 from birthmark.models.heads.base import RewardHead
@@ -51,7 +52,7 @@ class LogProbScorer:
         self.left_out = _left_out(vocabulary)
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
-        self.warnings = _warnings(encoder, encoder.context("Hello"))
+        self.chat = read_facts(encoder)
         self._tokens = np.array(vocabulary.token_ids if vocabulary else (), dtype=np.int64)
         self._forms, self._word_forms = _tokenize_words(encoder, words)
         self.word_tokens = {
@@ -124,7 +125,7 @@ class RewardScorer:
         self.left_out = _left_out(vocabulary)
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
-        self.warnings = _warnings(encoder, encoder.conversation("Hello", "Hello"))
+        self.chat = read_facts(encoder, self.candidates["candidate"].to_list())
         self.word_tokens = dict(zip(words, map(len, encoder.form_ids(words)), strict=True))
         self._n_tokens = len(vocabulary.token_ids) if vocabulary else 0
 
@@ -176,6 +177,7 @@ def make_scorer(
     protocol: Protocol = "birthmark",
     engine: Literal["prefix", "plain"] = "prefix",
     template_date: str | None = None,
+    system: str | None = None,
     batch_size: int | None = None,
 ) -> Scorer:
     """The scorer of a loaded model.
@@ -190,6 +192,8 @@ def make_scorer(
         Word candidates, in the order of the table's word rows.
     vocabulary
         Whether each decodable token is a candidate too.
+    system
+        A system prompt before every question.
     batch_size
         Rows run together; by default 64 for the plain engine and what fits for the prefix engine.
 
@@ -198,9 +202,11 @@ def make_scorer(
     if not words and not vocabulary:
         raise BirthmarkError("there are no candidates: name words, or take the vocabulary")
     model.eval()
-    encoder = Encoder(tokenizer, "chat" if kind == "reward" else frame, protocol, template_date=template_date)
+    chosen: Frame = "chat" if kind == "reward" else frame
+    encoder = Encoder(tokenizer, chosen, protocol, template_date=template_date, system=system)
     runner = make_engine(engine, model, batch_size)
-    read = read_vocabulary(tokenizer, model.get_input_embeddings().weight.shape[0]) if vocabulary else None
+    rows = model.get_input_embeddings().weight.shape[0]
+    read = read_vocabulary(tokenizer, rows, protocol) if vocabulary else None
     if kind == "reward":
         return RewardScorer(model, encoder, runner, words, read, read_head(model, protocol))
     return LogProbScorer(model, encoder, runner, words, read)
@@ -225,13 +231,6 @@ def _left_out(vocabulary: Vocabulary | None) -> LeftOut | None:
         unused=len(vocabulary.unused),
         unfaithful=len(vocabulary.unfaithful),
     )
-
-
-def _warnings(encoder: Encoder, ids: Sequence[int]) -> list[str]:
-    bos = encoder.tokenizer.bos_token_id
-    if bos is not None and list(ids[:2]) == [bos, bos]:
-        return ["every context begins with the beginning-of-text token twice, as in the published study"]
-    return []
 
 
 def _tokenize_words(encoder: Encoder, words: Sequence[str]) -> tuple[list[tuple[int, ...]], list[list[int]]]:

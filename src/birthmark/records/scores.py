@@ -12,8 +12,11 @@ class PromptRecord(Record):
 
 
 class PromptSetRecord(Record):
+    """`system` is the system prompt that stands before every question, null where there is none."""
+
     name: str
     sha256: str
+    system: str | None = None
     prompts: dict[str, PromptRecord]
 
 
@@ -64,7 +67,11 @@ class PrecisionCheck(Record):
 
 
 class ScoreRecord(Record):
-    """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score."""
+    """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score.
+
+    `template_system` is a system prompt that the chat template adds of its own; `system_place` says whether a person's
+    own has a turn to itself or opens the user's; `trimmed` counts candidates whose white space the template takes off.
+    """
 
     model: str
     slug: str
@@ -87,6 +94,9 @@ class ScoreRecord(Record):
     left_out: LeftOut | None = None
     word_tokens: dict[str, int] | None = None
     template_date: str | None
+    template_system: str | None = None
+    system_place: Literal["system", "user"] | None = None
+    trimmed: int | None = None
     versions: dict[str, str]
     sha256: str
     context_ids: dict[str, list[int]] | None
