@@ -59,6 +59,8 @@ from birthmark.records.grid import (
     WordPair,
 )
 from birthmark.records.implicit import CandidateReward, Implicit, ImplicitPrompt
+from birthmark.records.inspection import Explanation, Finding, ModelCheck
+from birthmark.records.personas import PersonaLeaning, Personas
 from birthmark.records.relations import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued
 from birthmark.records.replication import (
     Claim,
@@ -96,6 +98,7 @@ SCHEMAS: dict[str, type[Record]] = {
     "study": StudyRecord,
     "replication": Replication,
     "map": Map,
+    "personas": Personas,
     "calibration": Calibration,
     "grid": ImplicitGrid,
     "track": Track,
@@ -127,8 +130,10 @@ __all__ = [
     "Durability",
     "Effects",
     "Equivalence",
+    "Explanation",
     "Figure4bPoint",
     "FinalGap",
+    "Finding",
     "Fitted",
     "FittingModel",
     "Framing",
@@ -159,6 +164,7 @@ __all__ = [
     "Mass",
     "MixedModel",
     "ModelCell",
+    "ModelCheck",
     "ModelContrast",
     "ModelsFixed",
     "MwlrPair",
@@ -170,6 +176,8 @@ __all__ = [
     "PairSource",
     "PairTest",
     "Panel",
+    "PersonaLeaning",
+    "Personas",
     "Plan",
     "PlanRow",
     "Power",
