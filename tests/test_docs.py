@@ -17,8 +17,8 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").g
 names = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_cli", ROOT / "docs" / "generate_cli.py")
+def generator(page: str = "cli") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"generate_{page}", ROOT / "docs" / f"generate_{page}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -110,3 +110,9 @@ def test_functions_that_the_python_page_names_exist() -> None:
 
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\bbm\.(\w+)", text)) <= {*birthmark.__all__, "CheckFailed"}
+
+
+def test_the_models_page_is_that_of_the_catalog() -> None:
+    assert generator("models").PAGE.read_text(encoding="utf-8") == generator("models").page(), (
+        "run python docs/generate_models.py"
+    )

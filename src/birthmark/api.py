@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from birthmark.errors import BirthmarkError
 from birthmark.implicit_runs import prompts_of_tables, run_implicit, run_implicit_grid
-from birthmark.inputs.catalog import load_catalog
+from birthmark.inputs.catalog import ancestry, find_entry, load_catalog, load_set, load_sets, suggest
 from birthmark.inputs.groupings import group_models
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
 from birthmark.inputs.text import did_you_mean
@@ -32,7 +32,11 @@ from birthmark.values.logratios import Duplicates, Joining
 from birthmark.values.texts import parse_sorts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from birthmark.models.weights import ResolvedModel
+    from birthmark.records import Calibration, Plan, TrainingRecord
+    from birthmark.training.run import Asked, TrainingRun
 
 
 class ModelOptions(TypedDict, total=False):
@@ -59,6 +63,28 @@ def resolve(name: str | Path, *, quiet: bool = True, **options: Unpack[ModelOpti
     from birthmark.models.weights import resolve as find
 
     return find(name, quiet=quiet, **options)
+
+
+def model_facts(name: str, *, catalog: str | Path | None = None) -> dict[str, Any]:
+    """All that the catalog knows of one model, the sets that it is in, and bytes of memory by precision.
+
+    Raises `BirthmarkError` for a name that is not in the catalog, with the nearest ones.
+    """
+    from birthmark.models.memory import memory_by_precision
+
+    path = Path(catalog) if catalog else None
+    known = load_catalog(path)
+    entry = find_entry(known, name)
+    if entry is None:
+        raise BirthmarkError(
+            f"no model named {name} in the catalog: {suggest(name, known) or 'see birthmark models list'}"
+        )
+    dtypes = [*([entry.dtype] if entry.dtype else []), "float32"]
+    return {
+        **entry.model_dump(mode="json"),
+        "memory_bytes": memory_by_precision(entry.parameters, dtypes) if entry.parameters else None,
+        "sets": [title for title, members in load_sets(path).items() if entry.name in members],
+    }
 
 
 def token_texts(model: str | Path) -> frozenset[str]:
@@ -88,23 +114,78 @@ def audit(
     *models: str | Path,
     out: str | Path = "birthmark-audit",
     mixed_frames: bool = False,
+    catalog_set: str | None = None,
+    with_base: bool = False,
+    base: Sequence[str | Path] = (),
     **options: Unpack[Options],
 ) -> AuditResult:
     """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
 
-    With no model, the two embedded base models.
+    With no model, the two embedded base models; with `catalog_set` the models of a set of the catalog, one after the
+    other, with their map. `with_base` scores each reward model's base checkpoint and what that was trained on from too
+    (from the catalog, or those that `base` names, nearest first), and shows how the values pass from one to the next.
     """
     measure = make_measure(**_measure_options(options))
+    catalog = _catalog(options)
+    if catalog_set is not None:
+        from birthmark.zoo import run_set
+
+        if models or with_base or base:
+            raise BirthmarkError("name models or a set of them, not both; --with-base goes with models")
+        return run_set(
+            load_set(catalog_set, catalog),
+            load_catalog(catalog),
+            lambda name: resolve(name, quiet=measure.quiet, **_model_options(options)),
+            measure,
+            Path(out),
+            mixed_frames=mixed_frames,
+        )
     found = [resolve(model, quiet=measure.quiet, **_model_options(options)) for model in models or EMBEDDED]
-    return run_audit(found, measure, Path(out), mixed_frames=mixed_frames)
+    lines = _lines(found, [str(name) for name in base], options, measure.quiet) if with_base or base else []
+    every = {model.slug: model for line in lines for model in line} | {model.slug: model for model in found}
+    return run_audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines)
 
 
-def plan(*models: str | Path, **options: Unpack[Options]) -> list[dict[str, Any]]:
+def _lines(
+    found: "Sequence[ResolvedModel]", named: Sequence[str], options: Options, quiet: bool
+) -> "list[list[ResolvedModel]]":
+    """Each model with what it descends from, the oldest first; what is not known of a base's family is the model's."""
+    from birthmark.zoo import bases_of
+
+    catalog = _catalog(options)
+    lines = []
+    for model in found:
+        names = bases_of(model, named, load_catalog(catalog))
+        bases = [resolve(name, quiet=quiet, catalog=catalog) for name in reversed(names)]
+        lines.append([*(replace(base, family=base.family or model.family) for base in bases), model])
+    return lines
+
+
+def plan(
+    *models: str | Path,
+    catalog_set: str | None = None,
+    with_base: bool = False,
+    base: Sequence[str | Path] = (),
+    **options: Unpack[Options],
+) -> list[dict[str, Any]]:
     """What `score` or `audit` would do with these models, its time and memory (`--dry-run`)."""
     from birthmark.dryrun import plan_runs
 
-    catalog = options.get("catalog")
-    return plan_runs(models, make_measure(**_measure_options(options)), Path(catalog) if catalog else None)
+    catalog = _catalog(options)
+    names = [str(model) for model in models] or list(load_set(catalog_set, catalog) if catalog_set else EMBEDDED)
+    names += [str(name) for name in base]
+    if with_base and not base:
+        known = load_catalog(catalog)
+        for name in list(names):
+            entry = find_entry(known, name)
+            checkpoint = options.get("base_checkpoint") or (entry.base_checkpoint if entry else None)
+            names += [older for older in ancestry(known, checkpoint) if older not in names] if checkpoint else []
+    return plan_runs(names, make_measure(**_measure_options(options)), catalog)
+
+
+def _catalog(options: Options) -> Path | None:
+    named = options.get("catalog")
+    return Path(named) if named else None
 
 
 def compare(
@@ -249,6 +330,112 @@ def replicate(
 ) -> Replication:
     """Replicate the published study from a clone of its repository, or from fetched files: figures, slips, verdicts."""
     return run_replication(Path(data) if data is not None else None, Path(out), seed=seed, quiet=quiet)
+
+
+class TrainOptions(ModelOptions, total=False):
+    """What `train` takes beside the fields of the recipe."""
+
+    pairs: int | None
+    every: int | None
+    preset: Literal["study", "small"]
+    seed: int
+    device: str | None
+    report_to: Sequence[str]
+
+
+def train(
+    base: str | Path,
+    preferences: str | Path,
+    *,
+    out: str | Path = "birthmark-train",
+    callbacks: Sequence[Any] = (),
+    show: "Callable[[TrainingRecord], None] | None" = None,
+    quiet: bool = True,
+    **asked: Any,
+) -> "TrainingRun":
+    """Train a reward model from a base language model on preference pairs; the same call resumes an interrupted run.
+
+    Parameters
+    ----------
+    base
+        A language model: a catalog name, a hub id or a folder; `chat_template="plain"` for one without a template.
+    preferences
+        A file (.jsonl, .jsonl.gz, .json, .parquet) or a hub id: TRL's preference formats, raw HH dialogues, and more.
+    asked
+        `pairs` (a seeded sample) or `every` (each n-th pair), `preset` (`study` or `small`), `seed`, `device`,
+        `report_to`, what `bm.resolve` takes, and any field of the recipe (`loss`, `learning_rate`, `epochs`, …).
+    callbacks
+        Transformers callbacks that look on, such as `bm.ValuesCallback()`.
+    show
+        Called with the run's record before the first step.
+
+    `out/checkpoints/step-…` are adapters with their heads, which `bm.score` takes. Raises `BirthmarkError` for what is
+    wrong with base, pairs or recipe, where `out` holds another run, and where the loss is no longer a number.
+    """
+    from birthmark.training.run import run_training
+
+    return run_training(
+        _training(base, preferences, quiet, asked), Path(out), quiet=quiet, show=show, callbacks=callbacks
+    )
+
+
+def plan_training(base: str | Path, preferences: str | Path, *, quiet: bool = True, **asked: Any) -> "TrainingRecord":
+    """What `train` would do: the record of the run before its first step (`--dry-run`)."""
+    from birthmark.training.run import prepare
+
+    return prepare(_training(base, preferences, quiet, asked), quiet=quiet).record
+
+
+def train_grid(
+    grid: str | Path,
+    *,
+    out: str | Path = "birthmark-train",
+    device: str | None = None,
+    catalog: str | Path | None = None,
+    report_to: Sequence[str] = (),
+    show: "Callable[[TrainingRecord], None] | None" = None,
+    quiet: bool = True,
+) -> "list[TrainingRun]":
+    """Train every run of a grid (a YAML of bases, sources, pairs, losses, seeds), each into a folder of its own in `out`.
+
+    Finished runs are skipped, a cut-off one goes on. Raises `BirthmarkError` as `train` does; a run that fails on the
+    way is named when the others are finished.
+    """
+    from birthmark.training.grid import run_grid
+
+    return run_grid(
+        Path(grid),
+        Path(out),
+        device=device,
+        catalog=Path(catalog) if catalog else None,
+        report_to=tuple(report_to),
+        show=show,
+        quiet=quiet,
+    )
+
+
+def _training(base: str | Path, preferences: str | Path, quiet: bool, asked: dict[str, Any]) -> "Asked":
+    from birthmark.training.recipe import make_recipe
+    from birthmark.training.run import Asked
+
+    known = TrainOptions.__annotations__
+    given = {key: value for key, value in asked.items() if key in known}
+    recipe = make_recipe(
+        given.get("preset", "study"), **{key: value for key, value in asked.items() if key not in known}
+    )
+    template = given.get("chat_template")
+    return Asked(
+        base=resolve(base, quiet=quiet, **_model_options(given)),  # type: ignore[arg-type]
+        preferences=preferences,
+        recipe=recipe,
+        preset=given.get("preset", "study"),
+        pairs=given.get("pairs"),
+        every=given.get("every"),
+        seed=given.get("seed", 0),
+        chat_template=str(template) if template is not None else None,
+        device=given.get("device"),
+        report_to=tuple(given.get("report_to") or ()),
+    )
 
 
 def calibrate(kind: Literal["tests", "plan"], **options: Any) -> "Calibration | Plan":

@@ -1,9 +1,7 @@
 """What a run would do and what it would take, before anything is fetched or loaded."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from struct import unpack
 from typing import Any
 
 from birthmark.errors import BirthmarkError
@@ -20,9 +18,13 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
     Seconds are 2 × parameters × tokens ÷ half the machine's measured matrix-product rate, with about 40 tokens a prompt
     and 3.2 a word: good to a factor of two. Null where the number of parameters is not known.
     """
-    from birthmark.models.machine import choose_device, choose_dtype, estimate
+    from birthmark.models.machine import choose_device, choose_dtype, estimate, free_memory
+    from birthmark.models.memory import count_parameters
+    from birthmark.models.placement import check_placement
 
     device = choose_device(measure.device)
+    check_placement(device, measure.quantize, measure.device_map)
+    free = free_memory(device, spread=measure.device_map is not None)
     rows = []
     for model in models:
         known = find_entry(load_catalog(catalog), str(model))
@@ -32,12 +34,13 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
                 f"no model named {model}: {suggest(str(model), load_catalog(catalog)) or 'name a folder'}"
             )
         kind = known.kind if known else None
-        parameters = known.parameters if known else _count_parameters(folder)
+        parameters = known.parameters if known else count_parameters(folder)
         dtype = choose_dtype(measure.dtype, device, known.dtype if known else None)
         words = len(measure.candidates_for(kind or "logprob").words)
         per_prompt = CONTEXT_TOKENS + ANSWER_TOKENS * words
         tokens = round(len(measure.prompts.prompts) * per_prompt)
-        cost = estimate(parameters, dtype, device, tokens=tokens) if parameters else None
+        quantize = measure.quantize
+        cost = estimate(parameters, dtype, device, tokens=tokens, quantize=quantize) if parameters else None
         rows.append(
             {
                 "model": str(model),
@@ -50,20 +53,8 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
                 "parameters": parameters,
                 "seconds": round(cost.seconds, 1) if cost else None,
                 "memory_bytes": cost.memory_bytes if cost else None,
+                "free_bytes": free,
+                "fits": cost.memory_bytes <= free if cost and free is not None else None,
             }
         )
     return rows
-
-
-def _count_parameters(folder: Path) -> int | None:
-    """Parameters of a folder's safetensors, from their headers alone."""
-    total = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            header = json.loads(file.read(unpack("<Q", file.read(8))[0]))
-        for name, tensor in header.items():
-            size = 1
-            for length in tensor["shape"] if name != "__metadata__" else [0]:
-                size *= length
-            total += size
-    return total or None

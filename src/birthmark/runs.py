@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.progress import note
-from birthmark.records import Effects, Implicit, Map, Replication, StudyRecord, read_record, to_json
+from birthmark.records import Effects, Implicit, Lineage, Map, Replication, Stage, StudyRecord, read_record, to_json
 from birthmark.scores import ScoreTable, write_text
-from birthmark.scoring import Frame, Measure, choose_frames, score_model
+from birthmark.scoring import ChosenFrame, Frame, Measure, choose_frames, score_model
 from birthmark.shown import Row, Shown
 from birthmark.study import (
     Study,
@@ -43,6 +43,8 @@ class AuditResult(Shown):
     effects: list[Effects]
     implicit: Implicit | None
     report: Path
+    lineage: Lineage | None = None
+    map: Map | None = None
 
     @property
     def answers(self) -> list[str]:
@@ -66,6 +68,8 @@ class AuditResult(Shown):
             "tables": [str(self.out / "scores" / f"{table.record.slug}.parquet") for table in self.tables],
             "effects": [item.model_dump(mode="json") for item in self.effects],
             "implicit": self.implicit.model_dump(mode="json") if self.implicit else None,
+            "lineage": self.lineage.model_dump(mode="json") if self.lineage else None,
+            "map": self.map.model_dump(mode="json") if self.map else None,
         }
 
     def summary(self) -> str:
@@ -80,17 +84,45 @@ class AuditResult(Shown):
         ]
 
 
-def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *, mixed_frames: bool) -> AuditResult:
-    """Score the models, compare them, trace the implicit reward, draw the page; everything lands in `out`."""
-    frames = choose_frames(models, _frame_asked(measure, out), measure.protocol)
+def run_audit(
+    models: "Sequence[ResolvedModel]",
+    measure: Measure,
+    out: Path,
+    *,
+    mixed_frames: bool,
+    lines: "Sequence[Sequence[ResolvedModel]]" = (),
+) -> AuditResult:
+    """Score the models, compare them, trace the implicit reward, draw the page; everything lands in `out`.
+
+    Each of `lines` is a reward model with what it descends from, the oldest first; they are among `models`.
+    """
+    frames = choose_frames(models, asked_frame(measure, out), measure.protocol)
     of_languages = {frame for model, frame in zip(models, frames, strict=True) if model.kind == "logprob"}
     asked = asked_of(measure, " or ".join(sorted(of_languages)) or None)
     study = open_study(out, "audit", asked)
     for model, frame in zip(models, frames, strict=True):
-        with study.timed(f"score {model.slug}"):
-            score_model(model, measure, frame, out)
-        note_inputs(study, measure, [model])
-        study.save()
+        score_in_study(study, model, measure, frame)
+    return finish_audit(study, measure, mixed_frames=mixed_frames, lines=lines)
+
+
+def score_in_study(study: Study, model: "ResolvedModel", measure: Measure, frame: ChosenFrame) -> None:
+    """Score one model of an audit, and note what it was and how long it took."""
+    with study.timed(f"score {model.slug}"):
+        score_model(model, measure, frame, study.out)
+    note_inputs(study, measure, [model])
+    study.save()
+
+
+def finish_audit(
+    study: Study,
+    measure: Measure,
+    *,
+    mixed_frames: bool,
+    lines: "Sequence[Sequence[ResolvedModel]]" = (),
+    mapped: bool = False,
+) -> AuditResult:
+    """Compare the tables that are there, trace the implicit reward, draw the page; with `mapped` relate the models too."""
+    out = study.out
     tables = read_tables(out)
     mixed = mixed_frames or measure.protocol == "christian2026"
     with study.timed("effects"):
@@ -104,11 +136,14 @@ def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *,
         )
     with study.timed("implicit"):
         implicit = _write_first_implicit(tables, measure.lexicons, out)
+    lineage = _write_lineage(lines, results, out)
+    relations = _write_map(tables, out, measure.seed) if mapped or (out / "map.json").is_file() else None
     study.record.warnings = sorted(
         {
             *disagreement(results),
             *(text for item in results for text in item.warnings),
             *(implicit.warnings if implicit else ()),
+            *(relations.warnings if relations else ()),
         }
     )
     study.save()
@@ -116,12 +151,48 @@ def run_audit(models: "Sequence[ResolvedModel]", measure: Measure, out: Path, *,
     with study.timed("report"):
         report = draw(out)
     study.save()
-    return AuditResult(out, tables, results, implicit, report)
+    return AuditResult(out, tables, results, implicit, report, lineage, relations)
+
+
+def _write_lineage(lines: "Sequence[Sequence[ResolvedModel]]", results: Sequence[Effects], out: Path) -> Lineage | None:
+    """Write `out/lineage.json`: reward models beside what they descend from, those of earlier runs among them."""
+    from birthmark.values.lineage import line_of
+
+    path = out / "lineage.json"
+    earlier = read_record(path, Lineage).lines if path.is_file() else []
+    stages = {stage.model: stage.stage for line in earlier for item in line.lexicons for stage in item.stages}
+    stages |= {model.name: stage_of(model) for line in lines for model in line}
+    members = {line.reward_model: line.models for line in earlier}
+    members |= {line[-1].name: [model.name for model in line] for line in lines}
+    if not members:
+        return None
+    record = Lineage(lines=[line_of(reward, models, stages, results) for reward, models in members.items()])
+    write_text(path, to_json(record))
+    return record
+
+
+def stage_of(model: "ResolvedModel") -> Stage:
+    """What the catalog says of a model; else an RM's is `reward`, and an LM with a chat template was tuned."""
+    if model.entry and model.entry.stage:
+        return model.entry.stage
+    return "reward" if model.kind == "reward" else "instruct" if model.chat_template else "pretrained"
+
+
+def _write_map(tables: Sequence[ScoreTable], out: Path, seed: int) -> Map | None:
+    """Write `out/map.json`: how the models of the more numerous kind of score relate, where there are two or more."""
+    from birthmark.values.relations import relate
+
+    most = max(by_kind(tables).values(), key=len, default=[])
+    if len(most) < 2:
+        return None
+    record = relate(most, seed=seed)
+    write_text(out / "map.json", to_json(record))
+    return record
 
 
 def score_into(out: Path, model: "ResolvedModel", measure: Measure) -> ScoreTable:
     """Score one model into an OUT folder of its own kind of study; further models may join."""
-    (frame,) = choose_frames([model], _frame_asked(measure, out), measure.protocol)
+    (frame,) = choose_frames([model], asked_frame(measure, out), measure.protocol)
     study = open_study(out, "score", asked_of(measure, frame if model.kind == "logprob" else None))
     with study.timed(f"score {model.slug}"):
         table = score_model(model, measure, frame, out)
@@ -204,7 +275,7 @@ def run_replication(data: Path | None, out: Path, *, seed: int, quiet: bool) -> 
 
 def draw(out: Path) -> Path:
     """Redraw the page, the figures and the values card of an OUT folder from its files; returns the page."""
-    if (out / "map.json").is_file():
+    if (out / "map.json").is_file() and not (out / "effects").is_dir():
         from birthmark.report.map_page import write_map_report
 
         return write_map_report(out)
@@ -259,7 +330,7 @@ def note_inputs(study: Study, measure: Measure, models: "Sequence[ResolvedModel]
         study.add_input("model", model.name, model.digests.weights)
 
 
-def _frame_asked(measure: Measure, out: Path) -> Frame:
+def asked_frame(measure: Measure, out: Path) -> Frame:
     """Where OUT's language models have a frame already, `auto` keeps to it."""
     path = out / "study.json"
     if measure.frame == "auto" and measure.protocol == "birthmark" and path.is_file():

@@ -19,6 +19,7 @@ from birthmark.records import (
     Effects,
     Implicit,
     ImplicitGrid,
+    Lineage,
     Map,
     Plan,
     PromptSetRecord,
@@ -44,6 +45,15 @@ class Planned(Record):
     parameters: int | None
     seconds: float | None
     memory_bytes: int | None
+    free_bytes: int | None = None
+    fits: bool | None = None
+
+
+class ModelFacts(Entry):
+    """What `models show --json` prints: precision → bytes of memory with the weights and 1 GiB; sets it is in."""
+
+    memory_bytes: dict[str, int] | None
+    sets: list[str]
 
 
 class AuditOutput(Record):
@@ -52,6 +62,8 @@ class AuditOutput(Record):
     tables: list[str]
     effects: list[Effects]
     implicit: Implicit | None
+    lineage: Lineage | None = None
+    map: Map | None = None
 
 
 class ScoreOutput(Record):
@@ -100,7 +112,8 @@ OUTPUTS: dict[str, Any] = {
     "track-output": Track,
     "train-output": TrainingRecord | list[TrainingRecord],
     "models-list-output": list[Entry],
-    "models-show-output": Entry,
+    "models-show-output": ModelFacts,
+    "models-sets-output": dict[str, list[str]],
     "lexicons-list-output": list[NamedLexicon],
     "lexicons-show-output": LexiconFacts,
     "lexicons-check-output": list[LexiconFinding],

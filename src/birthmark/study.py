@@ -17,7 +17,7 @@ import polars as pl
 
 from birthmark.errors import NO_SPACE, BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.records import Effects, Implicit, InputRecord, Kind, StudyRecord, read_record, to_json
+from birthmark.records import Effects, Implicit, InputRecord, Kind, ScoreRecord, StudyRecord, read_record, to_json
 from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
 from birthmark.scoring import versions
 from birthmark.values.controls import controlled_effects, without_neutral
@@ -25,6 +25,8 @@ from birthmark.values.effects import effects
 from birthmark.values.levels import adjust_across_lexicons
 from birthmark.values.logratios import Joining, implicit_rewards
 from birthmark.values.word_rewards import word_rewards
+
+FLOATS = ("float32", "bfloat16", "float16")  # a table from elsewhere may not say
 
 
 @dataclass
@@ -133,6 +135,7 @@ def all_effects(
             result.controlled = controlled_effects(of_kind, lexicon, controls, seed)
             if kind == "logprob":
                 result.warnings.extend(warnings)
+            result.warnings.extend(unlike_runs(of_kind))
             results[lexicon.name if len(kinds) == 1 else f"{lexicon.name}.{kind}"] = result
     return dict(zip(results, adjust_across_lexicons(list(results.values())), strict=True))
 
@@ -169,6 +172,33 @@ def check_frames(tables: Sequence[ScoreTable], mixed_frames: bool) -> list[str]:
             "or compare them all the same with --mixed-frames"
         )
     return [f"Models were scored in unlike frames ({listed}): part of a difference between them is the frame's."]
+
+
+def unlike_runs(tables: Sequence[ScoreTable]) -> list[str]:
+    """What part of a difference between models may be that of how they were run: unlike precision, unlike engines."""
+    said = []
+    precisions = _grouped({table.model: _precision(table.record) for table in tables if table.record.dtype in FLOATS})
+    if len(precisions) > 1:
+        said.append(
+            f"Models were scored in unlike precision ({_listed(precisions)}): --verify says which differences of ranks are "
+            "smaller than what rounding does."
+        )
+    engines = _grouped({table.model: table.record.engine for table in tables if table.record.engine})
+    if len(engines) > 1:
+        said.append(f"Models were scored by unlike engines ({_listed(engines)}), which agree up to rounding.")
+    return said
+
+
+def _precision(record: ScoreRecord) -> str:
+    return record.dtype + (f" with weights in {record.quantized}" if record.quantized else "")
+
+
+def _grouped(values: Mapping[str, str]) -> dict[str, list[str]]:
+    return {value: [name for name in values if values[name] == value] for value in sorted(set(values.values()))}
+
+
+def _listed(groups: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{value}: {', '.join(models)}" for value, models in groups.items())
 
 
 def write_implicit(

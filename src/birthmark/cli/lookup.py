@@ -16,47 +16,79 @@ for name, group in (("models", models), ("lexicons", lexicons), ("prompts", prom
     app.add_typer(group, name=name, rich_help_panel=LOOK_UP)
 
 
-@models.command("list", epilog=examples("birthmark models list", "birthmark models list --kind reward --json"))
+@models.command(
+    "list",
+    epilog=examples(
+        "birthmark models list --kind reward",
+        "birthmark models list --family Gemma --loadable",
+        "birthmark models list --set study",
+        "birthmark models list --search skywork --json",
+    ),
+)
 def list_models(
     kind: Annotated[str | None, typer.Option(metavar="reward|logprob", help="Only models of this kind.")] = None,
     family: Annotated[str | None, typer.Option(help="Only models of this family.")] = None,
+    head: Annotated[str | None, typer.Option(help="Only reward models with this head: linear, armorm, …")] = None,
+    stage: Annotated[str | None, typer.Option(metavar="pretrained|instruct|reward", help="Only this stage.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only models of this team.")] = None,
+    base_checkpoint: Annotated[str | None, typer.Option(help="Only models that were tuned from this one.")] = None,
+    catalog_set: Annotated[str | None, typer.Option("--set", metavar="NAME", help="Only those of a set.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only models with this in any fact.")] = None,
+    loadable: Annotated[
+        bool, typer.Option("--loadable/--all", help="Leave out those that need foreign code or pickles.")
+    ] = False,
     catalog: opt.Catalog = None,
     as_json: opt.Json = False,
 ) -> None:
-    """List the catalog."""
-    from birthmark.cli.show import print_json, print_rows
-    from birthmark.inputs.catalog import load_catalog
+    """List the catalog; several filters hold together, capitals do not matter."""
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_models import print_models
+    from birthmark.inputs.catalog import load_catalog, load_set, select
 
-    entries = [
-        entry
-        for entry in load_catalog(catalog).values()
-        if (kind is None or entry.kind == kind) and (family is None or entry.family == family)
-    ]
-    if as_json:
-        print_json([entry.model_dump(mode="json") for entry in entries])
-        return
-    rows = [(entry.name, entry.kind, entry.family, entry.base_checkpoint, entry.hub) for entry in entries]
-    print_rows(("name", "kind", "family", "base checkpoint", "hub"), rows)
+    wanted = {
+        "kind": kind,
+        "family": family,
+        "head": head,
+        "stage": stage,
+        "team": team,
+        "base_checkpoint": base_checkpoint,
+    }
+    members = load_set(catalog_set, catalog) if catalog_set else None
+    entries = select(load_catalog(catalog), wanted, members=members, text=search, loadable=loadable)
+    print_json([entry.model_dump(mode="json") for entry in entries]) if as_json else print_models(entries)
 
 
-@models.command("show", epilog=examples("birthmark models show smollm2-135m-instruct"))
+@models.command(
+    "show",
+    epilog=examples(
+        "birthmark models show skywork-reward-v2-llama-3.1-8b", "birthmark models show gemma-3-270m --json"
+    ),
+)
 def show_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A catalog name or hub id.")],
     catalog: opt.Catalog = None,
     as_json: opt.Json = False,
 ) -> None:
-    """All that the catalog knows of one model, and where each fact is from."""
-    from birthmark.cli.show import print_fields, print_json
-    from birthmark.errors import BirthmarkError
-    from birthmark.inputs.catalog import find_entry, load_catalog, suggest
+    """All that the catalog knows of one model, where each fact is from, and the memory that it takes."""
+    from birthmark.api import model_facts
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_models import print_model
 
-    loaded = load_catalog(catalog)
-    entry = find_entry(loaded, name)
-    if entry is None:
-        raise BirthmarkError(
-            f"no model named {name} in the catalog: {suggest(name, loaded) or 'see birthmark models list'}"
-        )
-    print_json(entry.model_dump(mode="json")) if as_json else print_fields(entry.model_dump(mode="json"))
+    facts = model_facts(name, catalog=catalog)
+    print_json(facts) if as_json else print_model(facts)
+
+
+@models.command("sets", epilog=examples("birthmark models sets", "birthmark audit --catalog-set study --dry-run"))
+def list_sets(catalog: opt.Catalog = None, as_json: opt.Json = False) -> None:
+    """The named sets of models that `birthmark audit --catalog-set NAME` runs one after another."""
+    from birthmark.cli.show import print_json, print_rows
+    from birthmark.inputs.catalog import load_sets
+
+    sets = load_sets(catalog)
+    if as_json:
+        print_json({name: list(members) for name, members in sets.items()})
+    else:
+        print_rows(("set", "models"), [(name, ", ".join(members)) for name, members in sets.items()])
 
 
 @models.command("fetch", epilog=examples("birthmark models fetch smollm2-135m-instruct"))

@@ -21,6 +21,8 @@ Out = Annotated[
         "birthmark audit ./my-reward-model --family Llama --base-checkpoint Llama-3.1-8B-Instruct --out mine",
         "birthmark audit gemma-3-270m smollm2-135m-instruct --prompt greatest_ever_one --candidates lexicon --out quick",
         "birthmark audit gemma-3-270m smollm2-135m-instruct --control frequency,length,tokens --control prompt",
+        "birthmark audit skywork-reward-v2-llama-3.2-1b --with-base --out beside-its-base",
+        "birthmark audit --catalog-set study --out ten",
     ),
 )
 def audit(
@@ -28,6 +30,31 @@ def audit(
     models: Annotated[
         list[str] | None,
         typer.Argument(metavar="[MODEL]…", help="Catalog names, hub ids or folders. [default: two small base models]"),
+    ] = None,
+    catalog_set: Annotated[
+        str | None,
+        typer.Option(
+            "--catalog-set",
+            metavar="NAME",
+            help="Audit the models of a set, one after the other: study, …, or one of --catalog FILE.",
+            rich_help_panel=opt.MODEL_PANEL,
+        ),
+    ] = None,
+    with_base: Annotated[
+        bool,
+        typer.Option(
+            "--with-base",
+            help="Score what a reward model descends from beside it: its base checkpoint, and that one's own.",
+            rich_help_panel=opt.MODEL_PANEL,
+        ),
+    ] = False,
+    base: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The models to score beside it, nearest first; repeatable. [default: the catalog's]",
+            rich_help_panel=opt.MODEL_PANEL,
+        ),
     ] = None,
     out: Out = Path("birthmark-audit"),
     prompts: opt.Prompts = "christian2026",
@@ -41,6 +68,9 @@ def audit(
     engine: opt.Engine = "prefix",
     dtype: opt.Dtype = None,
     device: opt.Device = None,
+    device_map: opt.DeviceMap = None,
+    quantize: opt.Quantize = None,
+    verify: opt.Verify = False,
     template_date: opt.TemplateDate = None,
     revision: opt.Revision = None,
     catalog: opt.Catalog = None,
@@ -54,15 +84,15 @@ def audit(
     as_json: opt.Json = False,
 ) -> None:
     """Audit models end to end: score, compare, trace, and draw the report."""
-    from birthmark.api import EMBEDDED
     from birthmark.api import audit as run
     from birthmark.cli.show import print_audit, print_json
 
     options = opt.shared(context)
+    chosen = {"catalog_set": catalog_set, "with_base": with_base, "base": base or ()}
     if dry_run:
-        _print_plan(models or EMBEDDED, options, as_json)
+        _print_plan(models or (), {**options, **chosen}, as_json)
         return
-    result = run(*(models or ()), out=out, mixed_frames=mixed_frames, **options)
+    result = run(*(models or ()), out=out, mixed_frames=mixed_frames, **chosen, **options)
     print_json(result.to_dict()) if as_json else print_audit(result)
 
 
@@ -98,6 +128,9 @@ def score(
     engine: opt.Engine = "prefix",
     dtype: opt.Dtype = None,
     device: opt.Device = None,
+    device_map: opt.DeviceMap = None,
+    quantize: opt.Quantize = None,
+    verify: opt.Verify = False,
     template_date: opt.TemplateDate = None,
     revision: opt.Revision = None,
     catalog: opt.Catalog = None,

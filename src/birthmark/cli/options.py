@@ -75,6 +75,26 @@ Device = Annotated[
     str | None,
     typer.Option(metavar="cpu|cuda|mps", help="[default: the fastest that is there]", rich_help_panel=RUN_PANEL),
 ]
+Quantize = Annotated[
+    Literal["8bit", "4bit"] | None,
+    typer.Option(
+        help="Load the weights in fewer bits (an NVIDIA GPU and the extra `quantized`).", rich_help_panel=RUN_PANEL
+    ),
+]
+DeviceMap = Annotated[
+    Literal["auto"] | None,
+    typer.Option(
+        "--device-map", help="Spread the layers over all GPUs, and the CPU for the rest.", rich_help_panel=RUN_PANEL
+    ),
+]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Rescore a sample in float32: which differences are smaller than rounding's.",
+        rich_help_panel=RUN_PANEL,
+    ),
+]
 TemplateDate = Annotated[
     str | None,
     typer.Option(
@@ -135,6 +155,9 @@ SHARED = (
         "engine",
         "dtype",
         "device",
+        "quantize",
+        "device_map",
+        "verify",
         "template_date",
     ),
     *("revision", "catalog", "chat_template", "kind", "family", "base_checkpoint", "seed"),

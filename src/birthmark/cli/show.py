@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import Doctor, Effects, Implicit, ImplicitGrid, Map, Replication
+from birthmark.records import Doctor, Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
 from birthmark.runs import AuditResult
 from birthmark.scores import ScoreTable
 
@@ -70,12 +70,13 @@ def _flat(value: object) -> str:
 
 def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
     """What a run would do: nothing is fetched, loaded or written."""
-    columns = ("model", "prompts", "words", "vocabulary", "device", "dtype", "minutes, about", "memory, about")
+    columns = ("model", "prompts", "words", "vocabulary", "device", "dtype", "minutes, about", "memory, about", "fits")
+    fits = {True: "yes", False: "no", None: "–"}
     cells = []
     for row in rows:
         minutes = None if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
         memory = None if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**30:.1f} GB"
-        cells.append((*(row[name] for name in columns[:6]), minutes, memory))
+        cells.append((*(row[name] for name in columns[:6]), minutes, memory, fits[row["fits"]]))
     print_rows(columns, cells)
     console.print("Nothing was done. Times are good to a factor of two.", markup=False)
 
@@ -116,7 +117,50 @@ def print_doctor(found: Doctor) -> None:
 
 
 def print_audit(result: AuditResult) -> None:
-    print_effects(result.effects, result.out)
+    """The effects, a reward model beside what it descends from, how exact the scores are, and where the rest is."""
+    print_effects(result.effects, None)
+    if result.lineage is not None:
+        print_lineage(result.lineage)
+    print_precision(result.tables)
+    console.print(f"Written to {result.out}; look at {result.report}", markup=False)
+
+
+def print_lineage(record: Lineage) -> None:
+    """A table a line and lexicon, the oldest model first."""
+    for line in record.lines:
+        for item in line.lexicons:
+            columns = [(category, framing) for category in item.categories for framing in ("positive", "negative")]
+            rows = []
+            for stage in item.stages:
+                cells = {(cell.category, cell.framing): cell.mean_median_rank for cell in stage.cells}
+                ranks = [round(cells[column], 1) if column in cells else None for column in columns]
+                rows.append((stage.model, stage.stage, "rewards" if stage.kind == "reward" else "log-probs", *ranks))
+            console.print()
+            console.print(item.sentence, markup=False)
+            if len(columns) <= 6:
+                header = ("model", "stage", "ranks of", *(f"{category}, {framing}" for category, framing in columns))
+                print_rows(header, rows)
+
+
+def print_precision(tables: Sequence[ScoreTable]) -> None:
+    """What `--verify` found of each table, a line each."""
+    for table in tables:
+        found = table.record.precision
+        if found is not None:
+            console.print(
+                f"{table.model}, {_spoken_precision(found)} against float32, {found.n_sample} candidates after "
+                f"{found.n_prompts} prompts: Spearman {found.spearman:.5f}, largest |Δ| {found.max_abs_diff:.2g}. Two of "
+                f"{found.n_candidates:,} candidates less than {found.noise_floor_rank:.1f} ranks apart, or with scores less "
+                f"than {found.noise_floor_score:.2g} apart ({found.pairs_below_noise:.1%} of pairs), differ by less than "
+                "rescoring does.",
+                markup=False,
+            )
+        elif table.record.precision_why is not None:
+            console.print(f"{table.model}: precision not measured: {table.record.precision_why}", markup=False)
+
+
+def _spoken_precision(found: PrecisionCheck) -> str:
+    return found.dtype + (f" with weights in {found.quantized}" if found.quantized else "")
 
 
 def print_effects(results: Sequence[Effects], out: Path | None) -> None:
@@ -278,5 +322,6 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
     if table.record.mass:
         lexicon = [mass.lexicon for mass in table.record.mass.values()]
         console.print(f"The words hold {sum(lexicon) / len(lexicon):.2%} of the probability.", markup=False)
+    print_precision([table])
     if out is not None:
         console.print(f"Written to {out}", markup=False)

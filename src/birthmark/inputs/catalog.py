@@ -5,7 +5,7 @@ Says where a model is, what it descends from and how it is to be run; knows noth
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -133,6 +133,62 @@ def find_entry(catalog: Catalog, name: str) -> Entry | None:
     by_name = {known.casefold(): entry for known, entry in catalog.items()}
     by_hub = {entry.hub.casefold(): entry for entry in catalog.values() if entry.hub}
     return catalog.get(name) or by_name.get(wanted) or by_hub.get(wanted)
+
+
+def ancestry(catalog: Catalog, base_checkpoint: str) -> list[str]:
+    """The names of a base checkpoint and of what it was itself trained on from, up to the pretrained model.
+
+    A parent that is not in the catalog ends the line, as its hub id. Raises `BirthmarkError` where the base checkpoint
+    is not in the catalog.
+    """
+    entry = find_entry(catalog, base_checkpoint)
+    if entry is None:
+        raise BirthmarkError(
+            f"the catalog does not know the base checkpoint {base_checkpoint}: name the models to score beside it with "
+            "--base, nearest first"
+        )
+    names = [entry.name]
+    while entry is not None and entry.parent is not None and entry.stage != "pretrained":
+        parent = find_entry(catalog, entry.parent)
+        name = parent.name if parent else entry.parent
+        if name in names:
+            break
+        names.append(name)
+        entry = parent
+    return names
+
+
+def select(
+    catalog: Catalog,
+    wanted: Mapping[str, str | None],
+    *,
+    members: Sequence[str] | None = None,
+    text: str | None = None,
+    loadable: bool = False,
+) -> list[Entry]:
+    """The entries whose facts are those of `wanted` (field → value, None for any), capitals aside, in catalog order.
+
+    `members` keeps only these, in their own order; `text` those with it in a fact; `loadable` those that can be loaded.
+    Raises `BirthmarkError` for a value that no entry has, with the nearest ones.
+    """
+    for field, value in wanted.items():
+        known = {str(getattr(entry, field)).casefold(): str(getattr(entry, field)) for entry in catalog.values()}
+        known.pop("none", None)
+        if value is not None and value.casefold() not in known:
+            hint = suggest(value, known.values()) or f"it is one of {', '.join(sorted(known.values()))}"
+            raise BirthmarkError(f"no model's {field.replace('_', ' ')} is {value}: {hint}")
+    given = [find_entry(catalog, member) for member in members] if members is not None else list(catalog.values())
+    return [
+        entry
+        for entry in given
+        if entry is not None
+        and all(
+            value is None or str(getattr(entry, field)).casefold() == value.casefold()
+            for field, value in wanted.items()
+        )
+        and (text is None or text.casefold() in entry.model_dump_json(exclude={"embedded"}).casefold())
+        and (entry.loadable or not loadable)
+    ]
 
 
 def suggest(name: str, names: Iterable[str]) -> str:

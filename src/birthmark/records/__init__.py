@@ -60,6 +60,7 @@ from birthmark.records.grid import (
 )
 from birthmark.records.implicit import CandidateReward, Implicit, ImplicitPrompt
 from birthmark.records.inspection import Explanation, Finding, ModelCheck
+from birthmark.records.lineage import Line, Lineage, LineageCell, LineageOf, LineageStage, Stage
 from birthmark.records.personas import PersonaLeaning, Personas
 from birthmark.records.relations import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued
 from birthmark.records.replication import (
@@ -99,6 +100,7 @@ SCHEMAS: dict[str, type[Record]] = {
     "replication": Replication,
     "map": Map,
     "personas": Personas,
+    "lineage": Lineage,
     "calibration": Calibration,
     "grid": ImplicitGrid,
     "track": Track,
@@ -157,6 +159,11 @@ __all__ = [
     "LeftOut",
     "LevelTest",
     "Likeness",
+    "Line",
+    "Lineage",
+    "LineageCell",
+    "LineageOf",
+    "LineageStage",
     "LogprobMedian",
     "Loss",
     "Map",
@@ -196,6 +203,7 @@ __all__ = [
     "RowModel",
     "ScoreRecord",
     "Sensitivity",
+    "Stage",
     "StageFit",
     "Stages",
     "StagesOf",

@@ -5,15 +5,16 @@ Score tables are read one at a time. It asks `values` where candidates stand and
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import Effects, Framing, Implicit, ScoreRecord, StudyRecord, read_record
+from birthmark.records import Effects, Framing, Implicit, Lineage, Map, Record, ScoreRecord, StudyRecord, read_record
 from birthmark.report.search_data import SearchData, search_data
 from birthmark.scores import ScoreTable, read_scores
 from birthmark.values.extremes import Standings, standings
 
 SHOWN = 25
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Contents:
     scores: list[ScoreRecord]
     extremes: list[ModelExtremes]
     search: SearchData
+    lineage: Lineage | None = None
+    map: Map | None = None
 
 
 def read_contents(out: Path) -> Contents:
@@ -81,7 +84,13 @@ def read_contents(out: Path) -> Contents:
         scores,
         extremes,
         search_data(tokens, words),
+        _optional(out / "lineage.json", Lineage),
+        _optional(out / "map.json", Map),
     )
+
+
+def _optional(path: Path, record_type: type[R]) -> R | None:
+    return read_record(path, record_type) if path.is_file() else None
 
 
 def _place(study: StudyRecord | None, lexicon: str) -> int:

@@ -20,6 +20,9 @@ from birthmark.report.drawing import save_figure, svg
 from birthmark.report.figures import lexicon_figures
 from birthmark.report.formats import p_words
 from birthmark.report.implicit_figures import implicit_figure
+from birthmark.report.lineage_tables import lineage_tables
+from birthmark.report.map_figures import map_figures
+from birthmark.report.map_tables import about_predictors, map_sentence, predictor_tables
 from birthmark.report.tables import lexicon_tables, mean_table, run_table
 from birthmark.report.visible import pieces, spoken
 from birthmark.report.wording import Finding, caveats, examples, finding, glossary, key_numbers, mass_warning, sentence
@@ -38,6 +41,7 @@ def write_report(out: Path | str) -> Path:
     contents = read_contents(out)
     of_lexicons = [lexicon_figures(item) for item in contents.effects]
     of_implicit = [implicit_figure(item) for item in contents.implicit]
+    of_map = map_figures(contents.map)[1::-1] if contents.map else []
     page = (
         _environment()
         .get_template("report.html.jinja")
@@ -50,6 +54,11 @@ def write_report(out: Path | str) -> Path:
             implicit_figures=of_implicit,
             mean_tables=[mean_table(item) for item in contents.implicit],
             run_table=run_table(contents.scores),
+            line_tables=[lineage_tables(line) for line in contents.lineage.lines] if contents.lineage else [],
+            map_lead=map_sentence(contents.map) if contents.map else "",
+            map_drawn=of_map,
+            map_tables=predictor_tables(contents.map.predictors) if contents.map else [],
+            map_about=about_predictors(contents.map) if contents.map else [],
             caveats=caveats(contents.effects, contents.scores),
             glossary=glossary(contents.effects, contents.implicit),
             warnings=_warnings(contents),
@@ -60,7 +69,7 @@ def write_report(out: Path | str) -> Path:
             },
         )
     )
-    for figure in [*(figure for group in of_lexicons for figure in group), *of_implicit]:
+    for figure in [*(figure for group in of_lexicons for figure in group), *of_implicit, *of_map]:
         save_figure(figure, out / "figures")
     write_text(out / "report.html", page)
     return out / "report.html"

@@ -1,0 +1,158 @@
+"""Write `docs/models.md`, the list of models that birthmark knows by name, from the catalog.
+
+Run it after changing the catalog: `python docs/generate_models.py`; a test says when that was forgotten.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from birthmark.inputs.catalog import Catalog, Entry, load_catalog, load_sets
+from birthmark.models.memory import memory_needed
+
+PAGE = Path(__file__).with_name("models.md")
+INTRODUCTION = """# Models
+
+Every model below goes by its name: `birthmark score NAME`, `birthmark audit NAME`. `birthmark models show NAME` prints all
+that is known of one, with the source of each fact, and `birthmark models list` finds them by family, head, team and text.
+What no source confirms is left out. Any other model goes by hub id or folder.
+
+Memory is that of the weights in the precision that the model is run in on a GPU, and 1 GiB; on a CPU it is float32. What
+does not fit is refused before it is loaded, with what would: `--dtype`, `--device-map auto` (several GPUs, and the CPU
+for the rest), `--quantize 8bit` or `4bit`. A revision is pinned only where its authors or the published study name one.
+"""
+TAGS = """## The authors' own checkpoints
+
+The reward models that the published study trained are on the hub, in the collection
+[reward-models-inherit-value-biases-from-pretraining-iclr2026](https://huggingface.co/collections/Oxford-HIPlab/reward-models-inherit-value-biases-from-pretraining-iclr2026)
+of Oxford-HIPlab: one repository a run, a tag a checkpoint (`step-0`, `step-1000`, …; `best`, `final`). The names of the
+repositories are not confirmed, so the catalog lists none; score one by its id and tag:
+
+```
+birthmark score Oxford-HIPlab/REPOSITORY --revision step-1000 --as reward --family Gemma --base-checkpoint gemma-2-2b-it
+```
+"""
+OWN = """## Your own
+
+A file of your own adds models and sets, or changes facts of those above (`--catalog FILE`); `path` is a folder beside the
+file, and goes before `hub`:
+
+```toml
+[models."my-rm"]
+path = "checkpoints/my-rm"
+kind = "reward"
+family = "Llama"
+base_checkpoint = "Llama-3.1-8B-Instruct"
+
+[sets]
+mine = ["my-rm", "skywork-reward-llama-3.1-8b-v0.2"]
+```
+
+`birthmark audit --catalog FILE --catalog-set mine` then audits both, one after the other.
+"""
+
+
+def page() -> str:
+    """The page: reward models by team, what cannot be loaded and why, language models by family, sets."""
+    catalog = load_catalog()
+    reward = [entry for entry in catalog.values() if entry.kind == "reward"]
+    loadable = [entry for entry in reward if entry.loadable]
+    language = [entry for entry in catalog.values() if entry.kind == "logprob"]
+    parts = [INTRODUCTION, "## Reward models\n"]
+    for family in _in_order(entry.family for entry in loadable):
+        parts += [f"### On {family}\n", _reward_table([entry for entry in loadable if entry.family == family])]
+    parts += [
+        "## Reward models that are not loaded\n",
+        _refused_table([entry for entry in reward if not entry.loadable]),
+    ]
+    parts += ["Process reward models, which score the steps of a solution, are not covered.\n", "## Language models\n"]
+    for family in _in_order(entry.family for entry in language):
+        parts += [f"### {family}\n", _language_table([entry for entry in language if entry.family == family])]
+    return "\n".join([*parts, "## Sets\n", _sets(catalog), TAGS, OWN])
+
+
+def _in_order(names: Iterable[str | None]) -> list[str]:
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _reward_table(entries: list[Entry]) -> str:
+    header = ("Name", "Hub", "Base checkpoint", "Trained on from", "Head", "Runs in", "Memory", "Licence", "Published")
+    rows = [
+        (
+            f"`{entry.name}`",
+            _hub(entry),
+            entry.base_checkpoint or "not confirmed",
+            entry.parent or "–",
+            entry.head or "–",
+            f"{entry.dtype}, {entry.attention}",
+            _memory(entry),
+            entry.licence or "not confirmed",
+            _published(entry),
+        )
+        for entry in entries
+    ]
+    return _table(header, rows)
+
+
+def _refused_table(entries: list[Entry]) -> str:
+    header = ("Name", "Hub", "Base checkpoint", "Why", "Published")
+    return _table(
+        header,
+        [(f"`{e.name}`", _hub(e), e.base_checkpoint or "not confirmed", e.why or "–", _published(e)) for e in entries],
+    )
+
+
+def _language_table(entries: list[Entry]) -> str:
+    header = ("Name", "Where", "Stage", "Trained on from", "Runs in", "Memory", "Licence")
+    rows = [
+        (
+            f"`{entry.name}`",
+            _hub(entry),
+            entry.stage or "–",
+            entry.parent or "–",
+            f"{entry.dtype}, {entry.attention}",
+            _memory(entry),
+            f"{entry.licence or 'not confirmed'}{' (gated)' if entry.gated else ''}",
+        )
+        for entry in entries
+    ]
+    return _table(header, rows)
+
+
+def _hub(entry: Entry) -> str:
+    if entry.hub is None:
+        return "packages: no hub needed"
+    pinned = f" at `{entry.revision[:8]}`" if entry.revision else ""
+    return f"[{entry.hub}](https://huggingface.co/{entry.hub}){pinned}"
+
+
+def _memory(entry: Entry) -> str:
+    if entry.parameters is None:
+        return "–"
+    return f"{memory_needed(entry.parameters, entry.dtype or 'float32') / 2**30:.1f} GB"
+
+
+def _published(entry: Entry) -> str:
+    scores = [f"{name} {score:g}" for name, score in entry.benchmarks.items()]
+    return "; ".join([*scores, *([entry.rank] if entry.rank else [])]) or "–"
+
+
+def _sets(catalog: Catalog) -> str:
+    lines = [
+        "`birthmark audit --catalog-set NAME` audits the models of a set one after another, gives each one's memory back,",
+        "resumes where it was stopped, and ends in one report with the map of the models and the comparison of families.\n",
+    ]
+    for name, members in load_sets().items():
+        total = sum(catalog[member].parameters or 0 for member in members)
+        lines.append(
+            f"- `{name}`: {', '.join(f'`{m}`' for m in members)} ({total / 1e9:.0f} billion parameters in all)"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, ("---",) * len(header), *rows)]
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
