@@ -235,6 +235,11 @@ def test_a_hub_ids_tags_are_its_checkpoints(monkeypatch, revisions):
         find_series(["owner/model"], "epoch-*")
 
 
+def test_a_grids_folder_is_all_of_its_runs(runs):
+    (runs[0].parent / "grid.yaml").touch()
+    assert [item.run for item in find_series([runs[0].parent])] == ["one", "two"]
+
+
 def test_runs_of_one_name_are_told_apart_by_the_folder_above(tiny_lm, tmp_path):
     for folder in ("x", "y"):
         write_run(tmp_path / folder / "run", tiny_lm, steps=(0,))

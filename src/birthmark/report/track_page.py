@@ -49,7 +49,7 @@ def _gap_tables(lasting: Durability) -> list[Table]:
         return []
     headers = (
         *("Lexicon", "Bases", "Runs", "Start", "Gap there", "Last gap", "95% over words"),
-        *("Random heads, 95%", "p of the last gap", "Below half from", "Settled at"),
+        *("Random heads, 95%", "p of the last gap", f"Below {lasting.curves[0].fraction:.0%} from", "Settled at"),
     )
     return [Table("Every gap", headers, tuple(_gap_row(curve) for curve in lasting.curves))]
 

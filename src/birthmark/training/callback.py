@@ -86,6 +86,8 @@ class ValuesCallback(TrainerCallback):
         self._step = None
         _require_whole(args)
         _reward_model(kwargs["model"])
+        if kwargs.get("processing_class") is None:
+            raise BirthmarkError("ValuesCallback needs the tokenizer: give the trainer its processing_class")
         Encoder(kwargs["processing_class"], "chat")
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

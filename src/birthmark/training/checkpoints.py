@@ -62,19 +62,27 @@ def find_series(runs: Sequence[str | Path], revisions: str | None = None) -> lis
     """The series that `runs` name, each once.
 
     A run is a folder (birthmark's RUN with `run.json` and `checkpoints/`, or one that holds `checkpoint-500`, `step-000016`,
-    …), such a checkpoint's own folder (those of one training make a series), or a hub id whose tags or branches are
-    checkpoints. `revisions` is a pattern (`step-*`) for the names of tags, or of folders. Raises `BirthmarkError` where a
+    …), a grid's folder of such runs, a checkpoint's own folder (those of one training make a series), or a hub id whose
+    tags or branches are checkpoints. `revisions` is a pattern (`step-*`) for the names of tags, or of folders. Raises `BirthmarkError` where a
     run is not there or holds no checkpoint.
     """
     if not runs:
         raise BirthmarkError("name at least one run to track: a folder with checkpoints, or a hub id with --revisions")
     found: dict[str, Series] = {}
-    for run in runs:
+    for run in (each for named in runs for each in _of_grid(named)):
         series = _series(run, revisions)
         earlier = found.get(series.path)
         steps = {item.step: item for item in (*(earlier.checkpoints if earlier else ()), *series.checkpoints)}
         found[series.path] = replace(series, checkpoints=tuple(steps[step] for step in sorted(steps)))
     return _told_apart(list(found.values()))
+
+
+def _of_grid(run: str | Path) -> list[str | Path]:
+    """The runs in a grid's folder; anything else is itself."""
+    folder = Path(run).expanduser()
+    if not folder.is_dir() or (folder / "run.json").is_file():
+        return [run]
+    return sorted(path.parent for path in folder.glob("*/run.json") if (path.parent / "checkpoints").is_dir()) or [run]
 
 
 def _series(run: str | Path, revisions: str | None) -> Series:

@@ -25,6 +25,7 @@ from birthmark.head_words import (
     write_head_words,
 )
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.models.folder import ADAPTER_CONFIG, read_json
 from birthmark.models.machine import choose_device, choose_dtype
 from birthmark.models.swapping import Swapping
 from birthmark.models.weights import ResolvedModel, load_tokenizer, resolve
@@ -93,6 +94,7 @@ def run_track(runs: Sequence[str | Path], measure: Measure, out: Path, options: 
     Raises `BirthmarkError` for runs without checkpoints, checkpoints that cannot be read, and an OUT of another study.
     """
     series = find_series(runs, options.revisions)
+    _refuse_namesakes(series, _earlier(out))
     study = open_study(out, "track", _asked(measure))
     tracker = _Tracker(measure, out, options)
     tracked = []
@@ -136,10 +138,13 @@ class _Tracker:
         self.swapping = Swapping()
         self.inputs: list[tuple[str, str, str]] = []
         self.warnings: list[str] = []
+        self._weights_of: dict[str, str] = {}
 
     def track(self, series: Series) -> TrackedRun:
         """Score the checkpoints of a series, and random heads on its base."""
         found = [(item, self._resolve(series, item)) for item in series.checkpoints]
+        first = found[0][1]
+        base = self._base_name(series, first)
         kinds = {model.kind for _, model in found}
         if len(kinds) > 1:
             raise BirthmarkError(f"{series.path} holds reward models and language models: track them apart")
@@ -155,15 +160,14 @@ class _Tracker:
                 table = score_model(model, self.measure, frame, self.out, load)
             words = words or sorted(set(table.frame["candidate"]))
             self.inputs.append(("checkpoint", f"{series.run} step {item.step}", table.record.sha256))
-        first = found[0][1]
         if not series.facts.finished:
             self.warnings.append(f"{series.run} is not finished: its last checkpoint here is not that of the run")
         run = TrackedRun(
             run=series.run,
             path=series.path,
             kind=first.kind,
-            base=_base_name(series, first),
-            family=first.family or _base_name(series, first),
+            base=base,
+            family=first.family or base,
             source=series.facts.source,
             pairs=series.facts.pairs,
             loss=series.facts.loss,
@@ -175,6 +179,19 @@ class _Tracker:
         if first.kind == "reward" and self.options.heads:
             self._random_heads(run, series, found[0], words)
         return run
+
+    def _base_name(self, series: Series, model: ResolvedModel) -> str:
+        """The base checkpoint where somebody named it, else the folder or hub id that a run was trained on.
+
+        Raises `BirthmarkError` where two bases are called alike.
+        """
+        if model.adapter is None:
+            return model.base_checkpoint or series.run
+        named = series.facts.base or str(read_json(model.adapter / ADAPTER_CONFIG)["base_model_name_or_path"])
+        name = model.base_checkpoint or Path(named).name
+        if self._weights_of.setdefault(name, model.digests.weights) != model.digests.weights:
+            raise BirthmarkError(f"two unlike bases are called {name}: name their base_checkpoint in each run.json")
+        return name
 
     def _resolve(self, series: Series, item: Checkpoint) -> ResolvedModel:
         model = resolve(
@@ -198,12 +215,14 @@ class _Tracker:
         key = _heads_key(model, self.measure, lexicons, self.options.heads)
         paths = {name: head_path(self.out, run.base, name) for name in lexicons}
         framings = {prompt.framing for prompt in self.measure.prompts.prompts.values()}
-        if all(has_head_words(path, key) for path in paths.values()) or not {"positive", "negative"} <= framings:
+        if not {"positive", "negative"} <= framings:
             return
         if model.adapter is None and checkpoint.step > 0:
             self.warnings.append(
                 f"random heads of {run.base} stand on the body of {series.run} at step {checkpoint.step:,}, which was trained"
             )
+        if all(has_head_words(path, key) for path in paths.values()):
+            return
         note(f"{run.base}: {self.options.heads:,} random heads", quiet=self.measure.quiet)
         values = self._score_heads(run.base, model, lexicons)
         for name, path in paths.items():
@@ -240,13 +259,6 @@ class _Tracker:
             )
 
 
-def _base_name(series: Series, model: ResolvedModel) -> str:
-    """The base checkpoint where somebody named it, else the folder or hub id that a run was trained on."""
-    if model.base_checkpoint:
-        return model.base_checkpoint
-    return Path(series.facts.base).name if series.facts.base else (model.path.name if model.adapter else series.run)
-
-
 def _heads_key(model: ResolvedModel, measure: Measure, lexicons: Mapping[str, Sequence[str]], heads: int) -> str:
     """SHA-256 of everything that moves the values of random heads."""
     moves = {
@@ -265,11 +277,25 @@ def _heads_key(model: ResolvedModel, measure: Measure, lexicons: Mapping[str, Se
 # ------------------------------------------------------------------------------------------------------- values
 
 
+def _earlier(out: Path) -> list[TrackedRun]:
+    """The runs that `out` holds from earlier calls."""
+    path = out / "track.json"
+    return read_record(path, Track).runs if path.is_file() else []
+
+
+def _refuse_namesakes(series: Sequence[Series], earlier: Sequence[TrackedRun]) -> None:
+    """Raise `BirthmarkError` where `out` has another run of a name: one would take the other's place."""
+    paths = {run.run: run.path for run in earlier}
+    for item in series:
+        if paths.get(item.run, item.path) != item.path:
+            raise BirthmarkError(
+                f"another run called {item.run} was tracked here, {paths[item.run]}: rename a folder, or name another with --out"
+            )
+
+
 def _with_earlier(out: Path, tracked: list[TrackedRun]) -> list[TrackedRun]:
     """The runs of this call and those that `out` held before, by name."""
-    path = out / "track.json"
-    earlier = read_record(path, Track).runs if path.is_file() else []
-    runs = {run.run: run for run in (*earlier, *tracked)}
+    runs = {run.run: run for run in (*_earlier(out), *tracked)}
     return [runs[name] for name in sorted(runs)]
 
 
