@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from birthmark.api import audit, calibrate, compare, implicit, replicate, resolve, score
+    from birthmark.api import audit, calibrate, compare, implicit, replicate, resolve, score, train
     from birthmark.errors import BirthmarkError, CheckFailed
     from birthmark.inputs.lexicons import load_lexicon
     from birthmark.inputs.prompts import load_prompts
@@ -25,6 +25,7 @@ _HOMES = {
     "replicate": "birthmark.api",
     "resolve": "birthmark.api",
     "score": "birthmark.api",
+    "train": "birthmark.api",
     "BirthmarkError": "birthmark.errors",
     "CheckFailed": "birthmark.errors",
     "load_lexicon": "birthmark.inputs.lexicons",
@@ -49,6 +50,7 @@ __all__ = [
     "resolve",
     "score",
     "track",
+    "train",
 ]
 
 

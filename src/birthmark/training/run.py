@@ -54,6 +54,7 @@ class Asked:
     chat_template: str | None = None
     device: str | None = None
     report_to: tuple[str, ...] = ()
+    left_out: frozenset[int] = frozenset()  # rows of the source that another base of the same grid cannot use
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,13 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
     tokenizer = load_padding_tokenizer(base)
     encoder = Encoder(tokenizer, "chat", chat_template=base.chat_template)
     kept, cut_drops = tokenize_pairs(pairs, encoder, max_tokens=recipe.max_tokens, cut=recipe.cut)
-    drops = [*found.drops, *cut_drops]
+    elsewhere = asked.left_out - {drop.row for drop in (*found.drops, *cut_drops)}
+    drops = [
+        *found.drops,
+        *cut_drops,
+        *(Drop(row, "dropped for another base of the grid") for row in sorted(elsewhere)),
+    ]
+    kept = [pair for pair in kept if pairs[pair.position].row not in elsewhere]
     if not kept:
         raise BirthmarkError(no_pairs_left(source, drops))
     order = training_order([pair.position for pair in kept], len(pairs), recipe.epochs, asked.seed)

@@ -18,6 +18,7 @@ from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers.integrations import TensorBoardCallback, get_available_reporting_integrations
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
@@ -67,12 +68,25 @@ def training_arguments(
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="no",  # the schedule's callback asks for each
-        report_to=list(report_to) or "none",
+        report_to=reporting(report_to) or "none",
+        run_name=run.name,
         disable_tqdm=True,
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type == "cuda",
         ddp_find_unused_parameters=False if processes > 1 else None,
     )
+
+
+def reporting(asked: Sequence[str]) -> list[str]:
+    """Where the trainer logs beside `log.jsonl`: as asked, else TensorBoard where it is installed.
+
+    Raises `BirthmarkError` for what is not installed here.
+    """
+    there = get_available_reporting_integrations()
+    for name in asked:
+        if name not in there:
+            raise BirthmarkError(f"{name} is not installed here: `pip install {name}`, or leave out --report-to")
+    return list(asked) or [name for name in there if name == "tensorboard"]
 
 
 class ScheduledSaves(TrainerCallback):
@@ -123,11 +137,13 @@ class RewardModelTrainer(RewardTrainer):
         collator = AnswerCollator(pad_token_id=pad) if recipe.loss != "bt" else None
         super().__init__(data_collator=collator, callbacks=[ScheduledSaves(checkpoints), *callbacks], **options)
         self.remove_callback(PrinterCallback)
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, TensorBoardCallback):
+                callback.logging_dir = str(run / "tensorboard")
         self._states: list[torch.Tensor] = []
         if head is not None:
             self.head = (head[0].to(self.args.device), head[1])
-            body = self.model.get_base_model().base_model
-            body.register_forward_hook(lambda module, inputs, output: self._states.append(output.last_hidden_state))
+            self._body().register_forward_hook(lambda module, inputs, output: self._states.append(output.last_hidden_state))
 
     def _send_telemetry(self) -> None:
         """Nothing is sent to anyone."""
@@ -155,13 +171,13 @@ class RewardModelTrainer(RewardTrainer):
         rows = slice(None) if recipe.loss == "grm-dpo" else slice(len(ids) // 2)  # the SFT form reads the chosen only
         log_probs = answer_log_probs(states[rows], ids[rows], mask[rows], *head)
         if recipe.text_reference:
-            with torch.no_grad(), self.model.disable_adapter():
-                body = self.model.get_base_model().base_model
-                reference = body(ids[rows], attention_mask=inputs["attention_mask"][rows], use_cache=False)
+            with torch.no_grad(), self._bare().disable_adapter():
+                reference = self._body()(ids[rows], attention_mask=inputs["attention_mask"][rows], use_cache=False)
                 self._states.clear()
                 log_probs = log_probs - answer_log_probs(reference.last_hidden_state, ids[rows], mask[rows], *head)
         if recipe.loss == "grm-dpo":
-            return dpo_text_loss(*log_probs.chunk(2), recipe.text_beta).mean()
+            chosen, rejected = log_probs.chunk(2)
+            return dpo_text_loss(chosen, rejected, recipe.text_beta).mean()
         return sft_text_loss(log_probs, recipe.text_beta, plain=recipe.text_plain).mean()
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -181,6 +197,10 @@ class RewardModelTrainer(RewardTrainer):
 
     def _bare(self) -> Any:
         return self.accelerator.unwrap_model(self.model)
+
+    def _body(self) -> Any:
+        """The transformer below the head."""
+        return self._bare().get_base_model().base_model
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Adapters and head go to the run's checkpoints; `output_dir` is left to optimizer and random state."""
