@@ -37,7 +37,7 @@ Protocol = Literal["birthmark", "christian2026"]
 Engine = Literal["prefix", "plain"]
 
 VERIFY_PROMPTS = 3
-VERIFY_SAMPLE: dict[Kind, int] = {"reward": 64, "logprob": 12}  # a word of an LM is up to four sequences
+VERIFY_SAMPLE: dict[Kind, int] = {"reward": 64, "logprob": 8}  # a word of an LM is up to four sequences
 
 
 @dataclass(frozen=True)

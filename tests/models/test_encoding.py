@@ -223,3 +223,12 @@ def test_the_embedded_vocabularies_leave_out_what_the_design_counts(name, specia
     vocabulary = read_vocabulary(load_tokenizer(resolve(name, quiet=True)), {17: 49152, 6249: 262144}[special])
     assert (len(vocabulary.special), len(vocabulary.undecodable)) == (special, undecodable)
     assert len(vocabulary.unused) == 0
+
+
+def test_a_truncation_stated_in_a_tokenizers_file_cuts_nothing():
+    tokenizer = make_tokenizer()
+    whole = Encoder(tokenizer, "qa").form_ids(["a word that is rather long"])
+    tokenizer.backend_tokenizer.enable_truncation(2)
+    tokenizer.backend_tokenizer.enable_padding(length=64)
+    assert Encoder(tokenizer, "qa").form_ids(["a word that is rather long"]) == whole
+    assert len(whole[0]) > 2

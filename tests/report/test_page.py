@@ -10,6 +10,7 @@ import pytest
 from report_outs import NASTY, embedded_json
 
 from birthmark.errors import BirthmarkError
+from birthmark.report.contents import read_contents
 from birthmark.report.page import write_report
 
 
@@ -102,3 +103,11 @@ def test_a_damaged_record_is_named(two_models: Path, tmp_path: Path) -> None:
     (out / "effects" / "own.json").write_text("{}")
     with pytest.raises(BirthmarkError, match="own.json"):
         write_report(out)
+
+
+def test_what_was_merely_looked_at_comes_after_what_was_asked_for(two_models: Path, tmp_path: Path) -> None:
+    out = copytree(two_models, tmp_path / "out")
+    (asked,) = (out / "effects").glob("*.json")
+    text = asked.read_text(encoding="utf-8").replace(f'"lexicon": "{asked.stem}"', '"lexicon": "a-neighbour"')
+    (out / "effects" / "a-neighbour.json").write_text(text, encoding="utf-8")
+    assert [item.lexicon for item in read_contents(out).effects] == [asked.stem, "a-neighbour"]

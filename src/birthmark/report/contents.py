@@ -94,9 +94,11 @@ def _optional(path: Path, record_type: type[R]) -> R | None:
 
 
 def _place(study: StudyRecord | None, lexicon: str) -> int:
-    """Lexicons come in the order in which they were asked for."""
+    """Lexicons come in the order in which they were asked for, and those that were merely looked at after them."""
     asked = study.asked.get("lexicons") if study else None
-    return asked.index(lexicon) if isinstance(asked, list) and lexicon in asked else 0
+    if not isinstance(asked, list):
+        return 0
+    return asked.index(lexicon) if lexicon in asked else len(asked)
 
 
 def _model_extremes(table: ScoreTable, tokens: list[Standings], words: list[Standings]) -> ModelExtremes:
