@@ -58,6 +58,11 @@ def _two_layer(draw: Draw) -> Tensors:
     }
 
 
+def _gate_layer(draw: Draw, outputs: int, inputs: int) -> torch.Tensor:
+    """Scaled so that the softmax at the gate's end is neither even nor settled: a token away it says something else."""
+    return draw(outputs, inputs) * (2.0 / inputs**0.5)
+
+
 def _armorm(draw: Draw) -> Tensors:
     """The gate's module list holds linear layers only: its ReLU has no place of its own."""
     widths = [HIDDEN, GATE_WIDTH, GATE_WIDTH, GATE_WIDTH, OBJECTIVES]
@@ -67,7 +72,7 @@ def _armorm(draw: Draw) -> Tensors:
         "gating.logit_scale": draw(1) + 3.0,
     }
     for index in range(4):
-        tensors[f"gating.layers.{index}.weight"] = draw(widths[index + 1], widths[index])
+        tensors[f"gating.layers.{index}.weight"] = _gate_layer(draw, widths[index + 1], widths[index])
         tensors[f"gating.layers.{index}.bias"] = draw(widths[index + 1])
     return tensors
 
@@ -78,12 +83,12 @@ def _quantile(draw: Draw) -> Tensors:
         "regression_layer.weight": draw(OBJECTIVES * QUANTILES, HIDDEN),
         "reward_transform_matrix": draw(OBJECTIVES, OBJECTIVES),
         "gating.logit_scale": draw(1) + 3.0,
-        "gating.layers.9.weight": draw(OBJECTIVES, GATE_WIDTH),
+        "gating.layers.9.weight": _gate_layer(draw, OBJECTIVES, GATE_WIDTH),
         "gating.layers.9.bias": draw(OBJECTIVES),
     }
     for block in range(3):
         width = HIDDEN if block == 0 else GATE_WIDTH
-        tensors[f"gating.layers.{3 * block}.weight"] = draw(GATE_WIDTH, width)
+        tensors[f"gating.layers.{3 * block}.weight"] = _gate_layer(draw, GATE_WIDTH, width)
         norm = f"gating.layers.{3 * block + 2}"
         tensors[f"{norm}.weight"] = draw(GATE_WIDTH)
         tensors[f"{norm}.bias"] = draw(GATE_WIDTH)

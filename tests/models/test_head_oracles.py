@@ -67,10 +67,11 @@ TURN = {
 
 
 @cache
-def states(folder: Path, tokenizer: str, question: str, answer: str) -> tuple[list[int], np.ndarray]:
-    """A conversation's ids and the states after the final norm, float64 [tokens, hidden]."""
+def states(folder: Path, tokenizer: str, question: str, answer: str, bos: int) -> tuple[list[int], np.ndarray]:
+    """A conversation's ids, begun by so many BOS, and the states after the final norm, float64 [tokens, hidden]."""
     encoder = Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = encoder.encode(WRITTEN[tokenizer](question, answer), add_special_tokens=False).ids
+    ids = [ids[0]] * (bos - 1) + ids
     decoder = backbone(backbone_config(tokenizer))
     weights = load_file(folder / "model.safetensors")
     decoder.load_state_dict({k.removeprefix("model."): v for k, v in weights.items() if k.startswith("model.")})
@@ -145,8 +146,15 @@ def quantile(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
     return float(share @ rewards)
 
 
+def uncertainty(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    """The means of five attributes (every second column is a spread), joined by a gate that sees the last state too."""
+    x = selu(w.apply("weights.fc.0", last))
+    x = selu(w.apply("weights.fc.2", x))
+    return float(w.apply("weights.fc.4", x) @ w.apply("score", last)[0::2])
+
+
 def first_column(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
-    """As the study read it: the classification head's first number."""
+    """As the study read URM: the classification head's first number."""
     return float(w.apply("score", last)[0])
 
 
@@ -159,7 +167,8 @@ def label_distribution(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
     return float(w.apply("gating_layer.network.6", y) @ (levels @ np.linspace(0.0, 1.0, 10)))
 
 
-ORACLES: dict[str, Callable[[Weights, np.ndarray, np.ndarray], float]] = {
+Oracle = Callable[[Weights, np.ndarray, np.ndarray], float]
+ORACLES: dict[str, Oracle] = {
     "linear-llama": linear,
     "linear-gemma2": linear,
     "grm-linear": value_linear,
@@ -168,27 +177,22 @@ ORACLES: dict[str, Callable[[Weights, np.ndarray, np.ndarray], float]] = {
     "armorm": armorm,
     "qrm-llama": quantile,
     "qrm-gemma2": quantile,
-    "urm": first_column,
+    "urm": uncertainty,
     "ldl": label_distribution,
 }
 
 
-def plain_rewards(folder: Path, head: str, moved: int = 0) -> np.ndarray:
+def plain_rewards(folder: Path, head: str, moved: int = 0, bos: int = 1, oracle: Oracle | None = None) -> np.ndarray:
     """The head's rewards, float64 [answers, questions], with the gate's token `moved` by some places."""
     tokenizer = HEADS[head].tokenizer
     weights = Weights({name: values.double().numpy() for name, values in head_tensors(folder).items()})
     rewards = np.empty((len(ANSWERS), len(QUESTIONS)))
     for row, answer in enumerate(ANSWERS):
         for column, question in enumerate(QUESTIONS):
-            ids, h = states(folder, tokenizer, question, answer)
-            at = last_turn(ids, tokenizer) + moved
-            rewards[row, column] = ORACLES[head](weights, h[-1], h[at])
+            ids, h = states(folder, tokenizer, question, answer, bos)
+            at = last_occurrence(ids, TURN[tokenizer]) + moved
+            rewards[row, column] = (oracle or ORACLES[head])(weights, h[-1], h[at])
     return rewards
-
-
-def last_turn(ids: list[int], tokenizer: str) -> int:
-    """The token that ends the turn before the last assistant's turn that the conversation opens."""
-    return last_occurrence(ids, TURN[tokenizer])
 
 
 # ------------------------------------------------------------------------------------------------ the fixtures
@@ -217,6 +221,21 @@ def rewards(folder: Path, engine: str = "prefix") -> np.ndarray:
 def test_a_head_gives_what_the_plain_computation_gives(checkpoint, head, engine):
     folder = checkpoint(head)
     np.testing.assert_allclose(rewards(folder, engine), plain_rewards(folder, head), rtol=1e-5, atol=1e-4)
+
+
+def test_the_studys_protocol_reads_urms_first_column_and_the_double_bos(checkpoint):
+    folder = checkpoint("urm")
+    table = bm.score(folder, prompt=QUESTIONS, candidates=ANSWERS, protocol="christian2026", device="cpu")
+    expected = plain_rewards(folder, "urm", bos=2, oracle=first_column)
+    np.testing.assert_allclose(table.matrix(), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("head", ["linear-gemma2", "qrm-llama"])
+def test_the_studys_protocol_doubles_the_bos_under_every_head(checkpoint, head):
+    folder = checkpoint(head)
+    table = bm.score(folder, prompt=QUESTIONS, candidates=ANSWERS, protocol="christian2026", device="cpu")
+    np.testing.assert_allclose(table.matrix(), plain_rewards(folder, head, bos=2), rtol=1e-5, atol=1e-4)
+    assert np.abs(table.matrix() - plain_rewards(folder, head)).max() > 0.01
 
 
 @every_head
