@@ -17,10 +17,13 @@ from birthmark.records import (
     Calibration,
     Doctor,
     Effects,
+    Explanation,
     Implicit,
     ImplicitGrid,
     Lineage,
     Map,
+    ModelCheck,
+    Personas,
     Plan,
     PromptSetRecord,
     Record,
@@ -74,6 +77,12 @@ class ScoreOutput(Record):
     path: str | None = None
 
 
+class PersonasOutput(Personas):
+    """What `audit --persona FILE --json` prints: `personas.json`, and where it lies."""
+
+    out: str
+
+
 class NamedLexicon(Record):
     name: str
     validated: bool
@@ -104,8 +113,8 @@ class LexiconFinding(Record):
 
 
 OUTPUTS: dict[str, Any] = {
-    "audit-output": AuditOutput | list[Planned],
-    "score-output": ScoreOutput | list[Planned],
+    "audit-output": AuditOutput | PersonasOutput | list[Planned],
+    "score-output": ScoreOutput | Explanation | dict[str, ScoreOutput] | list[Planned],
     "implicit-output": Implicit | ImplicitGrid,
     "compare-output": list[Effects] | list[BudgetCheck] | list[Stages],
     "map-output": Map,
@@ -113,6 +122,7 @@ OUTPUTS: dict[str, Any] = {
     "train-output": TrainingRecord | list[TrainingRecord],
     "models-list-output": list[Entry],
     "models-show-output": ModelFacts,
+    "models-check-output": ModelCheck,
     "models-sets-output": dict[str, list[str]],
     "lexicons-list-output": list[NamedLexicon],
     "lexicons-show-output": LexiconFacts,
