@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from birthmark.errors import BirthmarkError, CheckFailed
     from birthmark.inputs.lexicons import load_lexicon
     from birthmark.inputs.prompts import load_prompts
+    from birthmark.inspections import audit_personas, check_model, explain, score_personas
     from birthmark.scores import read_scores
     from birthmark.training.callback import ValuesCallback
     from birthmark.training.trajectory import track
@@ -19,6 +20,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "audit": "birthmark.api",
+    "audit_personas": "birthmark.inspections",
+    "check_model": "birthmark.inspections",
+    "explain": "birthmark.inspections",
+    "score_personas": "birthmark.inspections",
     "calibrate": "birthmark.api",
     "compare": "birthmark.api",
     "implicit": "birthmark.api",
@@ -40,8 +45,11 @@ __all__ = [
     "CheckFailed",
     "ValuesCallback",
     "audit",
+    "audit_personas",
     "calibrate",
+    "check_model",
     "compare",
+    "explain",
     "implicit",
     "load_lexicon",
     "load_prompts",
@@ -49,6 +57,7 @@ __all__ = [
     "replicate",
     "resolve",
     "score",
+    "score_personas",
     "track",
     "train",
 ]
