@@ -103,6 +103,18 @@ TemplateDate = Annotated[
         rich_help_panel=RUN_PANEL,
     ),
 ]
+System = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="A system prompt before every question.", rich_help_panel=QUESTION_PANEL),
+]
+Persona = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="System prompts by name (YAML): ask under each, and under a neutral one.",
+        rich_help_panel=QUESTION_PANEL,
+    ),
+]
 Revision = Annotated[
     str | None, typer.Option(help="A hub revision. [default: the catalog's pinned one]", rich_help_panel=MODEL_PANEL)
 ]
@@ -159,6 +171,7 @@ SHARED = (
         "device_map",
         "verify",
         "template_date",
+        "system",
     ),
     *("revision", "catalog", "chat_template", "kind", "family", "base_checkpoint", "seed"),
 )
