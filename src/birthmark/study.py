@@ -17,6 +17,7 @@ import polars as pl
 
 from birthmark.errors import NO_SPACE, BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.text import one_line
 from birthmark.records import Effects, Implicit, InputRecord, Kind, ScoreRecord, StudyRecord, read_record, to_json
 from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
 from birthmark.scoring import versions
@@ -127,6 +128,7 @@ def all_effects(
 ) -> dict[str, Effects]:
     """Compare the tables under each lexicon, kind by kind; keyed by the name of the effects file."""
     kinds = by_kind(tables)
+    _require_one_system(tables)
     warnings = check_frames(kinds.get("logprob", []), mixed_frames)
     results = {}
     for lexicon in lexicons:
@@ -158,6 +160,16 @@ def write_effects(
     for name, result in results.items():
         write_text(out / "effects" / f"{name}.json", to_json(result))
     return list(results.values())
+
+
+def _require_one_system(tables: Sequence[ScoreTable]) -> None:
+    """Models under unlike system prompts answer unlike questions, though these have the same keys: always refused."""
+    systems = {table.model: table.record.prompt_set.system for table in tables}
+    if len(set(systems.values())) > 1:
+        listed = ", ".join(f"{model} {system!r}" if system else f"{model} none" for model, system in systems.items())
+        raise BirthmarkError(
+            f"these models were scored under unlike system prompts ({one_line(listed, 200)}): score them under one"
+        )
 
 
 def check_frames(tables: Sequence[ScoreTable], mixed_frames: bool) -> list[str]:
