@@ -23,6 +23,7 @@ Out = Annotated[
         "birthmark audit gemma-3-270m smollm2-135m-instruct --control frequency,length,tokens --control prompt",
         "birthmark audit skywork-reward-v2-llama-3.2-1b --with-base --out beside-its-base",
         "birthmark audit --catalog-set study --out ten",
+        "birthmark audit smollm2-135m-instruct --persona personas.yaml --out personas",
     ),
 )
 def audit(
@@ -59,6 +60,8 @@ def audit(
     out: Out = Path("birthmark-audit"),
     prompts: opt.Prompts = "christian2026",
     prompt: opt.Prompt = None,
+    system: opt.System = None,
+    persona: opt.Persona = None,
     lexicon: opt.Lexicons = None,
     control: opt.Controls = None,
     candidates: opt.Candidates = None,
@@ -89,6 +92,9 @@ def audit(
 
     options = opt.shared(context)
     chosen = {"catalog_set": catalog_set, "with_base": with_base, "base": base or ()}
+    if persona is not None:
+        _audit_personas(models or [], persona, chosen, out, mixed_frames, dry_run, options, as_json)
+        return
     if dry_run:
         _print_plan(models or (), {**options, **chosen}, as_json)
         return
@@ -102,6 +108,8 @@ def audit(
         'birthmark score smollm2-135m-instruct --prompt "What matters most?" --candidates love,freedom',
         "birthmark score smollm2-135m-instruct --prompt greatest_ever_one --candidates lexicon --json",
         "birthmark score gemma-3-270m --prompt best_ever_one --out scored",
+        "birthmark score smollm2-135m-instruct --explain --candidates love,freedom",
+        'birthmark score smollm2-135m-instruct --system "You are a pirate." --candidates love,freedom',
     ),
 )
 def score(
@@ -115,6 +123,8 @@ def score(
     ] = None,
     prompts: opt.Prompts = "christian2026",
     prompt: opt.Prompt = None,
+    system: opt.System = None,
+    persona: opt.Persona = None,
     lexicon: opt.Lexicons = None,
     control: Annotated[
         Literal["prompt"] | None,
@@ -139,6 +149,14 @@ def score(
     family: opt.Family = None,
     base_checkpoint: opt.BaseCheckpoint = None,
     seed: opt.Seed = 0,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Show what is read for the first candidate, token by token; score nothing.",
+            rich_help_panel=opt.OUTPUT_PANEL,
+        ),
+    ] = False,
     dry_run: opt.DryRun = False,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -148,11 +166,70 @@ def score(
     from birthmark.cli.show import print_json, print_scores, scores_as_dict
 
     options = opt.shared(context)
+    if explain:
+        _explain(model, options, as_json)
+        return
+    if persona is not None:
+        _score_personas(model, persona, out, dry_run, options, as_json)
+        return
     if dry_run:
         _print_plan([model], options, as_json)
         return
     table = run(model, out=out, **options)
     print_json(scores_as_dict(table, out)) if as_json else print_scores(table, out)
+
+
+def _explain(model: str, options: dict[str, Any], as_json: bool) -> None:
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_inspections import print_explanation
+    from birthmark.inspections import explain
+
+    found = explain(model, **options)
+    print_json(found.model_dump(mode="json")) if as_json else print_explanation(found)
+
+
+def _score_personas(
+    model: str, persona: str, out: Path | None, dry_run: bool, options: dict[str, Any], as_json: bool
+) -> None:
+    from birthmark.cli.show import print_json, print_plan, scores_as_dict
+    from birthmark.cli.show_inspections import print_persona_scores
+    from birthmark.inspections import plan_personas, score_personas
+
+    if dry_run:
+        planned = plan_personas(model, personas=persona, **options)
+        print_json(planned) if as_json else print_plan(planned)
+        return
+    tables = score_personas(model, persona, out=out, **options)
+    if as_json:
+        folders = {name: out / name if out is not None else None for name in tables}
+        print_json({name: scores_as_dict(table, folders[name]) for name, table in tables.items()})
+    else:
+        print_persona_scores(tables, out)
+
+
+def _audit_personas(
+    models: Sequence[str],
+    persona: str,
+    chosen: dict[str, Any],
+    out: Path,
+    mixed_frames: bool,
+    dry_run: bool,
+    options: dict[str, Any],
+    as_json: bool,
+) -> None:
+    from birthmark.cli.show import print_json, print_plan
+    from birthmark.cli.show_inspections import print_personas
+    from birthmark.errors import BirthmarkError
+    from birthmark.inspections import audit_personas, plan_personas
+
+    if any(chosen.values()):
+        raise BirthmarkError("--persona goes with models that are named, not with --catalog-set, --with-base or --base")
+    if dry_run:
+        planned = plan_personas(*models, personas=persona, **options)
+        print_json(planned) if as_json else print_plan(planned)
+        return
+    result = audit_personas(*models, personas=persona, out=out, mixed_frames=mixed_frames, **options)
+    print_json(result.to_dict()) if as_json else print_personas(result)
 
 
 def _print_plan(models: Sequence[str], options: dict[str, Any], as_json: bool) -> None:
