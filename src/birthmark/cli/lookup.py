@@ -104,6 +104,41 @@ def fetch_model(
     print(resolve(name, revision=revision, catalog=catalog, quiet=quiet).path)
 
 
+@models.command("check", epilog=examples("birthmark models check smollm2-135m-instruct"))
+def check_model(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="A catalog name, a hub id or a folder.")],
+    dtype: opt.Dtype = None,
+    device: opt.Device = None,
+    template_date: opt.TemplateDate = None,
+    revision: opt.Revision = None,
+    catalog: opt.Catalog = None,
+    chat_template: opt.ChatTemplate = None,
+    kind: opt.As = None,
+    quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Try on one model every trap that can falsify scores; exit code 3 where something is wrong."""
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_inspections import print_check
+    from birthmark.errors import CheckFailed
+    from birthmark.inspections import check_model as run
+
+    found = run(
+        name,
+        dtype=dtype,
+        device=device,
+        template_date=template_date,
+        revision=revision,
+        catalog=catalog,
+        chat_template=chat_template,
+        kind=kind,
+        quiet=quiet or as_json,
+    )
+    print_json(found.model_dump(mode="json")) if as_json else print_check(found)
+    if found.wrong:
+        raise CheckFailed(f"{found.model}: {found.wrong} of {len(found.findings)} findings are wrong")
+
+
 Models = Annotated[
     list[str] | None, typer.Option("--model", metavar="MODEL", help="Count single tokens of this model; repeatable.")
 ]
