@@ -73,6 +73,9 @@ PLAIN = [
 ]
 
 
+LEFT_OUT = 0.2  # the probability of the tokens that are no candidates
+
+
 def vocabulary() -> list[str]:
     """Token texts: lexicon words in their four forms, plain words, and every text that could break a page."""
     words = [word for group in WORDS.values() for word in group] + PLAIN
@@ -102,7 +105,8 @@ def table(
     scores = rng.normal(size=(len(texts), 1)) + 0.3 * rng.normal(size=(len(texts), len(prompts)))
     scores += lean * np.outer(sign, framed)
     if kind == "logprob":
-        scores -= np.log(np.exp(scores).sum(axis=0))
+        of_tokens = scores[: len(texts) - len(listed)] if tokens else scores
+        scores -= np.log(np.exp(of_tokens).sum(axis=0) / (1 - LEFT_OUT))
     ids = [*range(len(texts) - len(listed)), *[None] * len(listed)]
     frame = pl.DataFrame({"candidate": texts, "token_id": ids}, schema={"candidate": pl.String, "token_id": pl.Int64})
     for column, key in enumerate(prompts):
@@ -138,7 +142,7 @@ def _score_record(
             "versions": {"torch": "2.13.0", "transformers": "5.24.0"},
             "sha256": "",
             "context_ids": {key: [1, 2, 3] for key in prompts},
-            "mass": {key: Mass(lexicon=0.003, left_out=0.2) for key in prompts} if of_language else None,
+            "mass": {key: Mass(lexicon=0.003, left_out=LEFT_OUT) for key in prompts} if of_language else None,
             "mass_why": None if of_language else "rewards are no probabilities",
             "seconds": 12.5,
             "load_seconds": 2.0,
