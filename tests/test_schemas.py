@@ -13,7 +13,7 @@ from birthmark.schemas import OUTPUTS, json_schema
 
 PROMPTS = ("--prompt", "best_ever_one", "--prompt", "worst_ever_one")
 FOLDERS = {"scores": "score", "effects": "effects", "implicit": "implicit"}
-FILES = {"study.json": "study", "replication.json": "replication", "map.json": "map"}
+FILES = {"study.json": "study", "replication.json": "replication", "map.json": "map", "grid.json": "grid"}
 
 
 def schema_of(path: Path) -> str:
@@ -121,6 +121,7 @@ def test_what_measuring_prints_is_of_its_schema(
         ("audit-output", ("audit", tiny_lm, tiny_base, *asked, "--out", tmp_path / "audited")),
         ("audit-output", ("audit", tiny_lm, tiny_base, *asked, "--dry-run")),
         ("implicit-output", ("implicit", tiny_lm, tiny_base, "--lexicon", words, "--json", "--out", tmp_path / "implicit")),
+        ("implicit-output", ("implicit", "--grid", tables[0], "--", tables[1], "--lexicon", words, "--json", "--out", tmp_path / "grid")),
         ("compare-output", ("compare", *tables, "--lexicon", words, "--json", "--out", tmp_path / "compared")),
         ("map-output", ("map", *tables, "--json", "--out", tmp_path / "mapped")),
         ("scores-show-output", ("scores", "show", tables[0], "--json")),

@@ -21,9 +21,7 @@ class TwoSides(TyperCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if BETWEEN in args:
-            at = args.index(BETWEEN)
-            args = [*args[:at], STANDS_FOR_BETWEEN, *args[at + 1 :]]
+        args = [STANDS_FOR_BETWEEN if word == BETWEEN else word for word in args]
         return super().parse_args(ctx, args)
 
 

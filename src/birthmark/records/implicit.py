@@ -44,6 +44,8 @@ class Implicit(Shown, Record):
 
     a: str
     b: str
+    slug_a: str | None = None
+    slug_b: str | None = None
     frame_a: str | None
     frame_b: str | None
     metrics: list[str]

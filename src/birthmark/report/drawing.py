@@ -75,6 +75,11 @@ def figure_name(effects: Effects, what: str) -> str:
     return f"{effects.lexicon}-{effects.kind}-{what}"
 
 
+def file_stem(text: str) -> str:
+    """A text as part of a file's name: runs of what is no letter, digit, `.`, `_` or `-` become one `-`."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-") or "unnamed"
+
+
 def svg(spec: dict[str, Any], name: str) -> str:
     """A specification drawn; the ids in it carry `name`, so that several drawings can stand in one page."""
     drawn = vl_convert.vegalite_to_svg(spec)

@@ -57,7 +57,7 @@ def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
         )
 
     return Figure(
-        name=f"words-{gap.first}-{gap.second}",
+        name=f"words-{file_stem(gap.first)}-{file_stem(gap.second)}",
         title=f"“{gap.first}” and “{gap.second}” in every pair",
         description=f"MWLR of both words in each of {len(gap.pairs)} pairs of models. {gap.sentence}",
         build=build,
@@ -96,7 +96,7 @@ def violin_figure(lexicon: GridLexicon, sides: tuple[str, str]) -> Figure:
         return alt.concat(*panels, columns=2 if narrow else 4)
 
     return Figure(
-        name=f"violins-{lexicon.lexicon}",
+        name=f"violins-{file_stem(lexicon.lexicon)}",
         title=f"How {sides[0]} and {sides[1]} rank the categories of {lexicon.lexicon}",
         description=f"Median ranks of each category's words, one value a model and prompt, by side. {lexicon.sentence}",
         build=build,

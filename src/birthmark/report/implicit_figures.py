@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Implicit
-from birthmark.report.drawing import NARROW, WIDE, Figure, Table, by_hue, data
+from birthmark.report.drawing import NARROW, WIDE, Figure, Table, by_hue, data, file_stem
 from birthmark.report.formats import signed
 from birthmark.report.visible import visible
 
@@ -31,7 +31,7 @@ def implicit_figure(implicit: Implicit) -> Figure:
         for at, item in enumerate(chosen)
     ]
     return Figure(
-        name=f"implicit-{implicit.a}..{implicit.b}",
+        name=f"implicit-{file_stem(implicit.slug_a or implicit.a)}..{file_stem(implicit.slug_b or implicit.b)}",
         title=f"From {implicit.a} to {implicit.b}",
         description=f"The candidates that {implicit.b} prefers most over {implicit.a}, and the other way round, by MWLR.",
         build=lambda narrow: _bars(rows, [a, b], implicit, narrow),

@@ -15,7 +15,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import CandidateReward, Implicit, ImplicitPrompt
 from birthmark.scores import ScoreTable
-from birthmark.values.metrics import METRICS
+from birthmark.values.metrics import LEADING_METRIC, METRICS
 from birthmark.values.texts import Sort, folded, sort_of
 from birthmark.values.word_rewards import WordRewards, word_rewards
 
@@ -88,12 +88,14 @@ def implicit_rewards(
         possible = pair.filter(pl.col("logprob_a").is_finite() & pl.col("logprob_b").is_finite())
         impossible += pair.height - possible.height
         measured = _measured(possible)
-        frame = (_folded(measured) if fold else measured).sort(["mwlr", "candidate"], descending=[True, False])
+        frame = (_folded(measured) if fold else measured).sort([LEADING_METRIC, "candidate"], descending=[True, False])
         frames.append(frame.select(pl.lit(key).alias("prompt"), pl.all()))
         records.append(_summary(frame, key, shown, words, possible, of_all))
     record = Implicit(
         a=table_a.model,
         b=table_b.model,
+        slug_a=table_a.record.slug,
+        slug_b=table_b.record.slug,
         frame_a=table_a.record.frame,
         frame_b=table_b.record.frame,
         metrics=list(METRICS),
@@ -258,7 +260,7 @@ def _mass(rows: pl.DataFrame, side: str) -> float:
 def _ends(frame: pl.DataFrame, shown: int) -> tuple[list[CandidateReward], list[CandidateReward]]:
     """The first and the last by `mwlr`, each from the end inwards."""
     rows = frame.select("candidate", "logprob_a", "logprob_b", "log_ratio", "mwlr").sort(
-        ["mwlr", "candidate"], descending=[True, False]
+        [LEADING_METRIC, "candidate"], descending=[True, False]
     )
     top, bottom = rows.head(shown), rows.tail(shown).reverse()
     return tuple([CandidateReward(**row) for row in end.iter_rows(named=True)] for end in (top, bottom))  # type: ignore[return-value]

@@ -16,11 +16,9 @@ from birthmark.records import PairTest, WordGap, WordPair
 from birthmark.scores import ScoreTable
 from birthmark.stats.permutation import pair_permutation
 from birthmark.values.logratios import Duplicates, token_texts
-from birthmark.values.metrics import METRICS, RELATIVE
+from birthmark.values.metrics import LEADING_METRIC, METRICS, RELATIVE
 from birthmark.values.sides import Sides
 from birthmark.values.texts import folded
-
-LEAD = "mwlr"
 
 
 def word_gap(sides: Sides, prompt: str, words: Sequence[str], duplicates: Duplicates = "max", seed: int = 0) -> WordGap:
@@ -34,7 +32,7 @@ def word_gap(sides: Sides, prompt: str, words: Sequence[str], duplicates: Duplic
     rows = [_rows(texts, word, source) for word in words]
     gaps = {name: _gaps(scores, rows, name) for name in METRICS}
     tests = [_test(sides, name, of_models, seed) for name, (_, of_models) in gaps.items()]
-    values = gaps[LEAD][0]
+    values = gaps[LEADING_METRIC][0]
     n_a = len(sides.first)
     pairs = [
         WordPair(
@@ -47,7 +45,7 @@ def word_gap(sides: Sides, prompt: str, words: Sequence[str], duplicates: Duplic
         for i in range(n_a)
         for j in range(n_a, len(sides.tables))
     ]
-    lead = next(test for test in tests if test.metric == LEAD)
+    lead = next(test for test in tests if test.metric == LEADING_METRIC)
     return WordGap(
         first=words[0],
         second=words[1],

@@ -12,7 +12,7 @@ import polars as pl
 
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.scores import ScoreTable
-from birthmark.values.metrics import METRICS
+from birthmark.values.metrics import LEADING_METRIC, METRICS
 from birthmark.values.ranks import lexicon_scores
 
 
@@ -62,7 +62,7 @@ class WordRewards:
                 "logprob_b": log_q,
                 **self.metrics(key),
             }
-        ).sort(["mwlr", "candidate"], descending=[True, False])
+        ).sort([LEADING_METRIC, "candidate"], descending=[True, False])
 
 
 def word_rewards(table_a: ScoreTable, table_b: ScoreTable, keys: Sequence[str], lexicon: Lexicon) -> WordRewards | None:
