@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
 from birthmark.errors import BirthmarkError
-from birthmark.paper.data import StudyData, study_data
+from birthmark.paper.data import Corpus, StudyData, study_data
 from birthmark.paper.shuffle import label_shuffle
 from birthmark.progress import note, track
 from birthmark.records import Calibration, Plan, read_record, to_json
@@ -28,7 +29,6 @@ from birthmark.values.joined import join_tables
 from birthmark.values.planning import SD_BASE, SD_RM, plan
 
 STUDIES, FEW = 10_000, 300
-QUICK = 200
 
 
 def open_calibration(out: Path, part: str, asked: dict[str, object]) -> Study:
@@ -76,6 +76,7 @@ def run_calibrate_tests(
     where = str(data) if data else "fetched"
     asked = {"data": where, "studies": studies, "few": few, "seed": seed}
     study = open_calibration(out, "tests", asked) if out is not None else None
+    begun = perf_counter()
     note("relabelling the published models", quiet=quiet)
     shuffled = label_shuffle(files)
     truth = published_truth(files)
@@ -88,6 +89,11 @@ def run_calibrate_tests(
     record = record.model_copy(update={"sentence": calibration_sentence(record)})
     if study is None:
         return record
+    corpora: tuple[Corpus, ...] = ("dict_big2_nouns", "dict_MFD_20")
+    for corpus in corpora:
+        for table in files.tables(corpus):
+            study.add_input(f"scores of {corpus}", table.record.slug, table.record.sha256)
+    study.record.durations["tests"] = perf_counter() - begun
     filled = {name: getattr(record, name) for name in record.model_fields_set}
     return write_calibration(study, **filled)
 

@@ -14,26 +14,26 @@ from birthmark.report.formats import signed
 from birthmark.report.theme import INK, SOFT
 
 TESTS = {
-    "mixed_model_three_way": "Mixed model, three-way term (published)",
-    "any_panel_bonferroni": "Any panel, Welch and Bonferroni (published)",
-    "any_panel_max_t": "Any panel, max |t| over models",
-    "model_level": "Exact test over models",
-    "headline": "Exact test over base checkpoints",
-    "welch_t model": "Welch's t over models",
-    "welch_t base_checkpoint": "Welch's t over base checkpoints",
-    "crossed": "Crossed variance",
-    "crossed_clustered_by_adjective": "Crossed variance, adjectives as clusters",
-    "crossed_clustered_by_base": "Crossed variance, base checkpoints as clusters",
+    "mixed_model_three_way": "Mixed model (published)",
+    "any_panel_bonferroni": "Some panel, Bonferroni (published)",
+    "any_panel_max_t": "Some panel, max |t|, models",
+    "model_level": "Exact, models",
+    "headline": "Exact, base checkpoints",
+    "welch_t model": "Welch's t, models",
+    "welch_t base_checkpoint": "Welch's t, base checkpoints",
+    "crossed": "Crossed",
+    "crossed_clustered_by_adjective": "Crossed, by adjective",
+    "crossed_clustered_by_base": "Crossed, by base checkpoint",
 }
 INTERVALS = {
-    "headline": "Over base checkpoints (headline)",
-    "model_level": "Over models",
+    "headline": "Base checkpoints (headline)",
+    "model_level": "Models",
     "crossed": "Crossed",
-    "crossed_clustered_by_adjective": "Crossed, adjectives as clusters",
-    "crossed_clustered_by_base": "Crossed, base checkpoints as clusters",
-    "models_fixed": "Over words, models as run",
-    "model_cells": "A model's median rank, over words",
-    "word_effects": "A word's difference, over base checkpoints",
+    "crossed_clustered_by_adjective": "Crossed, by adjective",
+    "crossed_clustered_by_base": "Crossed, by base checkpoint",
+    "models_fixed": "Words, models as run",
+    "model_cells": "Words, a model's median rank",
+    "word_effects": "Base checkpoints, a single word",
 }
 
 
@@ -67,8 +67,9 @@ def _is_plain(row: NullRate | Coverage) -> bool:
 
 def _published_rates(rows: Sequence[NullRate]) -> Figure:
     """At 5%, and at the attainable level for a test that cannot have it."""
-    shown = [row for row in rows if row.attainable or row.test not in {"headline"}]
-    shown = [row for row in shown if abs(row.alpha - 0.05) < 1e-9 or row.alpha > 0.05]
+    shown = [
+        row for row in rows if row.alpha > 0.05 or (row.alpha == 0.05 and (row.attainable or row.test != "headline"))
+    ]
     values = [
         {
             "name": test_name(row.test, row.unit) + (f", at {row.alpha:.2g}" if row.alpha > 0.051 else ""),
@@ -96,7 +97,7 @@ def _coverage(rows: Sequence[Coverage]) -> Figure:
     values = [
         {
             "name": INTERVALS.get(row.interval, row.interval)
-            + (", read as if of families" if "not what" in row.target else ""),
+            + (", read as of families" if "not what" in row.target else ""),
             "icc": clustering_name(row.design.icc),
             "value": row.coverage,
             "low": max(0.0, row.coverage - 2 * row.mc_error),
@@ -128,7 +129,7 @@ def _dots(
     note: str,
 ) -> Figure:
     order = list(dict.fromkeys(str(row["name"]) for row in values))
-    iccs = sorted({str(row["icc"]) for row in values})
+    iccs = _in_order(values)
 
     def build(narrow: bool) -> Any:
         base = alt.Chart(data(values)).encode(y=rows_axis("name", order, narrow=narrow), yOffset=alt.YOffset("icc:N"))
@@ -154,6 +155,11 @@ def _dots(
     return Figure(name=name, title=title, description=description, build=build, table=table, note=note)
 
 
+def _in_order(values: list[dict[str, Any]]) -> list[str]:
+    """Clusterings from none up."""
+    return sorted({str(row["icc"]) for row in values}, key=lambda name: float(name.split()[-1]))
+
+
 def _rates_by_design(rows: Sequence[NullRate]) -> Figure:
     shown = [row for row in rows if row.attainable and row.alpha <= 0.051]
     values = [
@@ -167,7 +173,7 @@ def _rates_by_design(rows: Sequence[NullRate]) -> Figure:
         for row in shown
     ]
     order = [name for name in TESTS.values() if name in {row["test"] for row in values}]
-    iccs = sorted({str(row["icc"]) for row in values})
+    iccs = _in_order(values)
 
     def build(narrow: bool) -> Any:
         base = alt.Chart().encode(

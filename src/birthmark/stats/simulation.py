@@ -156,7 +156,7 @@ def row_variances(
 
 
 def tuned(
-    rng: np.random.Generator, variances: RowVariances, sd_base: float, sd_rm: float, studies: int = 200
+    rng: np.random.Generator, variances: RowVariances, sd_base: float, sd_rm: float, studies: int = 500
 ) -> tuple[RowVariances, tuple[float, float]]:
     """Variances whose leanings make up for what first order misses, and the SDs that a first draw came out with.
 
@@ -176,7 +176,7 @@ def tuned(
 
 def _pilot(rng: np.random.Generator, variances: RowVariances, studies: int, n_bases: int = 10) -> np.ndarray:
     """SDs of drawn contrasts between base checkpoints and between the two RMs on one: [2]."""
-    chunk = max(1, 20_000 // (40 * variances.prompts))
+    chunk = min(studies, max(1, 20_000 // (40 * variances.prompts)))
     mean_squares = []
     for _ in range(0, studies, chunk):
         drawn = draw_family(rng, draw_shared(rng, chunk, variances), [2] * n_bases, variances)

@@ -117,7 +117,7 @@ def compact_studies(truth: Truth, icc: float, skewed: bool, studies: int, seed: 
     """Tests over units, by ratio of SDs and base checkpoints a family; shifted studies too at the fitted clustering."""
     results = Results()
     rng = generator(seed, 1, ICCS.index(icc), skewed)
-    rows, drawn_sds = tuned(rng, truth.rows(icc, full=False), *truth.sds(icc))
+    rows, drawn_sds = tuned(rng, truth.rows(icc, full=False), *truth.sds(icc), studies=min(500, studies))
     name = f"compact icc={icc:g}"
     if not skewed:
         results.row_models.append(_row_model(name, rows, truth.sds(icc), drawn_sds))
@@ -160,7 +160,7 @@ def full_studies(truth: Truth, icc: float, studies: int, seed: int) -> Results:
     """The published layout with all its words and prompts: the published tests, and ours that look at single prompts."""
     results = Results()
     rng = generator(seed, 2, ICCS.index(icc))
-    rows, drawn_sds = tuned(rng, truth.rows(icc, full=True), *truth.sds(icc), studies=40)
+    rows, drawn_sds = tuned(rng, truth.rows(icc, full=True), *truth.sds(icc), studies=min(40, studies))
     name = f"full icc={icc:g}"
     results.row_models.append(_row_model(name, rows, truth.sds(icc), drawn_sds))
     setting = Setting(icc, 1.0, False, name)

@@ -33,7 +33,7 @@ def full_intervals(truth: Truth, icc: float, studies: int, seed: int) -> Results
     """Coverage of every interval, and the rate of false positives of the crossed test, at one clustering."""
     results = Results()
     rng = generator(seed, 3, ICCS.index(icc))
-    rows, _ = tuned(rng, truth.rows(icc, full=True), *truth.sds(icc), studies=40)
+    rows, _ = tuned(rng, truth.rows(icc, full=True), *truth.sds(icc), studies=min(40, studies))
     setting = Setting(icc, 1.0, False, f"full icc={icc:g}")
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     p_values: dict[str, list[float]] = {}

@@ -1,0 +1,83 @@
+"""What a report says that its own test could have found."""
+
+import numpy as np
+import pytest
+
+from birthmark.stats import power
+from birthmark.values.detectable import detectable
+from birthmark.values.fixed import models_fixed
+from birthmark.values.joined import Joined
+from birthmark.values.levels import families_over
+
+
+def study(families: str, categories: int = 2, seed: int = 0) -> Joined:
+    """One model a base checkpoint, eight words a category, two prompts a framing."""
+    words = tuple(f"w{at:02d}" for at in range(8 * categories))
+    scores = np.random.default_rng(seed).normal(size=(len(families), len(words), 4))
+    return Joined(
+        ranks=scores.argsort(axis=1).argsort(axis=1) + 1.0,
+        member=np.repeat(np.eye(categories, dtype=bool), 8, axis=1),
+        models=tuple(f"m{at}" for at in range(len(families))),
+        model_families=tuple(families),
+        model_bases=tuple(f"b{at}" for at in range(len(families))),
+        words=words,
+        categories=tuple("pqrstu"[:categories]),
+        prompts=("a", "b", "c", "d"),
+        framings=("positive", "positive", "negative", "negative"),
+        adjectives=(None,) * 4,
+        missing=(),
+        warnings=(),
+    )
+
+
+def found(joined: Joined):
+    headline, why = families_over(joined, "base_checkpoint", 0)
+    fixed, _ = models_fixed(joined, 0)
+    return detectable(joined, headline, fixed, why)
+
+
+def test_enough_units_find_a_contrast_at_05_by_their_own_spread() -> None:
+    joined = study("AAAABBBB")
+    told, why = found(joined)
+    assert why is None
+    assert (told.unit, told.alpha) == ("base_checkpoint", 0.05)
+    a, b = joined.contrasts[:4], joined.contrasts[4:]
+    assert told.sd == pytest.approx(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
+    assert told.detectable == pytest.approx(told.sd * power.detectable_exact(4, 4))
+    assert f"the test can find a contrast of {told.detectable:.0f} ranks four times in five" in told.sentence
+
+
+def test_two_against_three_are_told_at_the_smallest_p() -> None:
+    told, _ = found(study("AABBB"))
+    assert told.alpha == 0.1
+    assert "cannot reach .05, whatever the difference" in told.sentence
+    assert "its smallest p, .100, it can find a contrast of" in told.sentence
+
+
+def test_too_few_units_to_know_their_spread_take_the_published_one() -> None:
+    joined = study("AABB")
+    told, _ = found(joined)
+    assert told.sd == pytest.approx(np.hypot(16.6, 7.2) * 16 / 263)
+    assert "published" in told.sd_source
+
+
+def test_one_model_a_family_is_told_over_words_and_of_families_nothing() -> None:
+    joined = study("AB")
+    told, _ = found(joined)
+    fixed, _ = models_fixed(joined, 0)
+    assert told.unit == "word"
+    assert told.detectable == pytest.approx((1.959964 + 0.841621) / (2 * 1.959964) * (fixed.ci_high - fixed.ci_low))
+    assert "four times in five. With one base checkpoint a family nothing can be concluded" in told.sentence
+
+
+def test_several_categories_are_told_of_one_of_them() -> None:
+    told, _ = found(study("AAAABBBB", categories=3))
+    assert "a difference in one category of" in told.sentence
+    assert told.detectable > 0
+
+
+@pytest.mark.parametrize(("families", "reason"), [("A", "one family"), ("AABBCC", "two families")])
+def test_without_two_families_it_says_why(families: str, reason: str) -> None:
+    told, why = found(study(families))
+    assert told is None
+    assert reason in why
