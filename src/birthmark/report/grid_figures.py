@@ -18,6 +18,7 @@ from birthmark.report.drawing import (
     by_hue,
     by_shape,
     data,
+    file_stem,
     tooltip,
 )
 from birthmark.report.formats import signed
