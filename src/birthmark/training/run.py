@@ -32,6 +32,7 @@ from birthmark.training.tokenized import TokenizedPair, tokenize_pairs
 
 if TYPE_CHECKING:
     from birthmark.models.weights import ResolvedModel
+    from birthmark.training.trainer import RewardModelTrainer
 
 # What must agree for a RUN to be gone on with; the rest says where and how it was made.
 SAME = (
@@ -214,56 +215,55 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
     return Prepared(record, kept, order, drops, tokenizer, device)
 
 
-def _train(asked: Asked, prepared: Prepared, out: Path, *, quiet: bool, callbacks: Sequence[Any]) -> None:
+def make_trainer(asked: Asked, prepared: Prepared, out: Path, callbacks: Sequence[Any] = ()) -> "RewardModelTrainer":
+    """The trainer of a prepared run, with its model: head and adapters drawn from the seed, no step taken."""
     from birthmark.training.newborn import language_head, load_newborn, lora_config
-    from birthmark.training.trainer import (
-        RewardModelTrainer,
-        as_dataset,
-        clear_unfinished,
-        library_warnings_off,
-        resume_folder,
-        training_arguments,
-        trim_log,
-    )
+    from birthmark.training.trainer import RewardModelTrainer, as_dataset, library_warnings_off, training_arguments
 
     record, recipe = prepared.record, asked.recipe
-    note(f"loading {record.base}", quiet=quiet)
+    arguments = training_arguments(
+        out,
+        recipe,
+        seed=asked.seed,
+        steps=record.steps,
+        bf16=record.precision == "bfloat16",
+        processes=record.processes,
+        device=prepared.device,
+        report_to=asked.report_to,
+    )
     model = load_newborn(asked.base, seed=asked.seed, precision=record.precision)
-    head = language_head(asked.base, model) if recipe.loss != "bt" else None
-    ledger = Ledger(out / "log.jsonl", recipe.batch / record.counts.trained, quiet=quiet)
     with library_warnings_off():
-        trainer = RewardModelTrainer(
+        return RewardModelTrainer(
             run=out,
             recipe=recipe,
             chat_template=asked.base.chat_template or "",
             checkpoints=record.checkpoint_steps,
-            head=head,
-            callbacks=[ledger, *callbacks],
+            head=language_head(asked.base, model) if recipe.loss != "bt" else None,
+            callbacks=callbacks,
             model=model,
-            args=training_arguments(
-                out,
-                recipe,
-                seed=asked.seed,
-                steps=record.steps,
-                bf16=record.precision == "bfloat16",
-                processes=record.processes,
-                device=prepared.device,
-                report_to=asked.report_to,
-            ),
+            args=arguments,
             train_dataset=as_dataset(prepared.pairs, prepared.order),
             processing_class=prepared.tokenizer,
             peft_config=lora_config(recipe, asked.base),
         )
+
+
+def _train(asked: Asked, prepared: Prepared, out: Path, *, quiet: bool, callbacks: Sequence[Any]) -> None:
+    from birthmark.training.trainer import clear_unfinished, library_warnings_off, resume_folder, trim_log
+
+    note(f"loading {prepared.record.base}", quiet=quiet)
+    ledger = Ledger(out / "log.jsonl", asked.recipe.batch / prepared.record.counts.trained, quiet=quiet)
+    trainer = make_trainer(asked, prepared, out, [ledger, *callbacks])
+    trainer.accelerator.wait_for_everyone()
     if _is_main():
         clear_unfinished(out)
     trainer.accelerator.wait_for_everyone()
     resume = resume_folder(out)
+    if _is_main():
+        trim_log(out, resume)
+    if resume is None:
+        trainer.save_first()
     try:
-        if resume is None:
-            trim_log(out, 0)
-            trainer.save_first()
-        else:
-            trim_log(out, int(resume.name.rpartition("-")[2]))
         with library_warnings_off():
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     finally:

@@ -25,6 +25,8 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 from birthmark.errors import BirthmarkError
 from birthmark.models.folder import one_line
 from birthmark.records import Recipe
+from birthmark.scores import write_text
+from birthmark.training.ledger import read_log
 from birthmark.training.losses import answer_log_probs, dpo_text_loss, grm_loss, sft_text_loss
 from birthmark.training.newborn import save_adapter
 from birthmark.training.schedule import CHECKPOINTS, checkpoint_folders, checkpoint_name
@@ -143,7 +145,9 @@ class RewardModelTrainer(RewardTrainer):
         self._states: list[torch.Tensor] = []
         if head is not None:
             self.head = (head[0].to(self.args.device), head[1])
-            self._body().register_forward_hook(lambda module, inputs, output: self._states.append(output.last_hidden_state))
+            self._body().register_forward_hook(
+                lambda module, inputs, output: self._states.append(output.last_hidden_state)
+            )
 
     def _send_telemetry(self) -> None:
         """Nothing is sent to anyone."""
@@ -284,13 +288,12 @@ def _step_of(folder: Path) -> int:
     return int(folder.name.rpartition("-")[2])
 
 
-def trim_log(run: Path, step: int) -> None:
-    """Take the lines after `step` from `log.jsonl`: training goes on from there and writes them again."""
+def trim_log(run: Path, resume: Path | None) -> None:
+    """Take from `log.jsonl` the lines after the step that training goes on from: they will be written again."""
     path = run / LOG
-    if path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    last = _step_of(resume) if resume else 0
+    kept = [line for line in read_log(path) if line["step"] <= last]
+    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def as_dataset(pairs: Sequence[TokenizedPair], order: Sequence[int]) -> Any:
