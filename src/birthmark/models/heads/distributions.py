@@ -37,6 +37,7 @@ class URMHead(RewardHead):
     def __init__(self, score: torch.nn.Linear, weights: list[torch.nn.Linear]) -> None:
         super().__init__()
         self.score = score
+        self.layers = weights
         self.weights = torch.nn.ModuleList(weights)
         self.attributes = objective_names(score.out_features // 2, (HELPSTEER,))
 
@@ -64,7 +65,7 @@ class URMHead(RewardHead):
 
     def first_column(self) -> "URMHead":
         """The same head as the study read it."""
-        return URMFirstColumnHead(self.score, list(self.weights))
+        return URMFirstColumnHead(self.score, self.layers)
 
     def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
         states = last.float()
@@ -102,6 +103,7 @@ class LDLHead(RewardHead):
     """
 
     name = "ldl"
+    levels: torch.Tensor
 
     def __init__(
         self, regression: list[torch.nn.Linear], gating: list[torch.nn.Linear], temperature: float | None

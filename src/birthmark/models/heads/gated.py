@@ -43,12 +43,15 @@ class Gate(torch.nn.Module):
     The network is linear layers with ReLU between; a normalisation after a ReLU uses the statistics of the file.
     """
 
+    scale: torch.Tensor
+
     def __init__(
         self, layers: list[torch.nn.Linear], norms: list[torch.nn.BatchNorm1d], temperature: float, scale: torch.Tensor
     ) -> None:
         super().__init__()
         self.layers, self.norms = torch.nn.ModuleList(layers), torch.nn.ModuleList(norms)
         self.temperature = temperature
+        self.objectives = layers[-1].out_features
         self.register_buffer("scale", scale)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
@@ -133,6 +136,7 @@ class ArmoRMHead(RewardHead):
     """
 
     name = "armorm"
+    transform: torch.Tensor
 
     def __init__(
         self,
@@ -158,7 +162,7 @@ class ArmoRMHead(RewardHead):
     @classmethod
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "ArmoRMHead":
         gate = _read_gate(tensors, config, cls.name)
-        count = gate.layers[-1].out_features
+        count = gate.objectives
         require_agreement(config, "num_objectives", count, cls.name)
         regression = linear(tensors, "regression_layer", None, count, cls.name)
         transform = require_shape(tensors, "reward_transform_matrix", (count, count), cls.name)
@@ -193,7 +197,7 @@ class QRMHead(ArmoRMHead):
     @classmethod
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "QRMHead":
         gate = _read_gate(tensors, config, cls.name)
-        count = gate.layers[-1].out_features
+        count = gate.objectives
         regression = linear(tensors, "regression_layer", None, None, cls.name)
         quantiles, rest = divmod(regression.out_features, count)
         if rest:

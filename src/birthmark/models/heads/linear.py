@@ -70,6 +70,7 @@ class AttributesHead(RewardHead):
     """
 
     name = "attributes"
+    weights: torch.Tensor
 
     def __init__(self, layer: torch.nn.Linear, weights: Mapping[str, float]) -> None:
         super().__init__()
