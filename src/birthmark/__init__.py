@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from birthmark.api import audit, calibrate, compare, implicit, replicate, resolve, score, train
+    from birthmark.api import audit, calibrate, compare, implicit, implicit_grid, replicate, resolve, score, train
     from birthmark.errors import BirthmarkError, CheckFailed
     from birthmark.inputs.lexicons import load_lexicon
     from birthmark.inputs.prompts import load_prompts
@@ -27,6 +27,7 @@ _HOMES = {
     "calibrate": "birthmark.api",
     "compare": "birthmark.api",
     "implicit": "birthmark.api",
+    "implicit_grid": "birthmark.api",
     "replicate": "birthmark.api",
     "resolve": "birthmark.api",
     "score": "birthmark.api",
@@ -51,6 +52,7 @@ __all__ = [
     "compare",
     "explain",
     "implicit",
+    "implicit_grid",
     "load_lexicon",
     "load_prompts",
     "read_scores",
