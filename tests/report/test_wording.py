@@ -25,10 +25,10 @@ def changed(effects: Effects, part: str, **fields: object) -> Effects:
 
 def test_a_negative_difference_means_that_the_second_side_leans_to_the_first_category(two: Effects) -> None:
     """b − a of (first − second) ranks, 1 best: below zero, b has the first category further ahead."""
-    below = finding(changed(two, "models_fixed", estimate=-9.0, p_words=0.01))
+    below = finding(changed(two, "models_fixed", estimate=-9.0, ci_low=-12.0, ci_high=-6.0, p_words=0.01))
     assert below.title == "smollm2-135m-instruct leans further to agency than gemma-3-270m"
     assert "smollm2-135m-instruct puts agency words further ahead of communion words" in below.said
-    above = finding(changed(two, "models_fixed", estimate=9.0, p_words=0.01))
+    above = finding(changed(two, "models_fixed", estimate=9.0, ci_low=6.0, ci_high=12.0, p_words=0.01))
     assert above.title == "gemma-3-270m leans further to agency than smollm2-135m-instruct"
 
 
@@ -42,6 +42,9 @@ def test_swapping_the_signs_swaps_the_sides_over_base_checkpoints(ten: Effects) 
 
 def test_nothing_clear_is_called_a_difference(two: Effects, ten: Effects) -> None:
     assert finding(changed(two, "models_fixed", p_words=0.2)).title.startswith("No clear difference")
+    unsure = finding(changed(two, "models_fixed", ci_low=-0.4, ci_high=22.5, p_words=0.016))
+    assert unsure.title.startswith("No clear difference")
+    assert "the interval reaches zero" in unsure.sure
     assert finding(changed(ten, "headline", p_exact=0.2)).title.startswith("No clear difference")
 
 
@@ -127,7 +130,7 @@ def test_small_mass_is_said_once_for_all_models(two_models: Path) -> None:
 def test_verbs_agree_with_their_sides(ten: Effects) -> None:
     """Without a headline the words speak, of two sides of several models each."""
     assert ten.models_fixed is not None
-    found = finding(changed(ten.model_copy(update={"headline": None}), "models_fixed", p_words=0.01))
+    found = finding(changed(ten.model_copy(update={"headline": None}), "models_fixed", ci_low=6.0, ci_high=12.0, p_words=0.01))
     assert found.title == "The 6 Llama models lean further to agency than the 4 Gemma models"
     assert (
         "the 6 Llama models put agency words further ahead of communion words than the 4 Gemma models do" in found.said

@@ -163,6 +163,11 @@ class ModelsFixed(Record):
     p_words: float
     by_adjective: list[AdjectiveEffect]
 
+    @property
+    def clear(self) -> bool:
+        """Both say so: few shufflings of single words go as far, and the interval over word stems leaves zero out."""
+        return self.p_words < 0.05 and (self.ci_low > 0 or self.ci_high < 0)
+
 
 class Pair(Record):
     """Two models of one team on bases of two families: the difference (b − a) of their contrasts of median ranks.

@@ -111,7 +111,7 @@ def _fixed(effects: Effects, fixed: ModelsFixed) -> Finding:
     leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
     first, second = (name.lower() for name in effects.categories)
     size = f"{abs(fixed.estimate):.0f} places in a ranking of {effects.n_candidates:,} words"
-    if fixed.p_words < SIGNIFICANT:
+    if fixed.clear:
         title = f"{_capital(leaning)} {_verb('lean', leaning)} further to {first} than {other}"
         said = (
             f"{ASKED}, {leaning} {_verb('put', leaning)} {first} words further ahead of {second} words than {other} "
@@ -125,9 +125,14 @@ def _fixed(effects: Effects, fixed: ModelsFixed) -> Finding:
     else:
         title = f"No clear difference between {a} and {b}"
         said = f"{ASKED}, {a} and {b} show no clear difference between {first} and {second} words."
+        luck = (
+            "yet with words of one stem taken together the interval reaches zero: too little to be sure."
+            if fixed.p_words < SIGNIFICANT
+            else "so it may well be the luck of the word list."
+        )
         sure = (
             f"The gap measured is {size}, and shuffling the words' labels brings one as wide {times(fixed.p_words)} "
-            "times, so it may well be the luck of the word list."
+            f"times, {luck}"
         )
     return Finding(title, said, sure)
 

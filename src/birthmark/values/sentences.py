@@ -121,7 +121,7 @@ def _fixed_sentence(record: Effects, fixed: ModelsFixed) -> str:
         f"95% interval over words {fixed.ci_low:.1f} to {fixed.ci_high:.1f}, p {_equals(fixed.p_words)} "
         f"by shuffling the words' labels"
     )
-    if fixed.p_words < 0.05:
+    if fixed.clear:
         said = (
             f"When {ASKED}, {leaning} ranks {first} higher and {other} ranks {second} higher: they differ by "
             f"{_ranks(fixed.estimate)} of {record.n_candidates:,} ({how_sure})."
