@@ -157,7 +157,11 @@ def _lines(
     for model in found:
         names = bases_of(model, named, load_catalog(catalog))
         bases = [resolve(name, quiet=quiet, catalog=catalog) for name in reversed(names)]
-        lines.append([*(replace(base, family=base.family or model.family) for base in bases), model])
+        known = [
+            replace(base, family=base.family or model.family, base_checkpoint=base.base_checkpoint or base.slug)
+            for base in bases
+        ]
+        lines.append([*known, model])
     return lines
 
 
@@ -438,15 +442,21 @@ def _training(base: str | Path, preferences: str | Path, quiet: bool, asked: dic
     )
 
 
-def calibrate(kind: Literal["tests", "plan"], **options: Any) -> "Calibration | Plan":
-    """What the instrument can see: `tests` (how often tests and intervals err), `plan` (the power of a study to come).
+def calibrate(kind: Literal["planted", "tests", "plan"], **options: Any) -> "Calibration | Plan":
+    """What the instrument can see: `planted` (which metric finds words taught on purpose), `tests` (how often tests and
+    intervals err), `plan` (the power of a study to come).
 
-    `tests` takes `data`, `out`, `studies`, `few`, `seed`; without `out` nothing is written. `plan` takes `bases` (two
-    numbers), `rms_per_base`, `sd_base`, `sd_rm`, `shift`, `alpha`. Raises `BirthmarkError` for anything else.
+    `planted` takes `bases` and `categories` (names), `setting` (`small` or `full`), `seeds`, `seed`, `out`, `device`,
+    `catalog`; `tests` takes `data`, `out`, `studies`, `few`, `seed`; without `out` nothing is written. `plan` takes `bases`
+    (two numbers), `rms_per_base`, `sd_base`, `sd_rm`, `shift`, `alpha`. Raises `BirthmarkError` for anything else.
     """
-    from birthmark import calibrations
+    from birthmark import calibrations, plantings
 
-    runs = {"tests": calibrations.run_calibrate_tests, "plan": calibrations.run_plan}
+    runs = {
+        "planted": plantings.run_calibrate_planted,
+        "tests": calibrations.run_calibrate_tests,
+        "plan": calibrations.run_plan,
+    }
     if kind not in runs:
         raise BirthmarkError(f"there is no calibration called {kind}: {did_you_mean(kind, runs)}")
     for name in ("data", "out"):

@@ -218,7 +218,7 @@ def test_too_few_words_of_one_token_is_an_error(loaded: planted._Base) -> None:
 
 def test_values_are_not_planted_in_a_reward_model(tiny_rm: Path, tmp_path: Path) -> None:
     with pytest.raises(BirthmarkError, match="is a reward model"):
-        planted.calibrate_planted([resolve(tiny_rm, quiet=True)], work=tmp_path)
+        planted.calibrate_planted([resolve(tiny_rm, quiet=True)], work=tmp_path, seeds=1)
 
 
 def test_no_seeds_is_an_error(base: ResolvedModel, tmp_path: Path) -> None:

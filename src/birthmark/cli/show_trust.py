@@ -25,6 +25,14 @@ def print_calibration(record: Calibration, out: Path | None) -> None:
     ]
     if held:
         print_rows(("interval", "of", "coverage", "±"), held, title="95% intervals, published layout, icc .85")
+    found = [
+        (row.base or "all bases", row.metric, row.precision_at_k, row.behind, row.auroc, row.mrr)
+        for row in record.planted_metrics
+    ]
+    if found:
+        print_rows(
+            ("base", "metric", "precision at k", "behind the best", "AUROC", "MRR"), found, title="Planted words found"
+        )
     if out is not None:
         console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
 

@@ -1,7 +1,7 @@
 """Trust: replicate, calibrate."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -62,6 +62,56 @@ def calibrate_tests(
     from birthmark.cli.show_trust import print_calibration
 
     result = run("tests", data=data, out=out, studies=200 if quick else studies, seed=seed, quiet=quiet or as_json)
+    print_json(result.model_dump(mode="json")) if as_json else print_calibration(result, out)
+
+
+@calibrate.command(
+    "planted",
+    epilog=examples(
+        "birthmark calibrate planted",
+        "birthmark calibrate planted --base smollm2-135m-instruct --category authority --seeds 2 --out planted",
+    ),
+)
+def calibrate_planted(
+    base: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="A base language model; repeatable. [default: the two embedded ones]"),
+    ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(help="authority, agency, communion or colours; repeatable. [default: all]"),
+    ] = None,
+    setting: Annotated[
+        Literal["small", "full"],
+        typer.Option(help="small: 8 steps, minutes on a laptop; full: 50 steps and all nine held-out questions."),
+    ] = "small",
+    seeds: Annotated[int, typer.Option(metavar="N", help="Runs of each base and category.")] = 5,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is written.")] = Path(
+        "birthmark-calibrate"
+    ),
+    catalog: opt.Catalog = None,
+    device: opt.Device = None,
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Teach base models words on purpose, and see which metric finds them again. The next call goes on where one ended."""
+    from birthmark.api import calibrate as run
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_trust import print_calibration
+
+    result = run(
+        "planted",
+        bases=base or (),
+        categories=category or (),
+        setting=setting,
+        seeds=seeds,
+        out=out,
+        catalog=catalog,
+        device=device,
+        seed=seed,
+        quiet=quiet or as_json,
+    )
     print_json(result.model_dump(mode="json")) if as_json else print_calibration(result, out)
 
 

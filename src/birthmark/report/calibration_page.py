@@ -9,6 +9,7 @@ from birthmark.records import Calibration, Fitted, LabelShuffle, RowModel, read_
 from birthmark.report.calibration_figures import calibration_figures, rate_table, test_name
 from birthmark.report.drawing import Table
 from birthmark.report.plain_page import Section, write_plain_page
+from birthmark.report.planted_figures import planted_section
 
 LEXICONS = {
     "big2": "Big Two",
@@ -57,8 +58,8 @@ def write_calibration_report(out: Path) -> Path:
                 tables=_truth_tables(record.fitted, record.row_models),
             )
         )
-    if record.planted:
-        sections.append(Section("planted", "Planted values", _planted_said(record), tables=[_planted_table(record)]))
+    if record.planted or record.planted_diverged:
+        sections.append(planted_section(record))
     return write_plain_page(out, "What the instrument can see", record.summary(), sections)
 
 
@@ -109,25 +110,3 @@ def _truth_tables(fitted: Fitted, models: list[RowModel]) -> list[Table]:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
-
-
-def _planted_said(record: Calibration) -> list[str]:
-    return [text for text in (record.planted_sentence, record.planted_metrics_why) if text]
-
-
-def _planted_table(record: Calibration) -> Table:
-    rows = tuple(
-        (
-            row.base,
-            row.category,
-            str(row.strength),
-            row.metric,
-            f"{row.auroc:.3f}",
-            f"{row.precision_at_k:.3f}",
-            f"{row.mrr:.3f}",
-            str(row.seeds),
-        )
-        for row in record.planted
-    )
-    headers = ("Base", "Category", "Steps", "Metric", "AUROC", "Precision at k", "Reciprocal rank", "Seeds")
-    return Table("How well each metric finds the planted words", headers, rows)

@@ -32,7 +32,6 @@ from birthmark.values.recovery import Recovery, recovery
 FRAME = "qa"  # the one frame in which both embedded models can answer, and in which each word is one token
 FEWEST_WORDS = 3
 EQUALLY_LIKELY = 0.01  # nats between the most and the least likely candidate
-SEEDS = 5
 SMALL = PlantedSetting(
     name="small",
     strengths=[1, 2, 4, 8],
@@ -258,7 +257,7 @@ def calibrate_planted(
     work: Path,
     categories: Sequence[PlantedCategory] = tuple(CATEGORIES.values()),
     setting: PlantedSetting = SMALL,
-    seeds: int = SEEDS,
+    seeds: int,
     seed: int = 0,
     device: str | None = None,
     quiet: bool = True,
