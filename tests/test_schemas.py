@@ -122,6 +122,7 @@ def test_what_measuring_prints_is_of_its_schema(
         ("audit-output", ("audit", tiny_lm, tiny_base, *asked, "--dry-run")),
         ("implicit-output", ("implicit", tiny_lm, tiny_base, "--lexicon", words, "--json", "--out", tmp_path / "implicit")),
         ("implicit-output", ("implicit", "--grid", tables[0], "--", tables[1], "--lexicon", words, "--json", "--out", tmp_path / "grid")),
+        ("implicit-output", ("implicit", "--grid", tiny_lm, "--", tiny_base, "--dry-run", "--json")),
         ("compare-output", ("compare", *tables, "--lexicon", words, "--json", "--out", tmp_path / "compared")),
         ("map-output", ("map", *tables, "--json", "--out", tmp_path / "mapped")),
         ("scores-show-output", ("scores", "show", tables[0], "--json")),

@@ -115,7 +115,7 @@ class LexiconFinding(Record):
 OUTPUTS: dict[str, Any] = {
     "audit-output": AuditOutput | PersonasOutput | list[Planned],
     "score-output": ScoreOutput | Explanation | dict[str, ScoreOutput] | list[Planned],
-    "implicit-output": Implicit | ImplicitGrid,
+    "implicit-output": Implicit | ImplicitGrid | list[Planned],
     "compare-output": list[Effects] | list[BudgetCheck] | list[Stages],
     "map-output": Map,
     "track-output": Track,

@@ -104,6 +104,7 @@ def implicit(
     catalog: opt.Catalog = None,
     chat_template: opt.ChatTemplate = None,
     seed: opt.Seed = 0,
+    dry_run: opt.DryRun = False,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
 ) -> None:
@@ -115,6 +116,9 @@ def implicit(
     from birthmark.api import implicit_grid as run_grid
     from birthmark.cli.show import print_implicit, print_implicit_grid, print_json
 
+    if dry_run:
+        _print_plan([model for model in models if model != STANDS_FOR_BETWEEN], context, as_json)
+        return
     joined: dict[str, Any] = {"duplicates": duplicates, "fold": fold, "set_aside": set_aside or ()}
     options = {**opt.shared(context), "out": out, "mixed_frames": mixed_frames, **joined}
     if grid:
@@ -136,3 +140,16 @@ def _sides(models: list[str]) -> tuple[list[str], list[str]]:
         raise BirthmarkError("a grid's two sides are parted by --: birthmark implicit --grid A… -- B…")
     at = models.index(STANDS_FOR_BETWEEN)
     return models[:at], models[at + 1 :]
+
+
+def _print_plan(models: list[str], context: typer.Context, as_json: bool) -> None:
+    """What scoring the models would take; finished tables take nothing."""
+    from birthmark.api import plan
+    from birthmark.cli.show import print_json, print_plan
+    from birthmark.runs import IMPLICIT_PROMPT, is_score_table
+
+    options = opt.shared(context)
+    asked = options.get("prompt") or (["all"] if context.params["grid"] else [IMPLICIT_PROMPT])
+    options["prompt"] = [] if asked == ["all"] else asked
+    planned = plan(*[model for model in models if not is_score_table(model)], **options)
+    print_json(planned) if as_json else print_plan(planned)
