@@ -14,6 +14,8 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.fetch import cache_folder
 from birthmark.records import Effects
 from birthmark.report.contents import Contents, read_contents
 from birthmark.report.drawing import save_figure, svg
@@ -93,9 +95,20 @@ def _environment() -> Environment:
         "open_models": OPEN_MODELS,
         "style": _part("report.css"),
         "script": _part("report.js"),
-        "vega": _script_text(vl_convert.javascript_bundle()),  # type: ignore[call-arg]
+        "vega": _script_text(_vega()),
     }
     return environment
+
+
+def _vega() -> str:
+    """Vega, Vega-Lite and vega-embed as one script; putting it together takes seconds, so it is kept in the cache."""
+    try:
+        path = cache_folder() / f"vega-{vl_convert.__version__}.js"
+        if not path.is_file():
+            write_text(path, vl_convert.javascript_bundle())  # type: ignore[call-arg]
+        return path.read_text(encoding="utf-8")
+    except (OSError, BirthmarkError):  # a page can be drawn where nothing can be kept
+        return vl_convert.javascript_bundle()  # type: ignore[call-arg]
 
 
 def _found(contents: Contents) -> Finding:
