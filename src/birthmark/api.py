@@ -319,7 +319,7 @@ def _language_sides(
     asked = list(options.get("prompt") or default)
     if len(tables) == len(names):
         measure = make_measure(**_measure_options({**options, "prompt": []}))
-        measure = replace(measure, prompts=prompts_of_tables(list(tables.values()), asked, default != asked))
+        measure = replace(measure, prompts=prompts_of_tables(list(tables.values()), asked, bool(options.get("prompt"))))
     else:
         measure = make_measure(**_measure_options({**options, "prompt": [] if asked == ["all"] else asked}))
     sides = [

@@ -72,6 +72,15 @@ def test_all_prompts_of_finished_tables_are_those_that_they_have(birthmark, tabl
     assert [prompt["prompt"] for prompt in json.loads(result.out)["prompts"]] == list(PROMPTS)
 
 
+def test_a_prompt_that_one_table_lacks_is_named(birthmark, tables, tiny_base, tmp_path):
+    birthmark("score", tiny_base, "--prompt", "worst_ever_one", "--candidates", "vocabulary", "--out", tmp_path / "few")
+    (few,) = (tmp_path / "few" / "scores").glob("*.parquet")
+    asked = ("implicit", tables[0], few, "--prompt", "greatest_ever_one", "--out", tmp_path / "out")
+    assert birthmark(*asked).is_error("no scores after the prompt greatest_ever_one", str(tiny_base))
+    answer = birthmark("implicit", tables[0], few, "--json", "--out", tmp_path / "out")
+    assert [prompt["prompt"] for prompt in json.loads(answer.out)["prompts"]] == ["worst_ever_one"]
+
+
 def test_folding_and_setting_aside_are_in_the_json(birthmark, tables, tmp_path):
     asked = (
         "--fold",
