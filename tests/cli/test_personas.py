@@ -9,6 +9,7 @@ import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.personas import NEUTRAL_SYSTEM, load_personas
 from birthmark.scores import read_scores
+from tiny_models import write_tiny_model
 
 WORDS = "love,freedom,power"
 SHORT = ("--prompt", "best_ever_one", "--prompt", "worst_ever_one", "--quiet")
@@ -85,8 +86,9 @@ def test_a_system_prompt_without_a_chat_says_how_to_have_one(birthmark, tiny_bas
     assert answer.is_error("--chat-template plain")
 
 
-def test_tables_of_unlike_system_prompts_are_not_compared(birthmark, tiny_lm, tiny_rm, lexicon, tmp_path):
-    for name, model, system in (("a", tiny_lm, []), ("b", tiny_lm, ["--system", "Be brief."])):
+def test_tables_of_unlike_system_prompts_are_not_compared(birthmark, tiny_lm, lexicon, tmp_path):
+    other = write_tiny_model(tmp_path / "other", seed=9)
+    for name, model, system in (("a", tiny_lm, []), ("b", other, ["--system", "Be brief."])):
         options = ("--lexicon", lexicon, "--family", name.upper(), "--base-checkpoint", name, *SHORT, *system)
         assert birthmark("score", model, *options, "--out", tmp_path / name).code == 0
     tables = [next((tmp_path / name / "scores").glob("*.parquet")) for name in "ab"]

@@ -96,27 +96,24 @@ def read_trimming(encoder: Encoder, candidates: Sequence[str]) -> Trimming:
     does not depend on what stands between.
     """
     shape = read_shape(encoder)
-    ends = {text: _ends(text) for text in candidates}
-    kept = {pair: _kept(encoder, shape, *pair) for pair in set(ends.values()) if any(pair)}
+    tried: dict[str, str] = {}
     seen = {}
-    for text, pair in ends.items():
-        left, right = kept.get(pair, pair)
-        seen[text] = left + text[len(pair[0]) : len(text) - len(pair[1])] + right
+    for text in dict.fromkeys(candidates):
+        core = text.strip()
+        left, _, right = text.partition(core) if core else (text, "", "")
+        if not left + right:
+            seen[text] = text
+            continue
+        sample = left + ANSWER + right if core else text
+        if sample not in tried:
+            tried[sample] = _answer_in(encoder.render(QUESTION, sample), shape)
+        seen[text] = tried[sample].replace(ANSWER, core)
     changed = [text for text in seen if seen[text] != text]
     return Trimming(len(seen), len(changed), len(seen) - len(set(seen.values())))
 
 
-def _ends(text: str) -> tuple[str, str]:
-    """A text's white space before and after; a text of white space alone has it all before."""
-    left = text[: len(text) - len(text.lstrip())]
-    return left, text[len(left) :][len(text[len(left) :].rstrip()) :]
-
-
-def _kept(encoder: Encoder, shape: ChatShape, left: str, right: str) -> tuple[str, str]:
-    whole = encoder.render(QUESTION, left + ANSWER + right)
-    answer = whole[len(shape.before + QUESTION + shape.between) : len(whole) - len(shape.after)]
-    found_left, _, found_right = answer.partition(ANSWER)
-    return found_left, found_right
+def _answer_in(rendered: str, shape: ChatShape) -> str:
+    return rendered[len(shape.before + QUESTION + shape.between) : len(rendered) - len(shape.after)]
 
 
 @dataclass(frozen=True)
