@@ -12,7 +12,7 @@ from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
 from birthmark.records import BudgetCheck, Stages, to_json
 from birthmark.scores import ScoreTable, read_scores, write_text
-from birthmark.study import open_study
+from birthmark.study import check_frames, open_study
 from birthmark.values.budget import check_budget, parse_budget
 from birthmark.values.stages import stages
 
@@ -43,13 +43,15 @@ def compare_stages(
     lexicons: Sequence[str | Path | Lexicon] = ("starter",),
     null: str | Path | None = None,
     out: str | Path | None = None,
+    mixed_frames: bool = False,
     catalog: str | Path | None = None,
     seed: int = 0,
 ) -> list[Stages]:
     """How much of reward models' values each earlier stage holds: see `values.stages`; a record a lexicon.
 
     `null` is the OUT of a track, whose random heads are the null; with `out`, `stages/<lexicon>.json`, a figure and a page
-    are written there.
+    are written there. Raises `BirthmarkError` as `values.stages` does, and for language models in unlike frames unless
+    `mixed_frames`.
     """
     loaded = [table if isinstance(table, ScoreTable) else read_scores(table) for table in tables]
     known = load_catalog(Path(catalog) if catalog else None)
@@ -57,7 +59,10 @@ def compare_stages(
     heads = {item.name: read_head_words(Path(null), item.name) if null else [] for item in read}
     if null and not any(heads.values()):
         raise BirthmarkError(f"{null} holds no random heads of {read[0].name}: name the --out of a track with --heads")
+    warnings = check_frames([table for table in loaded if table.record.kind == "logprob"], mixed_frames)
     found = [stages(loaded, item, heads[item.name], catalog=known, seed=seed) for item in read]
+    for item in found:
+        item.warnings.extend(warnings)
     if out is not None:
         _write_stages(loaded, found, Path(out))
     return found

@@ -21,14 +21,14 @@ CATEGORIES = {word: "Agency" if word.startswith("ag") else "Communion" for word 
 
 @pytest.fixture
 def family(make_table):
-    def make(name: str, rng: np.random.Generator, weights=(1.0, 1.0, 1.0), instruct: bool = True):
+    def make(name: str, rng: np.random.Generator, weights=(1.0, 1.0, 1.0), instruct: bool = True, frame: str = "chat"):
         """Tables of a pretrained and an instruct model and of an RM made of both and of something new."""
         pretrained, tuned, new = rng.normal(size=(3, len(WORDS), 2))
         after = pretrained + tuned
         reward = weights[0] * pretrained + weights[1] * tuned + weights[2] * new
-        tables = [make_table(f"{name}-pt", WORDS, pretrained, family=name, kind="logprob")]
+        tables = [make_table(f"{name}-pt", WORDS, pretrained, family=name, kind="logprob", frame=frame)]
         if instruct:
-            tables.append(make_table(f"{name}-it", WORDS, after, family=name, kind="logprob"))
+            tables.append(make_table(f"{name}-it", WORDS, after, family=name, kind="logprob", frame=frame))
         return [*tables, make_table(f"{name}-rm", WORDS, reward, family=name)]
 
     return make
@@ -169,3 +169,13 @@ def test_the_command_writes_a_record_a_figure_and_a_page(birthmark, family, make
     assert (out / "figures" / "small-stages.svg").is_file()
     assert birthmark("report", out).code == 0
     assert birthmark(*asked, "--null", tmp_path).is_error("random heads")
+
+
+def test_language_models_in_unlike_frames_are_compared_only_where_asked_for(birthmark, family, make_lexicon, tmp_path):
+    make_lexicon(CATEGORIES)
+    tables = [*family("A", np.random.default_rng(1)), *family("B", np.random.default_rng(2), frame="qa")]
+    paths = [write_scores(table, tmp_path / "scores") for table in tables]
+    asked = ("compare", "--stages", *paths, "--lexicon", tmp_path / "small.csv", "--out", tmp_path / "out", "--json")
+    assert birthmark(*asked).is_error("unlike frames", "--mixed-frames")
+    answer = birthmark(*asked, "--mixed-frames")
+    assert answer.code == 0 and any("frame" in text for text in json.loads(answer.out)[0]["warnings"])

@@ -64,7 +64,7 @@ def compare(
         _hold(tables, budget, lexicon, as_json)
         return
     if stages:
-        _stages(tables, lexicon, null, out, catalog, seed, as_json)
+        _stages(tables, lexicon, null, out, mixed_frames, catalog, seed, as_json)
         return
     results = run(
         tables,
@@ -105,6 +105,7 @@ def _stages(
     lexicon: list[str] | None,
     null: Path | None,
     out: Path,
+    mixed_frames: bool,
     catalog: Path | None,
     seed: int,
     as_json: bool,
@@ -113,7 +114,15 @@ def _stages(
     from birthmark.cli.show_training import print_stages
     from birthmark.comparisons import compare_stages
 
-    found = compare_stages(tables, lexicons=lexicon or ("starter",), null=null, out=out, catalog=catalog, seed=seed)
+    found = compare_stages(
+        tables,
+        lexicons=lexicon or ("starter",),
+        null=null,
+        out=out,
+        mixed_frames=mixed_frames,
+        catalog=catalog,
+        seed=seed,
+    )
     print_json([item.model_dump(mode="json") for item in found]) if as_json else print_stages(found, out)
 
 
