@@ -6,7 +6,7 @@ Each is two or three calls into the rooms. Options mean what they mean on the co
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from birthmark.errors import BirthmarkError
 from birthmark.implicit_runs import prompts_of_tables, run_implicit, run_implicit_grid
@@ -440,6 +440,14 @@ def _training(base: str | Path, preferences: str | Path, quiet: bool, asked: dic
         device=given.get("device"),
         report_to=tuple(given.get("report_to") or ()),
     )
+
+
+@overload
+def calibrate(kind: Literal["plan"], **options: Any) -> "Plan": ...
+
+
+@overload
+def calibrate(kind: Literal["planted", "tests"], **options: Any) -> "Calibration": ...
 
 
 def calibrate(kind: Literal["planted", "tests", "plan"], **options: Any) -> "Calibration | Plan":

@@ -49,8 +49,8 @@ def full_intervals(truth: Truth, icc: float, studies: int, seed: int) -> Results
         share, width = np.array(values).T
         covered = share.astype(bool) if set(share.tolist()) <= {0.0, 1.0} else share
         add_coverage(results, "published", PUBLISHED, setting, name, target, covered, width)
-    for name, p in p_values.items():
-        add_rate(results, "published", PUBLISHED, setting, name, "model", np.array(p), None)
+    for name, of_test in p_values.items():
+        add_rate(results, "published", PUBLISHED, setting, name, "model", np.array(of_test), None)
     return results
 
 
