@@ -161,16 +161,18 @@ def test_a_trainers_output_folder_is_a_series_too_and_so_are_its_checkpoints_nam
 def test_checkpoints_that_are_whole_models_and_the_vocabulary_are_tracked(tmp_path, words):
     from tiny_models import write_tiny_model
 
+    letters = tmp_path / "letters.csv"  # this tokenizer has every letter, and few words
+    letters.write_text("word,category\na,Agency\nb,Agency\nc,Communion\nd,Communion\nzebra,Agency\n", encoding="utf-8")
     for step in (1, 2):
         write_tiny_model(tmp_path / "full" / f"checkpoint-{step}", reward=True, seed=step)
+    asked = {"prompt": TWO, "candidates": "vocabulary", "heads": 20}
     out = tmp_path / "out"
-    found = bm.track(tmp_path / "full", out=out, prompt=TWO, lexicons=[words], candidates="vocabulary", heads=20)
+    found = bm.track(tmp_path / "full", out=out, lexicons=[letters], **asked)
     assert any("which was trained" in text for text in found.warnings)
-    table = bm.read_scores(next((out / "scores").glob("*.parquet")))
-    assert table.words.is_empty()
-    lexicon = bm.load_lexicon(words)
-    in_vocabulary = len(lexicon.match(table.frame["candidate"].unique().to_list()))
-    assert pl.read_parquet(out / "trajectory.parquet")["n_candidates"].unique().to_list() == [in_vocabulary]
+    assert bm.read_scores(next((out / "scores").glob("*.parquet"))).words.is_empty()
+    assert pl.read_parquet(out / "trajectory.parquet")["n_candidates"].unique().to_list() == [4]
+    with pytest.raises(BirthmarkError, match="no word of the lexicon small"):
+        bm.track(tmp_path / "full", out=tmp_path / "other", lexicons=[words], **asked)
 
 
 def test_random_heads_are_what_heads_written_into_the_model_give(runs, words, tracked):
@@ -261,11 +263,17 @@ def test_what_cannot_be_tracked_is_one_line(birthmark, tmp_path, tiny_lm, words)
     assert len(list((tmp_path / "out" / "scores").glob("*step-000000*.parquet"))) <= 1
 
 
-def test_the_command_says_how_far_it_came_and_json_is_of_its_schema(birthmark, runs, words, tmp_path):
-    asked = ("track", *runs, *prompt_options(TWO), "--lexicon", words, "--heads", "50", "--out", tmp_path / "out")
-    answer = birthmark(*asked)
-    assert answer.code == 0, answer.err
-    assert "tiny-lm − other-lm" in answer.out and "report.html" in answer.out
-    found = json.loads(birthmark(*asked, "--json").out)
+def test_the_commands_json_is_of_its_schema(birthmark, tracked, runs, words):
+    asked = ("track", *runs, *prompt_options(), "--lexicon", words, "--heads", "200", "--out", tracked, "--json")
+    found = json.loads(birthmark(*asked).out)
     jsonschema.validate(found, json_schema("track-output"))
     assert [run["run"] for run in found["runs"]] == ["one", "two"]
+
+
+def test_the_command_says_how_far_it_came(tracked, capsys):
+    from birthmark.cli.show_training import print_track
+    from birthmark.records import Track, read_record
+
+    print_track(read_record(tracked / "track.json", Track), tracked)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "tiny-lm − other-lm" in out and "report.html" in out

@@ -158,7 +158,7 @@ class _Tracker:
                     return stack.enter_context(self.swapping.model(model, **where))
 
                 table = score_model(model, self.measure, frame, self.out, load)
-            words = words or sorted(set(table.frame["candidate"]))
+            words = words or self._require_words(table)
             self.inputs.append(("checkpoint", f"{series.run} step {item.step}", table.record.sha256))
         if not series.facts.finished:
             self.warnings.append(f"{series.run} is not finished: its last checkpoint here is not that of the run")
@@ -179,6 +179,16 @@ class _Tracker:
         if first.kind == "reward" and self.options.heads:
             self._random_heads(run, series, found[0], words)
         return run
+
+    def _require_words(self, table: ScoreTable) -> list[str]:
+        """The candidates, each once; raises `BirthmarkError` where a lexicon has none of its words among them."""
+        found = sorted(set(table.frame["candidate"]))
+        for lexicon in self.measure.lexicons:
+            if not lexicon.match(found):
+                raise BirthmarkError(
+                    f"no word of the lexicon {lexicon.name} is among the candidates: take --candidates lexicon"
+                )
+        return found
 
     def _base_name(self, series: Series, model: ResolvedModel) -> str:
         """The base checkpoint where somebody named it, else the folder or hub id that a run was trained on.
