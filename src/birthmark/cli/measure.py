@@ -167,7 +167,7 @@ def score(
 
     options = opt.shared(context)
     if explain:
-        _explain(model, options, as_json)
+        _explain(model, persona, options, as_json)
         return
     if persona is not None:
         _score_personas(model, persona, out, dry_run, options, as_json)
@@ -179,11 +179,14 @@ def score(
     print_json(scores_as_dict(table, out)) if as_json else print_scores(table, out)
 
 
-def _explain(model: str, options: dict[str, Any], as_json: bool) -> None:
+def _explain(model: str, persona: str | None, options: dict[str, Any], as_json: bool) -> None:
     from birthmark.cli.show import print_json
     from birthmark.cli.show_inspections import print_explanation
+    from birthmark.errors import BirthmarkError
     from birthmark.inspections import explain
 
+    if persona is not None:
+        raise BirthmarkError("--explain shows one conversation: name its system prompt with --system, not --persona")
     found = explain(model, **options)
     print_json(found.model_dump(mode="json")) if as_json else print_explanation(found)
 
