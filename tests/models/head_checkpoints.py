@@ -145,8 +145,13 @@ HEADS: dict[str, HeadShape] = {
 }  # fmt: skip
 
 
-def write_checkpoint(folder: Path, head: str, tokenizer_files: Path, seed: int = 0) -> Path:
-    """Write the random reward model `head` of `HEADS` into `folder`; the same seed gives the same weights."""
+def write_checkpoint(
+    folder: Path, head: str, tokenizer_files: Path, seed: int = 0, vocabulary: int | None = None
+) -> Path:
+    """Write the random reward model `head` of `HEADS` into `folder`; the same seed gives the same weights.
+
+    `vocabulary` embeds so many tokens only, for what is tested without a conversation.
+    """
     shape = HEADS[head]
     generator = torch.Generator().manual_seed(seed)
 
@@ -154,6 +159,8 @@ def write_checkpoint(folder: Path, head: str, tokenizer_files: Path, seed: int =
         return torch.randn(size, generator=generator)
 
     config = backbone_config(shape.tokenizer)
+    if vocabulary is not None:
+        config.vocab_size, config.pad_token_id = vocabulary, 0
     tensors = {
         f"model.{name}": torch.randn(values.shape, generator=generator) * 0.3
         for name, values in backbone(config).state_dict().items()

