@@ -66,6 +66,15 @@ def test_the_order_of_the_words_turns_the_sign(sides) -> None:
     assert [pair.gap for pair in there.pairs] == pytest.approx([-pair.gap for pair in back.pairs])
 
 
+def test_metrics_that_disagree_are_named(sides) -> None:
+    found = word_gap(sides, "best_1", ["love", "freedom"])
+    lead = next(test for test in found.tests if test.metric == "mwlr")
+    for test in found.tests:
+        assert (test.metric.replace("_", " ") in found.sentence.partition("By MWLR")[2]) == (
+            test.mean_gap * lead.mean_gap < 0
+        )
+
+
 def test_two_models_can_show_nothing_of_families(sides) -> None:
     found = word_gap(make_sides(sides.first[:1], sides.second[:1]), "best_1", ["love", "freedom"])
     test = found.tests[0]

@@ -54,7 +54,7 @@ def word_gap(sides: Sides, prompt: str, words: Sequence[str], duplicates: Duplic
         n_shared=len(texts),
         pairs=pairs,
         tests=tests,
-        sentence=_sentence(sides, words, lead),
+        sentence=_sentence(sides, words, lead) + _disagreement(lead, tests),
     )
 
 
@@ -147,3 +147,9 @@ def _sentence(sides: Sides, words: Sequence[str], test: PairTest) -> str:
     if test.min_p > 0.05:
         said += f" So few {unit}s cannot show more: no gap could have p below {test.min_p:.2f}."
     return said
+
+
+def _disagreement(lead: PairTest, tests: Sequence[PairTest]) -> str:
+    """Said where the answer hangs on the metric."""
+    opposite = [test.metric.replace("_", " ") for test in tests if test.mean_gap * lead.mean_gap < 0]
+    return f" By {', '.join(opposite)} the mean gap has the other sign." if opposite else ""
