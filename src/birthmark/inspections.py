@@ -6,7 +6,7 @@ Each is two or three calls into the rooms, and options mean what they mean on th
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from birthmark.api import Options, _measure_options, _model_options, plan, resolve
+from birthmark.api import ModelOptions, Options, _measure_options, _model_options, plan, resolve
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.personas import load_personas
 from birthmark.records import Explanation, ModelCheck
@@ -50,7 +50,7 @@ def check_model(
     device: str | None = None,
     template_date: str | None = None,
     quiet: bool = True,
-    **options: Unpack[Options],
+    **options: Unpack[ModelOptions],
 ) -> ModelCheck:
     """Try every trap on one model: its template, tokenizer, head and weights, and both engines on a few words.
 
@@ -59,7 +59,7 @@ def check_model(
     from birthmark.models.machine import choose_device, choose_dtype
     from birthmark.models.traps import check_model as run
 
-    found = resolve(model, quiet=quiet, **_model_options(options))
+    found = resolve(model, quiet=quiet, **options)
     chosen = choose_device(device)
     precision = choose_dtype(dtype, chosen, found.entry.dtype if found.entry else None)
     return run(found, dtype=precision, device=chosen, template_date=template_date)
