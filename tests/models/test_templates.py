@@ -114,6 +114,16 @@ def test_the_system_prompt_that_a_template_adds_is_read(published):
     assert read_shape(encoder).system == "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024"
 
 
+@pytest.mark.real_model
+def test_smollms_own_system_prompt_is_read():
+    from birthmark.models.weights import load_tokenizer, resolve
+
+    encoder = Encoder(load_tokenizer(resolve("smollm2-135m-instruct", quiet=True)), "chat")
+    said = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+    assert read_shape(encoder).system == said and said in encoder.render(QUESTION)
+    assert said not in Encoder(encoder.tokenizer, "chat", system="Be brief.").render(QUESTION)
+
+
 @ON
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_these_templates_add_no_system_prompt(published, name):
