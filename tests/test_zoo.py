@@ -61,11 +61,15 @@ base_checkpoint = "raw"
 [models.gone]
 path = "{models}/gone"
 kind = "reward"
+[models.lost]
+path = "{models}/lost"
+kind = "logprob"
 [sets]
 three = ["one", "two", "three"]
 with-a-gap = ["one", "gone", "three"]
 nothing = ["gone"]
 mixed = ["one", "tuned", "raw"]
+no-lm = ["lost", "one", "two"]
 """
 
 
@@ -122,6 +126,13 @@ def test_language_models_of_a_set_share_one_frame(birthmark, catalog, words, tmp
     assert birthmark(*command).code == 0
     frames = {path.stem: json.loads(path.read_text())["frame"] for path in (out / "scores").glob("*.json")}
     assert frames == {"one": "chat", "tuned": "qa", "raw": "qa"}
+
+
+def test_a_language_model_of_a_set_that_is_not_there_is_left_out_too(birthmark, catalog, words, tmp_path):
+    out = tmp_path / "out"
+    answer = birthmark("audit", "--catalog", catalog, "--catalog-set", "no-lm", *words, *PROMPTS, "--out", out)
+    assert answer.code == 2 and "1 of 3 models" in answer.err and "lost" in answer.err
+    assert {path.stem for path in (out / "scores").glob("*.parquet")} == {"one", "two"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ A reward model of a set is brought here only when its turn comes and is given ba
 is left out and said at the end, so that a night's work does not hang on one gate. Knows nothing of options or of terminals.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,30 +29,54 @@ def run_set(
     Raises `BirthmarkError` at the end, the report drawn of the others, where models could not be scored, and at once
     where none could.
     """
-    languages = {name: resolve(name) for name in names if not _is_reward(catalog, name)}
+    failed: dict[str, BirthmarkError] = {}
+
+    def leave_out(name: str, error: BirthmarkError) -> None:  # an interruption or a bug ends the run
+        failed[name] = error
+        note(f"{name}: left out: {error}", quiet=measure.quiet)
+
+    languages = _languages([name for name in names if not _is_reward(catalog, name)], resolve, leave_out)
     chosen = choose_frames(list(languages.values()), asked_frame(measure, out), measure.protocol)
     frames = dict(zip(languages, chosen, strict=True))
     study = open_study(out, "audit", asked_of(measure, " or ".join(sorted(set(chosen))) or None))
-    failed: dict[str, BirthmarkError] = {}
     for at, name in enumerate(names, start=1):
+        if name in failed:
+            continue
         note(f"{name}: {at} of {len(names)}", quiet=measure.quiet)
         frame: ChosenFrame = frames.get(name, "chat")
         try:
             score_in_study(study, languages.pop(name, None) or resolve(name), measure, frame)
-        except BirthmarkError as error:  # an interruption or a bug ends the run
-            failed[name] = error
-            note(f"{name}: left out: {error}", quiet=measure.quiet)
+        except BirthmarkError as error:
+            leave_out(name, error)
     if len(failed) == len(names):
         raise next(iter(failed.values()))
     result = finish_audit(study, measure, mixed_frames=mixed_frames, mapped=True)
     if failed:
-        kind = CheckFailed if any(isinstance(error, CheckFailed) for error in failed.values()) else BirthmarkError
-        reasons = "; ".join(str(error) for error in failed.values())
-        raise kind(
-            f"{len(failed)} of {len(names)} models are not in {result.report} ({', '.join(failed)}): {reasons}; mend this and "
-            "run the same command again, the others are kept"
-        )
+        raise _said_at_the_end(failed, len(names), result)
     return result
+
+
+def _languages(
+    names: Sequence[str], resolve: Resolve, leave_out: Callable[[str, BirthmarkError], None]
+) -> "dict[str, ResolvedModel]":
+    """The language models of a set, found before the first model is scored: they share one frame."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = resolve(name)
+        except BirthmarkError as error:
+            leave_out(name, error)
+    return found
+
+
+def _said_at_the_end(failed: Mapping[str, BirthmarkError], n_models: int, result: AuditResult) -> BirthmarkError:
+    """What was left out and why, in one error: a failed check where one is among the reasons."""
+    kind = CheckFailed if any(isinstance(error, CheckFailed) for error in failed.values()) else BirthmarkError
+    reasons = "; ".join(str(error) for error in failed.values())
+    return kind(
+        f"{len(failed)} of {n_models} models are not in {result.report} ({', '.join(failed)}): {reasons}; mend this and run "
+        "the same command again, the others are kept"
+    )
 
 
 def _is_reward(catalog: Catalog, name: str) -> bool:
