@@ -164,7 +164,7 @@ def _reward_model(model: Any) -> tuple[Any, torch.nn.Linear]:
     inner = getattr(inner, "_orig_mod", inner)  # torch.compile's
     if hasattr(inner, "get_base_model"):  # PEFT's
         inner = inner.get_base_model()
-    layer = getattr(inner, "score", None)
+    layer: Any = getattr(inner, "score", None)
     if hasattr(layer, "modules_to_save"):  # PEFT's copy of a head that is trained in full
         layer = layer.modules_to_save[layer.active_adapters[0]]
     if not isinstance(layer, torch.nn.Linear) or layer.out_features != 1:
