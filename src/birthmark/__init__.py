@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from birthmark.errors import BirthmarkError, CheckFailed
     from birthmark.inputs.lexicons import load_lexicon
     from birthmark.inputs.prompts import load_prompts
-    from birthmark.inspections import audit_personas, check_model, explain, score_personas
+    from birthmark.inspections import audit_personas, check_model, explain, score_attributes, score_personas
     from birthmark.scores import read_scores
     from birthmark.training.callback import ValuesCallback
     from birthmark.training.trajectory import track
@@ -23,6 +23,7 @@ _HOMES = {
     "audit_personas": "birthmark.inspections",
     "check_model": "birthmark.inspections",
     "explain": "birthmark.inspections",
+    "score_attributes": "birthmark.inspections",
     "score_personas": "birthmark.inspections",
     "calibrate": "birthmark.api",
     "compare": "birthmark.api",
@@ -59,6 +60,7 @@ __all__ = [
     "replicate",
     "resolve",
     "score",
+    "score_attributes",
     "score_personas",
     "track",
     "train",

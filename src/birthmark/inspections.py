@@ -13,6 +13,7 @@ from birthmark.records import Explanation, ModelCheck
 from birthmark.scoring import choose_frames, make_measure
 
 if TYPE_CHECKING:
+    from birthmark.attributes import AttributeScores
     from birthmark.personas import PersonasResult
     from birthmark.scores import ScoreTable
 
@@ -63,6 +64,21 @@ def check_model(
     chosen = choose_device(device)
     precision = choose_dtype(dtype, chosen, found.entry.dtype if found.entry else None)
     return run(found, dtype=precision, device=chosen, template_date=template_date)
+
+
+def score_attributes(
+    model: str | Path, *, out: str | Path | None = None, **options: Unpack[Options]
+) -> "AttributeScores":
+    """Score one reward model attribute by attribute: the reward, and what its head joins to it, for every candidate.
+
+    With `out` the table is written to `out/attributes/<slug>.parquet`. Raises `BirthmarkError` as `score` does, and for a
+    model whose head has a single score.
+    """
+    from birthmark.attributes import score_attributes as run
+
+    measure = make_measure(**_measure_options(options))
+    found = resolve(model, quiet=measure.quiet, **_model_options(options))
+    return run(found, measure, Path(out) if out is not None else None)
 
 
 def score_personas(

@@ -269,6 +269,7 @@ def _key(
         "quantize": measure.quantize,
         "device_map": measure.device_map,
         "attention": model.entry.attention if model.entry else None,  # where null, the config decides
+        "head": [model.entry.head, model.entry.head_weights] if model.entry else None,
         "config": sha256_file(model.path / "config.json"),
         "template_date": measure.template_date,
         "candidates": candidates.sha256,
@@ -363,6 +364,7 @@ def _assemble(
         device="",
         engine=measure.engine,
         attention=None,
+        head=scorer.head.name if scorer.head else None,
         frame=frame,
         protocol=measure.protocol,
         digests=model.digests,

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from architectures import CONFIGS, random_ids, tiny_model
 from safetensors.torch import load_file, save_file
 
+import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.models import engine as engine_module
 from birthmark.models.engine import PlainEngine, PrefixEngine
@@ -307,6 +309,47 @@ def test_the_studys_protocol_reads_the_first_column_of_a_urm(tiny_lm, tmp_path):
     study = read_head(model, "christian2026")
     assert torch.allclose(study(states), states @ draw(10, HIDDEN)[0], atol=1e-6)
     assert not torch.allclose(study(states), read_head(model)(states), atol=1e-2)
+
+
+# ---------------------------------------------------------------------------------------------- attribute by attribute
+
+
+@pytest.fixture
+def rated(tiny_lm: Path, tmp_path: Path) -> Path:
+    """A reward model with three named outputs."""
+    config = {
+        "architectures": ["LlamaForSequenceClassification"],
+        "head_weights": {"help": 1.0, "harm": -2.0, "wit": 0.5},
+    }
+    return write_head(tiny_lm, tmp_path / "rated", {"score.weight": draw(3, HIDDEN)}, config)
+
+
+def test_attributes_stand_beside_the_reward_that_they_make(rated, tmp_path):
+    prompts = ["What is best?", "What is worst?"]
+    words = ["love", "freedom", "power"]
+    found = bm.score_attributes(rated, prompt=prompts, candidates=words, out=tmp_path / "out")
+    assert found.attributes == ("help", "harm", "wit") and found.frame.height == 6
+    joined = found.frame["help"] - 2 * found.frame["harm"] + 0.5 * found.frame["wit"]
+    assert np.allclose(joined, found.frame["reward"], atol=1e-5)
+    table = bm.score(rated, prompt=prompts, candidates=words)
+    assert table.record.head == "attributes"
+    assert np.allclose(np.concatenate(list(table.matrix().T)), found.frame["reward"], atol=1e-6)
+    (file,) = (tmp_path / "out" / "attributes").iterdir()
+    assert pl.read_parquet(file).equals(found.frame)
+
+
+def test_attributes_on_the_command_line(rated, birthmark):
+    ask = ("score", rated, "--attributes", "--prompt", "What is best?", "--candidates", "love,freedom", "--quiet")
+    answer = birthmark(*ask)
+    assert answer.code == 0 and all(word in answer.out for word in ("reward", "harm", "'love'")), answer.err
+    printed = json.loads(birthmark(*ask, "--json").out)
+    assert [row["candidate"] for row in printed["scores"]] == ["love", "freedom"]
+
+
+def test_a_model_with_one_score_has_no_attributes(tiny_rm, tiny_lm):
+    for model, words in ((tiny_rm, "no attributes"), (tiny_lm, "language model")):
+        with pytest.raises(BirthmarkError, match=words):
+            bm.score_attributes(model, prompt=["What is best?"], candidates=["love"])
 
 
 # ------------------------------------------------------------------------------------- the state that a gate reads

@@ -157,6 +157,14 @@ def score(
             rich_help_panel=opt.OUTPUT_PANEL,
         ),
     ] = False,
+    attributes: Annotated[
+        bool,
+        typer.Option(
+            "--attributes",
+            help="Score a reward model attribute by attribute, where its head joins several.",
+            rich_help_panel=opt.OUTPUT_PANEL,
+        ),
+    ] = False,
     dry_run: opt.DryRun = False,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -168,6 +176,9 @@ def score(
     options = opt.shared(context)
     if explain:
         _explain(model, persona, options, as_json)
+        return
+    if attributes and persona is None and not dry_run:
+        _score_attributes(model, out, options, as_json)
         return
     if persona is not None:
         _score_personas(model, persona, out, dry_run, options, as_json)
@@ -189,6 +200,15 @@ def _explain(model: str, persona: str | None, options: dict[str, Any], as_json: 
         raise BirthmarkError("--explain shows one conversation: name its system prompt with --system, not --persona")
     found = explain(model, **options)
     print_json(found.model_dump(mode="json")) if as_json else print_explanation(found)
+
+
+def _score_attributes(model: str, out: Path | None, options: dict[str, Any], as_json: bool) -> None:
+    from birthmark.cli.show import print_json
+    from birthmark.cli.show_inspections import print_attribute_scores
+    from birthmark.inspections import score_attributes
+
+    found = score_attributes(model, out=out, **options)
+    print_json(found.to_dict()) if as_json else print_attribute_scores(found)
 
 
 def _score_personas(

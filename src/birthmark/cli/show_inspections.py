@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from birthmark.attributes import AttributeScores
 from birthmark.cli.show import SHOWN_ROWS, console, print_fields, print_rows
 from birthmark.personas import PersonasResult
 from birthmark.records import Explanation, ModelCheck
 from birthmark.scores import ScoreTable
+
+SHOWN_CANDIDATES = 5
 
 
 def print_explanation(found: Explanation) -> None:
@@ -49,6 +52,18 @@ def _remarks(found: Explanation, place: int) -> list[str]:
     if place == found.read:
         remarks.append("the reward is read here" if found.kind == "reward" else "the answer follows")
     return remarks
+
+
+def print_attribute_scores(found: AttributeScores) -> None:
+    """The reward and each attribute of the best candidates, means over the prompts: a row an attribute."""
+    best = found.best(SHOWN_CANDIDATES)
+    console.print(
+        f"{found.model}: the {len(best)} best by the head `{found.head}`, means over the prompts", markup=False
+    )
+    rows = [(name, *best[name]) for name in ("reward", *found.attributes)]
+    print_rows(("", *map(repr, best["candidate"])), rows)
+    if found.path is not None:
+        console.print(f"Written to {found.path}", markup=False)
 
 
 def print_check(found: ModelCheck) -> None:

@@ -4,7 +4,7 @@ A scorer joins an encoder (text to ids), an engine (ids to states and log-probab
 knows nothing of prompts' keys, lexicons' categories, files or ranks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
@@ -42,6 +42,7 @@ class LogProbScorer:
     """
 
     kind: Kind = "logprob"
+    head = None
 
     def __init__(
         self, model: Any, encoder: Encoder, engine: Engine, words: Sequence[str], vocabulary: Vocabulary | None
@@ -150,17 +151,41 @@ class RewardScorer:
         """Scores of some rows, float32 [rows], by an engine of choice."""
         return self._score_answers(prompt_text, self.candidates["candidate"].gather(rows).to_list(), engine)[0]
 
-    def _score_answers(self, prompt_text: str, answers: Sequence[str], engine: Engine) -> tuple[np.ndarray, list[int]]:
-        """Rewards, float32 [answers], and the ids that begin all of these conversations."""
-        scores = np.empty(len(answers), dtype=np.float32)
+    def score_attributes(self, prompt_text: str) -> np.ndarray:
+        """Each candidate's reward and its head's attributes after one prompt, float32 [candidates, 1 + attributes].
+
+        Raises `BirthmarkError` where the head has no attributes.
+        """
+        if not self.head.attributes:
+            raise BirthmarkError(f"a head of the kind `{self.head.name}` has one score and no attributes to show")
+
+        def read(last: torch.Tensor, gate: torch.Tensor | None) -> torch.Tensor:
+            attributes = self.head.attribute_scores(*self.head.beside(last, gate))
+            return torch.cat([self.head(last, gate)[:, None], attributes], dim=1)
+
+        return self._score_answers(prompt_text, self.candidates["candidate"].to_list(), self.engine, read)[0]
+
+    def _score_answers(
+        self,
+        prompt_text: str,
+        answers: Sequence[str],
+        engine: Engine,
+        read: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor] | None = None,
+    ) -> tuple[np.ndarray, list[int]]:
+        """Rewards, float32 [answers] (or what `read` makes of the states), and the ids that begin all conversations."""
+        found: np.ndarray | None = None
         beginnings: list[list[int]] = []
         for start in range(0, len(answers), ANSWERS_AT_ONCE):
             conversations = self.encoder.conversations(prompt_text, answers[start : start + ANSWERS_AT_ONCE])
             beginnings.append(conversations[0][: common_prefix_length(conversations)])
             for indices, last, gate in engine.states(conversations, self.head.gate_positions(conversations)):
                 with torch.inference_mode():
-                    scores[[start + index for index in indices]] = self.head(last, gate).float().cpu().numpy()
-        return scores, reduce(lambda a, b: a[: common_prefix_length([a, b])], beginnings)
+                    values = (read or self.head)(last, gate).float().cpu().numpy()
+                if found is None:
+                    found = np.empty((len(answers), *values.shape[1:]), dtype=np.float32)
+                found[[start + index for index in indices]] = values
+        assert found is not None
+        return found, reduce(lambda a, b: a[: common_prefix_length([a, b])], beginnings)
 
 
 Scorer = LogProbScorer | RewardScorer

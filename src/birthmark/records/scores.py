@@ -70,7 +70,7 @@ class ScoreRecord(Record):
     """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score.
 
     `template_system` is a system prompt that the chat template adds of its own; `system_place` says whether a person's
-    own has a turn to itself or opens the user's; `trimmed` counts candidates whose white space the template takes off.
+    own has a turn to itself or opens the user's; `head` is the kind of a reward model's head; `trimmed` counts candidates whose white space the template takes off.
     """
 
     model: str
@@ -84,6 +84,7 @@ class ScoreRecord(Record):
     device: str
     engine: Literal["prefix", "plain"] | None
     attention: str | None
+    head: str | None = None
     frame: Literal["chat", "qa", "bare"] | None
     protocol: Literal["birthmark", "christian2026"]
     digests: Digests | None
