@@ -51,7 +51,7 @@ def calibrate_tests(
         "birthmark-calibrate"
     ),
     studies: Annotated[int, typer.Option(metavar="N", help="Simulated studies a design.")] = 10_000,
-    quick: Annotated[bool, typer.Option("--quick", help="200 studies: coarse rates in half a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="200 studies: coarse rates in a minute.")] = False,
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
