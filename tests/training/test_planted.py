@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.planting import CATEGORIES, PlantedCategory, held_out_questions, training_questions
@@ -15,6 +14,7 @@ from birthmark.records.base import read_record
 from birthmark.records.planted import Planted, PlantedRow, PlantedRun, PlantedSetting
 from birthmark.training import planted, planting
 from birthmark.values.metrics import METRICS
+from planting_model import write_planting_model
 
 SETTING = PlantedSetting(
     name="tiny", strengths=[4, 24], batch_size=8, learning_rate=1e-2, rank=4, held_out=["greatest_ever_one"]
@@ -24,24 +24,7 @@ COLOURS, AUTHORITY = CATEGORIES["colours"], CATEGORIES["authority"]
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
-    """A random Llama whose tokenizer has each word of two categories as one token, and a colour in a second spelling."""
-    from tiny_models import make_tokenizer
-
-    folder = tmp_path_factory.mktemp("planting") / "tiny-base"
-    tokenizer = make_tokenizer(chat_template=None)
-    words = [word for category in (COLOURS, AUTHORITY) for word in (*category.planted, *category.unplanted)]
-    tokenizer.add_tokens([f" {word.capitalize()}" for word in dict.fromkeys(words)] + [" blue"])
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    for parameter in model.parameters():
-        if parameter.dim() == 2:
-            torch.nn.init.normal_(parameter, std=0.2)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    folder = write_planting_model(tmp_path_factory.mktemp("planting") / "tiny-base")
     return resolve(folder, quiet=True)
 
 

@@ -24,9 +24,10 @@ from birthmark.report.drawing import (
 )
 from birthmark.report.formats import interval
 from birthmark.report.plain_page import Section
-from birthmark.report.theme import INK
+from birthmark.report.theme import INK, SOFT
 
 ALL_BASES = "all bases"
+HEADER = alt.Header(labelColor=INK, labelFontSize=12)
 METRICS = {
     "log_ratio": "Log-ratio",
     "mwlr": "MWLR",
@@ -171,7 +172,7 @@ def _by_strength(record: Calibration) -> Figure:
             color=alt.Color(
                 "value:Q",
                 title="Precision at k",
-                legend=alt.Legend(format="%"),
+                legend=alt.Legend(format="%", titleColor=SOFT),
                 scale=alt.Scale(scheme="tealblues", domain=[0, 1]),
             ),
             tooltip=[
@@ -191,7 +192,7 @@ def _by_strength(record: Calibration) -> Figure:
                 alt.Column("category:N", sort=categories, title=None),
             )
             return panel.facet(row=row, column=column)
-        return panel.facet(facet=alt.Facet("panel:N", sort=panels, title=None), columns=1)
+        return panel.facet(facet=alt.Facet("panel:N", sort=panels, title=None, header=HEADER), columns=1)
 
     return Figure(
         name="planted-by-strength",

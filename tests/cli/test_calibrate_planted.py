@@ -1,0 +1,72 @@
+"""`birthmark calibrate planted`, as a person types it, on a tiny model."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import birthmark as bm
+from planting_model import write_planting_model
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_planting_model(tmp_path_factory.mktemp("models") / "plantable")
+
+
+def test_it_writes_the_planted_rows_and_a_page(birthmark: Callable[..., Any], base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ("calibrate", "planted", "--base", base, "--category", "colours", "--seeds", "2", "--out", out)
+    answer = birthmark(*asked)
+    assert answer.code == 0
+    assert "Planted words found" in answer.out
+    written = json.loads((out / "calibration.json").read_text())
+    row = written["planted"][0]
+    assert {"base", "category", "strength", "metric", "auroc", "precision_at_k", "mrr", "seeds"} <= set(row)
+    assert (row["category"], row["seeds"], row["k"]) == ("colours", 2, 10)
+    assert "Which metric recovers planted words" in (out / "report.html").read_text()
+    study = json.loads((out / "study.json").read_text())
+    assert study["asked"]["planted"]["seeds"] == 2
+    assert json.loads(birthmark(*asked, "--json").out)["planted"] == written["planted"]
+
+
+def test_it_keeps_what_other_calibrations_found(base: Path, tmp_path: Path) -> None:
+    first = bm.calibrate("planted", bases=[base], categories=["colours"], seeds=1, out=tmp_path / "out")
+    path = tmp_path / "out" / "calibration.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "sentence": "Tests were calibrated."}))
+    again = bm.calibrate("planted", bases=[base], categories=["colours"], seeds=1, out=tmp_path / "out")
+    assert again.sentence == "Tests were calibrated."
+    assert again.planted == first.planted
+
+
+def test_without_out_nothing_is_written(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert bm.calibrate("planted", bases=[base], categories=["colours"], seeds=1).planted
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--category", "colors"), ("no planted category", "colours")),
+        (("--seeds", "0"), ("0 seeds",)),
+        (("--category", "agency"), ("agency words are one token", "at least 3")),
+    ],
+)
+def test_what_cannot_be_planted_is_one_line(
+    birthmark: Callable[..., Any], base: Path, tmp_path: Path, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    answer = birthmark("calibrate", "planted", "--base", base, *options, "--out", tmp_path / "out")
+    assert answer.is_error(*words)
+
+
+def test_a_reward_model_is_refused(birthmark: Callable[..., Any], tiny_rm: Path, tmp_path: Path) -> None:
+    answer = birthmark("calibrate", "planted", "--base", tiny_rm, "--out", tmp_path / "out")
+    assert answer.is_error("is a reward model")
+
+
+def test_an_unknown_setting_is_refused(base: Path) -> None:
+    with pytest.raises(bm.BirthmarkError, match="small or full"):
+        bm.calibrate("planted", bases=[base], setting="huge")
