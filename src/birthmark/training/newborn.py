@@ -157,19 +157,22 @@ def language_head(base: ResolvedModel, model: Any) -> tuple[torch.Tensor, float 
             f"{base.name} scales its logits ({scaled[0]}), which the GRM losses cannot do: use --loss bt"
         )
     softcap = getattr(config, "final_logit_softcapping", None)
+    own = _read_tensor(base.path, "lm_head.weight")  # goes before tying, as in transformers
+    if own is not None:
+        return own.to(model.dtype), softcap
     if config.tie_word_embeddings:
         return model.get_input_embeddings().weight.detach(), softcap
-    return _read_tensor(base.path, "lm_head.weight", base.name).to(model.dtype), softcap
+    raise BirthmarkError(f"{base.name} has no language head (lm_head.weight), which the GRM losses keep: use --loss bt")
 
 
-def _read_tensor(folder: Path, name: str, model: str) -> torch.Tensor:
+def _read_tensor(folder: Path, name: str) -> torch.Tensor | None:
     index = folder / "model.safetensors.index.json"
     names = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.is_file() else {}
     for path in [folder / names[name]] if name in names else sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             if name in file.keys():  # noqa: SIM118
                 return file.get_tensor(name)
-    raise BirthmarkError(f"{model} has no language head ({name}), which the GRM losses keep: use --loss bt")
+    return None
 
 
 def save_adapter(model: Any, folder: Path, chat_template: str) -> None:
