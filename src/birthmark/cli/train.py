@@ -23,7 +23,7 @@ def _recipe(help_: str, metavar: str | None = None) -> Any:
         "birthmark train --base gemma-3-270m --chat-template plain --preferences pairs.jsonl --preset small --out runs/gemma",
         "birthmark train --base Qwen/Qwen2.5-0.5B-Instruct --preferences skywork-80k --every 6 --loss grm-sft",
         "birthmark train --grid grid.yaml --out runs",
-        "birthmark train --base gemma-3-270m --preferences pairs.parquet --pairs 64 --dry-run",
+        "birthmark train --base smollm2-135m-instruct --preferences pairs.parquet --pairs 64 --dry-run",
     ),
 )
 def train(

@@ -133,7 +133,7 @@ def _facts(folder: Path) -> Facts:
 def _of_hub(hub_id: str, revisions: str | None) -> Series:
     """The tags and branches of a hub model that match; the last number in a name is its step."""
     from huggingface_hub import list_repo_refs
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     if revisions is None:
         raise BirthmarkError(f"say which tags of {hub_id} are its checkpoints, such as --revisions 'step-*'")
@@ -143,7 +143,7 @@ def _of_hub(hub_id: str, revisions: str | None) -> Series:
         raise BirthmarkError(
             f"{hub_id} is neither a folder nor on the hub (or it is private): check the name, or log in with `hf auth login`"
         ) from None
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:  # the network's libraries raise classes of their own
         raise BirthmarkError(f"the tags of {hub_id} cannot be listed: {one_line(error)}") from None
     checkpoints = {}
     for name in sorted({ref.name for ref in (*refs.tags, *refs.branches)}):

@@ -82,6 +82,7 @@ def load_newborn(base: ResolvedModel, *, seed: int, precision: Precision) -> Any
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
+    model.name_or_path = name_of(base)  # what PEFT writes into the adapters
     model.score.float()  # half precision would round its updates away
     spread = getattr(config.get_text_config(), "initializer_range", 0.02)
     drawn = torch.normal(0.0, spread, model.score.weight.shape, generator=torch.Generator().manual_seed(seed))
@@ -110,8 +111,13 @@ def lora_config(recipe: Recipe, base: ResolvedModel) -> "LoraConfig":
         target_modules=list(recipe.lora_targets),
         bias="none",
         revision=base.revision,
-        base_model_name_or_path=base.name,
+        base_model_name_or_path=name_of(base),
     )
+
+
+def name_of(base: ResolvedModel) -> str:
+    """How an adapter names its base: a folder by its whole path, so that it is found from anywhere."""
+    return str(base.path.resolve()) if Path(base.name).resolve() == base.path.resolve() else base.name
 
 
 def load_padding_tokenizer(base: ResolvedModel) -> Any:
