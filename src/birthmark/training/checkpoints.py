@@ -144,7 +144,7 @@ def _of_hub(hub_id: str, revisions: str | None) -> Series:
             f"{hub_id} is neither a folder nor on the hub (or it is private): check the name, or log in with `hf auth login`"
         ) from None
     except Exception as error:  # the network's libraries raise classes of their own
-        raise BirthmarkError(f"the tags of {hub_id} cannot be listed: {one_line(error)}") from None
+        raise BirthmarkError(f"the tags of {hub_id} cannot be listed: {one_line(error)}") from error
     checkpoints = {}
     for name in sorted({ref.name for ref in (*refs.tags, *refs.branches)}):
         numbers = re.findall(r"\d+", name)
