@@ -78,6 +78,11 @@ def test_summaries_of_unified_feedback_are_asked_for_as_in_the_study() -> None:
     assert turns(row)[0][0] == ("user", f"{SUMMARY_PREFIX}Why?")
 
 
+def test_a_dialogue_without_its_leading_line_breaks_is_one() -> None:
+    row = {"chosen": "Human: Why?\n\nAssistant: Because.", "rejected": "Human: Why?\n\nAssistant: No."}
+    assert (turns(row), layout_of(row, "x")) == (EXPECTED, "dialogue")
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

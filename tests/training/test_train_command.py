@@ -74,6 +74,10 @@ def test_print_command_is_the_line_for_several_gpus(birthmark: Command) -> None:
         (("--base", "{lm}", "--preferences", "{pairs}", "--pairs", "25"), ("25", "24")),
         (("--base", "{lm}", "--preferences", "{pairs}", "--pairs", "2", "--every", "2"), ("both",)),
         (("--base", "{lm}", "--preferences", "{pairs}", "--learning-rate", "-1"), ("learning_rate",)),
+        (
+            ("--base", "{lm}", "--preferences", "{pairs}", "--lora-target", "c_attn"),
+            ("c_attn", "q_proj", "--lora-target"),
+        ),
         (("--base", "{lm}", "--preferences", "{pairs}", "--report-to", "wandb"), ("wandb", "not installed")),
         (("--base", "{rm}", "--preferences", "{pairs}"), ("reward model already",)),
         (("--base", "no-such-model", "--preferences", "{pairs}"), ("no-such-model",)),

@@ -87,6 +87,7 @@ class TrainingRecord(Record):
     precision: Precision
     attention: str
     pad_token: str
+    template_date: str | None
     steps: int
     checkpoint_steps: list[int]
     device: str

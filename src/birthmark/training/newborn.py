@@ -99,6 +99,17 @@ def _silence_dropout(config: Any) -> None:
                 setattr(part, name, 0.0)
 
 
+def require_targets(model: Any, recipe: Recipe, name: str) -> None:
+    """Raise `BirthmarkError` where a layer that the recipe puts adapters on is not in the model."""
+    there = {path.rpartition(".")[2] for path, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    absent = [target for target in recipe.lora_targets if target not in there]
+    if absent:
+        raise BirthmarkError(
+            f"{name} has no layer {absent[0]} to put an adapter on: name some of {', '.join(sorted(there - {'score'}))} "
+            "with --lora-target"
+        )
+
+
 def lora_config(recipe: Recipe, base: ResolvedModel) -> "LoraConfig":
     """The recipe's adapters, on a sequence classifier: PEFT then trains the head too, in full, and saves it."""
     from peft import LoraConfig, TaskType

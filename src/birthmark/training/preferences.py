@@ -15,7 +15,7 @@ import numpy as np
 from birthmark.errors import BirthmarkError
 
 SUMMARY_PREFIX = "Generate one-sentence summary for the following post: "  # as the study's authors trained on it
-_SPEAKER = re.compile(r"\n\n(Human|Assistant):[ ]?")
+_SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ ]?")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 UNIFIED = ("conv_A", "conv_B", "conv_A_rating", "conv_B_rating")
 

@@ -112,7 +112,8 @@ def run_training(
     `show` is given the record before the first step. Raises `BirthmarkError` where `out` holds another run, or anything
     about base, pairs or recipe is wrong; nothing that `out` holds is lost by that.
     """
-    _require_room(out)
+    if _is_main():
+        _require_room(out)
     note(f"reading {asked.preferences}", quiet=quiet)
     prepared = prepare(asked, quiet=quiet)
     earlier = _earlier(out, prepared.record)
@@ -205,6 +206,7 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
         precision=choose_precision(recipe, device),
         attention=attention_of(base, config),
         pad_token=tokenizer.pad_token,
+        template_date=encoder.template_date,
         steps=steps,
         checkpoint_steps=checkpoint_steps(steps, recipe.checkpoint_every),
         device=str(device),
@@ -217,7 +219,7 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
 
 def make_trainer(asked: Asked, prepared: Prepared, out: Path, callbacks: Sequence[Any] = ()) -> "RewardModelTrainer":
     """The trainer of a prepared run, with its model: head and adapters drawn from the seed, no step taken."""
-    from birthmark.training.newborn import language_head, load_newborn, lora_config
+    from birthmark.training.newborn import language_head, load_newborn, lora_config, require_targets
     from birthmark.training.trainer import RewardModelTrainer, as_dataset, library_warnings_off, training_arguments
 
     record, recipe = prepared.record, asked.recipe
@@ -232,6 +234,7 @@ def make_trainer(asked: Asked, prepared: Prepared, out: Path, callbacks: Sequenc
         report_to=asked.report_to,
     )
     model = load_newborn(asked.base, seed=asked.seed, precision=record.precision)
+    require_targets(model, recipe, record.base)
     with library_warnings_off():
         return RewardModelTrainer(
             run=out,

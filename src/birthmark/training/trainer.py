@@ -40,6 +40,11 @@ def training_arguments(
     report_to: Sequence[str] = (),
 ) -> RewardConfig:  # fmt: skip
     """TRL's configuration for a recipe. Raises `BirthmarkError` where the batch cannot be spread over the processes."""
+    if processes == 1 and device.type == "cuda" and torch.cuda.device_count() > 1:
+        raise BirthmarkError(
+            f"one process sees {torch.cuda.device_count()} GPUs: start one a GPU with the line of --print-command, or show "
+            "it one with CUDA_VISIBLE_DEVICES=0"
+        )
     at_once = recipe.micro_batch * processes
     if recipe.batch % at_once:
         raise BirthmarkError(
@@ -185,7 +190,13 @@ class RewardModelTrainer(RewardTrainer):
         return sft_text_loss(log_probs, recipe.text_beta, plain=recipe.text_plain).mean()
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        loss = super().training_step(*args, **kwargs)
+        try:
+            loss = super().training_step(*args, **kwargs)
+        except torch.OutOfMemoryError:
+            raise BirthmarkError(
+                f"memory ran out at step {self.state.global_step + 1}: start another run with a lower --micro-batch, or with "
+                "--recompute"
+            ) from None
         if not math.isfinite(value := loss.item()):
             raise BirthmarkError(
                 f"the loss is {value} at step {self.state.global_step + 1}: training stopped, and {self.run / CHECKPOINTS} "
