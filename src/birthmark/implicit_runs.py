@@ -189,7 +189,7 @@ def _lexicons(sides: Sides, keys: Sequence[str], measure: Measure) -> tuple[list
     if why := no_framings(sides, keys):
         return [], why
     framed = framed_keys(sides, keys)
-    single = measure.protocol == "christian2026"
+    single = all(table.record.protocol == "christian2026" for table in sides.tables)
     found = [grid_medians(sides, item, framed, single_tokens=single, seed=measure.seed) for item in measure.lexicons]
     kept = [item for item in found if item]
     return kept, None if kept else "the models' tables share no word of a lexicon: score them with --lexicon"
