@@ -37,6 +37,7 @@ QUESTIONS = ["What, in one word, is the greatest thing ever?", "Name the worst t
 ANSWERS = ["love", "freedom", "Power", "antidisestablishmentarianism"]
 GATED = ["armorm", "qrm-llama", "qrm-gemma2"]
 every_head = pytest.mark.parametrize("head", HEADS)
+every_kind = pytest.mark.parametrize("head", [head for head in HEADS if not head.endswith("-gemma2")])
 
 
 # ------------------------------------------------------------------------------------------------- the oracle
@@ -241,7 +242,13 @@ def counted(tensors: Iterable[str]) -> list[str]:
 
 def rewards(folder: Path, engine: str = "prefix") -> np.ndarray:
     """birthmark's own, float32 [answers, questions]."""
-    return bm.score(folder, prompt=QUESTIONS, candidates=ANSWERS, engine=engine, device="cpu").matrix()
+    return scored(folder, engine=engine)
+
+
+def scored(folder: Path, **options: str) -> np.ndarray:
+    """A lexicon is named so that none is read beside it."""
+    asked = {"prompt": QUESTIONS, "candidates": ANSWERS, "lexicons": ["starter"], "device": "cpu"}
+    return bm.score(folder, **asked, **options).matrix()
 
 
 # --------------------------------------------------------------------------------------------------- the tests
@@ -256,17 +263,17 @@ def test_a_head_gives_what_the_plain_computation_gives(checkpoint, head, engine)
 
 def test_the_studys_protocol_reads_urms_first_column_and_the_double_bos(checkpoint):
     folder = checkpoint("urm")
-    table = bm.score(folder, prompt=QUESTIONS, candidates=ANSWERS, protocol="christian2026", device="cpu")
+    found = scored(folder, protocol="christian2026")
     expected = plain_rewards(folder, "urm", bos=2, oracle=first_column)
-    np.testing.assert_allclose(table.matrix(), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("head", ["linear-gemma2", "qrm-llama"])
 def test_the_studys_protocol_doubles_the_bos_under_every_head(checkpoint, head):
     folder = checkpoint(head)
-    table = bm.score(folder, prompt=QUESTIONS, candidates=ANSWERS, protocol="christian2026", device="cpu")
-    np.testing.assert_allclose(table.matrix(), plain_rewards(folder, head, bos=2), rtol=1e-5, atol=1e-4)
-    assert np.abs(table.matrix() - plain_rewards(folder, head)).max() > 0.01
+    found = scored(folder, protocol="christian2026")
+    np.testing.assert_allclose(found, plain_rewards(folder, head, bos=2), rtol=1e-5, atol=1e-4)
+    assert np.abs(found - plain_rewards(folder, head)).max() > 0.01
 
 
 @every_head
@@ -293,7 +300,7 @@ def test_every_head_tensor_counts_in_the_plain_computation(checkpoint, head):
         assert np.abs(plain_rewards(folder, head, scaled=name) - before).max() > 1e-3, name
 
 
-@every_head
+@every_kind
 def test_a_missing_head_tensor_is_named(small, head, tmp_path):
     folder = small(head)
     for index, name in enumerate(counted(head_tensors(folder))):
@@ -305,7 +312,7 @@ def test_a_missing_head_tensor_is_named(small, head, tmp_path):
         assert name in str(raised.value), name
 
 
-@every_head
+@every_kind
 def test_a_tensor_that_the_head_has_no_place_for_is_named(small, head, tmp_path):
     extra = rewrite(small(head), tmp_path / "extra", lambda all_: all_ | {"head_of_old.weight": torch.ones(1, 32)})
     with pytest.raises(BirthmarkError, match=r"head_of_old\.weight"):
