@@ -131,6 +131,7 @@ OUTPUTS: dict[str, Any] = {
     "scores-show-output": ScoreOutput,
     "replicate-output": Replication,
     "calibrate-tests-output": Calibration,
+    "calibrate-planted-output": Calibration,
     "calibrate-plan-output": Plan,
     "doctor-output": Doctor,
 }
