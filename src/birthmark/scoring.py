@@ -60,6 +60,7 @@ class Measure:
     quantize: Literal["8bit", "4bit"] | None = None
     device_map: str | None = None  # `auto`
     verify: bool = False  # rescore a sample in float32
+    sample: int | None = None  # candidates that the plain engine scores too; where None, those of VERIFY_SAMPLE
 
     def candidates_for(self, kind: Literal["reward", "logprob"]) -> Candidates:
         return load_candidates(self.candidates, self.lexicons, kind)
@@ -406,7 +407,8 @@ def _verified(
     keys = list(scored)
     chosen = sorted(np.random.default_rng(measure.seed).permutation(len(keys))[:VERIFY_PROMPTS])
     texts = {measure.prompts.prompts[keys[index]].text: scored[keys[index]].scores for index in chosen}
-    result = scorer.verify(list(texts), sample=VERIFY_SAMPLE[record.kind], seed=measure.seed, scored=texts)
+    sample = measure.sample or VERIFY_SAMPLE[record.kind]
+    result = scorer.verify(list(texts), sample=sample, seed=measure.seed, scored=texts)
     if not result.passed:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)

@@ -53,6 +53,12 @@ def tracked(runs: tuple[Path, Path], words: Path, tmp_path_factory: pytest.TempP
     return out
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take most of a small track's time; they are drawn where they are looked at."""
+    monkeypatch.setattr("birthmark.report.track_page.write_track_report", lambda out: out / "report.html")
+
+
 def test_the_trajectory_has_the_contracts_columns_and_a_row_a_checkpoint_prompt_and_category(tracked):
     frame = pl.read_parquet(tracked / "trajectory.parquet")
     assert tuple(frame.columns) == COLUMNS
@@ -105,7 +111,9 @@ def test_the_page_and_the_figures_are_drawn(tracked, birthmark):
     assert birthmark("report", tracked).code == 0
 
 
-def test_a_track_that_was_cut_off_scores_only_what_is_left_and_ends_alike(tracked, runs, words, tmp_path, monkeypatch):
+def test_a_track_that_was_cut_off_scores_only_what_is_left_and_ends_alike(
+    tracked, runs, words, tmp_path, monkeypatch, undrawn
+):
     out = tmp_path / "out"
     scored: list[str] = []
     original = trajectory.score_model
@@ -131,7 +139,7 @@ def test_a_track_that_was_cut_off_scores_only_what_is_left_and_ends_alike(tracke
         assert (out / name).read_bytes() == (tracked / name).read_bytes()
 
 
-def test_further_runs_join_and_other_prompts_are_another_study(tracked, runs, words, tiny_lm, tmp_path):
+def test_further_runs_join_and_other_prompts_are_another_study(tracked, runs, words, tiny_lm, tmp_path, undrawn):
     out = tmp_path / "out"
     shutil.copytree(tracked, out)
     more = write_run(tmp_path / "three", tiny_lm, steps=(0, 1, 4), seed=9)
@@ -143,7 +151,9 @@ def test_further_runs_join_and_other_prompts_are_another_study(tracked, runs, wo
         bm.track(more, out=out, prompt=TWO, lexicons=[words])
 
 
-def test_a_trainers_output_folder_is_a_series_too_and_so_are_its_checkpoints_named_one_by_one(tiny_lm, words, tmp_path):
+def test_a_trainers_output_folder_is_a_series_too_and_so_are_its_checkpoints_named_one_by_one(
+    tiny_lm, words, tmp_path, undrawn
+):
     folder = tmp_path / "trainer-output"
     for step in (500, 1000):
         write_adapter(tiny_lm, folder / f"checkpoint-{step}", seed=step)
@@ -158,7 +168,7 @@ def test_a_trainers_output_folder_is_a_series_too_and_so_are_its_checkpoints_nam
     assert pl.read_parquet(tmp_path / "out" / "trajectory.parquet")["pairs"].null_count() == 2 * 2 * 2
 
 
-def test_checkpoints_that_are_whole_models_and_the_vocabulary_are_tracked(tmp_path, words):
+def test_checkpoints_that_are_whole_models_and_the_vocabulary_are_tracked(tmp_path, words, undrawn):
     from tiny_models import write_tiny_model
 
     letters = tmp_path / "letters.csv"  # this tokenizer has every letter, and few words
@@ -263,7 +273,7 @@ def test_what_cannot_be_tracked_is_one_line(birthmark, tmp_path, tiny_lm, words)
     assert len(list((tmp_path / "out" / "scores").glob("*step-000000*.parquet"))) <= 1
 
 
-def test_the_commands_json_is_of_its_schema(birthmark, tracked, runs, words):
+def test_the_commands_json_is_of_its_schema(birthmark, tracked, runs, words, undrawn):
     asked = ("track", *runs, *prompt_options(), "--lexicon", words, "--heads", "200", "--out", tracked, "--json")
     found = json.loads(birthmark(*asked).out)
     jsonschema.validate(found, json_schema("track-output"))

@@ -49,6 +49,7 @@ from birthmark.values.joined import join_tables
 from birthmark.values.movement import track_points, trajectory_rows, words_moved
 
 HEADS = 1_000
+SAMPLE_AGAIN = 8  # candidates rescored the plain way on every further checkpoint of a base
 
 
 class TrackAsked(MeasureOptions, total=False):
@@ -139,6 +140,7 @@ class _Tracker:
         self.inputs: list[tuple[str, str, str]] = []
         self.warnings: list[str] = []
         self._weights_of: dict[str, str] = {}
+        self._proven: set[str] = set()
 
     def track(self, series: Series) -> TrackedRun:
         """Score the checkpoints of a series, and random heads on its base."""
@@ -157,7 +159,7 @@ class _Tracker:
                 def load(model: ResolvedModel, **where: Any) -> Any:
                     return stack.enter_context(self.swapping.model(model, **where))
 
-                table = score_model(model, self.measure, frame, self.out, load)
+                table = score_model(model, self._measure_of(base), frame, self.out, load)
             words = words or self._require_words(table)
             self.inputs.append(("checkpoint", f"{series.run} step {item.step}", table.record.sha256))
         if not series.facts.finished:
@@ -179,6 +181,12 @@ class _Tracker:
         if first.kind == "reward" and self.options.heads:
             self._random_heads(run, series, found[0], words)
         return run
+
+    def _measure_of(self, base: str) -> Measure:
+        """The first checkpoint of a base is proven by a full sample, those that differ in weights alone by a small one."""
+        measure = replace(self.measure, sample=SAMPLE_AGAIN if base in self._proven else None)
+        self._proven.add(base)
+        return measure
 
     def _require_words(self, table: ScoreTable) -> list[str]:
         """The candidates, each once; raises `BirthmarkError` where a lexicon has none of its words among them."""
