@@ -206,7 +206,7 @@ def _finished_or_scored(
 
     note(f"{model.slug}: loading", quiet=measure.quiet)
     start = perf_counter()
-    placed = {"quantize": measure.quantize, "device_map": measure.device_map} if load is None else {}
+    placed: dict[str, Any] = {"quantize": measure.quantize, "device_map": measure.device_map} if load is None else {}
     network = (load or load_if_it_fits)(model, dtype=dtype, device=device, **placed)
     tokenizer = load_tokenizer(model)
     load_seconds = perf_counter() - start

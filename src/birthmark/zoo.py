@@ -45,7 +45,7 @@ def run_set(
         note(f"{name}: {at} of {len(names)}", quiet=measure.quiet)
         frame: ChosenFrame = frames.get(name, "chat")
         try:
-            score_in_study(study, languages.pop(name, None) or resolve(name), measure, frame)
+            score_in_study(study, languages.pop(name) if name in languages else resolve(name), measure, frame)
         except BirthmarkError as error:
             leave_out(name, error)
     if len(failed) == len(names):

@@ -31,7 +31,12 @@ def refusal(code, status):
     return lambda request: httpx2.Response(status, headers={"X-Error-Code": code}, request=request)
 
 
+TREE = [{"type": "file", "path": file["rfilename"], "size": 2, "oid": "b" * 40} for file in INFO["siblings"]]
+
+
 def gated(request):
+    if "/tree/" in request.url.path:
+        return httpx2.Response(200, json=TREE, request=request)
     if "/api/models/" in request.url.path:
         return httpx2.Response(200, json=INFO, request=request)
     return httpx2.Response(401, headers={"X-Error-Code": "GatedRepo"}, request=request)

@@ -91,7 +91,7 @@ def audit(
     from birthmark.cli.show import print_audit, print_json
 
     options = opt.shared(context)
-    chosen = {"catalog_set": catalog_set, "with_base": with_base, "base": base or ()}
+    chosen: dict[str, Any] = {"catalog_set": catalog_set, "with_base": with_base, "base": base or ()}
     if persona is not None:
         _audit_personas(models or [], persona, chosen, out, mixed_frames, dry_run, options, as_json)
         return
