@@ -26,7 +26,7 @@ from birthmark.models.engine import PlainEngine, PrefixEngine
 from birthmark.models.heads import known
 from birthmark.models.heads.base import last_occurrence
 from birthmark.models.heads.distributions import URMFirstColumnHead, URMHead
-from birthmark.models.heads.known import choose_head, find_head, known_heads, read_head
+from birthmark.models.heads.known import HeadFiles, choose_head, find_head, known_heads, read_head
 from birthmark.models.heads.linear import LinearHead, TwoLayerHead
 from birthmark.models.scorers import RewardScorer, make_scorer
 from birthmark.models.weights import load_model, load_tokenizer, resolve
@@ -224,6 +224,16 @@ def test_what_is_in_a_head_is_what_is_in_the_file(head, config, tiny_lm, tmp_pat
     assert not model.reward_head.training and not any(value.requires_grad for value in held)
 
 
+def test_a_linear_head_that_is_not_the_files_is_refused(tiny_rm):
+    files = HeadFiles.of("mine", tiny_rm, None)
+    for dtype in (torch.float32, torch.bfloat16):
+        model = load_model(resolve(tiny_rm), dtype=dtype)
+        files.prove_linear(model)
+        model.score.weight.data[0, 3] *= 1.1
+        with pytest.raises(BirthmarkError, match=r"score\.weight did not arrive"):
+            files.prove_linear(model)
+
+
 def test_a_renamed_tensor_is_told_as_missing_and_as_surplus(tiny_lm, tmp_path):
     head = {name.replace("logit_scale", "scale"): tensor for name, tensor in ARMORM.items()}
     refused(write_head(tiny_lm, tmp_path / "rm", head, GATED), "lacks the weight gating.logit_scale", "gating.scale")
@@ -244,6 +254,10 @@ def test_a_missing_weight_of_the_decoder_is_named(lost, tiny_lm, tmp_path):
         ({"reward_transform_matrix": draw(5, 4)}, ["reward_transform_matrix", "5 x 5"]),
         ({"gating.layers.1.weight": draw(5, 15)}, ["gating.layers.1.weight", "16"]),
         ({"regression_layer.weight": draw(6, HIDDEN)}, ["regression_layer.weight", "6 x 32"]),
+        (
+            {"regression_layer.weight": draw(5, 8), "gating.layers.0.weight": draw(16, 8)},
+            ["regression_layer.weight", "32"],
+        ),
     ],
 )
 def test_a_head_whose_tensors_do_not_fit_together_is_refused(changed, words, tiny_lm, tmp_path):

@@ -320,12 +320,13 @@ def load_model(
     from birthmark.models.placement import placement
 
     kind = kind or resolved.kind
-    own_head = _own_head(resolved) if kind == "reward" and resolved.adapter is None else None
+    head_files = _head_files(resolved) if kind == "reward" and resolved.adapter is None else None
     config = AutoConfig.from_pretrained(resolved.path, local_files_only=True)
     supplied = adapter_tensors(resolved.adapter) if resolved.adapter else {}
     automatic: Any = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
-    if own_head is not None:
+    if head_files is not None and not head_files.is_linear:
         automatic = AutoModel
+        head_files.check()
     elif kind == "reward":
         if head := [shape for name, shape in supplied.items() if name.endswith("score.weight")]:
             config.num_labels = head[0][0]
@@ -347,21 +348,23 @@ def load_model(
             local_files_only=True,
             output_loading_info=True,
         )
-        if own_head is not None:
-            own_head.attach(model, set(loading["unexpected_keys"]))
+        if head_files is not None and not head_files.is_linear:
+            head_files.attach(model, set(loading["unexpected_keys"]))
             loading = loading | {"unexpected_keys": set()}
         _require_every_weight(resolved, loading, supplied, kind)
+        if head_files is not None and head_files.is_linear:
+            head_files.prove_linear(model)
         if resolved.adapter and not without_adapter:
             model = with_adapter(model, resolved.adapter, resolved.name, supplied)
     return model.eval()
 
 
-def _own_head(resolved: ResolvedModel) -> "HeadFiles | None":
-    """The files of a reward head that transformers has no class for; None where its sequence classifier is the head."""
-    from birthmark.models.heads.known import HeadFiles, LinearHead
+def _head_files(resolved: ResolvedModel) -> "HeadFiles | None":
+    """The files of a reward head; None where they show none that is known."""
+    from birthmark.models.heads.known import HeadFiles
 
     files = HeadFiles.of(resolved.name, resolved.path, resolved.entry)
-    return None if files.head in (None, LinearHead) else files
+    return None if files.head is None else files
 
 
 def attention_of(resolved: ResolvedModel, config: Any) -> str:

@@ -52,7 +52,7 @@ class URMHead(RewardHead):
 
     @classmethod
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "URMHead":
-        score = linear(tensors, "score", None, None, cls.name)
+        score = linear(tensors, "score", config.get("hidden_size"), None, cls.name)
         first = linear(tensors, "weights.fc.0", score.in_features, None, cls.name)
         second = linear(tensors, "weights.fc.2", first.out_features, None, cls.name)
         third = linear(tensors, "weights.fc.4", second.out_features, None, cls.name)
@@ -129,9 +129,8 @@ class LDLHead(RewardHead):
 
     @classmethod
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "LDLHead":
-        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        regression = _network(tensors, shapes, "regression_layer.network", cls.name)
-        gating = _network(tensors, shapes, "gating_layer.network", cls.name)
+        regression = _network(tensors, "regression_layer.network", config.get("hidden_size"), cls.name)
+        gating = _network(tensors, "gating_layer.network", config.get("hidden_size"), cls.name)
         outputs, dimensions = regression[-1].out_features, gating[-1].out_features
         if outputs != LEVELS * dimensions:
             raise BirthmarkError(
@@ -160,10 +159,11 @@ def _numbers(shapes: Shapes, stem: str) -> list[int]:
     return list(range(0, max(there) + 1, step))
 
 
-def _network(tensors: Tensors, shapes: Shapes, stem: str, head: str) -> list[torch.nn.Linear]:
+def _network(tensors: Tensors, stem: str, hidden: int | None, head: str) -> list[torch.nn.Linear]:
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     layers: list[torch.nn.Linear] = []
     for number in _numbers(shapes, stem):
-        inputs = layers[-1].out_features if layers else None
+        inputs = layers[-1].out_features if layers else hidden
         layers.append(linear(tensors, f"{stem}.{number}", inputs, None, head))
     return layers
 

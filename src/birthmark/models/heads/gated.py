@@ -164,7 +164,7 @@ class ArmoRMHead(RewardHead):
         gate = _read_gate(tensors, config, cls.name)
         count = gate.objectives
         require_agreement(config, "num_objectives", count, cls.name)
-        regression = linear(tensors, "regression_layer", None, count, cls.name)
+        regression = linear(tensors, "regression_layer", config.get("hidden_size"), count, cls.name)
         transform = require_shape(tensors, "reward_transform_matrix", (count, count), cls.name)
         return cls(regression, transform, gate, _gate_pattern(config, cls.name))
 
@@ -198,7 +198,7 @@ class QRMHead(ArmoRMHead):
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "QRMHead":
         gate = _read_gate(tensors, config, cls.name)
         count = gate.objectives
-        regression = linear(tensors, "regression_layer", None, None, cls.name)
+        regression = linear(tensors, "regression_layer", config.get("hidden_size"), None, cls.name)
         quantiles, rest = divmod(regression.out_features, count)
         if rest:
             raise BirthmarkError(

@@ -6,6 +6,7 @@ the name that a catalog's `head` or a config's `birthmark_head` calls it by. No 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,11 @@ def choose_head(shapes: Shapes, config: Mapping[str, Any], named: str | None, mo
     return head
 
 
-def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_over: set[str], model: str) -> set[str]:
-    """Names of the head's tensors, once it is sure that all are there and nothing else is left over.
+def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_over: set[str], model: str) -> None:
+    """Raise `BirthmarkError` that names a tensor, unless all of the head's are there and nothing else is left over.
 
     `left_over` are the file's tensors that the decoder has no place for. A language head beside a value head is no
-    part of a reward. Raises `BirthmarkError` that names a missing or surplus tensor.
+    part of a reward.
     """
     expected = head.expected(shapes, config)
     unread = {"lm_head.weight", "lm_head.bias"} if head is ValueHead else set()
@@ -100,7 +101,6 @@ def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_ov
             "or the head is one that has to be named (`birthmark_head` in config.json, `head` in a catalog, added by a "
             f"package's entry point `{ENTRY_POINTS}`)"
         )
-    return expected
 
 
 @dataclass(frozen=True)
@@ -123,16 +123,45 @@ class HeadFiles:
         head = choose_head(shapes, config, entry.head if entry else None, model)
         return cls(model, head, files, shapes, config)
 
-    def attach(self, decoder: Any, left_over: set[str]) -> None:
-        """Build the head and put it on the loaded decoder as `reward_head`; `left_over` as for `require_whole`."""
+    @property
+    def is_linear(self) -> bool:
+        """Whether the head is the one that transformers' own sequence classifier has."""
+        return self.head is LinearHead
+
+    def prove_linear(self, classifier: Any) -> None:
+        """Raise `BirthmarkError` unless the loaded classifier's head is the file's, number for number.
+
+        A head that lies elsewhere, or in whole numbers, cannot be compared and is left to the names' proof.
+        """
+        held = classifier.score.weight
+        if held.device.type == "meta" or not held.is_floating_point():
+            return
+        wanted = read_tensors(self.files, {"score.weight"})["score.weight"]
+        if not torch.equal(held.detach().float().cpu(), wanted.to(held.dtype).float()):
+            raise BirthmarkError(f"{self.model}: the weight score.weight did not arrive as it is in the file")
+
+    @cached_property
+    def built(self) -> RewardHead:
+        """The head of its tensors, all of which have to be there; raises `BirthmarkError` where they do not fit together."""
         assert self.head is not None
-        wanted = require_whole(self.head, self.shapes, self.config, left_over, self.model)
+        wanted = self.head.expected(self.shapes, self.config)
         try:
-            built = self.head.build(read_tensors(self.files, wanted), self.config)
+            return self.head.build(read_tensors(self.files, wanted), self.config)
         except BirthmarkError as error:
             raise BirthmarkError(f"{self.model}: {error}") from None
+
+    def check(self) -> None:
+        """Build the head before a large decoder is loaded; where tensors are missing, `attach` tells what is left over too."""
+        assert self.head is not None
+        if self.head.expected(self.shapes, self.config) <= self.shapes.keys():
+            assert self.built
+
+    def attach(self, decoder: Any, left_over: set[str]) -> None:
+        """Put the head on the loaded decoder as `reward_head`; `left_over` as for `require_whole`."""
+        assert self.head is not None
+        require_whole(self.head, self.shapes, self.config, left_over, self.model)
         device = list(decoder.parameters())[-1].device  # the final norm's, where the states come from
-        decoder.reward_head = built.requires_grad_(False).eval().to("cpu" if device.type == "meta" else device)
+        decoder.reward_head = self.built.requires_grad_(False).eval().to("cpu" if device.type == "meta" else device)
 
 
 def read_tensors(files: Iterable[Path], wanted: set[str]) -> dict[str, torch.Tensor]:

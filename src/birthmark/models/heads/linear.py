@@ -44,7 +44,7 @@ class LinearHead(RewardHead):
 
     @classmethod
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "LinearHead":
-        return cls(linear(tensors, "score", None, None, cls.name))
+        return cls(linear(tensors, "score", config.get("hidden_size"), None, cls.name))
 
     def beside(self, last: torch.Tensor, gate: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The states where they are: the layer is the model's own, and transformers brings the two together."""
@@ -99,7 +99,7 @@ class AttributesHead(RewardHead):
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in weights.values()
         ):
             raise BirthmarkError("head_weights has to be a table of names and numbers, one for each output of the head")
-        return cls(linear(tensors, "score", None, None, cls.name), weights)
+        return cls(linear(tensors, "score", config.get("hidden_size"), None, cls.name), weights)
 
     def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
         return self.attribute_scores(last, gate) @ self.weights
@@ -127,7 +127,7 @@ class TwoLayerHead(RewardHead):
 
     @classmethod
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "TwoLayerHead":
-        first = linear(tensors, "score.0", None, None, cls.name)
+        first = linear(tensors, "score.0", config.get("hidden_size"), None, cls.name)
         return cls(first, linear(tensors, "score.2", first.out_features, 1, cls.name))
 
     def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
@@ -170,7 +170,7 @@ class ValueHead(RewardHead):
         stems = cls._stems(shapes, config)
         layers: list[torch.nn.Linear] = []
         for stem in stems:
-            inputs = layers[-1].out_features if layers else None
+            inputs = layers[-1].out_features if layers else config.get("hidden_size")
             layers.append(linear(tensors, stem, inputs, 1 if stem == stems[-1] else None, cls.name))
         plain = stems == ["v_head.summary"]
         require_agreement(config, "vhead_layer_type", "linear" if plain else "mlp", cls.name)
