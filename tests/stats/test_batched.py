@@ -48,6 +48,13 @@ def test_welch_of_many_studies_is_each_ones_welch(n_a: int, n_b: int) -> None:
         assert (found.ci_low[at], found.ci_high[at]) == pytest.approx(welch_interval(a[at], b[at]))
 
 
+def test_units_that_do_not_vary_are_no_evidence() -> None:
+    found = batched.welch(np.array([[1.0, 1.0], [1.0, 2.0]]), np.array([[3.0, 3.0], [3.0, 5.0]]))
+    assert found.p[0] == 1
+    assert (found.ci_low[0], found.difference[0], found.ci_high[0]) == (2, 2, 2)
+    assert 0 < found.p[1] < 1
+
+
 def test_many_splits_are_drawn_and_keep_the_level() -> None:
     a, b = two_families(9, 9)
     found = batched.headline_test(a - a.mean(), b - b.mean())

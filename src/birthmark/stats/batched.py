@@ -40,7 +40,10 @@ class BatchedExact:
 
 
 def welch(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> BatchedWelch:
-    """Welch's test and interval of every study, as `panels.welch_interval`; a and b [studies, two units or more]."""
+    """Welch's test and interval of every study, as `panels.welch_interval`; a and b [studies, two units or more].
+
+    Where no unit varies, which has no test, p is 1 and the interval is the difference alone.
+    """
     part_a, part_b = a.var(axis=1, ddof=1) / a.shape[1], b.var(axis=1, ddof=1) / b.shape[1]
     return _welch(b.mean(axis=1) - a.mean(axis=1), part_a, part_b, a.shape[1], b.shape[1], level)
 
@@ -48,10 +51,12 @@ def welch(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> BatchedWelch:
 def _welch(
     difference: np.ndarray, part_a: np.ndarray, part_b: np.ndarray, n_a: int, n_b: int, level: float = 0.95
 ) -> BatchedWelch:
+    varies = part_a + part_b > 0
     se = np.sqrt(part_a + part_b)
-    df = (part_a + part_b) ** 2 / (part_a**2 / (n_a - 1) + part_b**2 / (n_b - 1))
+    spread = np.where(varies, part_a**2 / (n_a - 1) + part_b**2 / (n_b - 1), 1.0)
+    df = np.where(varies, (part_a + part_b) ** 2 / spread, n_a + n_b - 2)
     reach = stats.t.ppf((1 + level) / 2, df) * se
-    p = 2 * stats.t.sf(np.abs(difference) / se, df)
+    p = np.where(varies, 2 * stats.t.sf(np.abs(difference) / np.where(varies, se, 1.0), df), 1.0)
     return BatchedWelch(difference, se, df, p, difference - reach, difference + reach)
 
 
