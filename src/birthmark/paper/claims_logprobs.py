@@ -40,7 +40,7 @@ def three_way_f(rows: Sequence[LogprobMedian]) -> tuple[float, int, float]:
 
     Raises `BirthmarkError` where there is one model, category or framing only.
     """
-    factors = {
+    factors: dict[str, Sequence[str]] = {
         "family": [row.family for row in rows],
         "category": [row.category for row in rows],
         "framing": [row.framing for row in rows],

@@ -35,7 +35,7 @@ def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
         for pair in sorted(gap.pairs, key=lambda pair: -pair.gap)
         for word, value in ((gap.first, pair.first), (gap.second, pair.second))
     ]
-    order = list(dict.fromkeys(row["pair"] for row in rows))
+    order = list(dict.fromkeys(str(row["pair"]) for row in rows))
 
     def build(narrow: bool) -> Any:
         y = alt.Y(
