@@ -269,7 +269,7 @@ def test_gemma_2_gets_the_attention_that_caps_its_logits_without_being_asked(tin
     assert load_model(resolve(tiny_lm)).config._attn_implementation == "sdpa"
 
 
-def test_a_head_that_birthmark_cannot_read_yet_is_refused_by_name(tiny_rm, monkeypatch):
+def test_a_head_that_the_catalog_names_and_the_files_do_not_show_is_refused(tiny_rm, monkeypatch):
     monkeypatch.setattr("birthmark.models.weights.fetch_snapshot", lambda *_, **__: tiny_rm)
     with pytest.raises(BirthmarkError, match="armorm"):
         load_model(resolve("armorm-llama3-8b", quiet=True))
