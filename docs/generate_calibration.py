@@ -86,9 +86,10 @@ family's contrasts have 3.3 times the SD of the other's, or where they are skewe
 
 {unlike}
 
-With equally many units a family all tests over base checkpoints stay near their level. With two against three they don't: if the *smaller*
-family is the wider one (0.30) the exact test errs far more often than it says, if it is the narrower one (3.3), less. Welch's
-interval holds better. Bring equally many base checkpoints of each family.
+With equally many units a family the tests over base checkpoints stay near their level where contrasts are normal, and err up
+to twice as often where skew comes on top of unlike spread. With two against three they depend on which family is the wider one:
+if it is the *smaller* (0.3), the exact test errs almost three times as often as it says; Welch's t less so. Bring equally many
+base checkpoints of each family.
 
 ## Coverage of the intervals
 
@@ -96,9 +97,9 @@ interval holds better. Bring equally many base checkpoints of each family.
 
 {coverage}
 
-The interval over words is about the models as they were run, and there it holds; read as one about families it does not. A crossed
-interval takes single models for independent and so misses as the model level does; with base checkpoints as clusters it
-holds, at the price of its width.
+The interval over words is about the models as they were run, and there it holds; read as one about families it does not.
+A crossed interval takes single models for independent and so misses as the model level does; with base checkpoints as
+clusters it holds, at the price of its width. The interval of a single model's median rank is wider than it need be.
 
 ## Power
 

@@ -124,8 +124,8 @@ def any_panel_bonferroni(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     half, n_panels = a.shape[-1] // 2, 2 * a.shape[2]
     for category in range(a.shape[2]):
         for framing in (slice(None, half), slice(half, None)):
-            sides = (side[:, :, category, framing].reshape(len(side), -1) for side in (a, b))
-            smallest = np.minimum(smallest, welch(*sides).p * n_panels)
+            of_a, of_b = (side[:, :, category, framing].reshape(len(side), -1) for side in (a, b))
+            smallest = np.minimum(smallest, welch(of_a, of_b).p * n_panels)
     return np.minimum(smallest, 1.0)
 
 

@@ -8,7 +8,7 @@ tests and shifts are tried; `birthmark.stats.simulation` draws, `birthmark.stats
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -232,10 +232,10 @@ def _unit_tests(pair: tuple[Units, Units]) -> Iterator[tuple[str, Unit, np.ndarr
         "base_checkpoint": (a.bases, b.bases),
         "model": (a.models, b.models),
     }
-    for unit, exact_name in (("base_checkpoint", "headline"), ("model", "model_level")):
-        exact = batched.headline_test(*sides[unit])
-        yield exact_name, unit, exact.p, exact.attainable
-        yield "welch_t", unit, batched.welch(*sides[unit]).p, None
+    for unit, (of_a, of_b) in sides.items():
+        exact = batched.headline_test(of_a, of_b)
+        yield "headline" if unit == "base_checkpoint" else "model_level", unit, exact.p, exact.attainable
+        yield "welch_t", unit, batched.welch(of_a, of_b).p, None
 
 
 def _rate_units(
@@ -287,7 +287,7 @@ def add_rate(
         alphas.append((level, True))
     for alpha, attainable in alphas:
         rate = float((p <= alpha + 1e-12).mean())
-        named = {
+        named: dict[str, Any] = {
             "layout": layout_name(layout, setting),
             "test": test,
             "unit": unit,

@@ -47,7 +47,7 @@ def _rates(record: Calibration) -> str:
         "the mixed model": ("mixed_model_three_way", "model", 0.05),
         "some panel": ("any_panel_bonferroni", "model", 0.05),
         "the exact test over models": ("model_level", "model", 0.05),
-        "the exact test over base checkpoints at its smallest p, .1,": ("headline", "base_checkpoint", 0.1),
+        "the exact test over base checkpoints, at its smallest p, .1,": ("headline", "base_checkpoint", 0.1),
     }
     found = {
         name: null_rate(record, PUBLISHED_LAYOUT, test, unit, alpha) for name, (test, unit, alpha) in named.items()
@@ -57,7 +57,7 @@ def _rates(record: Calibration) -> str:
         return ""
     return (
         "In simulated studies of the published layout without a difference between families, clustered as the published "
-        f"ones, a difference is found at 5% by {_listed(told)}."
+        f"ones, a difference is found (at 5%, where nothing else is said) by {_listed(told)}."
     )
 
 
