@@ -127,7 +127,8 @@ in five”, from the spread of its own base checkpoints where there are five or 
 Leanings and words are normal (or, where it says skewed, shifted exponentials) and independent; contrasts of two
 categories only. With single prompts a framing (*compact* rows, used for the tests over units) the words' variances are set
 so that contrasts spread as with {prompts}. The spread between base checkpoints is estimated from five of them and is
-itself uncertain: its 95% interval reaches from about half to nearly four times its value. Word stems are drawn as single words.
+itself uncertain: its 95% interval reaches from about half to nearly four times its value. Words and prompts
+are drawn one by one: clusters of stems or of adjectives are not simulated.
 """
 
 
