@@ -64,7 +64,7 @@ class Ledger(TrainerCallback):
         self.last = now
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        shown = {name: _short(values.get(name)) for name in ("loss", "accuracy", "margin")}
+        shown: dict[str, Any] = {name: _short(values.get(name)) for name in ("loss", "accuracy", "margin")}
         self.progress.update(self.task, completed=state.global_step, **shown)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

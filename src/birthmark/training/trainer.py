@@ -167,7 +167,7 @@ class RewardModelTrainer(RewardTrainer):
         self._states.clear()
         reward_loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         text_loss = self._text_loss(self._states.pop(), inputs, mask)
-        mode = "train" if self.model.training else "eval"
+        mode = "train" if model.training else "eval"
         self._metrics[mode]["reward_loss"].append(reward_loss.item())
         self._metrics[mode]["text_loss"].append(text_loss.item())
         loss = grm_loss(reward_loss, text_loss, self.recipe.text_weight)
