@@ -21,8 +21,8 @@ audit: setup
 	@$(BIN)/birthmark audit --out audit
 
 lint: setup
-	@$(BIN)/ruff check --quiet src tests benchmarks examples
-	@$(BIN)/ruff format --check --quiet src tests benchmarks examples
+	@$(BIN)/ruff check --quiet src tests benchmarks examples docs
+	@$(BIN)/ruff format --check --quiet src tests benchmarks examples docs
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 
