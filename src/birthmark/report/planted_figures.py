@@ -161,7 +161,7 @@ def _by_strength(record: Calibration) -> Figure:
     order = list(ranked or dict.fromkeys(str(row["name"]) for row in values))
     bases = list(dict.fromkeys(row.base for row in record.planted))
     categories = list(dict.fromkeys(row.category for row in record.planted))
-    panels = list(dict.fromkeys(row["panel"] for row in values))
+    panels = list(dict.fromkeys(str(row["panel"]) for row in values))
 
     def build(narrow: bool) -> Any:
         base = alt.Chart().encode(

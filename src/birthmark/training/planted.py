@@ -16,7 +16,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.planting import CATEGORIES, PlantedCategory, held_out_questions, training_questions
-from birthmark.models.encoding import Encoder, Vocabulary, read_vocabulary
+from birthmark.models.encoding import Encoder, Frame, Vocabulary, read_vocabulary
 from birthmark.models.engine import PlainEngine
 from birthmark.models.machine import choose_device
 from birthmark.models.weights import ResolvedModel, load_model, load_tokenizer
@@ -29,7 +29,7 @@ from birthmark.values.metrics import METRICS
 from birthmark.values.planted_rows import planted_results
 from birthmark.values.recovery import Recovery, recovery
 
-FRAME = "qa"  # the one frame in which both embedded models can answer, and in which each word is one token
+FRAME: Frame = "qa"  # the one frame in which both embedded models can answer, and in which each word is one token
 FEWEST_WORDS = 3
 EQUALLY_LIKELY = 0.01  # nats between the most and the least likely candidate
 SMALL = PlantedSetting(
@@ -113,7 +113,7 @@ def run_planted(
 def load_base(resolved: ResolvedModel, held_out: Sequence[str], device: str | None = None) -> _Base:
     """The model in float32, its vocabulary, and its log-probabilities after the held-out questions."""
     tokenizer = load_tokenizer(resolved)
-    model = load_model(resolved, dtype="float32", device=choose_device(device))
+    model: Any = load_model(resolved, dtype="float32", device=choose_device(device))
     encoder = Encoder(tokenizer, FRAME)
     vocabulary = read_vocabulary(tokenizer, model.get_input_embeddings().weight.shape[0])
     texts = held_out_questions()
