@@ -77,7 +77,9 @@ def test_every_command_shown_exists_with_its_options(page: Path) -> None:
             assert words[2] in children, words
             command = children[words[2]]
         known = {name for param in getattr(command, "params", []) for name in param.opts} | {"--help", "-h"}
-        assert {word.split("=")[0] for word in words if word.startswith("-") and word not in ("-", "--")} <= known, words
+        assert {word.split("=")[0] for word in words if word.startswith("-") and word not in ("-", "--")} <= known, (
+            words
+        )
 
 
 @names

@@ -130,7 +130,9 @@ def test_small_mass_is_said_once_for_all_models(two_models: Path) -> None:
 def test_verbs_agree_with_their_sides(ten: Effects) -> None:
     """Without a headline the words speak, of two sides of several models each."""
     assert ten.models_fixed is not None
-    found = finding(changed(ten.model_copy(update={"headline": None}), "models_fixed", ci_low=6.0, ci_high=12.0, p_words=0.01))
+    found = finding(
+        changed(ten.model_copy(update={"headline": None}), "models_fixed", ci_low=6.0, ci_high=12.0, p_words=0.01)
+    )
     assert found.title == "The 6 Llama models lean further to agency than the 4 Gemma models"
     assert (
         "the 6 Llama models put agency words further ahead of communion words than the 4 Gemma models do" in found.said

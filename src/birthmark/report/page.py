@@ -6,6 +6,7 @@ what they say.
 
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def _environment() -> Environment:
 def _vega() -> str:
     """Vega, Vega-Lite and vega-embed as one script; putting it together takes seconds, so it is kept in the cache."""
     try:
-        path = cache_folder() / f"vega-{vl_convert.__version__}.js"
+        path = cache_folder() / f"vega-{version('vl-convert-python')}.js"
         if not path.is_file():
             write_text(path, vl_convert.javascript_bundle())  # type: ignore[call-arg]
         return path.read_text(encoding="utf-8")
