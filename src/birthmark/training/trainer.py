@@ -220,8 +220,9 @@ class RewardModelTrainer(RewardTrainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Adapters and head go to the run's checkpoints; `output_dir` is left to optimizer and random state."""
         Path(str(output_dir)).mkdir(parents=True, exist_ok=True)
-        folder = self.run / CHECKPOINTS / checkpoint_name(self.state.global_step)
-        save_adapter(self._bare(), folder, self.chat_template)
+        if self.args.should_save:  # the trainer asks every process
+            folder = self.run / CHECKPOINTS / checkpoint_name(self.state.global_step)
+            save_adapter(self._bare(), folder, self.chat_template)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step
