@@ -166,7 +166,9 @@ class ImplicitGrid(Shown, Record):
     def summary(self) -> str:
         said = [self.words.sentence] if self.words else []
         return " ".join(
-            [f"{len(self.pairs)} pairs of {len(self.a.models)} × {len(self.b.models)} models."]
+            [
+                f"{len(self.pairs)} pair{'s' * (len(self.pairs) != 1)} of {len(self.a.models)} × {len(self.b.models)} models."
+            ]
             + said
             + [item.sentence for item in self.lexicons]
         )

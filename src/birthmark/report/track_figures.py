@@ -55,12 +55,11 @@ def _rank_axis(points: Sequence[TrackPoint]) -> alt.Y:
     )
 
 
-def _step_axis(narrow: bool) -> alt.X:
-    return alt.X("step:Q", title="step", scale=alt.Scale(type="symlog", constant=1), axis=_step_ticks(narrow))
-
-
-def _step_ticks(narrow: bool) -> alt.Axis:
-    return alt.Axis(tickCount=4 if narrow else 7, labelOverlap=True, format="d")
+def _step_axis(rows: Sequence[dict[str, Any]]) -> alt.X:
+    """Steps on a scale that spreads the early ones; a tick a checkpoint, as many as have room."""
+    steps = sorted({row["step"] for row in rows})
+    axis = alt.Axis(values=steps, labelOverlap=True, format="d")
+    return alt.X("step:Q", title="step", scale=alt.Scale(type="symlog", constant=1), axis=axis)
 
 
 def _ranks(track: Track, lexicon: str) -> Figure:
@@ -79,7 +78,7 @@ def _ranks(track: Track, lexicon: str) -> Figure:
             alt.Chart(data(rows))
             .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=1.5, opacity=0.85)
             .encode(
-                x=_step_axis(narrow),
+                x=_step_axis(rows),
                 y=_rank_axis(points),
                 detail="run:N",
                 color=by_hue("base", _bases(track.runs), narrow=narrow),
@@ -143,11 +142,11 @@ def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
         hue = by_hue("curve", names, start=2, narrow=narrow)
         layers = [
             base.mark_area(opacity=0.12).encode(
-                x=_step_axis(narrow), y=alt.Y("low:Q", title=title), y2="high:Q", color=hue
+                x=_step_axis(rows), y=alt.Y("low:Q", title=title), y2="high:Q", color=hue
             ),
             alt.Chart(data([{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(y="zero:Q"),
             base.mark_line(point=alt.OverlayMarkDef(size=36)).encode(
-                x=_step_axis(narrow),
+                x=_step_axis(rows),
                 y="gap:Q",
                 color=hue,
                 tooltip=[
