@@ -28,6 +28,15 @@ ELSEWHERE = {
     "birthmark audit skywork-reward-v2-llama-3.2-1b --with-base --out beside-its-base": "tests/test_zoo.py",
     "birthmark models fetch smollm2-135m-instruct": "tests/models/test_embedded.py",
     "birthmark calibrate planted": "tests/training/test_planted.py",
+    "birthmark audit smollm2-135m-instruct --persona personas.yaml --out personas": "tests/cli/test_personas.py",
+    "birthmark implicit --grid gemma-3-270m -- smollm2-135m-instruct --words love,freedom --out grid": (
+        "tests/cli/test_implicit.py"
+    ),
+    "birthmark train --grid grid.yaml --out runs": "tests/training/test_train_command.py",
+    "birthmark track runs/gemma-hh runs/smollm-hh --prompt best_ever_one --prompt worst_ever_one --out tracked": (
+        "tests/training/test_trajectory.py"
+    ),
+    "birthmark track ./trainer-output --lexicon my-words.csv": "tests/training/test_trajectory.py",
 }
 OF_THE_NETWORK = ("--human fetch", "OWNER/", "skywork-80k", "birthmark replicate", "birthmark calibrate tests")
 
@@ -54,7 +63,7 @@ def runs_here(example: str) -> bool:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, tiny_lm: Path, tiny_base: Path, tiny_rm: Path) -> Path:
-    """A folder with all that the examples name: models, tables, lists, preference pairs, runs."""
+    """A folder with all that the examples name: models, tables, lists, preference pairs."""
     here = tmp_path_factory.mktemp("world")
     for name, folder in {
         "gemma-3-270m": tiny_base,
@@ -64,7 +73,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_lm: Path, tiny_base: Pa
         shutil.copytree(folder, here / name)
     write_lists(here)
     write_tables(here)
-    write_runs(here)
     return here
 
 
@@ -73,7 +81,6 @@ def write_lists(here: Path) -> None:
     rows = [f"{word},{category}" for category, group in words.items() for word in group]
     (here / "my-words.csv").write_text("\n".join(["word,category", *rows]) + "\n")
     (here / "my-prompts.yaml").write_text("mine: {text: 'What matters most?', framing: positive}\n")
-    (here / "personas.yaml").write_text("neutral: You are a helpful assistant.\npirate: You are a pirate.\n")
     pairs = [
         {"prompt": f"What is {n} and {n}?", "chosen": f"It is {2 * n}.", "rejected": f"I like {n}."} for n in range(72)
     ]
@@ -94,8 +101,8 @@ def write_tables(here: Path) -> None:
             copy_table(here / folder, model.name, here / folder / "scores" / model.name)
     for family, model, reward in zip(("gemma", "llama"), both, rewards, strict=True):
         asked = {"prompt": ["best_ever_one", "worst_ever_one"], "family": family.title(), "base_checkpoint": model.name}
-        bm.score(model, candidates="lexicon", frame="qa", out=here / family, **asked)
-        copy_table(here / family, model.name, here / f"{family}-lm")
+        bm.score(model, candidates="lexicon", frame="qa", out=here / f"{family}-words", **asked)
+        copy_table(here / f"{family}-words", model.name, here / f"{family}-lm")
         bm.score(reward, out=here / f"{family}-rewards", **asked)
         for name in (f"{family}-rm", "new" if family == "gemma" else "reference"):
             copy_table(here / f"{family}-rewards", reward.name, here / name)
@@ -107,29 +114,14 @@ def copy_table(out: Path, model: str, target: Path) -> None:
         shutil.copy(path.with_suffix(suffix), target.with_name(target.name + suffix))
 
 
-def write_runs(here: Path) -> None:
-    small = {"preset": "small", "lora_rank": 4, "lora_alpha": 8, "pairs": 8}
-    for name, base in (("gemma-hh", "gemma-3-270m"), ("smollm-hh", "smollm2-135m-instruct")):
-        bm.train(here / base, here / "pairs.jsonl", chat_template="plain", out=here / "runs" / name, **small)
-    for at, checkpoint in enumerate(sorted((here / "runs" / "gemma-hh" / "checkpoints").iterdir())):
-        shutil.copytree(checkpoint, here / "trainer-output" / f"checkpoint-{at}")
-    bm.track(here / "runs" / "gemma-hh", here / "runs" / "smollm-hh", prompt=["best_ever_one", "worst_ever_one"],
-             heads=20, out=here / "tracked")  # fmt: skip
-    (here / "grid.yaml").write_text(
-        "bases: [./gemma-3-270m, ./smollm2-135m-instruct]\nsources: [pairs.jsonl]\npairs: [8]\nlosses: [bt]\n"
-        "seeds: [0]\npreset: small\nchat_template: plain\n"
-    )
-
-
 @pytest.mark.parametrize("example", [example for example in all_examples() if runs_here(example)])
 def test_an_example_runs(
     example: str, world: Path, birthmark: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     here = shutil.copytree(world, tmp_path / "here")
     monkeypatch.chdir(here)
-    for made, by_others in (("birthmark-audit", "birthmark-audit/"), ("tracked", "--null")):
-        if by_others not in example:
-            shutil.rmtree(here / made)  # the command itself is about to make it
+    if "birthmark-audit/" not in example:
+        shutil.rmtree(here / "birthmark-audit")  # the command itself is about to make it
     answer = birthmark(*stood_in(example, here))
     assert answer.code in (0, 3), answer.err
     assert answer.out.strip()

@@ -18,7 +18,7 @@ Tables = Annotated[
     epilog=examples(
         "birthmark compare birthmark-audit/scores/gemma-3-270m.parquet birthmark-audit/scores/smollm2-135m-instruct.parquet",
         'birthmark compare --budget "contrast<=10" new.parquet reference.parquet',
-        "birthmark compare --stages gemma-lm.parquet gemma-rm.parquet llama-lm.parquet llama-rm.parquet --null tracked",
+        "birthmark compare --stages gemma-lm.parquet gemma-rm.parquet llama-lm.parquet llama-rm.parquet",
     ),
 )
 def compare(
