@@ -91,7 +91,11 @@ def _read_csv(path: Path, keys: list[str]) -> pl.DataFrame:
     types = {"response": pl.String, **dict.fromkeys(keys, pl.Float32)}
     try:
         scores = pl.read_csv(path, schema_overrides=types, infer_schema=False, ignore_errors=True, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        OSError,
+    ) as error:  # its parser panics on some bytes
         raise BirthmarkError(f"{path} is not such a table in UTF-8 ({one_line(error, 60)}): {LAYOUT}") from None
     if scores.height == 0:
         raise BirthmarkError(f"{path} has no rows: {LAYOUT}")

@@ -41,7 +41,7 @@ def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tu
         )
     for key, tensor in load_file(adapter_weights(adapter)).items():
         held = arrived[key]
-        if not torch.equal(held.cpu(), tensor.to(held.dtype)):
+        if not torch.allclose(held.cpu(), tensor.to(held.dtype), rtol=0, atol=0, equal_nan=True):
             raise BirthmarkError(f"{name}: the adapter's weight {key} did not arrive as it is in the file")
     if model.dtype == torch.float32:
         return adapted.merge_and_unload()
