@@ -33,7 +33,8 @@ def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tu
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
         adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
-    arrived = get_peft_model_state_dict(adapted)
+    embeddings = any(part in key for key in supplied for part in ("embed_tokens", "lm_head"))  # `auto` asks the hub
+    arrived = get_peft_model_state_dict(adapted, save_embedding_layers=embeddings)
     different = sorted(set(arrived) ^ set(supplied))
     if different:
         raise BirthmarkError(
