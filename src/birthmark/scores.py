@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.fetch import sha256_of
 from birthmark.records import PromptRecord, PromptSetRecord, ScoreRecord, read_record, to_json
 
 KEY_COLUMNS = ("candidate", "token_id")
@@ -74,12 +75,6 @@ class ScoreTable:
         return f"<p>{self!r}</p>" + self.frame.head(10)._repr_html_()
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path to write to that takes `path`'s place, all or nothing, when the block ends well."""
@@ -107,7 +102,7 @@ def write_scores(table: ScoreTable, folder: Path) -> Path:
     path = folder / f"{table.record.slug}.parquet"
     with atomic_path(path) as temporary:
         table.frame.write_parquet(temporary, compression="zstd", statistics=False)
-        sha256 = sha256_file(temporary)
+        sha256 = sha256_of(temporary)
     write_text(path.with_suffix(".json"), to_json(table.record.model_copy(update={"sha256": sha256})))
     return path
 
@@ -126,7 +121,7 @@ def read_scores(path: Path | str) -> ScoreTable:
 
         return read_published_scores(path)
     record = read_record(path.with_suffix(".json"), ScoreRecord)
-    if sha256_file(path) != record.sha256:
+    if sha256_of(path) != record.sha256:
         raise BirthmarkError(f"{path} was altered or cut short since it was written: score {record.model} again")
     return ScoreTable(pl.read_parquet(path), record)
 

@@ -19,12 +19,13 @@ import polars as pl
 
 from birthmark.errors import CheckFailed
 from birthmark.inputs.candidates import Candidates, load_candidates
+from birthmark.inputs.fetch import sha256_of
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
 from birthmark.inputs.named_lexicons import INQUIRER_DEFAULT, is_fetched
 from birthmark.inputs.prompts import load_prompts, select_prompts, with_neutral
 from birthmark.progress import note, track
 from birthmark.records import Kind, Mass, PromptSetRecord, ScoreRecord
-from birthmark.scores import ScoreTable, atomic_path, prompt_set_record, read_scores, sha256_file, write_scores
+from birthmark.scores import ScoreTable, atomic_path, prompt_set_record, read_scores, write_scores
 from birthmark.values.controls import PROMPT, parse_controls
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ def _key(
         "device_map": measure.device_map,
         "attention": model.entry.attention if model.entry else None,  # where null, the config decides
         "head": [model.entry.head, model.entry.head_weights] if model.entry else None,
-        "config": sha256_file(model.path / "config.json"),
+        "config": sha256_of(model.path / "config.json"),
         "template_date": measure.template_date,
         "candidates": candidates.sha256,
         "prompts": measure.prompts.sha256,

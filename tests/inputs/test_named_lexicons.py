@@ -8,9 +8,9 @@ import pytest
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs import fetch
+from birthmark.inputs.fetch import sha256_of
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.inputs.named_lexicons import INQUIRER_MEMBER, NAMED, read_general_inquirer
-from birthmark.scores import sha256_file
 
 COLUMNS = (
     "Entry",
@@ -40,7 +40,7 @@ def fetched(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def fetch_file(url: str, sha256: str, filename: str) -> Path:
         assert url.endswith(f"/data/corpora/{filename}")
-        assert sha256_file(corpora / filename) == sha256
+        assert sha256_of(corpora / filename) == sha256
         return corpora / filename
 
     monkeypatch.setattr(fetch, "fetch_file", fetch_file)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.fetch import sha256_of
 from birthmark.paper.data import StudyData, published_checksums, study_data
 from birthmark.paper.replication import replicate_study
 from birthmark.paper.verdicts import CLAIMS
 from birthmark.records import Replication, to_json
-from birthmark.scores import sha256_file
 
 README_IDS = [
     "big2-three-way",
@@ -121,7 +121,7 @@ def test_the_same_files_and_seed_give_the_same_record_in_under_a_minute_of_work(
 
 def test_the_published_files_are_those_of_the_pinned_commit(study: StudyData, published: Path) -> None:
     assert study.not_as_published == []
-    assert {path: sha256_file(published / path) for path in published_checksums()} == dict(published_checksums())
+    assert {path: sha256_of(published / path) for path in published_checksums()} == dict(published_checksums())
 
 
 def test_a_changed_file_is_named(copy: Path) -> None:

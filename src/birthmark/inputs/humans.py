@@ -14,9 +14,9 @@ from scipy.stats import rankdata
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates
 from birthmark.inputs.catalog import find_entry, load_catalog
-from birthmark.inputs.fetch import Note, fetch_file
+from birthmark.inputs.fetch import Note, fetch_file, sha256_of
 from birthmark.records import PromptRecord, ScoreRecord
-from birthmark.scores import ScoreTable, prompt_set_record, sha256_file
+from birthmark.scores import ScoreTable, prompt_set_record
 
 LAYOUTS = "a human ranking has the columns name and elo_rank, or candidate and rank, or candidate and score"
 ELO_COLUMNS = ("elo_rank", "elo_score", "name", "elo_matches")
@@ -126,7 +126,7 @@ def _prompts(paths: Sequence[Path]) -> dict[str, PromptRecord]:
     published = {file.sha256: file for file in ELO_FILES} | {file.name: file for file in ELO_FILES}
     prompts: dict[str, PromptRecord] = {}
     for path in paths:
-        known = published.get(sha256_file(path)) or published.get(path.name)
+        known = published.get(sha256_of(path)) or published.get(path.name)
         key, text = (known.key, known.text) if known else (path.stem, path.stem)
         if key in prompts:
             raise BirthmarkError(f"{path} is of the same prompt as another file: give each once")
@@ -170,7 +170,7 @@ def _table(
         n_words=len(things),
         template_date=None,
         versions={},
-        sha256=sha256_file(paths[0]),
+        sha256=sha256_of(paths[0]),
         context_ids=None,
         mass=None,
         mass_why="rewards are no probabilities",

@@ -12,10 +12,11 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates
+from birthmark.inputs.fetch import sha256_of
 from birthmark.inputs.prompts import STUDY, load_prompts
 from birthmark.inputs.text import MEGABYTE, did_you_mean, one_line
 from birthmark.records import PromptSetRecord, ScoreRecord
-from birthmark.scores import ScoreTable, prompt_set_record, sha256_file
+from birthmark.scores import ScoreTable, prompt_set_record
 
 if TYPE_CHECKING:
     from birthmark.inputs.catalog import Entry
@@ -151,7 +152,7 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
         n_words=frame.height,
         template_date=None,
         versions={},
-        sha256=sha256_file(path),
+        sha256=sha256_of(path),
         context_ids=None,
         mass=None,
         mass_why="rewards are no probabilities",

@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.fetch import Note, cache_folder, fetch_file
+from birthmark.inputs.fetch import Note, cache_folder, fetch_file, sha256_of
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
-from birthmark.scores import ScoreTable, read_scores, sha256_file
+from birthmark.scores import ScoreTable, read_scores
 
 REPOSITORY = "brchristian/reward_models_inherit_value_biases_from_pretraining"
 COMMIT = "5d8d2e9d879bf0060c791b11300f0efda42c9bcf"
@@ -94,7 +94,7 @@ class StudyData:
     def not_as_published(self) -> list[str]:
         """The files that are there but are not, byte for byte, those of the pinned commit."""
         present = ((path, digest, self.path(path)) for path, digest in published_checksums().items())
-        return [path for path, digest, found in present if found and sha256_file(found) != digest]
+        return [path for path, digest, found in present if found and sha256_of(found) != digest]
 
 
 def study_data(data: Path | None, note: Note | None = None) -> StudyData:
@@ -119,7 +119,7 @@ def _fetch_study(note: Note | None) -> Path:
     root = cache_folder() / f"study-{COMMIT[:8]}"
     for path, digest in published_checksums().items():
         target = root / path
-        if target.is_file() and sha256_file(target) == digest:
+        if target.is_file() and sha256_of(target) == digest:
             continue
         url = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/{path}"
         fetched = fetch_file(url, digest, path.replace("/", "--"), note)

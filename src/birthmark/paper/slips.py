@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from birthmark.inputs.fetch import sha256_of
 from birthmark.paper.data import CORPORA, SCORES, TRAINING, Corpus, StudyData
 from birthmark.paper.figures import Figures, dictionary_columns, published_columns
 from birthmark.paper.slips_training import training_slips
 from birthmark.records import DataNote, Effects
-from birthmark.scores import ScoreTable, sha256_file
+from birthmark.scores import ScoreTable
 from birthmark.stats.mixed import JointF
 from birthmark.values.ranks import category_medians, framing_contrast, membership, rank
 
@@ -237,7 +238,7 @@ def identical_files(study: StudyData) -> list[DataNote]:
     for folder in (*(SCORES / corpus for corpus in FOLDERS), TRAINING, CORPORA):
         by_digest: dict[str, list[Path]] = {}
         for path in sorted((study.root / folder).glob("*.*")):
-            by_digest.setdefault(sha256_file(path), []).append(path)
+            by_digest.setdefault(sha256_of(path), []).append(path)
         for twins in by_digest.values():
             if len(twins) > 1:
                 notes.append(

@@ -113,7 +113,7 @@ def read_pairs(source: Source, rows: list[int]) -> list[Pair]:
 
 
 def _file_source(path: Path) -> Source:
-    from birthmark.scores import sha256_file
+    from birthmark.inputs.fetch import sha256_of
 
     ending = next((ending for ending in _ENDINGS if path.name.endswith(ending)), None)
     if ending is None:
@@ -121,7 +121,7 @@ def _file_source(path: Path) -> Source:
     readers: dict[str, Callable[[Path], Iterator[Row]]] = {".parquet": _parquet_rows, ".json": _json_rows}
     reader = readers.get(ending.removesuffix(".gz"), _json_lines)
     resolved = path.resolve()
-    return Source(path.name.removesuffix(ending), resolved, sha256_file(resolved), lambda: reader(resolved))
+    return Source(path.name.removesuffix(ending), resolved, sha256_of(resolved), lambda: reader(resolved))
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
