@@ -80,6 +80,7 @@ class Visit:
         )
 
     def look_up(self, word: str) -> str:
+        self.page.evaluate("document.getElementById('found').replaceChildren()")  # what an earlier word found
         self.page.fill("#word", word)
         self.page.wait_for_selector("#found > *")
         return self.page.inner_text("#found")
