@@ -153,6 +153,25 @@ def test_a_node_of_the_form_tree_is_run_once() -> None:
     assert tokens_run(model, lambda: PrefixEngine(model).log_probs(PREFIX, continuations)) == 20 + 2
 
 
+def test_a_context_and_its_few_continuations_are_one_pass() -> None:
+    model = tiny_model("llama")
+    passes: list[int] = []
+    model.get_decoder().register_forward_pre_hook(
+        lambda layer, given, kwargs: passes.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    PrefixEngine(model).log_probs(PREFIX, [[3], [3, 4], [5, 6, 7]])
+    assert passes == [20 + 1 + 2]
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_a_context_and_more_continuations_than_one_pass_holds_are_scored_alike(architecture: str) -> None:
+    model = tiny_model(architecture)
+    continuations = endings(30, longest=4, seed=3)
+    following, sums = PrefixEngine(model, batch_size=4).log_probs(PREFIX, continuations)
+    assert np.abs(sums - chains_one_by_one(model, PREFIX, continuations)).max() <= BOUND
+    assert np.exp(following.astype(float)).sum() == pytest.approx(1, abs=1e-5)
+
+
 def test_continuations_taken_in_pieces_are_scored_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = PrefixEngine(tiny_model("gemma2"))
     continuations = endings(40, longest=4, seed=12)

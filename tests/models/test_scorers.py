@@ -260,7 +260,14 @@ def test_the_prefix_engine_passes_its_check(kind, lm, rm):
 def shift_positions(monkeypatch):
     """Every token after the shared prefix is taken to stand one place further on."""
     own = Pass.positions.fget
-    monkeypatch.setattr(Pass, "positions", property(lambda run: own(run) + (0 if run.extending else 1)))
+
+    def shifted(run):
+        positions = own(run).clone()
+        if not run.extending:
+            positions[:, -run.tokens :] += 1
+        return positions
+
+    monkeypatch.setattr(Pass, "positions", property(shifted))
 
 
 @pytest.mark.parametrize("kind", ["logprob", "reward"])

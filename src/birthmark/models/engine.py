@@ -6,7 +6,6 @@ words or heads. `PlainEngine` runs every sequence in full, in padded batches, th
 and runs only what follows, grouped by length so that nothing is padded.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from birthmark.errors import BirthmarkError
+from birthmark.models.continuations import ContinuationTree, Ran
 from birthmark.models.shared_attention import Pass, SharedPrefix, attending, rows_that_fit
 
 Ids = Sequence[int]
@@ -138,13 +138,14 @@ class PlainEngine:
         ids = torch.tensor([list(context)], device=self.model.device)
         logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()
         following = (logits.cpu().double() - _log_sum_exp(logits)).numpy()
-        sums = np.empty(len(continuations))
+        sums = following[np.array([continuation[0] for continuation in continuations], dtype=np.int64)]
+        longer = [index for index, continuation in enumerate(continuations) if len(continuation) > 1]
         most = max(1, LOGITS_AT_ONCE // (max(map(len, continuations), default=1) * len(following)))
 
         def run(batch: Sequence[int]) -> np.ndarray:
             return self._chains(context, [continuations[index] for index in batch])
 
-        for batch, values in self._batching.run(range(len(continuations)), 1, run, most):
+        for batch, values in self._batching.run(longer, 1, run, most):
             sums[list(batch)] = values
         return following.astype(np.float32), sums
 
@@ -256,28 +257,43 @@ class PrefixEngine:
         Continuations form a tree of tokens; the model runs once over each of its inner nodes, whatever the number of
         continuations that pass through it, and the whole vocabulary's logits exist only a block at a time.
         """
-        shared, state, _ = self._share(context)
-        logits = self._logits(state, slice(None))[0]
-        following = (logits.cpu().double() - _log_sum_exp(logits)).numpy()
-        sums = following[np.array([continuation[0] for continuation in continuations], dtype=np.int64)]
         ordered = sorted(range(len(continuations)), key=lambda index: tuple(continuations[index]))
-        for start in range(0, len(ordered), CONTINUATIONS_AT_ONCE):
-            self._add_later_tokens(sums, shared, continuations, ordered[start : start + CONTINUATIONS_AT_ONCE])
+        trees = [
+            ContinuationTree(continuations, ordered[start : start + CONTINUATIONS_AT_ONCE])
+            for start in range(0, max(len(ordered), 1), CONTINUATIONS_AT_ONCE)
+        ]
+        following, sums = np.empty(0), np.zeros(len(continuations))
+        ran = self._run_together(context, trees[0]) if len(trees) == 1 else None
+        for tree, nodes, states in ran or self._run_apart(context, trees):
+            rows, indices, tokens = tree.steps_from(nodes)
+            picked, first = self._token_log_probs(states, rows, tokens, whole_first=nodes[0] == ())
+            np.add.at(sums, indices, picked)
+            following = first if first is not None else following
         return following.astype(np.float32), sums
 
-    def _add_later_tokens(
-        self, sums: np.ndarray, shared: SharedPrefix, continuations: Sequence[Ids], chosen: Sequence[int]
-    ) -> None:
-        """Add to the sums of the chosen continuations the log-probabilities of their tokens from the second on."""
-        steps: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)  # node -> (continuation, next token)
-        for index in chosen:
-            tokens = tuple(continuations[index])
-            for depth in range(1, len(tokens)):
-                steps[tokens[:depth]].append((index, tokens[depth]))
-        for nodes, states in self._node_states(shared, list(steps)):
-            rows = [row for row, node in enumerate(nodes) for _ in steps[node]]
-            indices, following = zip(*(step for node in nodes for step in steps[node]), strict=True)
-            np.add.at(sums, list(indices), self._token_log_probs(states, rows, following))
+    def _run_together(self, context: Ids, tree: ContinuationTree) -> list[Ran] | None:
+        """Context and tree in one pass, or None where that is too much for one."""
+        tokens = len(context) + sum(map(len, tree.paths))
+        longest = max(map(len, tree.paths), default=0)
+        most = rows_that_fit(self.decoder.config, len(context) + longest, max(longest, 1))
+        if not tree.paths or tokens > self._batching.limit or len(tree.paths) > min(most, self.rows or most):
+            return None
+        try:
+            states = self._forward(SharedPrefix(layers=len(self.decoder.layers)), tree.paths, leading=context)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return None
+        root = len(context) - 1
+        return [tree.read(range(len(tree.paths)), states[root + 1 :], root=states[root : root + 1])]
+
+    def _run_apart(self, context: Ids, trees: Sequence[ContinuationTree]) -> Iterator[Ran]:
+        """The context, then the trees in batches that fit."""
+        shared, state, _ = self._share(context)
+        for tree in trees:
+            yield tree.read((), state[:0], root=state)
+            for indices, states in self._run_suffixes(shared, tree.paths, only_last=False):
+                yield tree.read(indices, states)
 
     def _share(
         self, prefix: Ids, before: SharedPrefix | None = None, wanted: AbstractSet[int] = frozenset()
@@ -296,14 +312,21 @@ class PrefixEngine:
         return shared, state, kept
 
     def _forward(
-        self, shared: SharedPrefix, suffixes: Sequence[Ids], extending: bool = False, only_last: bool = False
+        self,
+        shared: SharedPrefix,
+        suffixes: Sequence[Ids],
+        extending: bool = False,
+        only_last: bool = False,
+        leading: Ids = (),
     ) -> torch.Tensor:
         """States after the final norm of suffixes that follow the shared prefix, run as one packed row.
 
-        [tokens of all suffixes, hidden], or with `only_last` [suffixes, hidden].
+        [tokens of all suffixes, hidden], or with `only_last` [suffixes, hidden]; with `leading` ids, which the suffixes
+        follow too, theirs come first.
         """
-        ids = torch.tensor([[token for suffix in suffixes for token in suffix]], device=self.model.device)
-        run = Pass(shared, [len(suffix) for suffix in suffixes], ids.device, extending, only_last)
+        packed = [*leading, *(token for suffix in suffixes for token in suffix)]
+        ids = torch.tensor([packed], device=self.model.device)
+        run = Pass(shared, [len(suffix) for suffix in suffixes], ids.device, extending, only_last, len(leading))
         with attending(self.decoder, run):
             states = self.decoder(
                 input_ids=ids, position_ids=run.positions, use_cache=False, prefix_pass=run
@@ -326,33 +349,28 @@ class PrefixEngine:
         tokens = sum(map(len, suffixes)) / len(suffixes)
         yield from self._batching.run(order, tokens, run, min(most, self.rows or most))
 
-    def _node_states(
-        self, shared: SharedPrefix, nodes: list[tuple[int, ...]]
-    ) -> Iterator[tuple[list[tuple[int, ...]], torch.Tensor]]:
-        """States at the tree's inner nodes: only paths that no other path passes through are run."""
-        passed = {node[:depth] for node in nodes for depth in range(1, len(node))}
-        paths = [node for node in nodes if node not in passed]
-        read: set[tuple[int, ...]] = set()
-        for indices, states in self._run_suffixes(shared, paths, only_last=False):
-            prefixes = [paths[index][:depth] for index in indices for depth in range(1, len(paths[index]) + 1)]
-            new = {node: row for row, node in reversed(list(enumerate(prefixes))) if node not in read}
-            read |= new.keys()
-            yield list(new), states[list(new.values())]
+    def _token_log_probs(
+        self, states: torch.Tensor, rows: np.ndarray, tokens: np.ndarray, whole_first: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """log p(token | state), float64 [n], of tokens after states[rows]; states [nodes, hidden].
 
-    def _token_log_probs(self, states: torch.Tensor, rows: Sequence[int], tokens: Sequence[int]) -> np.ndarray:
-        """log p(token | state), float64 [n], of tokens after states[rows]; states [nodes, hidden]."""
+        With `whole_first` that of every token after the first state too, float64 [vocabulary].
+        """
         vocabulary = self.model.get_output_embeddings().weight.shape[0]
         block = max(1, LOGITS_AT_ONCE // (4 * len(states)))
         total = torch.full((len(states),), -torch.inf, dtype=torch.float64)
+        row_of, token_of = (torch.from_numpy(numbers).to(states.device) for numbers in (rows, tokens))
         picked = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
-        row_of = torch.tensor(list(rows), device=states.device)
-        token_of = torch.tensor(list(tokens), device=states.device)
+        whole = []
         for start in range(0, vocabulary, block):
             logits = self._logits(states, slice(start, start + block))  # [nodes, block]
             here = (token_of >= start) & (token_of < start + block)
             picked[here] = logits[row_of[here], token_of[here] - start]
             total = torch.logaddexp(total, _log_sum_exp(logits))
-        return (picked.cpu().double() - total[list(rows)]).numpy()
+            if whole_first:
+                whole.append(logits[0].cpu().double())
+        first = (torch.cat(whole) - total[0]).numpy() if whole_first else None
+        return (picked.cpu().double() - total[rows]).numpy(), first
 
     def _logits(self, states: torch.Tensor, tokens: slice) -> torch.Tensor:
         """float32 logits [n, tokens] of states [n, hidden], with the model's final soft-capping if it has one."""

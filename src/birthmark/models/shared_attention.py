@@ -45,14 +45,23 @@ class Pass:
 
     Suffixes lie one after the other in a row of `tokens` tokens; `suffix` and `place` [tokens] tell whose token each is
     and the how manieth. With `extending` there is one suffix, which becomes part of the prefix. With `only_last` the
-    last layer takes in the last token of each suffix alone (of the others it needs the keys and values).
+    last layer takes in the last token of each suffix alone (of the others it needs the keys and values). With `leading`,
+    that many tokens stand before the suffixes, and become part of the prefix that these follow, layer by layer.
     """
 
     def __init__(
-        self, shared: SharedPrefix, lengths: Sequence[int], device: torch.device, extending: bool, only_last: bool
+        self,
+        shared: SharedPrefix,
+        lengths: Sequence[int],
+        device: torch.device,
+        extending: bool = False,
+        only_last: bool = False,
+        leading: int = 0,
     ) -> None:
         self.shared = shared
         self.extending = extending
+        self.first = Pass(shared, [leading], device, extending=True) if leading else None
+        self.start = shared.length + leading  # where the suffixes stand
         self.count, self.longest, self.tokens = len(lengths), max(lengths), sum(lengths)
         ends = torch.tensor(lengths).cumsum(0)
         self.suffix = torch.repeat_interleave(torch.tensor(lengths)).to(device)
@@ -70,8 +79,9 @@ class Pass:
 
     @property
     def positions(self) -> torch.Tensor:
-        """Where each token stands in its whole sequence, [1, tokens]."""
-        return (self.shared.length + self.place)[None]
+        """Where each token stands in its whole sequence, [1, leading + tokens]."""
+        own = (self.start + self.place)[None]
+        return own if self.first is None else torch.cat((self.first.positions, own), dim=1)
 
     def by_suffix(self, packed: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
         """[1, heads, tokens, size] as [suffixes, heads, longest, size], zero past a suffix's end.
@@ -90,13 +100,13 @@ class Pass:
         """
         key = (window, self.trimming)
         if key not in self._hidden:
-            visible = self.shared.length + self.longest
+            visible = self.start + self.longest
             if self.longest == 1 and (window is None or visible <= window):
                 self._hidden[key] = None
             else:
                 other = torch.arange(visible, device=self.place.device)
-                own = self.place[self.last][:, None] if self.trimming else other[None, self.shared.length :]
-                at = (own + self.shared.length if self.trimming else own)[..., None]
+                own = self.place[self.last][:, None] if self.trimming else other[None, self.start :]
+                at = (own + self.start if self.trimming else own)[..., None]
                 hidden = other > at
                 self._hidden[key] = hidden if window is None else hidden | (at - other >= window)
         return self._hidden[key]
@@ -125,7 +135,25 @@ def attend(
     """
     if prefix_pass is None or attention_mask is not None or any(others.get(name) is not None for name in _NOT_KNOWN):
         raise BirthmarkError(f"{type(module).__name__} is not one that the prefix engine can run: use --engine plain")
-    run, layer = prefix_pass, module.layer_idx
+    by = (module.layer_idx, module.head_dim**-0.5 if scaling is None else scaling, softcap, sliding_window)
+    if prefix_pass.first is None:
+        return _attended(prefix_pass, query, key, value, *by), None
+    ahead = prefix_pass.first.tokens
+    first = _attended(prefix_pass.first, query[:, :, :ahead], key[:, :, :ahead], value[:, :, :ahead], *by)
+    rest = _attended(prefix_pass, query[:, :, ahead:], key[:, :, ahead:], value[:, :, ahead:], *by)
+    return torch.cat((first, rest), dim=1), None
+
+
+def _attended(
+    run: Pass,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    layer: int,
+    scaling: float,
+    softcap: float | None,
+    sliding_window: int | None,
+) -> torch.Tensor:
     if run.holding:
         run.held = (key, value)
         raise _KeysHeld
@@ -140,7 +168,7 @@ def attend(
         run.by_suffix(value, order),
         run.shared.keys[layer],
         run.shared.values[layer],
-        module.head_dim**-0.5 if scaling is None else scaling,
+        scaling,
         softcap,
         run.hidden(sliding_window),
     )
@@ -148,7 +176,7 @@ def attend(
         run.shared.append(layer, key[0], value[0])
     run.visited.add(layer)
     packed = output[:, :, 0] if run.trimming else output.transpose(1, 2)[run.suffix, run.place]
-    return packed[None], None
+    return packed[None]
 
 
 def _weighted(
@@ -214,8 +242,9 @@ def attending(decoder: Any, run: Pass) -> Iterator[None]:
         raise BirthmarkError(
             f"{type(decoder).__name__} has layers that the prefix engine cannot run: use --engine plain"
         )
-    if run.extending:
-        run.shared.length += run.tokens
+    for part in (run.first, run):
+        if part is not None and part.extending:
+            run.shared.length += part.tokens
 
 
 def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], run: Pass) -> tuple[tuple, dict] | None:
