@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.birthmark-setup
+PIP := --quiet --disable-pip-version-check --no-compile # a module is compiled when it is first imported
 
 .PHONY: setup audit test bench lint docs
 .DELETE_ON_ERROR:
@@ -13,8 +14,8 @@ $(STAMP): requirements.lock pyproject.toml
 	  { echo "error: birthmark needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@echo "Setting up .venv (a few minutes the first time) …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/pip install $(PIP) -r requirements.lock
+	@$(BIN)/pip install $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 audit: setup
