@@ -3,7 +3,7 @@
 Each is two or three calls into the rooms. Options mean what they mean on the command line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from birthmark.errors import BirthmarkError
 from birthmark.implicit_runs import prompts_of_tables, run_implicit, run_implicit_grid
 from birthmark.inputs.catalog import ancestry, find_entry, load_catalog, load_set, load_sets, suggest
-from birthmark.inputs.groupings import group_models
+from birthmark.inputs.groupings import group_models, name_bases, teams
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import Effects, Implicit, ImplicitGrid, Map, Replication
@@ -200,6 +200,8 @@ def compare(
     mixed_frames: bool = False,
     controls: str | Sequence[str] = (),
     group_by: str | Path | None = None,
+    families: Mapping[str, str] | None = None,
+    base_checkpoints: Mapping[str, str] | None = None,
     catalog: str | Path | None = None,
     seed: int = 0,
 ) -> list[Effects]:
@@ -208,20 +210,23 @@ def compare(
     With `out` the effects files and figures are written there. Each of `controls` (`frequency`, `length`, `tokens`,
     `prompt`, or several joined by commas) adds the effects with that held fixed, in `Effects.controlled`. `group_by`
     compares other groups than base families: a catalog column (`team`, `data`, …) or a CSV file `model,group`.
+    `families` and `base_checkpoints` (model → name) say what tables and catalog do not, or overrule them.
     """
     loaded = [table if isinstance(table, ScoreTable) else read_scores(table) for table in tables]
     if not loaded:
         raise BirthmarkError("name at least one score table to compare")
     read = [item if isinstance(item, Lexicon) else load_lexicon(item) for item in lexicons]
     known = load_catalog(Path(catalog) if catalog else None)
+    models = [table.model for table in loaded]
     return compare_tables(
-        loaded,
+        name_bases(loaded, known, families, base_checkpoints),
         read,
         Path(out) if out else None,
         mixed_frames=mixed_frames,
         seed=seed,
         controls=controls,
-        groups=group_models([table.model for table in loaded], str(group_by), known) if group_by else None,
+        groups=group_models(models, str(group_by), known) if group_by else None,
+        teams=teams(models, known),
     )
 
 

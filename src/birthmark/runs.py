@@ -15,6 +15,7 @@ from birthmark.scores import ScoreTable, write_text
 from birthmark.scoring import ChosenFrame, Frame, Measure, choose_frames, score_model
 from birthmark.shown import Row, Shown
 from birthmark.study import (
+    EffectsOptions,
     Study,
     all_effects,
     by_kind,
@@ -210,19 +211,26 @@ def compare_tables(
     seed: int,
     controls: str | Sequence[str] = (),
     groups: Mapping[str, str] | None = None,
+    teams: Mapping[str, str] | None = None,
 ) -> list[Effects]:
     """Effects of each lexicon and kind of score; with `out` also the files, figures and page."""
+    options: EffectsOptions = {
+        "seed": seed,
+        "mixed_frames": mixed_frames,
+        "controls": controls,
+        "groups": groups,
+        "teams": teams,
+    }
     if out is None:
-        found = all_effects(tables, lexicons, seed=seed, mixed_frames=mixed_frames, controls=controls, groups=groups)
-        return list(found.values())
+        return list(all_effects(tables, lexicons, **options).values())
     asked: dict[str, object] = {"tables": [table.record.sha256 for table in tables], "groups": groups}
     study = open_study(out, "compare", asked)
     for table in tables:
         study.add_input("score table", table.record.slug, table.record.sha256)
+    for lexicon in lexicons:
+        study.add_input("lexicon", lexicon.name, lexicon.sha256)
     with study.timed("effects"):
-        results = write_effects(
-            tables, lexicons, out, seed=seed, mixed_frames=mixed_frames, controls=controls, groups=groups
-        )
+        results = write_effects(tables, lexicons, out, **options)
     study.record.warnings = sorted({*disagreement(results), *(text for item in results for text in item.warnings)})
     study.save()
     with study.timed("report"):
@@ -246,6 +254,8 @@ def run_map(tables: Sequence[ScoreTable], human: "HumanRanking | None", out: Pat
     study = open_study(out, "map", {"tables": digests, "human": human.name if human else None, "seed": seed})
     for table in tables:
         study.add_input("score table", table.record.slug, table.record.sha256)
+    if human is not None and human.sha256 is not None:
+        study.add_input("human ranking", human.name, human.sha256)
     with study.timed("map"):
         record = relate(tables, human=human, seed=seed)
     write_text(out / "map.json", to_json(record))
@@ -259,11 +269,18 @@ def run_map(tables: Sequence[ScoreTable], human: "HumanRanking | None", out: Pat
 
 def run_replication(data: Path | None, out: Path, *, seed: int, quiet: bool) -> Replication:
     """Write `out/replication.json`, its figures and its page."""
+    from birthmark.paper.data import study_data
     from birthmark.paper.replication import replicate_study
 
+    def say(text: str) -> None:
+        note(text, quiet=quiet)
+
+    found = study_data(data, say)
     study = open_study(out, "replicate", {"data": str(data) if data else "fetched", "seed": seed})
+    for path, digest in found.digests.items():
+        study.add_input("published file", path, digest)
     with study.timed("replicate"):
-        record = replicate_study(data, seed=seed, progress=lambda text: note(text, quiet=quiet))
+        record = replicate_study(found, seed=seed, progress=say)
     write_text(out / "replication.json", to_json(record))
     study.save()
     note("drawing the report", quiet=quiet)

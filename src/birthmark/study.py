@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Required, TypedDict, Unpack
 
 import polars as pl
 
@@ -28,6 +29,16 @@ from birthmark.values.logratios import Joining, implicit_rewards
 from birthmark.values.word_rewards import word_rewards
 
 FLOATS = ("float32", "bfloat16", "float16")  # a table from elsewhere may not say
+
+
+class EffectsOptions(TypedDict, total=False):
+    """How tables are compared: what `all_effects` and `write_effects` take beside tables and lexicons."""
+
+    seed: Required[int]
+    mixed_frames: Required[bool]
+    controls: str | Sequence[str]
+    groups: Mapping[str, str] | None
+    teams: Mapping[str, str] | None
 
 
 @dataclass
@@ -70,11 +81,13 @@ def open_study(out: Path | str, command: str, asked: dict[str, object]) -> Study
             raise
         raise BirthmarkError(f"{out} cannot be written to ({error.strerror}): name another folder with --out") from None
     path = out / "study.json"
-    if path.exists():
+    if path.exists() and {item.name for item in out.iterdir()} != {
+        path.name
+    }:  # alone it is of a run that came to nothing
         record = read_record(path, StudyRecord)
         _check_same_study(out, record, command, asked)
         record.warnings = []
-    elif any(item.name != ".work" for item in out.iterdir()):
+    elif any(item.name not in (".work", path.name) for item in out.iterdir()):
         raise BirthmarkError(f"{out} holds files of something else: name an empty or a new folder with --out")
     else:
         record = StudyRecord(
@@ -125,6 +138,7 @@ def all_effects(
     mixed_frames: bool,
     controls: str | Sequence[str] = (),
     groups: Mapping[str, str] | None = None,
+    teams: Mapping[str, str] | None = None,
 ) -> dict[str, Effects]:
     """Compare the tables under each lexicon, kind by kind; keyed by the name of the effects file."""
     kinds = by_kind(tables)
@@ -133,8 +147,9 @@ def all_effects(
     results = {}
     for lexicon in lexicons:
         for kind, of_kind in kinds.items():
-            result = effects([without_neutral(table) for table in of_kind], lexicon, seed=seed, groups=groups)
-            result.controlled = controlled_effects(of_kind, lexicon, controls, seed)
+            plain = [without_neutral(table) for table in of_kind]
+            result = effects(plain, lexicon, seed=seed, groups=groups, teams=teams)
+            result.controlled = controlled_effects(of_kind, lexicon, controls, seed, groups)
             if kind == "logprob":
                 result.warnings.extend(warnings)
             result.warnings.extend(unlike_runs(of_kind))
@@ -146,14 +161,10 @@ def write_effects(
     tables: Sequence[ScoreTable],
     lexicons: Sequence[Lexicon],
     out: Path,
-    *,
-    seed: int,
-    mixed_frames: bool,
-    controls: str | Sequence[str] = (),
-    groups: Mapping[str, str] | None = None,
+    **options: Unpack[EffectsOptions],
 ) -> list[Effects]:
     """Compare the tables and write `out/effects/`, one file a lexicon (and kind, where both are there)."""
-    results = all_effects(tables, lexicons, seed=seed, mixed_frames=mixed_frames, controls=controls, groups=groups)
+    results = all_effects(tables, lexicons, **options)
     for stale in (out / "effects").glob("*.json"):
         if stale.stem not in results:
             stale.unlink()

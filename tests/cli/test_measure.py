@@ -211,5 +211,5 @@ def test_language_models_in_unlike_frames_are_compared_only_on_request(birthmark
         birthmark("score", model, "--frame", frame, "--family", frame, "--prompt", "best_ever_one", "--out", out)
         paths += (out / "scores").glob("*.parquet")
     assert birthmark("compare", *paths, "--out", tmp_path / "refused").is_error("--mixed-frames")
-    answer = birthmark("compare", *paths, "--mixed-frames", "--out", tmp_path / "mixed")
+    answer = birthmark("compare", *paths, "--mixed-frames", "--out", tmp_path / "refused")  # nothing came of it so far
     assert answer.code == 0 and "unlike frames" in answer.out

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.groupings import group_models
+from birthmark.inputs.catalog import Catalog, load_catalog
+from birthmark.inputs.groupings import group_models, name_bases, teams
+from birthmark.scores import ScoreTable, read_scores
 
 MODELS = ("qrm-gemma-2-27b", "grm-llama3-8b")
 
@@ -16,6 +18,10 @@ def test_models_are_grouped_by_a_file(tmp_path: Path) -> None:
     path = tmp_path / "sizes.csv"
     path.write_text("model,group\nqrm-gemma-2-27b,large\n\ngrm-llama3-8b,small\nother,small\n", encoding="utf-8")
     assert group_models(MODELS, str(path)) == {"qrm-gemma-2-27b": "large", "grm-llama3-8b": "small"}
+
+
+def test_size_is_another_word_for_parameters() -> None:
+    assert group_models(MODELS, "size") == group_models(MODELS, "parameters")
 
 
 def test_an_unknown_column_gets_a_hint() -> None:
@@ -43,3 +49,40 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path, text: str, message:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BirthmarkError, match=message):
         group_models(MODELS, str(path))
+
+
+# ------------------------------------------------------------------------------ what tables do not say of their models
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> ScoreTable:
+    """A table of a model that neither it nor the bundled catalog says anything of."""
+    path = tmp_path / "mine.csv"
+    path.write_text("response,best_ever_one\nlove,1.5\n", encoding="utf-8")
+    return read_scores(path)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    path = tmp_path / "catalog.toml"
+    path.write_text(
+        '[models."mine"]\nhub = "me/mine"\nkind = "reward"\nfamily = "Gemma"\nbase_checkpoint = "gemma-2-2b-it"\nteam = "Us"\n',
+        encoding="utf-8",
+    )
+    return load_catalog(path)
+
+
+def test_a_catalog_names_what_a_table_does_not(stranger: ScoreTable, catalog: Catalog) -> None:
+    (table,) = name_bases([stranger], catalog)
+    assert (table.record.family, table.record.base_checkpoint) == ("Gemma", "gemma-2-2b-it")
+    assert teams([stranger.model], catalog) == {"mine": "Us"}
+
+
+def test_what_is_given_comes_before_the_catalog(stranger: ScoreTable, catalog: Catalog) -> None:
+    (table,) = name_bases([stranger], catalog, {"mine": "Llama"}, {"mine": "llama-3.2-3b-instruct"})
+    assert (table.record.family, table.record.base_checkpoint) == ("Llama", "llama-3.2-3b-instruct")
+
+
+def test_a_family_for_a_model_that_no_table_is_of_is_refused(stranger: ScoreTable, catalog: Catalog) -> None:
+    with pytest.raises(BirthmarkError, match="no table of other, whose base checkpoint is given: name one of mine"):
+        name_bases([stranger], catalog, base_checkpoints={"other": "x"})

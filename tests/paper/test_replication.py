@@ -8,7 +8,7 @@ import pytest
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.fetch import sha256_of
-from birthmark.paper.data import StudyData, published_checksums, study_data
+from birthmark.paper.data import TOP_TOKENS, StudyData, published_checksums, study_data
 from birthmark.paper.replication import replicate_study
 from birthmark.paper.verdicts import CLAIMS
 from birthmark.records import Replication, to_json
@@ -133,6 +133,16 @@ def test_a_changed_file_is_named(copy: Path) -> None:
 def test_a_folder_that_is_not_there_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(BirthmarkError, match="is not a folder"):
         replicate_study(tmp_path / "nowhere")
+
+
+def test_the_folder_of_data_in_a_clone_stands_for_the_clone(published: Path) -> None:
+    assert study_data(published / "data").root == published.resolve()
+
+
+def test_every_file_that_is_read_has_its_digest(study: StudyData) -> None:
+    assert set(published_checksums()) <= set(study.digests)
+    assert TOP_TOKENS in study.digests
+    assert all(study.digests[path] == digest for path, digest in published_checksums().items())
 
 
 def test_a_folder_without_scores_is_a_one_line_error(tmp_path: Path) -> None:

@@ -12,6 +12,23 @@ Tables = Annotated[
     list[Path], typer.Argument(metavar="TABLE…", help="Score tables (.parquet) or published score CSVs.")
 ]
 
+Families = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL=NAME",
+        help="Pretraining lineage of a model that tables and catalog do not name, or another than they do. Repeatable.",
+        rich_help_panel=opt.MODEL_PANEL,
+    ),
+]
+BaseCheckpoints = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL=NAME",
+        help="The released model that it was tuned from. Repeatable.",
+        rich_help_panel=opt.MODEL_PANEL,
+    ),
+]
+
 
 @app.command(
     rich_help_panel=COMPARE,
@@ -51,6 +68,8 @@ def compare(
         Path | None,
         typer.Option(metavar="DIR", help="With --stages: the OUT of a track, whose random heads are the null."),
     ] = None,
+    family: Families = None,
+    base_checkpoint: BaseCheckpoints = None,
     catalog: opt.Catalog = None,
     mixed_frames: opt.MixedFrames = False,
     seed: opt.Seed = 0,
@@ -73,6 +92,8 @@ def compare(
         mixed_frames=mixed_frames,
         controls=control or (),
         group_by=group_by,
+        families=_by_model("--family", family),
+        base_checkpoints=_by_model("--base-checkpoint", base_checkpoint),
         catalog=catalog,
         seed=seed,
     )
@@ -82,6 +103,19 @@ def compare(
         print_word(results, word)
     else:
         print_effects(results, out)
+
+
+def _by_model(option: str, given: list[str] | None) -> dict[str, str]:
+    """`MODEL=NAME` → {MODEL: NAME}; a model's own name may hold `=`."""
+    from birthmark.errors import BirthmarkError
+
+    named = {}
+    for text in given or []:
+        model, sign, name = text.rpartition("=")
+        if not (model and sign and name):
+            raise BirthmarkError(f'{option} takes MODEL=NAME, not "{text}"')
+        named[model] = name
+    return named
 
 
 def _hold(tables: list[Path], budget: str, lexicon: list[str] | None, as_json: bool) -> None:

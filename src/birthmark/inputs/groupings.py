@@ -1,18 +1,20 @@
-"""Groups of models other than their base families: by a column of the catalog, or by a CSV file of a person's own.
+"""What a comparison is told of its models: families, base checkpoints and teams, or groups other than these.
 
-Knows nothing of what is compared between groups.
+From a catalog, from options, or from a CSV file of a person's own. Knows nothing of what is compared.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, find_entry, load_catalog
 from birthmark.inputs.text import MEGABYTE, did_you_mean, read_text
+from birthmark.scores import ScoreTable
 
 COLUMNS = ("family", "base_checkpoint", "parent", "team", "data", "parameters", "kind", "stage")
+ALIASES = {"size": "parameters"}
 
 
 def group_models(models: Sequence[str], by: str, catalog: Catalog | None = None) -> dict[str, str]:
@@ -20,6 +22,7 @@ def group_models(models: Sequence[str], by: str, catalog: Catalog | None = None)
 
     Raises `BirthmarkError` for an unknown column, a file of another layout, or a model without a group.
     """
+    by = ALIASES.get(by, by)
     if Path(by).suffix == ".csv":
         groups = _read_groups(Path(by))
         source, cure = by, "add a row for it"
@@ -35,6 +38,41 @@ def group_models(models: Sequence[str], by: str, catalog: Catalog | None = None)
     if missing:
         raise BirthmarkError(f"{source} has nothing for {missing[0]}: {cure}")
     return {model: groups[model] for model in models}
+
+
+def name_bases(
+    tables: Sequence[ScoreTable],
+    catalog: Catalog,
+    families: Mapping[str, str] | None = None,
+    base_checkpoints: Mapping[str, str] | None = None,
+) -> list[ScoreTable]:
+    """The tables with the family and base checkpoint of their models: as given, else as the table has it, else the catalog.
+
+    Raises `BirthmarkError` where a family or base checkpoint is given to a model that no table is of.
+    """
+    given: dict[str, Mapping[str, str]] = {"family": families or {}, "base_checkpoint": base_checkpoints or {}}
+    models = [table.model for table in tables]
+    for what, names in given.items():
+        for stranger in sorted(set(names) - set(models)):
+            said = what.replace("_", " ")
+            raise BirthmarkError(
+                f"there is no table of {stranger}, whose {said} is given: name one of {', '.join(models)}"
+            )
+    named = []
+    for table in tables:
+        entry = find_entry(catalog, table.model)
+        known = {
+            what: names.get(table.model) or getattr(table.record, what) or (getattr(entry, what) if entry else None)
+            for what, names in given.items()
+        }
+        named.append(ScoreTable(table.frame, table.record.model_copy(update=known)))
+    return named
+
+
+def teams(models: Sequence[str], catalog: Catalog) -> dict[str, str]:
+    """Model → the team that made it, of those that the catalog names one for."""
+    found = {model: entry.team for model in models if (entry := find_entry(catalog, model))}
+    return {model: team for model, team in found.items() if team}
 
 
 def _read_groups(path: Path) -> dict[str, str]:

@@ -68,6 +68,7 @@ class HumanRanking:
 
     name: str
     ranks: Mapping[str, float]
+    sha256: str | None = None
 
 
 def fetch_elo_files(note: Note | None = None) -> list[Path]:
@@ -95,7 +96,8 @@ def read_human_ranking(path: Path) -> HumanRanking:
             if rows[things].is_duplicated().any():
                 twice = rows.filter(pl.col(things).is_duplicated())[things][0]
                 raise BirthmarkError(f'{path} ranks "{twice[:40]}" twice: keep the row that is right')
-            return HumanRanking(path.stem, dict(zip(rows[things], rankdata(sign * numbers.to_numpy()), strict=True)))
+            ranks = rankdata(sign * numbers.to_numpy())
+            return HumanRanking(path.stem, dict(zip(rows[things], ranks, strict=True)), sha256_of(path))
     raise BirthmarkError(f"{path} has the columns {', '.join(rows.columns[:6])}: {LAYOUTS}")
 
 

@@ -46,10 +46,14 @@ def published_checksums() -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class StudyData:
-    """The study's files under `root`; a file that is absent is None where a claim can be judged without it."""
+    """The study's files under `root`; a file that is absent is None where a claim can be judged without it.
+
+    `fetched`: whether they are the pinned commit's, fetched into the cache.
+    """
 
     root: Path
     top_tokens: Path | None
+    fetched: bool = False
 
     def path(self, relative: Path | str) -> Path | None:
         """A file of the repository's layout, or None where it is absent."""
@@ -91,22 +95,33 @@ class StudyData:
         )
 
     @cached_property
+    def digests(self) -> dict[str, str]:
+        """Path in the repository's layout → SHA-256, of all files that are there for a replication to read."""
+        present = {path for path in published_checksums() if self.path(path)}
+        for folder in (*(SCORES / corpus for corpus in LEXICON_FILES), TRAINING, LOGPROBS):
+            present |= {str(folder / path.name) for path in (self.root / folder).glob("*.*") if path.is_file()}
+        found = {path: sha256_of(self.root / path) for path in sorted(present)}
+        return found if self.top_tokens is None else found | {TOP_TOKENS: sha256_of(self.top_tokens)}
+
+    @cached_property
     def not_as_published(self) -> list[str]:
         """The files that are there but are not, byte for byte, those of the pinned commit."""
-        present = ((path, digest, self.path(path)) for path, digest in published_checksums().items())
-        return [path for path, digest, found in present if found and sha256_of(found) != digest]
+        published = published_checksums()
+        return [path for path, digest in self.digests.items() if path in published and digest != published[path]]
 
 
 def study_data(data: Path | None, note: Note | None = None) -> StudyData:
-    """The study's files in `data`, a clone of the authors' repository; fetched into the cache where it is None.
+    """The study's files in `data`, a clone of the authors' repository (or its `data` folder); fetched where it is None.
 
     The predecessor's table of top tokens, which one claim rests on, is looked for in `data`, beside it and in the cache.
     Raises `BirthmarkError` where `data` is no folder, or a file can't be fetched or isn't the pinned one.
     """
     if data is None:
-        return StudyData(_fetch_study(note), _fetch_top_tokens(note))
+        return StudyData(_fetch_study(note), _fetch_top_tokens(note), fetched=True)
     if not data.is_dir():
         raise BirthmarkError(f"{data} is not a folder: name a clone of github.com/{REPOSITORY}, or leave --data out")
+    if data.resolve().name == SCORES.parts[0] and (data / SCORES.name).is_dir():
+        data = data.resolve().parent
     if not (data / SCORES).is_dir():
         raise BirthmarkError(
             f"{data} has no folder {SCORES}: name a clone of github.com/{REPOSITORY}, or leave --data out"

@@ -5,7 +5,7 @@ score is taken less the word's own after a neutral prompt; then the same numbers
 functions. It fits least squares and knows nothing of how a test works.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -62,9 +62,13 @@ def parse_controls(controls: str | Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def controlled_effects(
-    tables: Sequence[ScoreTable], lexicon: Lexicon, controls: str | Sequence[str], seed: int = 0
+    tables: Sequence[ScoreTable],
+    lexicon: Lexicon,
+    controls: str | Sequence[str],
+    seed: int = 0,
+    groups: Mapping[str, str] | None = None,
 ) -> list[ControlledEffects]:
-    """A lexicon's effects under each control, beside which those of `effects(tables, lexicon)` stand.
+    """A lexicon's effects under each control, beside which those of `effects(tables, lexicon, groups=groups)` stand.
 
     Each of `controls` is one or more of `frequency`, `length`, `tokens`, `prompt`, joined by commas, and gives one
     record. `prompt`: a score is the word's own less its score after the neutral prompt (log p(word | prompt) −
@@ -76,18 +80,23 @@ def controlled_effects(
     parsed = parse_controls(controls)
     if not parsed:
         return []
-    plain = join_tables([without_neutral(table) for table in tables], lexicon)
+    plain = join_tables([without_neutral(table) for table in tables], lexicon, groups=groups)
     before, _ = families_over(plain, "base_checkpoint", seed)
-    found = [_controlled(tables, lexicon, control, plain, seed) for control in parsed]
+    found = [_controlled(tables, lexicon, control, plain, seed, groups) for control in parsed]
     return [record.model_copy(update={"sentence": _sentence(record, plain, before)}) for record in found]
 
 
 def _controlled(
-    tables: Sequence[ScoreTable], lexicon: Lexicon, control: Sequence[str], plain: Joined, seed: int
+    tables: Sequence[ScoreTable],
+    lexicon: Lexicon,
+    control: Sequence[str],
+    plain: Joined,
+    seed: int,
+    groups: Mapping[str, str] | None,
 ) -> ControlledEffects:
     joined, shares = plain, None
     if PROMPT in control:
-        joined = join_tables([less_neutral(table, lexicon) for table in tables], lexicon)
+        joined = join_tables([less_neutral(table, lexicon) for table in tables], lexicon, groups=groups)
     names = [name for name in control if name != PROMPT]
     if names:
         residuals, explained = regress_out(joined.ranks, design(joined, tables, names))
