@@ -43,6 +43,13 @@ def test_nothing_clear_is_said_first() -> None:
     assert said(p_exact=0.2).startswith("No clear difference between families.")
 
 
+def test_other_groups_than_families_are_called_groups() -> None:
+    test = level(p_exact=0.2, estimate=None, n_units={"big": 2, "medium": 1, "small": 3})
+    sentence = level_sentence(test, ["Agency", "Communion"], 263, "groups")
+    assert sentence.startswith("No clear difference between groups.")
+    assert "(2 of big, 1 of medium and 3 of small)" in sentence
+
+
 def test_units_that_cannot_reach_05_are_told() -> None:
     assert "cannot reach .05 with these units" in said(p_exact=0.1, min_p=0.1)
 

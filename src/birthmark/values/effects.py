@@ -143,7 +143,8 @@ def _mass(table: ScoreTable, prompts: Sequence[str]) -> float | None:
 def _warnings(joined: Joined, tables: Sequence[ScoreTable]) -> list[str]:
     warnings = list(joined.warnings)
     if joined.missing:
-        warnings.append(f"{len(joined.missing)} words of the lexicon are not in all tables and are not ranked")
+        words, are = ("words", "are") if len(joined.missing) > 1 else ("word", "is")
+        warnings.append(f"{len(joined.missing)} {words} of the lexicon {are} not in all tables and {are} not ranked")
     single = [name for name, words in _words(joined).items() if len(words) == 1]
     if single:
         warnings.append(f"one word only stands for {', '.join(single)}: its rank is that word's")

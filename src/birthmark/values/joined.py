@@ -7,7 +7,7 @@ checkpoint; it tests nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -35,7 +35,8 @@ class Joined:
 
     `ranks` is float64 [models, words, prompts], among the shared words of each model and prompt. Models are in the
     order of the tables, words and categories alphabetical, prompts as in the first table. `member` is bool
-    [categories, words]. `missing` are the lexicon's words that are not in all tables.
+    [categories, words]. `missing` are the lexicon's words that are not in all tables. `groups` says whether
+    `model_families` are base families or what a person grouped the models by.
     """
 
     ranks: np.ndarray
@@ -50,6 +51,7 @@ class Joined:
     adjectives: tuple[str | None, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
+    groups: Literal["families", "groups"] = "families"
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -209,6 +211,7 @@ def join_tables(
         adjectives=tuple(first[key].factors.get("adjective") for key in prompts),
         missing=tuple(sorted({*matched, *lexicon.words} - set(shared))),
         warnings=(*warnings, *said, *said_too),
+        groups="families" if groups is None else "groups",
     )
 
 
@@ -250,9 +253,11 @@ def _shared_prompt_warnings(tables: Sequence[ScoreTable], prompts: Sequence[str]
     unframed = [key for key in prompts if tables[0].prompts[key].framing is None]
     warnings = []
     if lost:
-        warnings.append(f"{len(lost)} prompts are not in all tables and are left out: {', '.join(lost)}")
+        are = "prompt is" if len(lost) == 1 else "prompts are"
+        warnings.append(f"{len(lost)} {are} not in all tables and left out: {', '.join(lost)}")
     if unframed and len(unframed) < len(prompts):
-        warnings.append(f"{len(unframed)} prompts have no framing and enter no effect: {', '.join(unframed)}")
+        have = "prompt has no framing and enters" if len(unframed) == 1 else "prompts have no framing and enter"
+        warnings.append(f"{len(unframed)} {have} no effect: {', '.join(unframed)}")
     return warnings
 
 

@@ -78,7 +78,9 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | No
         p_exact_difference=result.p_exact_difference,
         sentence="",
     )
-    return test.model_copy(update={"sentence": level_sentence(test, joined.categories, len(joined.words))}), None
+    return test.model_copy(
+        update={"sentence": level_sentence(test, joined.categories, len(joined.words), joined.groups)}
+    ), None
 
 
 def per_category(joined: Joined, seed: int) -> list[CategoryTest]:

@@ -57,13 +57,15 @@ def _agentic_side(record: Effects) -> str | None:
     return prefers_first if record.categories[0] == "Agency" else prefers_second
 
 
-def level_sentence(test: LevelTest, categories: Sequence[str], n_candidates: int) -> str:
-    """A test of families over units, in words; where no outcome could have given p ≤ .05, it says so."""
-    over = f"over {UNITS[test.unit]}s ({' and '.join(f'{n} of {family}' for family, n in test.n_units.items())})"
+def level_sentence(test: LevelTest, categories: Sequence[str], n_candidates: int, groups: str = "families") -> str:
+    """A test of families, or of other `groups`, over units, in words; where no outcome could have given p ≤ .05, it says so."""
+    *most, last = (f"{n} of {group}" for group, n in test.n_units.items())
+    over = f"over {UNITS[test.unit]}s ({', '.join(most)} and {last})"
     certainty = f"exact p {_equals(test.p_exact)} ({test.count:,} of {test.n_splits:,} splits)"
-    clear = "" if test.p_exact is not None and test.p_exact <= 0.05 else "No clear difference between families. "
+    clear = "" if test.p_exact is not None and test.p_exact <= 0.05 else f"No clear difference between {groups}. "
     if test.estimate is None:
-        said = f"{clear}Their preferences among {len(categories)} categories, tested {over}: {certainty}."
+        leanings = "Their preferences" if clear else f"The {groups}' preferences"
+        said = f"{clear}{leanings} among {len(categories)} categories, tested {over}: {certainty}."
     else:
         a, b = test.n_units
         leaning, other = (b, a) if test.estimate < 0 else (a, b)
