@@ -71,6 +71,22 @@ def test_what_is_not_shared_is_counted(make_table: MakeTable) -> None:
     assert found.candidates == ("care", "goal", "power")
     assert found.n_left_out == 2
     assert found.ranks[0, 0].tolist() == [2.0, 1.0, 3.0]
+    assert found.warnings == ("2 candidates are not in all tables and left out",)
+
+
+def test_prompts_that_are_not_shared_are_told(make_table: MakeTable) -> None:
+    scores = np.arange(12.0).reshape(6, 2)
+    tables = [make_table("a", WORDS, scores), make_table("b", WORDS, scores, prompts=("best_1", "bad_1"))]
+    assert relate(tables).warnings == ["2 prompts are not in all tables and left out: bad_1, worst_1"]
+
+
+def test_one_key_for_two_questions_is_refused(make_table: MakeTable) -> None:
+    first, second = (one_prompt(make_table, name, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) for name in "ab")
+    asked = {"best_1": first.prompts["best_1"].model_copy(update={"text": "What is the best?"})}
+    prompt_set = second.record.prompt_set.model_copy(update={"prompts": asked})
+    other = ScoreTable(second.frame, second.record.model_copy(update={"prompt_set": prompt_set}))
+    with pytest.raises(BirthmarkError, match="the prompt best_1 of b is not that of a"):
+        relate([first, other])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +94,7 @@ def test_what_is_not_shared_is_counted(make_table: MakeTable) -> None:
     [
         ([1.0] * 6, WORDS, "scores all candidates alike"),
         ([1.0, 2.0], ["other", "words"], "fewer than three candidates"),
-        ([1.0, 2.0, 3.0, 4.0, 5.0, float("nan")], WORDS, "NaN or infinite"),
+        ([1.0, 2.0, 3.0, 4.0, 5.0, float("nan")], WORDS, "gives 'skill' the score nan"),
     ],
 )
 def test_what_cannot_be_mapped_is_a_one_line_error(
@@ -108,8 +124,20 @@ def test_given_facts_take_the_place_of_the_tables(make_table: MakeTable) -> None
     rng = np.random.default_rng(2)
     tables = [one_prompt(make_table, name, rng.normal(size=6).tolist()) for name in "abcdef"]
     teams = {name: Facts("F", name, "one" if name < "d" else "two", 10 ** (9 + at)) for at, name in enumerate("abcdef")}
-    names = [row.predictor for row in relate(tables, facts=teams).predictors]
-    assert names == ["same team", "nearness in size"]
+    found = relate(tables, facts=teams)
+    assert [row.predictor for row in found.predictors] == ["same team", "nearness in size"]
+    assert (
+        found.predictors_why is not None
+        and "the same for every two models: same base checkpoint" in found.predictors_why
+    )
+
+
+def test_a_predictor_that_is_not_known_of_all_models_is_said_to_be_left_out(make_table: MakeTable) -> None:
+    rng = np.random.default_rng(2)
+    tables = [one_prompt(make_table, name, rng.normal(size=6).tolist()) for name in "abcdef"]
+    facts = {name: Facts("F" if name < "d" else "G", name, None if name == "a" else "one") for name in "abcdef"}
+    why = relate(tables, facts=facts).predictors_why
+    assert why is not None and "not known of all models: same team, nearness in size" in why
 
 
 def test_agreement_with_people_is_over_the_things_that_both_rank(make_table: MakeTable) -> None:

@@ -47,6 +47,7 @@ class Ranked:
     candidates: tuple[str, ...]
     ranks: np.ndarray
     n_left_out: int
+    warnings: tuple[str, ...] = ()
 
 
 def relate(
@@ -83,6 +84,7 @@ def relate(
         stress=badness,
         predictors=predictors,
         predictors_why=why,
+        warnings=list(ranked.warnings),
     )
     return shared if human is None else shared.model_copy(update=_agreement(ranked, human, rbo_p))
 
@@ -101,7 +103,8 @@ def facts_of(table: ScoreTable) -> Facts:
 def shared_ranks(tables: Sequence[ScoreTable]) -> Ranked:
     """Rank the candidates that all tables have, after the prompts that all have; of one text's rows the best counts.
 
-    Word rows are taken where every table has them, else token rows. Errors as in `relate`.
+    Word rows are taken where every table has them, else token rows. Tables whose token
+    rows are passed over, prompts and candidates that are not shared are told in `warnings`. Errors as in `relate`.
     """
     models = tuple(table.model for table in tables)
     if len(set(models)) < 2 or len(set(models)) < len(models):
@@ -112,6 +115,7 @@ def shared_ranks(tables: Sequence[ScoreTable]) -> Ranked:
     if not prompts:
         raise BirthmarkError("the tables have no prompt in common: score the models with the same --prompts")
     use_words = all(table.words.height for table in tables)
+    _check_prompts(tables, prompts)
     best = [
         (table.words if use_words else table.tokens).group_by("candidate").agg(pl.col(prompts).max())
         for table in tables
@@ -124,12 +128,50 @@ def shared_ranks(tables: Sequence[ScoreTable]) -> Ranked:
         )
     order = pl.DataFrame({"candidate": shared})
     scores = [order.join(rows, on="candidate", how="left").select(prompts).to_numpy() for rows in best]
+    for model, matrix in zip(models, scores, strict=True):
+        if not np.isfinite(matrix).all():
+            row, column = np.argwhere(~np.isfinite(matrix))[0]
+            raise BirthmarkError(
+                f"{model} gives {shared[row][:40]!r} the score {matrix[row, column]} after {prompts[column]}: score it again, "
+                "in float32, or leave it out"
+            )
     ranks = np.stack([rank(matrix).T for matrix in scores])  # [models, prompts, candidates]
     for at, constant in np.argwhere(np.ptp(ranks, axis=2) == 0)[:1]:
         raise BirthmarkError(
             f"{models[at]} scores all candidates alike after {prompts[constant]}: leave that prompt or model out"
         )
-    return Ranked(models, prompts, tuple(shared), ranks, len(every) - len(shared))
+    n_left_out = len(every) - len(shared)
+    return Ranked(
+        models, prompts, tuple(shared), ranks, n_left_out, tuple(_lost(tables, prompts, use_words, n_left_out))
+    )
+
+
+def _check_prompts(tables: Sequence[ScoreTable], prompts: Sequence[str]) -> None:
+    """One key is one question in all tables, or what is compared are answers to unlike ones."""
+    first = tables[0]
+    for key in prompts:
+        for other in tables[1:]:
+            if other.prompts[key].text != first.prompts[key].text:
+                raise BirthmarkError(
+                    f"the prompt {key} of {other.model} is not that of {first.model}: score both with the same --prompts"
+                )
+
+
+def _lost(tables: Sequence[ScoreTable], prompts: Sequence[str], use_words: bool, n_left_out: int) -> list[str]:
+    """What is in some tables and not in the map, a line each."""
+    said = []
+    lost = sorted({key for table in tables for key in table.prompt_keys} - set(prompts))
+    if lost:
+        said.append(f"{_counted(len(lost), 'prompt')} not in all tables and left out: {', '.join(lost)}")
+    if n_left_out:
+        said.append(f"{_counted(n_left_out, 'candidate')} not in all tables and left out")
+    if use_words and any(table.tokens.height for table in tables):
+        said.append("words are what is ranked; the tables' vocabulary tokens are left out")
+    return said
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what} is" if n == 1 else f"{n:,} {what}s are"
 
 
 def _likeness(ranked: Ranked, rbo_p: float) -> list[Likeness]:
@@ -188,7 +230,7 @@ def _predictors(kendall: np.ndarray, facts: Sequence[Facts], seed: int) -> tuple
             names.append(name)
     if not names:
         return [], "no two models differ from the others in base checkpoint, family, team or size as far as is known"
-    dropped = sorted(set(matrices) - set(names))
+    why = _left_out(matrices, names, facts)
     tests = matrix_regression(kendall, [matrices[name] for name in names], shuffles=SHUFFLES, seed=seed)
     found = [
         Predictor(
@@ -201,7 +243,21 @@ def _predictors(kendall: np.ndarray, facts: Sequence[Facts], seed: int) -> tuple
         )
         for name, test in zip(names, tests, strict=True)
     ]
-    return found, f"left out, as the others determine it: {', '.join(dropped)}" if dropped else None
+    return found, why
+
+
+def _left_out(matrices: Mapping[str, np.ndarray], names: Sequence[str], facts: Sequence[Facts]) -> str | None:
+    """Which predictors are not among `names`, and why; None where all are."""
+    determined = [name for name in matrices if name not in names]
+    unknown = [name for name, matrix in _alike(facts).items() if matrix is None]
+    alike = [name for name, matrix in _alike(facts).items() if matrix is not None and not _varies(matrix)]
+    reasons = (
+        ("as the others determine it", determined),
+        ("as it is not known of all models", unknown),
+        ("as it is the same for every two models", alike),
+    )
+    said = "; ".join(f"{reason}: {', '.join(left)}" for reason, left in reasons if left)
+    return f"left out, {said}" if said else None
 
 
 def _alike(facts: Sequence[Facts]) -> dict[str, np.ndarray | None]:
@@ -257,12 +313,18 @@ def _agreement(ranked: Ranked, human: HumanRanking, rbo_p: float) -> dict[str, o
         "humans": found,
         "overvalued": over,
         "undervalued": under,
-        "warnings": []
-        if len(rows) == len(human.ranks)
-        else [
-            f"{len(human.ranks) - len(rows)} of the {len(human.ranks)} things that people ranked are not in the tables"
-        ],
+        "warnings": [*ranked.warnings, *_people_lost(len(rows), len(human.ranks), len(ranked.candidates))],
     }
+
+
+def _people_lost(n_shared: int, n_human: int, n_candidates: int) -> list[str]:
+    """What of either side has no counterpart on the other."""
+    said = []
+    if n_shared < n_human:
+        said.append(f"{n_human - n_shared:,} of the {n_human:,} things that people ranked are not in all tables")
+    if n_shared < n_candidates:
+        said.append(f"{n_candidates - n_shared:,} of the {n_candidates:,} candidates were not ranked by people")
+    return said
 
 
 def _model_agreement(
