@@ -32,15 +32,16 @@ def _heat(record: Map) -> Figure:
     ]
 
     def build(narrow: bool) -> Any:
-        side = (18 if narrow else 30) * len(order)
+        side = max(90 if narrow else 180, (12 if narrow else 30) * len(order))
+        axis = alt.Axis(labelAngle=-60, labelLimit=210, labelFontSize=10 if narrow else 12, labelPadding=4)
         return (
             alt.Chart(data(pairs))
             .mark_rect()
             .encode(
-                x=alt.X(
-                    "a:N", sort=order, title=None, axis=alt.Axis(labelAngle=-60, labelLimit=120 if narrow else 210)
+                x=alt.X("a:N", sort=order, title=None, axis=axis),
+                y=alt.Y(
+                    "b:N", sort=order, title=None, axis=alt.Axis(labelLimit=210, labelFontSize=10 if narrow else 12)
                 ),
-                y=alt.Y("b:N", sort=order, title=None, axis=alt.Axis(labelLimit=110 if narrow else 210)),
                 color=alt.Color("kendall:Q", title="Kendall's τ", scale=alt.Scale(scheme="tealblues")),
                 tooltip=[
                     *tooltip(a="model", b="and"),
@@ -56,7 +57,10 @@ def _heat(record: Map) -> Figure:
         name="likeness",
         title="How alike the models rank",
         description=f"Kendall's τ of every two models over {record.n_candidates:,} candidates, mean over "
-        f"{len(record.prompts)} prompts; like models stand side by side.",
+        f"{_prompts(record)}; like models stand side by side.",
+        note="Kendall's τ of every two models, the mean over the prompts: 1 is the same order, 0 no more agreement than chance, "
+        "and (1 + τ) ÷ 2 is the share of pairs of candidates that both put in the same order. Models are ordered so that like "
+        "ones stand side by side (average linkage).",
         build=build,
         table=Table(
             "Rank correlation of every two models, mean over prompts",
@@ -85,9 +89,11 @@ def _places(record: Map) -> Figure:
 
     def build(narrow: bool) -> Any:
         axis = alt.Axis(labels=False, grid=False, title=None)
+        width, height = (310, 380) if narrow else (620, 460)
+        x, y = _equal_units(record.places, width - (250 if narrow else 380), height - 40, width, height)
         base = alt.Chart(data(rows)).encode(
-            x=alt.X("x:Q", axis=axis, scale=alt.Scale(padding=80 if narrow else 150)),
-            y=alt.Y("y:Q", axis=axis, scale=alt.Scale(padding=30)),
+            x=alt.X("x:Q", axis=axis, scale=alt.Scale(domain=x, nice=False, zero=False)),
+            y=alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=y, nice=False, zero=False)),
         )
         dots = base.mark_point(filled=True, size=120, opacity=1).encode(
             color=by_hue("family", families),
@@ -102,12 +108,14 @@ def _places(record: Map) -> Figure:
             .encode(text="model:N")
             for side in (0, 1)
         ]
-        return alt.layer(dots, *names).properties(width=310 if narrow else 560, height=310 if narrow else 420)
+        return alt.layer(dots, *names).properties(width=width, height=height)
 
     return Figure(
         name="map",
         title="A map of the models",
         description="Models near each other rank the candidates alike: classical scaling of 1 − Kendall's τ.",
+        note="The nearer two models, the more alike they rank; the directions mean nothing. Two dimensions cannot show all "
+        f"distances: stress {record.stress:.2f}, where 0 would be a perfect map and below .1 a good one.",
         build=build,
         table=Table(
             f"Places on the map (stress {record.stress:.2f}, 0 is perfect)",
@@ -117,6 +125,22 @@ def _places(record: Map) -> Figure:
             ),
         ),
     )
+
+
+def _equal_units(
+    places: Sequence[MapPlace], room_x: int, room_y: int, width: int, height: int
+) -> tuple[list[float], list[float]]:
+    """Domains of both axes in which a unit is as long across as up, so that distances can be read off; rooms in pixels."""
+    ends = [(min(values), max(values)) for values in ([p.x for p in places], [p.y for p in places])]
+    (x_low, x_high), (y_low, y_high) = ends
+    unit = max((x_high - x_low) / room_x, (y_high - y_low) / room_y) or 1.0  # of the map, a pixel
+    middle_x, middle_y = (x_low + x_high) / 2, (y_low + y_high) / 2
+    half_x, half_y = unit * width / 2, unit * height / 2
+    return [middle_x - half_x, middle_x + half_x], [middle_y - half_y, middle_y + half_y]
+
+
+def _prompts(record: Map) -> str:
+    return f"{len(record.prompts)} prompt{'' if len(record.prompts) == 1 else 's'}"
 
 
 def _sides(places: Sequence[MapPlace]) -> list[tuple[MapPlace, int]]:
@@ -138,7 +162,12 @@ def _people(record: Map) -> Figure:
             .mark_point(filled=True, size=120, opacity=1)
             .encode(
                 y=rows_axis("model", order, narrow=False),
-                x=alt.X("kendall:Q", title="Kendall's τ with people", scale=alt.Scale(zero=True)),
+                x=alt.X(
+                    "kendall:Q",
+                    title="Kendall's τ with people",
+                    scale=alt.Scale(zero=True),
+                    axis=alt.Axis(tickCount=3 if narrow else 6, labelFlush=False),
+                ),
                 color=by_hue("family", _families(record)),
                 shape=by_shape("family", _families(record)),
                 tooltip=[*tooltip(model="model", family="family"), alt.Tooltip("kendall:Q", format=".2f", title="τ")],
@@ -150,6 +179,7 @@ def _people(record: Map) -> Figure:
         name="people",
         title="Agreement with people",
         description=f"Kendall's τ of each model's ranking with people's over {record.n_human or 0:,} things, mean over prompts.",
+        note="0 is no more agreement than chance, 1 is people's order. The numbers have what each model over- and undervalues.",
         build=build,
         table=Table(
             "Agreement with people, mean over prompts",

@@ -48,6 +48,9 @@ CONFIG: Mapping[str, Any] = {
     "legend": {
         "orient": "top",
         "title": None,
+        "titleColor": SOFT,
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
         "labelColor": INK,
         "labelFontSize": 13,
         "symbolSize": 110,
