@@ -41,19 +41,19 @@ def score_claims(found: Figures) -> list[Claim]:
 def _three_way(claim_id: str, effects: Effects, test: JointF) -> Claim:
     headline = effects.headline
     sentence = (
-        f"The mixed model gives F({test.df_num}, {test.df_den:,}) = {test.f:.1f}, {_p(test.p)}, taking "
+        f"The mixed model gives F({test.df_num}, {test.df_den:,}) = {test.f:.1f}, {p_said(test.p)}, taking "
         f"{test.df_den:,} degrees of freedom from ten models."
     )
     if headline is None or headline.p_exact is None:
         return judged(claim_id, reproduced=test.p < 0.001, sentence=f"{sentence} {effects.headline_why or ''}".strip())
     supported = headline.p_exact <= ALPHA
     estimate = "" if headline.estimate is None else f"the difference is {headline.estimate:.1f} ranks, "
-    sentence += f" Over base checkpoints ({_units(headline.n_units)}) {estimate}exact {_p(headline.p_exact)}"
+    sentence += f" Over base checkpoints ({_units(headline.n_units)}) {estimate}exact {p_said(headline.p_exact)}"
     return judged(
         claim_id,
         reproduced=test.p < 0.001,
         supported=supported,
-        sentence=sentence + _reach(headline.min_p, headline.n_splits),
+        sentence=sentence + reach(headline.min_p, headline.n_splits),
     )
 
 
@@ -85,7 +85,7 @@ def _positive(claim_id: str, effects: Effects, category: str, sign: int) -> Clai
         supported=as_claimed and p_base <= ALPHA,
         partly=as_claimed and not (_starred(panel) and size),
         sentence=f"{TO} − {FROM} is {difference:+.1f} ranks of {category.lower()} (1 is best), d = {d:+.2f}, Bonferroni "
-        f"{_p(panel.p_bonferroni)}. Over base checkpoints exact {_p(p_base)}{reach}",
+        f"{p_said(panel.p_bonferroni)}. Over base checkpoints exact {p_said(p_base)}{reach}",
     )
 
 
@@ -103,8 +103,8 @@ def _negative_reversal(effects: Effects) -> Claim:
         supported=all(reversed_) and all(p <= ALPHA for p, _ in bases),
         partly=any(reversed_) and not (all(reversed_) and all(stars)),
         sentence=f"After negative prompts {TO} − {FROM} is {_toward(agency, agency.difference):+.1f} ranks of agency "
-        f"(Bonferroni {_p(agency.p_bonferroni)}) and {_toward(communion, communion.difference):+.1f} of communion "
-        f"({_p(communion.p_bonferroni)}). Over base checkpoints exact {_p(bases[0][0])} and {_p(bases[1][0])}{bases[0][1]}",
+        f"(Bonferroni {p_said(agency.p_bonferroni)}) and {_toward(communion, communion.difference):+.1f} of communion "
+        f"({p_said(communion.p_bonferroni)}). Over base checkpoints exact {p_said(bases[0][0])} and {p_said(bases[1][0])}{bases[0][1]}",
     )
 
 
@@ -155,10 +155,11 @@ def _over_bases(effects: Effects, category: str, framing: Framing) -> tuple[floa
     values = np.array([cell.mean_median_rank for cell in cells])
     means, _, families = average_by_unit(values, [base[cell.model] for cell in cells], [cell.family for cell in cells])
     test = level_test(means, families)
-    return test.p_exact, _reach(test.min_p, test.n_splits)
+    return test.p_exact, reach(test.min_p, test.n_splits)
 
 
-def _reach(min_p: float | None, n_splits: int | None) -> str:
+def reach(min_p: float | None, n_splits: int | None) -> str:
+    """The end of a sentence on an exact p: that no outcome of these units could have reached .05, where that is so."""
     if min_p is None or min_p <= ALPHA:
         return "."
     return f"; with {n_splits} splits no outcome could reach .05 (smallest p {_number(min_p)})."
@@ -196,7 +197,8 @@ def _units(n_units: dict[str, int]) -> str:
     return ", ".join(f"{count} {family}" for family, count in n_units.items())
 
 
-def _p(p: float | None) -> str:
+def p_said(p: float | None) -> str:
+    """`p = .200`, `p < .001`."""
     if p is None:
         return "p unknown"
     return "p < .001" if p < 0.001 else f"p = {_number(p)}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.paper.claims_scores import p_said, reach
 from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim
 from birthmark.stats.headline import average_by_unit, level_test
@@ -61,8 +62,7 @@ def top_ten(path: Path | None, lexicon: Lexicon) -> Claim:
             if some and len(some) < sum(family == "Llama" for family in families.values())
             else ""
         )
-        + f". Over base checkpoints exact p = {test.p_exact:.2f}"
-        + ("." if test.can_reach_05 else f", where no outcome could reach .05 (smallest p {test.min_p:.2f})."),
+        + f". Over base checkpoints exact {p_said(test.p_exact)}{reach(test.min_p, test.n_splits)}",
     )
 
 

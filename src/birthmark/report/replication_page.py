@@ -48,15 +48,15 @@ def claims_table(claims: list[Claim]) -> Table:
     """A row a claim, in the study's order."""
     return Table(
         "Every claim with its verdict",
-        ("Claim", "What was published", "Reproduced", "Supported", "Verdict", "What the files say"),
+        ("Claim", "Verdict", "What the files say", "Reproduced", "Supported", "What was published"),
         tuple(
             (
                 f"{claim.claim} ({claim.id})",
-                claim.published,
-                _yes(claim.reproduced),
-                _yes(claim.supported),
                 claim.verdict,
                 claim.sentence,
+                _yes(claim.reproduced),
+                _yes(claim.supported),
+                claim.published,
             )
             for claim in claims
         ),
@@ -77,10 +77,12 @@ def notes_table(notes: list[DataNote]) -> Table:
 
 
 def _words(note: DataNote) -> str:
-    if not note.words:
+    said = note.finding.replace(",", "")
+    words = [word for word in note.words if word.replace(",", "").strip() not in said]
+    if not words:
         return ""
-    more = len(note.words) - WORDS_SHOWN
-    shown = ", ".join(note.words[:WORDS_SHOWN])
+    more = len(words) - WORDS_SHOWN
+    shown = ", ".join(word.strip() for word in words[:WORDS_SHOWN])
     return f" ({shown}{f' and {more} more' if more > 0 else ''})"
 
 

@@ -48,7 +48,10 @@ def _figure_1(name: str, title: str, effects: Effects) -> Figure:
         ),
         build=lambda narrow: _panels_1(effects, narrow),
         table=_table_1(effects),
-        note=effects.headline.sentence if effects.headline else effects.headline_why or "",
+        note="A faint point is a model, the diamond its family's mean, the bar one standard deviation over model × prompt "
+        "medians. Stars are the study's own: * p < .05, ** < .01, *** < .001 after Bonferroni, taking every prompt for an "
+        "independent observation. Over base checkpoints: "
+        + (effects.headline.sentence if effects.headline else effects.headline_why or ""),
     )
 
 
@@ -56,7 +59,7 @@ def _panels_1(effects: Effects, narrow: bool) -> Any:
     stars = {(panel.category, panel.framing): _stars(panel.p_bonferroni) for panel in effects.panels}
 
     def panel(category: str, framing: Framing) -> str:
-        return f"{category} {stars.get((category, framing), '')}".strip() + f", {asked_for(framing)}"
+        return f"{category}, {asked_for(framing)} {stars.get((category, framing), '')}".strip()
 
     models = [
         {
@@ -136,6 +139,8 @@ def _figure_a1(name: str, title: str, medians: Sequence[PromptMedians]) -> Figur
         name=name,
         title=title,
         description="Median ranks after each prompt, a tick a prompt and a column a model, by category and framing.",
+        note="A column is a model, a tick its median rank after one prompt. That the ticks of a column lie close together shows "
+        "why prompts are no independent observations.",
         build=lambda narrow: _panels_a1(medians, narrow),
         table=Table(
             "Median ranks over a framing's prompts",

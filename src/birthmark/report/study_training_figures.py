@@ -14,7 +14,8 @@ from birthmark.report.drawing import Figure, Table, by_hue, data, tooltip
 from birthmark.report.theme import SOFT, shape
 
 FAMILIES = ("Gemma", "Llama", "Qwen")
-SOURCES = ("uf", "skywork", "uf+skywork")
+SOURCES = {"uf": "Unified-Feedback", "skywork": "Skywork", "uf+skywork": "both sources"}
+"""Where the pairs are from → what the legend calls it."""
 RANK = "median rank, 1 is best"
 
 
@@ -52,7 +53,7 @@ def _figure_4a(points: Sequence[TrainingPoint]) -> Figure:
             alt.Chart(found)
             .mark_line(point=True)
             .encode(
-                x=alt.X("step:Q", title="step", axis=alt.Axis(tickCount=3)),
+                x=alt.X("step:Q", title="step", axis=alt.Axis(tickCount=3, labelFlush=False)),
                 y=rank_axis(),
                 color=by_hue("family", _present(points)),
                 tooltip=[*tooltip(family="family"), alt.Tooltip("step:Q", format=","), rank_tip()],
@@ -90,7 +91,7 @@ def _by_quantity(name: str, title: str, points: Sequence[Figure4bPoint]) -> Figu
             "family": point.family,
             "category": point.category,
             "pairs": _pairs(point),
-            "source": point.source,
+            "source": SOURCES[point.source],
             "loss": point.loss,
             "model": point.model_id,
             "rank": point.median_rank,
@@ -126,7 +127,15 @@ def _by_quantity(name: str, title: str, points: Sequence[Figure4bPoint]) -> Figu
             "Median rank at the last saved step",
             ("Base", "Words", "Pairs", "Source", "Loss", "Last step", "Median rank"),
             tuple(
-                (p.family, p.category, _pairs(p), p.source, p.loss, f"{p.final_step:,}", f"{p.median_rank:,.1f}")
+                (
+                    p.family,
+                    p.category,
+                    _pairs(p),
+                    SOURCES[p.source],
+                    p.loss,
+                    f"{p.final_step:,}",
+                    f"{p.median_rank:,.1f}",
+                )
                 for p in points
             ),
         ),
@@ -135,7 +144,7 @@ def _by_quantity(name: str, title: str, points: Sequence[Figure4bPoint]) -> Figu
 
 
 def _by_source(points: Sequence[Figure4bPoint]) -> alt.Shape:
-    present = [source for source in SOURCES if any(point.source == source for point in points)]
+    present = [said for source, said in SOURCES.items() if any(point.source == source for point in points)]
     scale = alt.Scale(domain=present, range=[shape(at) for at in range(len(present))])
     return alt.Shape("source:N", scale=scale, legend=alt.Legend(title=None, symbolFillColor=SOFT))
 
