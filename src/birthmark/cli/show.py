@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]], *, title
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) or value in (None, "–")
+    return isinstance(value, int | float) or value in (None, "–") or bool(re.fullmatch(r"[-+]?\d+\.\d+", str(value)))
 
 
 def _cell(value: object) -> str:
@@ -169,6 +170,7 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         console.print()
         console.print(effects.sentence or effects.headline_why or "", markup=False, style="bold")
         columns = [(category, framing) for category in effects.categories for framing in ("positive", "negative")]
+        of_means = effects.headline is None  # the sentence above is then of mean ranks, else of median ranks
         rows = []
         for model in effects.models:
             cells = {
@@ -176,14 +178,16 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
                 for cell in effects.model_cells
                 if cell.model == model.model
             }
-            ranks = [round(cells[column], 1) if column in cells else None for column in columns]
-            contrast = None if model.mean_rank_contrast is None else round(model.mean_rank_contrast, 1)
+            ranks = [f"{cells[column]:.1f}" if column in cells else None for column in columns]
+            value = model.mean_rank_contrast if of_means else model.contrast
+            contrast = None if value is None else f"{value:.1f}"
             rows.append((model.model, model.family, *ranks, contrast))
         if len(columns) <= 6:
             header = ("model", "family", *(f"{category}, {framing}" for category, framing in columns), "contrast")
             print_rows(header, rows)
             console.print(
-                f"Means of median ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best.",
+                f"Means of median ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best."
+                + (" The contrast is of mean ranks." if of_means and len(effects.categories) == 2 else ""),
                 markup=False,
             )
         if effects.power is not None:
@@ -203,11 +207,10 @@ def print_word(results: Sequence[Effects], word: str) -> None:
             item.lexicon,
             item.kind,
             ", ".join(found.categories),
-            found.positive,
-            found.negative,
-            found.contrast,
-            found.ci_low,
-            found.ci_high,
+            *(
+                None if value is None else f"{value:+.1f}"
+                for value in (found.positive, found.negative, found.contrast, found.ci_low, found.ci_high)
+            ),
         )
         for item in results
         for found in item.word_effects
@@ -273,7 +276,7 @@ def print_replication(record: Replication, out: Path) -> None:
     print_rows(("claim", "verdict", "reproduced", "supported", "in words"), rows)
     console.print(f"\n{len(record.data_notes)} slips in the published files:", markup=False)
     for slip in record.data_notes:
-        console.print(f"- {Path(slip.file).name}: {slip.finding} {slip.effect}", markup=False)
+        console.print(f"- {slip.file}: {slip.finding} {slip.effect}", markup=False)
     for file in record.not_as_published:
         console.print(f"Note: {file} is not as published", markup=False)
     console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
@@ -285,14 +288,16 @@ def print_map(record: Map, out: Path) -> None:
     print_rows(
         ("model", "and model", "Kendall", "Spearman", "overlap at the top"),
         [(pair.a, pair.b, pair.kendall, pair.spearman, pair.rbo) for pair in pairs[:SHOWN_ROWS]],
-        title=f"Likeness over {record.n_candidates:,} shared candidates",
+        title=f"Likeness over {record.n_candidates:,} shared candidates and {len(record.prompts)} prompts, most alike first",
     )
+    if len(pairs) > SHOWN_ROWS:
+        console.print(f"{SHOWN_ROWS} of {len(pairs)} pairs; map.json has all.", markup=False)
     if record.predictors:
         rows = [(item.predictor, item.coefficient, item.p) for item in record.predictors]
-        print_rows(("what makes models alike", "change in Kendall's tau", "p"), rows)
-    elif record.predictors_why:
-        console.print(f"What makes models alike cannot be told: {record.predictors_why}.", markup=False)
-    people = [item for item in record.humans if item.prompt is None]
+        print_rows(("what predicts likeness", "change in Kendall's tau", "p"), rows)
+    if record.predictors_why:
+        console.print(f"What predicts likeness: {record.predictors_why}.", markup=False)
+    people = sorted((item for item in record.humans if item.prompt is None), key=lambda item: -item.kendall)
     if people:
         agreement = [(item.model, item.kendall, item.spearman, item.rbo) for item in people]
         print_rows(("model", "Kendall with people", "Spearman", "overlap at the top"), agreement)
