@@ -73,6 +73,30 @@ def test_words_of_both_lexicons_have_two_unlike_scores(study: StudyData) -> None
     assert "0.75 apart" in note.finding
 
 
+def test_one_score_a_word_removes_the_note(copy: Path, edit: Edit) -> None:
+    """Rows of words that are in both lexicons' files are taken from the one folder into the other's."""
+    nouns = read_rows(sorted((copy / SCORES / "dict_big2_nouns").glob("*.csv")))
+    for path in sorted((copy / SCORES / "dict_MFD_20").glob("*.csv")):
+        rows = nouns[path.name.partition("_rewards_")[2]]
+        edit(
+            str(path.relative_to(copy)),
+            lambda text, rows=rows: (
+                "\n".join(rows.get(line.partition(",")[0], line) for line in text.splitlines()) + "\n"
+            ),
+        )
+    assert slips.words_scored_twice(study_data(copy)) == []
+
+
+def read_rows(paths: list[Path]) -> dict[str, dict[str, str]]:
+    """Model as in a file's name → word → its line, without the header."""
+    return {
+        path.name.partition("_rewards_")[2]: {
+            line.partition(",")[0]: line for line in path.read_text(encoding="utf-8").splitlines()[1:]
+        }
+        for path in paths
+    }
+
+
 def test_a_column_is_left_out_of_the_published_range(study: StudyData, found: Figures) -> None:
     (note,) = slips.columns_left_out(study, found)
     assert note.column == "Sanctity_Vice"
