@@ -24,6 +24,11 @@ def test_size_is_another_word_for_parameters() -> None:
     assert group_models(MODELS, "size") == group_models(MODELS, "parameters")
 
 
+def test_models_of_a_size_are_one_group_whatever_their_heads_add() -> None:
+    models = ["qrm-gemma-2-27b", "skywork-reward-gemma-2-27b", "qrm-llama3.1-8b", "grm-llama3-8b", "gemma-3-270m"]
+    assert list(group_models(models, "size").values()) == ["27B", "27B", "7.5B", "7.5B", "270M"]
+
+
 def test_an_unknown_column_gets_a_hint() -> None:
     with pytest.raises(BirthmarkError, match="team"):
         group_models(MODELS, "teem")

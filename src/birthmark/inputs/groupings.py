@@ -20,7 +20,8 @@ ALIASES = {"size": "parameters"}
 def group_models(models: Sequence[str], by: str, catalog: Catalog | None = None) -> dict[str, str]:
     """Model → group, by a catalog column (`team`, `parameters`, `data`, …) or a CSV file with the header `model,group`.
 
-    Raises `BirthmarkError` for an unknown column, a file of another layout, or a model without a group.
+    `size` (or `parameters`) is to two digits, `7.5B`: a head or a tied embedding makes no other size of a model. Raises
+    `BirthmarkError` for an unknown column, a file of another layout, or a model without a group.
     """
     by = ALIASES.get(by, by)
     if Path(by).suffix == ".csv":
@@ -32,12 +33,19 @@ def group_models(models: Sequence[str], by: str, catalog: Catalog | None = None)
             raise BirthmarkError(f'models cannot be grouped by "{by}": {hint}, or name a CSV file with `model,group`')
         entries = {model: find_entry(load_catalog() if catalog is None else catalog, model) for model in models}
         values = {model: getattr(entry, by) if entry else None for model, entry in entries.items()}
-        groups = {model: str(value) for model, value in values.items() if value is not None}
+        named = _size if by == "parameters" else str
+        groups = {model: named(value) for model, value in values.items() if value is not None}
         source, cure = f"the catalog's column {by}", "name it in a --catalog file, or group by a CSV file"
     missing = [model for model in models if model not in groups]
     if missing:
         raise BirthmarkError(f"{source} has nothing for {missing[0]}: {cure}")
     return {model: groups[model] for model in models}
+
+
+def _size(parameters: int) -> str:
+    """`7.5B`, `27B`, `140M`: two significant digits."""
+    unit, name = (10**9, "B") if parameters >= 10**9 else (10**6, "M")
+    return f"{float(f'{parameters / unit:.2g}'):g}{name}"
 
 
 def name_bases(
