@@ -5,9 +5,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy.optimize import minimize
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.matrices import classical_scaling, matrix_regression, stress
+from birthmark.stats.matrices import classical_scaling, least_stress, matrix_regression, stress
 
 
 def distances(places: np.ndarray) -> np.ndarray:
@@ -32,6 +33,23 @@ def test_stress_is_kruskals() -> None:
     pairs = [(a, b) for a in range(5) for b in range(a)]
     top = sum((wanted[pair] - distances(found)[pair]) ** 2 for pair in pairs)
     assert stress(wanted, found) == pytest.approx(np.sqrt(top / sum(wanted[pair] ** 2 for pair in pairs)))
+
+
+def test_least_stress_is_below_classical_scaling_and_a_local_minimum() -> None:
+    """Against scipy's minimizer, started where the steps end."""
+    wanted = distances(np.random.default_rng(1).normal(size=(9, 6)))
+    found = least_stress(wanted)
+    assert stress(wanted, found) < stress(wanted, classical_scaling(wanted)) - 0.05
+    best = minimize(lambda x: stress(wanted, x.reshape(-1, 2)), found.ravel())
+    assert stress(wanted, found) == pytest.approx(best.fun, abs=1e-4)
+
+
+def test_least_stress_finds_places_in_a_plane_and_bears_things_in_one_place() -> None:
+    places = np.random.default_rng(0).normal(size=(8, 2))
+    assert distances(least_stress(distances(places))) == pytest.approx(distances(places), abs=1e-6)
+    twins = distances(places[[0, 0, 1, 2]])
+    assert distances(least_stress(twins)) == pytest.approx(twins, abs=1e-3)
+    assert least_stress(np.array([[0.0, 2.0], [2.0, 0.0]])).shape == (2, 2)
 
 
 def test_two_things_lie_on_a_line() -> None:

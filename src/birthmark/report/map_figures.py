@@ -3,14 +3,16 @@
 It computes nothing: places, their order and all correlations are in the record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
 from birthmark.records import Map, MapPlace
-from birthmark.report.drawing import Figure, Table, by_hue, by_shape, data, rows_axis, tooltip
+from birthmark.report.drawing import NARROW, Figure, Table, by_hue, by_shape, data, rows_axis, tooltip
 from birthmark.report.theme import INK
+
+LETTER = 6.4  # pixels that a letter of a name takes on average
 
 
 def map_figures(record: Map) -> list[Figure]:
@@ -75,22 +77,26 @@ def _heat(record: Map) -> Figure:
 
 def _places(record: Map) -> Figure:
     families = _families(record)
-    rows = [
-        {
-            "model": place.model,
-            "family": place.family or "not known",
-            "base": place.base_checkpoint or "not known",
-            "x": place.x,
-            "y": place.y,
-            "side": side,
-        }
-        for place, side in _sides(record.places)
-    ]
+    order = [place.model for place in sorted(record.places, key=lambda place: place.order)]
 
     def build(narrow: bool) -> Any:
+        width, height = (NARROW, 300) if narrow else (780, 440)
+        room = (width - 50, height - 50) if narrow else (width - 2 * _longest(record), height - 40)
+        x, y = _equal_units(record.places, *room, width, height)
         axis = alt.Axis(labels=False, grid=False, title=None)
-        width, height = (310, 380) if narrow else (620, 460)
-        x, y = _equal_units(record.places, width - (250 if narrow else 380), height - 40, width, height)
+        names = {model: str(at + 1) for at, model in enumerate(order)} if narrow else {model: model for model in order}
+        rows = [
+            {
+                "model": place.model,
+                "name": names[place.model],
+                "family": place.family or "not known",
+                "base": place.base_checkpoint or "not known",
+                "x": place.x,
+                "y": place.y,
+                "side": side,
+            }
+            for place, side in _sides(record.places, names, width / (x[1] - x[0]), 12)
+        ]
         base = alt.Chart(data(rows)).encode(
             x=alt.X("x:Q", axis=axis, scale=alt.Scale(domain=x, nice=False, zero=False)),
             y=alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=y, nice=False, zero=False)),
@@ -100,22 +106,22 @@ def _places(record: Map) -> Figure:
             shape=by_shape("family", families),
             tooltip=tooltip(model="model", family="family", base="base checkpoint"),
         )
-        names = [
+        labels = [
             base.transform_filter(f"datum.side === {side}")
-            .mark_text(
-                align="right" if side else "left", dx=-11 if side else 11, fontSize=10 if narrow else 12, color=INK
-            )
-            .encode(text="model:N")
+            .mark_text(align="right" if side else "left", dx=-11 if side else 11, fontSize=12, color=INK)
+            .encode(text="name:N")
             for side in (0, 1)
         ]
-        return alt.layer(dots, *names).properties(width=width, height=height)
+        drawn = alt.layer(dots, *labels).properties(width=width, height=height)
+        return alt.vconcat(drawn, _numbered(order), spacing=4) if narrow else drawn
 
     return Figure(
         name="map",
         title="A map of the models",
-        description="Models near each other rank the candidates alike: classical scaling of 1 − Kendall's τ.",
-        note="The nearer two models, the more alike they rank; the directions mean nothing. Two dimensions cannot show all "
-        f"distances: stress {record.stress:.2f}, where 0 would be a perfect map and below .1 a good one.",
+        description="Models near each other rank the candidates alike: distances are 1 − Kendall's τ.",
+        note="The nearer two models, the more alike they rank; the directions mean nothing. No map in two dimensions shows all "
+        f"distances: this one's stress is {record.stress:.2f}, where 0 is perfect and .2 poor (Kruskal); the heat map has each "
+        "pair as it is.",
         build=build,
         table=Table(
             f"Places on the map (stress {record.stress:.2f}, 0 is perfect)",
@@ -124,6 +130,22 @@ def _places(record: Map) -> Figure:
                 (p.model, p.family or "–", p.base_checkpoint or "–", f"{p.x:.3f}", f"{p.y:.3f}") for p in record.places
             ),
         ),
+    )
+
+
+def _longest(record: Map) -> int:
+    """Room for the longest name beside its point, in pixels."""
+    return min(230, 20 + round(LETTER * max(len(model) for model in record.models)))
+
+
+def _numbered(order: Sequence[str]) -> Any:
+    """The models by number, for a phone, where names have no room on the map."""
+    rows = [{"line": f"{at}  {model}", "at": at} for at, model in enumerate(order, 1)]
+    return (
+        alt.Chart(data(rows))
+        .mark_text(align="left", fontSize=12, color=INK, limit=NARROW)
+        .encode(y=alt.Y("at:O", axis=None), x=alt.value(0), text="line:N")
+        .properties(width=NARROW, height=18 * len(rows))
     )
 
 
@@ -143,11 +165,32 @@ def _prompts(record: Map) -> str:
     return f"{len(record.prompts)} prompt{'' if len(record.prompts) == 1 else 's'}"
 
 
-def _sides(places: Sequence[MapPlace]) -> list[tuple[MapPlace, int]]:
-    """Neighbours in height get their names on opposite sides: 0 is right of the point, 1 left."""
-    by_height = sorted(places, key=lambda place: place.y)
-    pairs = [sorted(by_height[at : at + 2], key=lambda place: -place.x) for at in range(0, len(by_height), 2)]
-    return [(place, side) for pair in pairs for side, place in enumerate(pair)]
+def _sides(
+    places: Sequence[MapPlace], names: Mapping[str, str], scale: float, height: int
+) -> list[tuple[MapPlace, int]]:
+    """On which side of its point each name is written, 0 right, 1 left: where it overlaps the least with the others.
+
+    `scale`: pixels a unit of the map; `height`: of a line, in pixels.
+    """
+    at = {place.model: (place.x * scale, place.y * scale) for place in places}
+    taken = [(x - 7, x + 7, y, model) for model, (x, y) in at.items()]
+    sides = []
+    for place in sorted(places, key=lambda place: place.y):
+        x, y = at[place.model]
+        length = LETTER * len(names[place.model])
+        ends = ((x + 11, x + 11 + length), (x - 11 - length, x - 11))
+        overlaps = [
+            sum(
+                max(0.0, min(high, end) - max(low, start))
+                for start, end, other, model in taken
+                if abs(other - y) < height and model != place.model
+            )
+            for low, high in ends
+        ]
+        side = int(overlaps[1] < overlaps[0])
+        taken.append((*ends[side], y, place.model))
+        sides.append((place, side))
+    return sides
 
 
 def _people(record: Map) -> Figure:

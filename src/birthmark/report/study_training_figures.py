@@ -146,7 +146,9 @@ def _by_quantity(name: str, title: str, points: Sequence[Figure4bPoint]) -> Figu
 def _by_source(points: Sequence[Figure4bPoint]) -> alt.Shape:
     present = [said for source, said in SOURCES.items() if any(point.source == source for point in points)]
     scale = alt.Scale(domain=present, range=[shape(at) for at in range(len(present))])
-    return alt.Shape("source:N", scale=scale, legend=alt.Legend(title=None, symbolFillColor=SOFT))
+    return alt.Shape(
+        "source:N", scale=scale, legend=alt.Legend(title=None, symbolFillColor=SOFT, orient="bottom", columns=3)
+    )
 
 
 def _pairs(point: Figure4bPoint) -> str:

@@ -35,7 +35,34 @@ def classical_scaling(distance: np.ndarray, dimensions: int = 2) -> np.ndarray:
     places = vectors[:, order] * np.sqrt(np.maximum(values[order], 0.0))
     if places.shape[1] < dimensions:
         places = np.pad(places, ((0, 0), (0, dimensions - places.shape[1])))
-    signs = np.sign(places[np.abs(places).argmax(axis=0), np.arange(dimensions)])
+    return _signed(places)
+
+
+def least_stress(distance: np.ndarray, dimensions: int = 2, steps: int = 1_000) -> np.ndarray:
+    """Places [n, dimensions] of a small `stress`, by majorization (SMACOF) from those of `classical_scaling`.
+
+    No step makes the stress larger; they end where one makes it smaller by less than 1e-10. Where things are all about as
+    far from each other, classical scaling draws them much too near; this doesn't. Axes as in `classical_scaling`.
+    Source: de Leeuw 1977; Borg and Groenen 2005, chapter 8.
+    """
+    places = classical_scaling(distance, dimensions)
+    before = stress(distance, places)
+    for _ in range(steps):
+        mapped = np.linalg.norm(places[:, None] - places[None, :], axis=-1)
+        ratio = np.divide(distance, mapped, out=np.zeros_like(distance), where=mapped > 1e-12)
+        np.fill_diagonal(ratio, 0.0)
+        places = (np.diag(ratio.sum(axis=1)) - ratio) @ places / len(distance)  # Guttman's transform
+        after = stress(distance, places)
+        if before - after < 1e-10:
+            break
+        before = after
+    centred = places - places.mean(axis=0)
+    return _signed(centred @ np.linalg.svd(centred, full_matrices=False)[2].T)
+
+
+def _signed(places: np.ndarray) -> np.ndarray:
+    """The places with each axis turned so that its largest coordinate is positive."""
+    signs = np.sign(places[np.abs(places).argmax(axis=0), np.arange(places.shape[1])])
     return np.asarray(places * np.where(signs == 0, 1.0, signs), dtype=np.float64)
 
 

@@ -19,7 +19,7 @@ from birthmark.inputs.catalog import find_entry, load_catalog
 from birthmark.inputs.humans import HumanRanking
 from birthmark.records import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued
 from birthmark.scores import ScoreTable
-from birthmark.stats.matrices import classical_scaling, matrix_regression, stress
+from birthmark.stats.matrices import least_stress, matrix_regression, stress
 from birthmark.stats.overlap import overlap_profile, rank_biased_overlap
 from birthmark.values.ranks import rank
 
@@ -196,10 +196,10 @@ def _square(values: Sequence[float], n: int) -> np.ndarray:
 
 
 def _places(kendall: np.ndarray, models: Sequence[str], known: Mapping[str, Facts]) -> tuple[list[MapPlace], float]:
-    """Classical scaling of 1 − τ to two dimensions, its stress, and the order of an average-linkage tree's leaves."""
+    """1 − τ as distances in two dimensions, the map's stress, and the order of an average-linkage tree's leaves."""
     distance = 1.0 - kendall
     np.fill_diagonal(distance, 0.0)
-    at = classical_scaling(distance)
+    at = least_stress(distance)
     condensed = squareform(distance, checks=False)
     leaves = leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed)).tolist()
     places = [
