@@ -90,7 +90,9 @@ def test_drawing_twice_gives_the_same_page(two_models: Path, page: str) -> None:
 def test_a_missing_part_is_said_rather_than_fatal(two_models: Path, tmp_path: Path, missing: str) -> None:
     out = copytree(two_models, tmp_path / "out")
     rmtree(out / missing) if (out / missing).is_dir() else (out / missing).unlink()
-    assert 'class="missing"' in write_report(out).read_text(encoding="utf-8")
+    page = write_report(out).read_text(encoding="utf-8")
+    assert 'class="missing"' in page
+    assert ('id="look-up"' in page) == (missing != "scores")  # without tables there is nothing to look up
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:

@@ -110,17 +110,18 @@
     }
   }
 
-  box.form.addEventListener("submit", (event) => event.preventDefault());
-  const examples = box.form.querySelector(".try");
-  document.getElementById("needs-script").remove();
-  examples.hidden = false;
-  examples.addEventListener("click", (event) => {
-    if (event.target.dataset.word) { box.value = event.target.dataset.word; look(); }
-  });
-
-  let waiting = 0;
-  box.addEventListener("focus", load, { once: true });
-  box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(look, 60); });
+  if (box) {  // a comparison of tables that lie elsewhere has nothing to look up
+    box.form.addEventListener("submit", (event) => event.preventDefault());
+    const examples = box.form.querySelector(".try");
+    document.getElementById("needs-script").remove();
+    examples.hidden = false;
+    examples.addEventListener("click", (event) => {
+      if (event.target.dataset.word) { box.value = event.target.dataset.word; look(); }
+    });
+    let waiting = 0;
+    box.addEventListener("focus", load, { once: true });
+    box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(look, 60); });
+  }
 
   /* Figures are drawn as plain SVG; the drawing library takes over once one is looked at, for its tooltips. */
   let library = null;
