@@ -16,6 +16,7 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.continuations import ContinuationTree, Ran
+from birthmark.models.products import fast_linear_layers, linear
 from birthmark.models.shared_attention import Pass, SharedPrefix, attending, rows_that_fit
 
 Ids = Sequence[int]
@@ -327,7 +328,7 @@ class PrefixEngine:
         packed = [*leading, *(token for suffix in suffixes for token in suffix)]
         ids = torch.tensor([packed], device=self.model.device)
         run = Pass(shared, [len(suffix) for suffix in suffixes], ids.device, extending, only_last, len(leading))
-        with attending(self.decoder, run):
+        with attending(self.decoder, run), fast_linear_layers(self.decoder):
             states = self.decoder(
                 input_ids=ids, position_ids=run.positions, use_cache=False, prefix_pass=run
             ).last_hidden_state[0]
@@ -376,7 +377,7 @@ class PrefixEngine:
         """float32 logits [n, tokens] of states [n, hidden], with the model's final soft-capping if it has one."""
         output = self.model.get_output_embeddings()
         bias = output.bias[tokens] if getattr(output, "bias", None) is not None else None
-        logits = torch.nn.functional.linear(states, output.weight[tokens], bias).float()
+        logits = linear(states, output.weight[tokens], bias).float()
         cap = getattr(self.decoder.config, "final_logit_softcapping", None)
         return torch.tanh(logits / cap) * cap if cap else logits
 
