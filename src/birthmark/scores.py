@@ -120,6 +120,8 @@ def read_scores(path: Path | str) -> ScoreTable:
         from birthmark.inputs.published import read_published_scores
 
         return read_published_scores(path)
+    if path.suffix != ".parquet":
+        raise BirthmarkError(f"{path} is neither a score table (.parquet) nor a published score CSV: name one of these")
     record = read_record(path.with_suffix(".json"), ScoreRecord)
     if sha256_of(path) != record.sha256:
         raise BirthmarkError(f"{path} was altered or cut short since it was written: score {record.model} again")

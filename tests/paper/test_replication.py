@@ -75,6 +75,14 @@ def test_the_moral_foundations_come_as_published_and_with_all_columns(replicatio
     assert replication.figure_1b_all_columns.categories == foundations
 
 
+def test_headlines_are_adjusted_over_the_two_lexicons(replication: Replication) -> None:
+    nouns, moral = replication.figure_1a.headline, replication.figure_1b_as_published.headline
+    assert nouns and moral and nouns.p_exact and moral.p_exact
+    assert moral.p_exact < nouns.p_exact
+    assert moral.p_holm == pytest.approx(2 * moral.p_exact)
+    assert nouns.p_holm == pytest.approx(max(nouns.p_exact, 2 * moral.p_exact))
+
+
 def test_the_stars_are_those_of_the_figures(replication: Replication) -> None:
     def stars(effects_name: str) -> list[bool]:
         return [(panel.p_bonferroni or 1) < 0.05 for panel in getattr(replication, effects_name).panels]

@@ -140,6 +140,9 @@ def test_constant_scores_are_ties_everywhere(make_table, lexicon) -> None:
     found = effects(flat, lexicon)
     assert {cell.mean_median_rank for cell in found.cells} == {14.0}
     assert found.models_fixed.estimate == 0
+    assert [text.partition(":")[0] for text in found.warnings[:2]] == [
+        f"{name} scores all words alike after 6 of 6 prompts" for name in "ab"
+    ]
     assert all(panel.difference == 0 and panel.cohens_d is None and panel.why for panel in found.panels)
 
 

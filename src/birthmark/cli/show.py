@@ -214,7 +214,7 @@ def print_word(results: Sequence[Effects], word: str) -> None:
         )
         for item in results
         for found in item.word_effects
-        if found.word == word
+        if found.word.casefold() == word.casefold()
     ]
     if not rows:
         raise BirthmarkError(f"no lexicon ranks the word {word}: see birthmark lexicons show NAME --words")

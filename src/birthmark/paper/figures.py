@@ -18,6 +18,7 @@ from birthmark.records import Effects, PromptMedians
 from birthmark.stats.mixed import JointF, fit_mixed_model, joint_f
 from birthmark.values.effects import effects
 from birthmark.values.joined import Joined, join_tables
+from birthmark.values.levels import adjust_across_lexicons
 
 FIRST_COLUMN, LAST_COLUMN = "Care_Virtue", "Sanctity_Virtue"
 FACTORS = ("base", "category", "framing")
@@ -38,16 +39,22 @@ class Figures:
 
 
 def figures(study: StudyData, seed: int = 0) -> Figures:
-    """Every number of figures 1 and A1. Raises `BirthmarkError` where scores or lexicons are absent or don't match."""
+    """Every number of figures 1 and A1; `p_holm` of a headline is over the two lexicons.
+
+    Raises `BirthmarkError` where scores or lexicons are absent or don't match.
+    """
     nouns, moral = study.lexicon("dict_big2_nouns"), study.lexicon("dict_MFD_20")
     published = fold_foundations(moral, published_columns(study.lexicon_file("dict_MFD_20")))
     every = fold_foundations(moral)
     joined = join_tables(study.big_two_tables, nouns)
     joined_published, joined_every = (join_tables(study.mfd2_tables, lexicon) for lexicon in (published, every))
+    big_two = effects(study.big_two_tables, nouns, seed=seed)
+    big_two, as_published = adjust_across_lexicons([big_two, effects(study.mfd2_tables, published, seed=seed)])
+    _, all_columns = adjust_across_lexicons([big_two, effects(study.mfd2_tables, every, seed=seed)])
     return Figures(
-        figure_1a=effects(study.big_two_tables, nouns, seed=seed),
-        figure_1b_as_published=effects(study.mfd2_tables, published, seed=seed),
-        figure_1b_all_columns=effects(study.mfd2_tables, every, seed=seed),
+        figure_1a=big_two,
+        figure_1b_as_published=as_published,
+        figure_1b_all_columns=all_columns,
         figure_a1a=prompt_medians(joined),
         figure_a1b=prompt_medians(joined_published),
         three_way_1a=three_way(joined),

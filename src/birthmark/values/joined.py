@@ -198,8 +198,10 @@ def join_tables(
     if lost:
         warnings.append(f"no word of {', '.join(lost)} is in all tables")
     first = tables[0].prompts
+    ranks = np.stack([rank(_rows(scores, shared, prompts)) for scores in scored])
+    warnings += _tied_warnings(models, ranks)
     return Joined(
-        ranks=np.stack([rank(_rows(scores, shared, prompts)) for scores in scored]),
+        ranks=ranks,
         member=membership({word: matched[word] for word in shared}, names),
         models=models,
         model_families=model_families,
@@ -271,6 +273,16 @@ def _row_warnings(models: Sequence[str], scored: Sequence[LexiconScores]) -> lis
                 f"{model} has no row for {len(scores.from_tokens)} words and lends them the identical token's score"
             )
     return warnings
+
+
+def _tied_warnings(models: Sequence[str], ranks: np.ndarray) -> list[str]:
+    """A line for each model that puts all words on one rank after some prompts: its ranks there say nothing."""
+    tied = (np.ptp(ranks, axis=1) == 0).sum(axis=1) if ranks.shape[1] > 1 else np.zeros(len(models), dtype=int)
+    return [
+        f"{model} scores all words alike after {n} of {ranks.shape[2]} prompts: they share one rank there, which says nothing"
+        for model, n in zip(models, tied.tolist(), strict=True)
+        if n
+    ]
 
 
 def _known(
