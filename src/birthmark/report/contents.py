@@ -3,14 +3,15 @@
 Score tables are read one at a time. It asks `values` where candidates stand and computes nothing itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import Effects, Framing, Implicit, Lineage, Map, Record, ScoreRecord, StudyRecord, read_record
+from birthmark.report.names import renamed, short_names
 from birthmark.report.search_data import SearchData, search_data
-from birthmark.scores import ScoreTable, read_scores
+from birthmark.scores import read_scores
 from birthmark.values.extremes import Standings, standings
 
 SHOWN = 25
@@ -60,37 +61,73 @@ def read_contents(out: Path) -> Contents:
     """Read an OUT folder. Raises `BirthmarkError` where it holds nothing to draw, or a file of it is damaged."""
     if not out.is_dir():
         raise BirthmarkError(f"{out} is not a folder: name the OUT of an audit or a comparison")
-    effects = [read_record(path, Effects) for path in sorted((out / "effects").glob("*.json"))]
+    study = _optional(out / "study.json", StudyRecord)
+    effects = _read_effects(out, study)
     implicit = [read_record(path, Implicit) for path in sorted((out / "implicit").glob("*.json"))]
     paths = sorted((out / "scores").glob("*.parquet"))
     if not effects and not paths and not implicit:
         raise BirthmarkError(f"{out} holds no effects, scores or implicit reward: run birthmark audit --out {out}")
-    study = read_record(out / "study.json", StudyRecord) if (out / "study.json").is_file() else None
     scores: list[ScoreRecord] = []
     extremes: list[ModelExtremes] = []
     tokens: list[Standings] = []
     words: list[Standings] = []
+    names = _names(effects, implicit, [read_record(path.with_suffix(".json"), ScoreRecord) for path in paths])
     for path in paths:
         table = read_scores(path)
-        of_tokens, of_words = standings(table, table.tokens), standings(table, table.words)
-        scores.append(table.record)
-        extremes.append(_model_extremes(table, of_tokens, of_words))
+        model = names.get(table.model, table.model)
+        of_tokens, of_words = (
+            [replace(item, model=model) for item in standings(table, rows)] for rows in (table.tokens, table.words)
+        )
+        scores.append(renamed(table.record, names))
+        extremes.append(ModelExtremes(model, table.record.kind, _groups(of_tokens, of_words)))
         tokens += of_tokens
         words += of_words
+    lineage, relations = _optional(out / "lineage.json", Lineage), _optional(out / "map.json", Map)
     return Contents(
-        study,
-        sorted(effects, key=lambda item: (_place(study, item.lexicon), item.kind)),
-        [item for item in implicit if item.prompts],
+        _as_shown(study, names),
+        [renamed(item, names) for item in effects],
+        [renamed(item, names) for item in implicit if item.prompts],
         scores,
         extremes,
         search_data(tokens, words),
-        _optional(out / "lineage.json", Lineage),
-        _optional(out / "map.json", Map),
+        renamed(lineage, names) if lineage else None,
+        renamed(relations, names) if relations else None,
+    )
+
+
+def read_summary(out: Path) -> tuple[StudyRecord | None, list[Effects], list[ScoreRecord]]:
+    """What a card needs: the study, the effects and the scores' records, without the scores; models by short names."""
+    study = _optional(out / "study.json", StudyRecord)
+    effects = _read_effects(out, study)
+    scores = [read_record(path, ScoreRecord) for path in sorted((out / "scores").glob("*.json"))]
+    names = _names(effects, [], scores)
+    return (
+        _as_shown(study, names),
+        [renamed(item, names) for item in effects],
+        [renamed(item, names) for item in scores],
     )
 
 
 def _optional(path: Path, record_type: type[R]) -> R | None:
     return read_record(path, record_type) if path.is_file() else None
+
+
+def _names(effects: list[Effects], implicit: list[Implicit], scores: list[ScoreRecord]) -> dict[str, str]:
+    compared = (model.model for item in effects for model in item.models)
+    return short_names(
+        [*compared, *(name for item in implicit for name in (item.a, item.b)), *(r.model for r in scores)]
+    )
+
+
+def _as_shown(study: StudyRecord | None, names: dict[str, str]) -> StudyRecord | None:
+    """The study with short names, but for the command line, which is to be run again."""
+    return renamed(study, names).model_copy(update={"command_line": study.command_line}) if study else None
+
+
+def _read_effects(out: Path, study: StudyRecord | None) -> list[Effects]:
+    """By lexicon in the order of `_place`, then by kind."""
+    effects = [read_record(path, Effects) for path in sorted((out / "effects").glob("*.json"))]
+    return sorted(effects, key=lambda item: (_place(study, item.lexicon), item.kind))
 
 
 def _place(study: StudyRecord | None, lexicon: str) -> int:
@@ -101,13 +138,12 @@ def _place(study: StudyRecord | None, lexicon: str) -> int:
     return asked.index(lexicon) if lexicon in asked else len(asked)
 
 
-def _model_extremes(table: ScoreTable, tokens: list[Standings], words: list[Standings]) -> ModelExtremes:
-    groups = [
+def _groups(tokens: list[Standings], words: list[Standings]) -> list[Group]:
+    return [
         Group(sort, items[0].frame.height, [_extremes(item) for item in items])
         for sort, items in (("tokens", tokens), ("words", words))
         if items
     ]
-    return ModelExtremes(table.record.slug, table.record.kind, groups)
 
 
 def _extremes(item: Standings) -> Extremes:

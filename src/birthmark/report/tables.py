@@ -9,7 +9,7 @@ from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, S
 from birthmark.report.drawing import Table
 from birthmark.report.evidence import differences
 from birthmark.report.formats import interval, p_words, signed
-from birthmark.report.wording import sides
+from birthmark.report.wording import listed, sides
 
 
 def lexicon_tables(effects: Effects) -> list[Table]:
@@ -153,15 +153,18 @@ def without_table(effects: Effects) -> Table | None:
         ("adjective", found.without_adjective),
         ("half of the words", found.half_lexicons),
     )
+    left = [(kind, item) for kind, items in parts for item in items]
+    alone = list(dict.fromkeys(item.left_out for _, item in left if item.estimate is None))
+    notes = (
+        f"Without {listed(alone, 'or')} nothing is left to compare." if alone else "",
+        found.equivalence.sentence if found.equivalence else "",
+    )
     return Table(
-        f"With parts left out (all in: {found.estimate:+.1f} ranks); descriptive, not for choosing",
+        f"With parts left out: {_difference(effects)}, of median ranks (with all: {signed(found.estimate)}); descriptive, "
+        "not for choosing",
         ("Left out", "Kind", "Difference"),
-        tuple(
-            (item.left_out, kind, signed(item.estimate) if item.estimate is not None else item.why or "–")
-            for kind, items in parts
-            for item in items
-        ),
-        note=found.equivalence.sentence if found.equivalence else "",
+        tuple((item.left_out, kind, signed(item.estimate)) for kind, item in left if item.estimate is not None),
+        note=" ".join(note for note in notes if note),
     )
 
 

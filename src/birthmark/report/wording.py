@@ -79,7 +79,7 @@ def _most_different(effects: Effects) -> Finding | None:
     leaning, other = (b, a) if (most.difference or 0.0) < 0 else (a, b)
     said = (
         f"{ASKED}, {leaning} {_verb('put', leaning)} {most.category} words further ahead than {other} {_verb('do', other)}, by "
-        f"{abs(most.difference or 0.0):.0f} places in a ranking of {effects.n_candidates:,} words: of "
+        f"{_places(most.difference or 0.0)} in a ranking of {effects.n_candidates:,} words: of "
         f"{len(effects.categories)} categories, the largest difference."
     )
     if most.p_max_t is None:
@@ -92,7 +92,7 @@ def _most_different(effects: Effects) -> Finding | None:
 
 def _names(effects: Effects) -> str:
     names = [item.model for item in effects.models]
-    return f"What {_listed(names)} put first" if 0 < len(names) <= 2 else f"What {len(names)} models put first"
+    return f"What {listed(names)} put first" if 0 < len(names) <= 2 else f"What {len(names)} models put first"
 
 
 def sides(effects: Effects) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def _fixed(effects: Effects, fixed: ModelsFixed) -> Finding:
     a, b = sides(effects)
     leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
     first, second = (name.lower() for name in effects.categories)
-    size = f"{abs(fixed.estimate):.0f} places in a ranking of {effects.n_candidates:,} words"
+    size = f"{_places(fixed.estimate)} in a ranking of {effects.n_candidates:,} words"
     if fixed.clear:
         title = f"{_capital(leaning)} {_verb('lean', leaning)} further to {first} than {other}"
         said = (
@@ -146,7 +146,7 @@ def _headline(effects: Effects, test: LevelTest) -> Finding:
     kind = "base checkpoints" if test.unit == "base_checkpoint" else "models"
     said = (
         f"{ASKED}, the models here that are built on {leaning} put {first} words further ahead of {second} words than those on "
-        f"{other} do, by {abs(estimate):.0f} places in a ranking of {effects.n_candidates:,} words."
+        f"{other} do, by {_places(estimate)} in a ranking of {effects.n_candidates:,} words."
     )
     sure = f"This rests on {sum(test.n_units.values())} {kind} ({units})"
     if test.count is not None and test.n_splits is not None:
@@ -171,13 +171,14 @@ def _headline_title(effects: Effects, test: LevelTest, leaning: str, other: str)
 def _single(effects: Effects) -> Finding:
     model = effects.models[0]
     value = model.mean_rank_contrast or 0.0
-    first, second = effects.categories if value < 0 else effects.categories[::-1]
+    ahead, behind = effects.categories if value < 0 else effects.categories[::-1]
     said = (
-        f"{ASKED}, {model.model} moves {first.lower()} words ahead of {second.lower()} words by {abs(value):.0f} places "
+        f"{ASKED}, {model.model} moves {ahead.lower()} words ahead of {behind.lower()} words by {_places(value)} "
         f"in a ranking of {effects.n_candidates:,} words."
     )
+    first, second = (name.lower() for name in effects.categories)
     sure = "It is one model, with nothing to compare it with: audit a second one into the same folder to see more."
-    return Finding(f"{_capital(model.model)} leans to {first.lower()}", said, sure)
+    return Finding(f"How {model.model} ranks {first} and {second}", said, sure)
 
 
 def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[str]:
@@ -192,7 +193,7 @@ def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[s
     names = sorted({item.lexicon for item in effects if not item.validated})
     if names:
         said.append(
-            f"The word list {_listed(names)} has not been validated with people: read a difference as one between these "
+            f"The word list {listed(names)} has not been validated with people: read a difference as one between these "
             "words, and check it with a validated list."
         )
     if any(record.kind == "logprob" for record in scores):
@@ -263,7 +264,7 @@ def mass_warning(scores: Sequence[ScoreRecord]) -> str | None:
     means = {record.model: mass for record in scores if (mass := mean_mass(record)) is not None and mass < SMALL_MASS}
     if not means:
         return None
-    shares = _listed([f"{mass:.2%} of {model}'s" for model, mass in means.items()])
+    shares = listed([f"{mass:.2%} of {model}'s" for model, mass in means.items()])
     return (
         f"The lists' words hold only {shares} next-token probability: their order is measured in a corner of what "
         f"{'it' if len(means) == 1 else 'they'} would say."
@@ -280,6 +281,12 @@ def mean_mass(record: ScoreRecord) -> float | None:
 def sentence(reason: str | None) -> str:
     """A reason as a record gives it, as a sentence."""
     return f"{reason[0].upper()}{reason[1:].removesuffix('.')}." if reason else ""
+
+
+def _places(value: float) -> str:
+    """A difference of ranks as whole places: `18 places`, `1 place`, `less than one place`."""
+    whole = round(abs(value))
+    return "less than one place" if whole == 0 else f"{whole:,} place{'s' if whole > 1 else ''}"
 
 
 def _verb(plural: str, side: str) -> str:
@@ -299,5 +306,6 @@ def examples(effects: Effects, category: str, n: int = 6) -> list[str]:
     return words[step // 2 :: step][:n]
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

@@ -105,7 +105,7 @@ def effects(
         confounds=confounds(joined, tables),
         power=power,
         power_why=power_why,
-        warnings=_warnings(joined, tables),
+        warnings=_warnings(joined, tables, lexicon.name),
     )
     return record.model_copy(update={"sentence": effects_sentence(record)})
 
@@ -140,11 +140,13 @@ def _mass(table: ScoreTable, prompts: Sequence[str]) -> float | None:
     return float(np.mean(masses)) if masses else None
 
 
-def _warnings(joined: Joined, tables: Sequence[ScoreTable]) -> list[str]:
+def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: str) -> list[str]:
     warnings = list(joined.warnings)
     if joined.missing:
         words, are = ("words", "are") if len(joined.missing) > 1 else ("word", "is")
-        warnings.append(f"{len(joined.missing)} {words} of the lexicon {are} not in all tables and {are} not ranked")
+        warnings.append(
+            f"{len(joined.missing)} {words} of the lexicon {lexicon} {are} not in all tables and {are} not ranked"
+        )
     single = [name for name, words in _words(joined).items() if len(words) == 1]
     if single:
         warnings.append(f"one word only stands for {', '.join(single)}: its rank is that word's")

@@ -5,6 +5,7 @@ Reads records only; decides nothing that the numbers have not decided.
 
 from collections.abc import Sequence
 
+from birthmark.inputs.named_lexicons import INQUIRER_DEFAULT
 from birthmark.records import Blocks, CategoryTest, Effects, LevelTest, ModelsFixed
 
 UNITS = {"base_checkpoint": "base checkpoint", "model": "model"}
@@ -50,7 +51,7 @@ def _agentic_side(record: Effects) -> str | None:
     """The family that ranks the agentic category higher when good things are asked for; None where nothing says so."""
     if record.models_fixed is None or record.models_fixed.estimate == 0:
         return None
-    if set(record.categories) not in ({"Agency", "Communion"}, {"Affil", "Power"}):
+    if set(record.categories) not in ({"Agency", "Communion"}, set(INQUIRER_DEFAULT)):
         return None
     prefers_first = record.families[1] if record.models_fixed.estimate < 0 else record.families[0]
     prefers_second = record.families[0] if record.models_fixed.estimate < 0 else record.families[1]

@@ -51,7 +51,8 @@
     return made;
   }
 
-  const percent = (share) => share < 0.0001 ? "0.01%" : `${(100 * share).toPrecision(share < 0.1 ? 1 : 2)}%`;
+  /* Whole percents, and below ten of them one digit that counts. */
+  const percent = (share) => `${share < 0.095 ? Number((100 * Math.max(share, 0.0001)).toPrecision(1)) : Math.round(100 * share)}%`;
 
   function place(column, rank, shares) {
     if (rank === null) return "–";
@@ -66,7 +67,7 @@
       element("span", { class: "share" }, said));
   }
 
-  const sorts = { words: "as a word, however it is written, among the words", tokens: "as this very token, among the vocabulary" };
+  const sorts = { words: "as a word, among the words", tokens: "as this very token, among the vocabulary" };
 
   function card({ data }, { kind, at, text }) {
     const { columns, ranks } = data[kind];
