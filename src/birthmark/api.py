@@ -245,7 +245,9 @@ def map_tables(
     from birthmark.inputs.humans import fetch_elo_files, is_elo_file, read_elo_scores, read_human_ranking
 
     files = fetch_elo_files() if human == "fetch" else [Path(human)] if human is not None else []
-    given = list(tables) or [file for file in files if file.is_file() and is_elo_file(file)]
+    for missing in (file for file in files if not file.is_file()):
+        raise BirthmarkError(f"{missing} is not a file: name a CSV of people's ranking, or --human fetch")
+    given = list(tables) or [file for file in files if is_elo_file(file)]
     elo = [
         Path(item)
         for item in given

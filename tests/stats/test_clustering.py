@@ -9,7 +9,7 @@ import pytest
 from published import big_two, contrasts
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.clustering import NestedVariance, nested_variance
+from birthmark.stats.clustering import NestedVariance, effective_number, nested_variance
 
 
 def test_f_equals_r(oracle: Callable[[str], pl.DataFrame]) -> None:
@@ -43,6 +43,21 @@ def test_published_models_cluster_by_base_checkpoint(shared: Path) -> None:
     found = nested_variance(contrasts(data), data.bases, data.families)
     assert (round(found.sd_base, 1), round(found.sd_rm, 1), round(found.icc, 2)) == (16.6, 7.2, 0.84)
     assert (found.df_base, found.df_rm) == (3, 5)
+
+
+@pytest.mark.parametrize(("icc", "worth"), [(0.0, 10.0), (1.0, 1 / 0.625 + 36 / 14), (0.84, 4.6)])
+def test_clustered_models_are_worth_fewer_independent_ones(icc: float, worth: float) -> None:
+    bases, families = list("aaabcccdde"), ["Gemma"] * 4 + ["Llama"] * 6
+    assert effective_number(bases, families, icc) == pytest.approx(worth, abs=0.01)
+
+
+def test_the_variance_of_a_mean_is_that_of_so_many_independent_models() -> None:
+    rng = np.random.default_rng(0)
+    sizes = np.array([3, 2, 1])
+    base = np.repeat(rng.normal(0, 2.0, (20_000, 3)), sizes, axis=1)
+    means = (base + rng.normal(0, 1.0, base.shape)).mean(axis=1)
+    worth = effective_number(list("aaabbc"), ["A"] * 6, icc=0.8)
+    assert means.var() == pytest.approx(5.0 / worth, rel=0.05)
 
 
 def test_no_base_with_two_models_leaves_all_null() -> None:

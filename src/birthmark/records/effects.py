@@ -104,11 +104,14 @@ class LevelTest(Record):
 
 
 class Clustering(Record):
+    """`contrast` by base checkpoint within family; `n_effective`: as many independent models would tell as much."""
+
     sd_base: float | None
     sd_rm: float | None
     icc: float | None
     f: float | None
     p: float | None
+    n_effective: float | None = None
 
 
 class Variances(Record):

@@ -26,7 +26,8 @@ def differences(effects: Effects) -> list[Difference]:
     found = []
     for sample, test in (("Base checkpoints", effects.headline), ("Models", effects.model_level)):
         if test is not None:
-            found.append(Difference(sample, test.estimate, test.ci_low, test.ci_high, test.p_exact, _splits(test)))
+            source = _splits(test) + (_worth(effects) if test is effects.model_level else "")
+            found.append(Difference(sample, test.estimate, test.ci_low, test.ci_high, test.p_exact, source))
     crossed, blocks, fixed = effects.crossed, effects.blocks, effects.models_fixed
     if crossed is not None:
         sample = "Models, words, prompts"
@@ -40,6 +41,15 @@ def differences(effects: Effects) -> list[Difference]:
         source = "labels shuffled over words"
         found.append(Difference("Words alone", fixed.estimate, fixed.ci_low, fixed.ci_high, fixed.p_words, source))
     return found
+
+
+def _worth(effects: Effects) -> str:
+    """What models on the same base checkpoints are worth, where that is known."""
+    found = effects.clustering
+    if found is None or found.icc is None or found.n_effective is None:
+        return ""
+    icc = f"{found.icc:.2f}".removeprefix("0")
+    return f"; too small: intraclass correlation by base {icc}, worth {found.n_effective:.1f} independent models"
 
 
 def _splits(test: LevelTest) -> str:

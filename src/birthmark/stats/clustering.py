@@ -32,6 +32,22 @@ class NestedVariance:
     df_rm: int
 
 
+def effective_number(bases: Sequence[str], families: Sequence[str], icc: float) -> float:
+    """How many independent models would tell as much of their families' means as these, which cluster by base.
+
+    Of a family with n models, n_b on base b: 1 / (icc Σ_b (n_b / n)² + (1 − icc) / n), the variance of one model's value
+    over that of the family's mean; summed over families. From the number of bases, where icc is 1 and each has as many
+    models, up to the number of models, where it is 0.
+    """
+    base, family = np.asarray(bases, dtype=str), np.asarray(families, dtype=str)
+    total = 0.0
+    for name in sorted(set(family.tolist())):
+        sizes = np.unique(base[family == name], return_counts=True)[1]
+        n = sizes.sum()
+        total += 1.0 / float(icc * ((sizes / n) ** 2).sum() + (1.0 - icc) / n)
+    return total
+
+
 def nested_variance(
     values: Sequence[float] | np.ndarray, bases: Sequence[str], families: Sequence[str]
 ) -> NestedVariance:

@@ -11,7 +11,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import CategoryTest, Clustering, Effects, LevelTest, Unit
-from birthmark.stats.clustering import nested_variance
+from birthmark.stats.clustering import effective_number, nested_variance
 from birthmark.stats.headline import average_by_unit, level_test
 from birthmark.stats.panels import adjust
 from birthmark.stats.permutation import max_t, permutation_f
@@ -78,9 +78,20 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | No
         p_exact_difference=result.p_exact_difference,
         sentence="",
     )
-    return test.model_copy(
-        update={"sentence": level_sentence(test, joined.categories, len(joined.words), joined.groups)}
-    ), None
+    said = level_sentence(test, joined.categories, len(joined.words), joined.groups)
+    return test.model_copy(update={"sentence": said + (_worth(joined) if unit == "model" else "")}), None
+
+
+def _worth(joined: Joined) -> str:
+    """What the clustering by base checkpoint leaves of the number of models."""
+    found, _ = clustering(joined)
+    if found is None or found.icc is None or found.n_effective is None:
+        return ""
+    icc = f"{found.icc:.2f}".removeprefix("0")
+    return (
+        f" Their intraclass correlation by base checkpoint is {icc}: these {len(joined.models)} models tell about as much as "
+        f"{found.n_effective:.1f} independent ones would."
+    )
 
 
 def per_category(joined: Joined, seed: int) -> list[CategoryTest]:
@@ -126,7 +137,10 @@ def clustering(joined: Joined) -> tuple[Clustering | None, str | None]:
     if nested.sd_rm is None:
         return None, "no base checkpoint has two models"
     why = None if nested.f is not None else "no family has two base checkpoints, or no contrast varies"
-    return Clustering(sd_base=nested.sd_base, sd_rm=nested.sd_rm, icc=nested.icc, f=nested.f, p=nested.p), why
+    worth = None if nested.icc is None else effective_number(joined.model_bases, joined.model_families, nested.icc)
+    return Clustering(
+        sd_base=nested.sd_base, sd_rm=nested.sd_rm, icc=nested.icc, f=nested.f, p=nested.p, n_effective=worth
+    ), why
 
 
 def _why_not(joined: Joined, unit: Unit) -> str | None:
