@@ -41,6 +41,7 @@ def record() -> Map:
         ],
         overvalued=[thing],
         undervalued=[],
+        warnings=["5 candidates are not in all tables and left out"],
     )
 
 
@@ -59,6 +60,26 @@ def test_the_map_has_a_point_a_model(record: Map) -> None:
     assert {row["model"] for row in rows_of(map_figures(record)[1].wide)} == set(record.models)
 
 
+def test_a_unit_of_the_map_is_as_long_across_as_up(record: Map) -> None:
+    for spec in (map_figures(record)[1].wide, map_figures(record)[1].narrow["vconcat"][0]):
+        across, up = (spec["layer"][0]["encoding"][axis]["scale"]["domain"] for axis in "xy")
+        assert spec["width"] / (across[1] - across[0]) == pytest.approx(spec["height"] / (up[1] - up[0]))
+
+
+def test_names_that_would_overlap_stand_on_either_side(record: Map) -> None:
+    level = [
+        place.model_copy(update={"x": x, "y": 0.0}) for x, place in zip((0.0, 0.02, 1.0), record.places, strict=True)
+    ]
+    rows = rows_of(map_figures(record.model_copy(update={"places": level}))[1].wide)
+    assert {row["model"]: row["side"] for row in rows if row["model"] != NASTY} == {"a": 1, "b": 0}
+
+
+def test_on_a_phone_numbers_stand_for_the_models(record: Map) -> None:
+    drawn, names = map_figures(record)[1].narrow["vconcat"]
+    assert {row["name"] for row in rows_of(drawn)} == {"1", "2", "3"}
+    assert [row["line"] for row in rows_of(names)] == [f"1  {NASTY}", "2  b", "3  a"]
+
+
 def test_without_people_there_is_no_figure_of_them(record: Map) -> None:
     assert len(map_figures(record)) == 3
     assert len(map_figures(record.model_copy(update={"humans": []}))) == 2
@@ -74,6 +95,9 @@ def test_the_page_shows_all_and_runs_nothing(record: Map, tmp_path: Path) -> Non
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "same team" in page and "&lt; .001" in page
+    assert "same team: τ +0.20, p = .030" in page
+    assert "Over the 900 things that both rank" in page
+    assert "Prompts: p." in page and "5 candidates are not in all tables" in page
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{name}.{suffix}" for name in ("likeness", "map", "people") for suffix in ("svg", "png")
     }

@@ -5,7 +5,7 @@ Text in cells, nothing computed; what is null is a dash, and its reason stands w
 
 from collections.abc import Sequence
 
-from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, ScoreRecord
+from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, ScoreRecord, Sensitivity
 from birthmark.report.drawing import Table
 from birthmark.report.evidence import differences
 from birthmark.report.formats import interval, p_words, signed
@@ -158,6 +158,7 @@ def without_table(effects: Effects) -> Table | None:
     notes = (
         f"Without {listed(alone, 'or')} nothing is left to compare." if alone else "",
         found.equivalence.sentence if found.equivalence else "",
+        _reliability(found),
     )
     return Table(
         f"With parts left out: {_difference(effects)}, of median ranks (with all: {signed(found.estimate)}); descriptive, "
@@ -166,6 +167,21 @@ def without_table(effects: Effects) -> Table | None:
         tuple((item.left_out, kind, signed(item.estimate)) for kind, item in left if item.estimate is not None),
         note=" ".join(note for note in notes if note),
     )
+
+
+def _reliability(found: Sensitivity) -> str:
+    """How far the models' contrasts would come out the same by other words and by other prompts."""
+    said = [
+        f"{what} {value:.2f}".replace("0.", ".", 1)
+        for what, value in (
+            ("by half of the words", found.split_half),
+            ("by all of them (Spearman–Brown)", found.spearman_brown),
+            ("by one prompt", found.icc_prompt),
+            ("by all prompts", found.icc_prompts),
+        )
+        if value is not None
+    ]
+    return f"Reliability of the models' contrasts, 1 is perfect: {', '.join(said)}." if said else ""
 
 
 def panel_table(effects: Effects) -> Table | None:
