@@ -195,7 +195,7 @@ def _catalog(options: Options) -> Path | None:
 def compare(
     tables: Sequence[str | Path | ScoreTable],
     *,
-    lexicons: Sequence[str | Path | Lexicon] = ("starter",),
+    lexicons: str | Path | Lexicon | Sequence[str | Path | Lexicon] = ("starter",),
     out: str | Path | None = None,
     mixed_frames: bool = False,
     controls: str | Sequence[str] = (),
@@ -215,7 +215,8 @@ def compare(
     loaded = [table if isinstance(table, ScoreTable) else read_scores(table) for table in tables]
     if not loaded:
         raise BirthmarkError("name at least one score table to compare")
-    read = [item if isinstance(item, Lexicon) else load_lexicon(item) for item in lexicons]
+    listed = [lexicons] if isinstance(lexicons, str | Path | Lexicon) else lexicons
+    read = [item if isinstance(item, Lexicon) else load_lexicon(item) for item in listed]
     known = load_catalog(Path(catalog) if catalog else None)
     models = [table.model for table in loaded]
     return compare_tables(
@@ -481,6 +482,9 @@ def calibrate(kind: Literal["planted", "tests", "plan"], **options: Any) -> "Cal
 
 
 def _measure_options(options: Options) -> MeasureOptions:
+    """Those of them that say what is asked; an option that is none is refused, lest a default quietly take its place."""
+    for name in set(options) - set(Options.__annotations__):
+        raise BirthmarkError(f"there is no option {name}: {did_you_mean(name, Options.__annotations__)}")
     return {key: value for key, value in options.items() if key in MeasureOptions.__annotations__}  # type: ignore[return-value]
 
 

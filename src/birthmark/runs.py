@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.progress import note
 from birthmark.records import Effects, Implicit, Lineage, Map, Replication, Stage, StudyRecord, read_record, to_json
+from birthmark.report.names import in_text, short_names
 from birthmark.scores import ScoreTable, write_text
 from birthmark.scoring import ChosenFrame, Frame, Measure, choose_frames, score_model
 from birthmark.shown import Row, Shown
@@ -50,7 +51,8 @@ class AuditResult(Shown):
     @property
     def answers(self) -> list[str]:
         """The findings in words, one a lexicon and kind of score."""
-        return [item.sentence for item in self.effects if item.sentence]
+        names = short_names(table.model for table in self.tables)
+        return [in_text(item.sentence, names) for item in self.effects if item.sentence]
 
     @property
     def figures(self) -> "list[Figure]":
@@ -74,7 +76,9 @@ class AuditResult(Shown):
         }
 
     def summary(self) -> str:
-        return "\n".join([f"{len(self.tables)} models in {self.out}", *self.answers])
+        return "\n".join(
+            [f"{len(self.tables)} model{'s' if len(self.tables) != 1 else ''} in {self.out}", *self.answers]
+        )
 
     def rows(self) -> list[Row]:
         """A row a lexicon, kind of score, model, category and framing: what each lexicon's figure draws."""

@@ -69,7 +69,8 @@ class ScoreTable:
 
     def __repr__(self) -> str:
         kind = "rewards" if self.record.kind == "reward" else "log-probabilities"
-        return f"ScoreTable({self.model}: {kind}, {self.frame.height:,} candidates × {len(self.prompt_keys)} prompts)"
+        prompts = f"{len(self.prompt_keys)} prompt{'s' if len(self.prompt_keys) != 1 else ''}"
+        return f"ScoreTable({self.model}: {kind}, {self.frame.height:,} candidates × {prompts})"
 
     def _repr_html_(self) -> str:
         return f"<p>{self!r}</p>" + self.frame.head(10)._repr_html_()

@@ -71,9 +71,9 @@ class MeasureOptions(TypedDict, total=False):
     """The options of a measurement, as on the command line; what is left out takes its default."""
 
     prompts: str | Path  # a prompt set's name or file
-    prompt: Sequence[str]  # keys of the prompt set, or prompts of one's own
+    prompt: str | Sequence[str]  # keys of the prompt set, or prompts of one's own
     system: str | None  # a system prompt before every question
-    lexicons: Sequence[str | Path | Lexicon]
+    lexicons: str | Path | Lexicon | Sequence[str | Path | Lexicon]
     candidates: str | Sequence[str] | None  # `lexicon`, `vocabulary`, a file, or words
     frame: Frame
     protocol: Protocol
@@ -93,7 +93,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
     """Read the prompts, lexicons and candidates once; raises `BirthmarkError` for what is not there or malformed."""
     prompt_set = load_prompts(options.get("prompts", "christian2026"))
     if prompt := options.get("prompt"):
-        prompt_set = select_prompts(prompt_set, prompt)
+        prompt_set = select_prompts(prompt_set, [prompt] if isinstance(prompt, str) else prompt)
     controls = tuple(",".join(control) for control in parse_controls(options.get("controls", ())))
     if any(PROMPT in control for control in controls):
         prompt_set = with_neutral(prompt_set)
@@ -103,7 +103,8 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         from birthmark.models.encoding import parse_template_date
 
         parse_template_date(template_date)
-    lexicons = options.get("lexicons") or ("starter",)
+    asked = options.get("lexicons") or ("starter",)
+    lexicons = (asked,) if isinstance(asked, str | Path | Lexicon) else tuple(asked)
     candidates = options.get("candidates")
     return Measure(
         prompts=prompt_set,

@@ -18,6 +18,7 @@ import polars as pl
 
 from birthmark.errors import NO_SPACE, BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.prompts import NEUTRAL_KEY
 from birthmark.inputs.text import one_line
 from birthmark.records import Effects, Implicit, InputRecord, Kind, ScoreRecord, StudyRecord, read_record, to_json
 from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
@@ -105,8 +106,10 @@ def _check_same_study(out: Path, record: StudyRecord, command: str, asked: dict[
         raise BirthmarkError(f"{out} holds the result of birthmark {record.command}: name another folder with --out")
     for key, value in asked.items():
         if record.asked.get(key) != value and not (key == "frame" and None in (value, record.asked.get(key))):
+            there, here = _short(record.asked.get(key)), _short(value)
+            asks = " (--control prompt asks a neutral question too)" if here == f"{there}+{NEUTRAL_KEY}" else ""
             raise BirthmarkError(
-                f"{out} holds another study: its {key} is {_short(record.asked.get(key))}, not {_short(value)}: "
+                f"{out} holds another study, with {key.replace('_', ' ')} {there} and not {here}{asks}: "
                 "name another folder with --out"
             )
     if record.asked.get("frame") is None:

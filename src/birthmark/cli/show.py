@@ -13,6 +13,7 @@ from rich.table import Table
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import Doctor, Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
+from birthmark.report.names import renamed, short_names
 from birthmark.runs import AuditResult
 from birthmark.scores import ScoreTable
 
@@ -128,7 +129,8 @@ def print_audit(result: AuditResult) -> None:
 
 def print_lineage(record: Lineage) -> None:
     """A table a line and lexicon, the oldest model first."""
-    for line in record.lines:
+    names = short_names(model for line in record.lines for model in line.models)
+    for line in renamed(record, names).lines:
         for item in line.lexicons:
             columns = [(category, framing) for category in item.categories for framing in ("positive", "negative")]
             rows = []
@@ -165,8 +167,10 @@ def _spoken_precision(found: PrecisionCheck) -> str:
 
 
 def print_effects(results: Sequence[Effects], out: Path | None) -> None:
-    """The answer in words, a small table a lexicon, and where the rest is."""
-    for effects in results:
+    """The answer in words, a small table a lexicon, what to read with it (once), and where the rest is."""
+    names = short_names(model.model for item in results for model in item.models)
+    noted: set[str] = set()
+    for effects in (renamed(item, names) for item in results):
         console.print()
         console.print(effects.sentence or effects.headline_why or "", markup=False, style="bold")
         columns = [(category, framing) for category in effects.categories for framing in ("positive", "negative")]
@@ -194,8 +198,10 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
             console.print(effects.power.sentence, markup=False)
         for held in effects.controlled:
             console.print(held.sentence, markup=False)
-        for warning in effects.warnings:
-            console.print(f"Note: {warning}", markup=False)
+        for warning in dict.fromkeys(effects.warnings):
+            if warning not in noted:
+                console.print(f"Note: {warning}", markup=False)
+        noted.update(effects.warnings)
     if out is not None:
         console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
 

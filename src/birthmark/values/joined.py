@@ -269,9 +269,9 @@ def _row_warnings(models: Sequence[str], scored: Sequence[LexiconScores]) -> lis
         if scores.duplicates:
             warnings.append(f"{model} has several rows for {len(scores.duplicates)} words; the highest score counts")
         if scores.from_tokens and len(scores.from_tokens) < len(scores.words):
-            warnings.append(
-                f"{model} has no row for {len(scores.from_tokens)} words and lends them the identical token's score"
-            )
+            n = len(scores.from_tokens)
+            lent = "a word and lends it" if n == 1 else f"{n} words and lends them"
+            warnings.append(f"{model} has no row for {lent} the identical token's score")
     return warnings
 
 

@@ -20,6 +20,11 @@ def effects_sentence(record: Effects) -> str:
         return _fixed_sentence(record, record.models_fixed)
     if len(record.models) == 1 and record.models[0].mean_rank_contrast is not None:
         value, model = record.models[0].mean_rank_contrast, record.models[0].model
+        if round(value, 1) == 0:
+            return (
+                f"{model} ranks {' and '.join(record.categories)} words alike whether it is {ASKED} or not (mean ranks among "
+                f"{record.n_candidates:,} words). It is one model, with nothing to compare it with."
+            )
         better, worse = record.categories if value < 0 else record.categories[::-1]
         return (
             f"When {ASKED}, {model} ranks {better} words above {worse} words by {_ranks(value)} more "

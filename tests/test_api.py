@@ -1,0 +1,29 @@
+"""The library's options: a name that is none is refused, one thing stands for a list of it, a plan knows a folder's kind."""
+
+from pathlib import Path
+
+import pytest
+
+import birthmark as bm
+from birthmark.api import plan
+from birthmark.scoring import make_measure
+
+
+@pytest.mark.parametrize(("name", "meant"), [("lexicon", "lexicons"), ("control", "controls"), ("familly", "family")])
+def test_an_option_that_is_none_is_refused_before_anything_is_read(tmp_path: Path, name: str, meant: str) -> None:
+    with pytest.raises(bm.BirthmarkError, match=f"there is no option {name}: did you mean {meant}"):
+        bm.audit(tmp_path / "no-model", out=tmp_path / "out", **{name: "x"})
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_prompt_and_one_lexicon_need_no_list(tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    own.write_text("word,category\nlove,Other\npower,Self\n", encoding="utf-8")
+    measure = make_measure(prompt="What matters most?", lexicons=str(own))
+    assert [prompt.text for prompt in measure.prompts.prompts.values()] == ["What matters most?"]
+    assert [lexicon.name for lexicon in measure.lexicons] == ["own"]
+
+
+def test_a_plan_reads_a_folders_kind_from_its_config(tiny_rm: Path, tiny_lm: Path) -> None:
+    rows = plan(tiny_rm, tiny_lm)
+    assert [(row["kind"], row["vocabulary"]) for row in rows] == [("reward", False), ("logprob", True)]
