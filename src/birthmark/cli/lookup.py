@@ -199,7 +199,7 @@ def check_lexicon_file(
     model: Models = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Tell an author what is wrong with a lexicon; exit code 3 where something keeps it from being read."""
+    """Tell an author what is wrong with a lexicon (a CSV file `word,category`, say); exit code 3 where something keeps it from being read."""
     from birthmark.api import token_texts
     from birthmark.cli.show import print_json
     from birthmark.errors import CheckFailed
@@ -232,12 +232,16 @@ def list_prompts(prompts: opt.Prompts = "christian2026", as_json: opt.Json = Fal
 
 @prompts.command("check", epilog=examples("birthmark prompts check my-prompts.yaml"))
 def check_prompts(file: Annotated[str, typer.Argument(metavar="FILE", help="A prompt set of your own.")]) -> None:
-    """Read a prompt file and say what it holds, or what is wrong with it."""
+    """Read a prompt file (lines such as `key: {text: "…?", framing: positive}`) and say what it holds, or what is wrong."""
     from birthmark.inputs.prompts import load_prompts
 
     loaded = load_prompts(file)
     framings = [prompt.framing for prompt in loaded.prompts.values()]
-    print(f"{len(framings)} prompts: {framings.count('positive')} positive, {framings.count('negative')} negative")
+    one_sided = len(set(framings)) == 1
+    print(
+        f"{len(framings)} prompt{'s' if len(framings) != 1 else ''}: {framings.count('positive')} positive, "
+        f"{framings.count('negative')} negative" + ("; a contrast needs prompts of both framings" if one_sided else "")
+    )
 
 
 @scores.command("show", epilog=examples("birthmark scores show scored/scores/gemma-3-270m.parquet --csv"))

@@ -90,7 +90,7 @@ def load_prompts(name_or_path: str | Path = STUDY) -> PromptSetRecord:
     positive; worst, bad and terrible negative. Plain values are text, whatever they look like.
 
     Raises `BirthmarkError` for an unknown name and for a file that is missing, over 1 MB, not UTF-8, not YAML, not a
-    mapping, that has a key twice, or a prompt without text or framing.
+    mapping, that has a key twice, or a prompt without text or framing, or with an empty field.
     """
     name = str(name_or_path)
     if name == STUDY:
@@ -196,6 +196,12 @@ def _prompt(key: object, value: object, where: str) -> PromptRecord:
         entry = PromptEntry.model_validate(value)
     except ValidationError as error:
         raise BirthmarkError(f'{where}: prompt "{key}": {_reason(error)}: {HOW_TO_WRITE}') from None
+    for field, said in entry.__pydantic_extra__.items():
+        if not said.strip():  # `{text: What, in one word, …}` reads as the text `What` and fields without a value
+            raise BirthmarkError(
+                f'{where}: prompt "{key}": the field "{one_line(field)}" is empty; a text with a comma needs quotes: '
+                f"{HOW_TO_WRITE}"
+            )
     return PromptRecord(text=entry.text, framing=entry.framing, factors=dict(entry.__pydantic_extra__))
 
 
