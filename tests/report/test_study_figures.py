@@ -125,3 +125,9 @@ def test_figures_whose_data_are_large_are_drawn_where_they_are_there(replication
         "power": 0.0,
         "skill": 2.0,
     }
+
+
+def test_agency_and_communion_share_one_scale_side_by_side(drawn: dict[str, Figure]) -> None:
+    for name in ("figure-4a", "figure-4b", "figure-A5b"):
+        spec = drawn[name].wide
+        assert len(spec["hconcat"]) == 2 and spec["resolve"]["scale"]["y"] == "shared"

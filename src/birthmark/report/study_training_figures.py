@@ -37,11 +37,9 @@ def rank_tip() -> alt.Tooltip:
     return alt.Tooltip("rank:Q", format=",.1f", title="median rank")
 
 
-def grid(panels: Sequence[Sequence[Any]], narrow: bool) -> Any:
-    """Panels in rows for a desk; one below the other for a phone."""
-    if narrow:
-        return alt.vconcat(*(panel for row in panels for panel in row))
-    return alt.vconcat(*(alt.hconcat(*row) for row in panels))
+def side_by_side(panels: Sequence[Any], narrow: bool) -> Any:
+    """Panels of one vertical scale, side by side for a desk, one below the other for a phone."""
+    return (alt.vconcat if narrow else alt.hconcat)(*panels).resolve_scale(y="shared")
 
 
 def _figure_4a(points: Sequence[TrainingPoint]) -> Figure:
@@ -66,7 +64,7 @@ def _figure_4a(points: Sequence[TrainingPoint]) -> Figure:
         title="Figures 4a and A5a. Training on the Skywork preferences, step by step",
         description="Median rank of agency and communion words at each saved step, by base model. The first saved step is not "
         "the start.",
-        build=lambda narrow: grid([[panel("Agency"), panel("Communion")]], narrow).resolve_scale(y="shared"),
+        build=lambda narrow: side_by_side([panel("Agency"), panel("Communion")], narrow),
         table=Table(
             "Median rank by step",
             ("Base", "Words", "Step", "Median rank"),
@@ -122,7 +120,7 @@ def _by_quantity(name: str, title: str, points: Sequence[Figure4bPoint]) -> Figu
         title=title,
         description="Median rank at the last saved step by number of preference pairs (places on the axis, not to scale), "
         "source and base model.",
-        build=lambda narrow: grid([[panel("Agency"), panel("Communion")]], narrow).resolve_scale(y="shared"),
+        build=lambda narrow: side_by_side([panel("Agency"), panel("Communion")], narrow),
         table=Table(
             "Median rank at the last saved step",
             ("Base", "Words", "Pairs", "Source", "Loss", "Last step", "Median rank"),
