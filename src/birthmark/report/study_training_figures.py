@@ -37,8 +37,15 @@ def rank_tip() -> alt.Tooltip:
     return alt.Tooltip("rank:Q", format=",.1f", title="median rank")
 
 
+def grid(panels: Sequence[Sequence[Any]], narrow: bool) -> Any:
+    """Panels in rows for a desk; one below the other for a phone."""
+    if narrow:
+        return alt.vconcat(*(panel for row in panels for panel in row))
+    return alt.vconcat(*(alt.hconcat(*row) for row in panels))
+
+
 def side_by_side(panels: Sequence[Any], narrow: bool) -> Any:
-    """Panels of one vertical scale, side by side for a desk, one below the other for a phone."""
+    """A row of panels, for a phone a column, of one vertical scale."""
     return (alt.vconcat if narrow else alt.hconcat)(*panels).resolve_scale(y="shared")
 
 
