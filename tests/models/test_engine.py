@@ -11,6 +11,7 @@ from architectures import CONFIGS, WINDOW, endings, random_ids, tiny_model
 from birthmark.errors import BirthmarkError
 from birthmark.models import engine as engine_module
 from birthmark.models.engine import Engine, PlainEngine, PrefixEngine, common_prefix_length, make_engine
+from birthmark.models.products import linear
 from birthmark.models.shared_attention import SharedPrefix
 
 BOUND = 1e-4
@@ -293,3 +294,21 @@ def test_batch_size_limits_the_suffixes_run_together(architecture: str) -> None:
     )
     list(PrefixEngine(model, batch_size=4).last_states([PREFIX + [token] for token in range(1, 14)]))
     assert shapes == [(1, 20), (1, 4), (1, 4), (1, 4), (1, 1)]
+
+
+@pytest.mark.parametrize("bias", [None, torch.arange(5.0)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_product_with_the_vocabulary_is_the_linear_map(dtype: torch.dtype, bias: torch.Tensor | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    states, weight = (torch.randn(rows, 7, generator=generator).to(dtype) for rows in (3, 5))
+    bias = None if bias is None else bias.to(dtype)
+    with torch.inference_mode():
+        found = linear(states, weight, bias).double()
+    expected = states.double() @ weight.double().T + (0 if bias is None else bias.double())
+    assert float((found - expected).abs().max()) <= (1e-5 if dtype is torch.float32 else 0.1)
+
+
+def test_a_models_own_layers_are_back_after_a_run() -> None:
+    model = tiny_model("llama")
+    PrefixEngine(model).log_probs(PREFIX, [[3, 4]])
+    assert not [name for name, layer in model.named_modules() if "forward" in vars(layer)]

@@ -264,12 +264,13 @@ class PrefixEngine:
             for start in range(0, max(len(ordered), 1), CONTINUATIONS_AT_ONCE)
         ]
         following, sums = np.empty(0), np.zeros(len(continuations))
-        ran = self._run_together(context, trees[0]) if len(trees) == 1 else None
-        for tree, nodes, states in ran or self._run_apart(context, trees):
-            rows, indices, tokens = tree.steps_from(nodes)
-            picked, first = self._token_log_probs(states, rows, tokens, whole_first=nodes[0] == ())
-            np.add.at(sums, indices, picked)
-            following = first if first is not None else following
+        with fast_linear_layers(self.decoder):
+            ran = self._run_together(context, trees[0]) if len(trees) == 1 else None
+            for tree, nodes, states in ran or self._run_apart(context, trees):
+                rows, indices, tokens = tree.steps_from(nodes)
+                picked, first = self._token_log_probs(states, rows, tokens, whole_first=nodes[0] == ())
+                np.add.at(sums, indices, picked)
+                following = first if first is not None else following
         return following.astype(np.float32), sums
 
     def _run_together(self, context: Ids, tree: ContinuationTree) -> list[Ran] | None:
@@ -328,7 +329,7 @@ class PrefixEngine:
         packed = [*leading, *(token for suffix in suffixes for token in suffix)]
         ids = torch.tensor([packed], device=self.model.device)
         run = Pass(shared, [len(suffix) for suffix in suffixes], ids.device, extending, only_last, len(leading))
-        with attending(self.decoder, run), fast_linear_layers(self.decoder):
+        with attending(self.decoder, run):
             states = self.decoder(
                 input_ids=ids, position_ids=run.positions, use_cache=False, prefix_pass=run
             ).last_hidden_state[0]

@@ -1,8 +1,9 @@
 """The linear maps of a transformer on a CPU, by the faster of PyTorch's two libraries.
 
-PyTorch gives float32 products to MKL, which on processors of other makers than its own reaches about two thirds of what
-oneDNN, built into PyTorch as well, does for a hundred rows against a vocabulary (`benchmarks/scoring.py` shows the rate of
-both). Which library is used depends on the build alone, so that the same run gives the same numbers.
+PyTorch gives float32 products to MKL, which on processors of other makers than its own is slower than oneDNN, built
+into PyTorch as well (`benchmarks/products.py`). Which of the two is used depends on the build alone, so that the same run
+gives the same numbers. Log-probabilities are computed so; rewards keep to MKL's order of addition, since a reward's
+scale, and with it what a rounding is worth, is its head's.
 """
 
 from collections.abc import Iterator
