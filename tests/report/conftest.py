@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from report_outs import WORDS, lexicon_file, table, write_out
+from report_outs import PROMPTS, WORDS, lexicon_file, table, write_out
 
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.records import PromptRecord
@@ -24,10 +24,11 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two language and five reward models, two lexicons, the second of six categories; long and awkward names."""
+    """Two language and five reward models, a neutral prompt, two lexicons, one of six categories; awkward names."""
     folder = tmp_path_factory.mktemp("both")
-    a = table("gemma-3-270m", "Gemma", "gemma-3-270m", lean=0.5, seed=1)
-    b = table("smollm2-135m-instruct", "SmolLM", "SmolLM2-135M", lean=-0.4, seed=2)
+    asked = PROMPTS | {"neutral": PromptRecord(text="What comes to mind?")}
+    a = table("gemma-3-270m", "Gemma", "gemma-3-270m", lean=0.5, seed=1, prompts=asked)
+    b = table("smollm2-135m-instruct", "SmolLM", "SmolLM2-135M", lean=-0.4, seed=2, prompts=asked)
     rewards = [
         table(
             f"an-organisation--a-reward-model-with-a-very-long-name-{n}",
@@ -35,6 +36,7 @@ def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"{family} <{n // 2}>",
             kind="reward",
             seed=n,
+            prompts=asked,
             tokens=False,
         )
         for n, family in enumerate(["Gemma", "Gemma", "Llama", "Llama", "Qwen & co"])

@@ -102,6 +102,7 @@ def test_the_whole_page_asks_nothing_of_the_network_and_complains_of_nothing(
     visit = open_page(report, viewport=DESK)
     visit.scroll_through()
     visit.look_up("love")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= DESK["width"]
     assert visit.requests == []
     assert visit.complaints == []
 

@@ -63,6 +63,13 @@ def test_one_model_alone_is_not_compared(two: Effects) -> None:
     assert "nothing to compare it with" in found.sure
 
 
+def test_models_of_one_family_are_set_apart_and_not_tested(two: Effects) -> None:
+    akin = two.model_copy(update={"families": ["Gemma"], "models_fixed": None, "headline": None})
+    found = finding(akin)
+    assert "smollm2-135m-instruct leans furthest to agency and gemma-3-270m furthest to communion" in found.said
+    assert "All are of one family (Gemma), so there is no test" in found.sure
+
+
 @pytest.mark.parametrize(("value", "said"), [(0.3, "less than one place"), (-1.2, "1 place in"), (7.6, "8 places in")])
 def test_places_are_counted_in_words(two: Effects, value: float, said: str) -> None:
     assert (

@@ -56,6 +56,7 @@ def write_report(out: Path | str) -> Path:
             lexicon_tables=[lexicon_tables(item) for item in contents.effects],
             implicit_figures=of_implicit,
             mean_tables=[mean_table(item) for item in contents.implicit],
+            implied=bool(contents.implicit) or sum(record.kind == "logprob" for record in contents.scores) > 1,
             run_table=run_table(contents.scores),
             line_tables=[lineage_tables(line) for line in contents.lineage.lines] if contents.lineage else [],
             map_lead=map_sentence(contents.map) if contents.map else "",

@@ -81,16 +81,38 @@ def category_table(effects: Effects) -> Table | None:
 
 
 def control_table(effects: Effects) -> Table | None:
-    """With and without what was held fixed, side by side."""
+    """With and without what was held fixed, side by side; where no families differ, model by model."""
     if not effects.controlled:
         return None
+    if effects.headline is None and effects.models_fixed is None and len(effects.categories) == 2:
+        return _controlled_leanings(effects)
     plain = ("nothing", f"{effects.n_candidates:,}", *_finding(effects))
-    held = ((item.control, f"{item.n_candidates:,}", *_finding(item)) for item in effects.controlled)
+    held = ((_spoken(item.control), f"{item.n_candidates:,}", *_finding(item)) for item in effects.controlled)
     return Table(
         f"With other things held fixed: {_difference(effects)}, in ranks",
         ("Held fixed", "Words", "Difference", "95% interval", "p"),
         (plain, *held),
     )
+
+
+def _controlled_leanings(effects: Effects) -> Table:
+    first, second = effects.categories
+    held: list[tuple[str, Effects | ControlledEffects]] = [
+        ("nothing", effects),
+        *((_spoken(item.control), item) for item in effects.controlled),
+    ]
+    return Table(
+        f"With other things held fixed: each model's leaning in ranks, below zero to {first}, above zero to {second}",
+        ("Held fixed", "Words", *(item.model for item in effects.models)),
+        tuple(
+            (name, f"{item.n_candidates:,}", *(signed(model.mean_rank_contrast) for model in item.models))
+            for name, item in held
+        ),
+    )
+
+
+def _spoken(control: str) -> str:
+    return control.replace(",", ", ").replace("prompt", "a neutral prompt")
 
 
 def _finding(item: Effects | ControlledEffects) -> tuple[str, str, str]:

@@ -41,6 +41,8 @@ def finding(effects: Effects) -> Finding:
         leaning = [item for item in effects.models if item.mean_rank_contrast is not None]
         if len(leaning) == 1:
             return _single(effects)
+        if leaning and len(effects.families) == 1:
+            return _one_family(effects)
     if len(effects.categories) > 2:
         most = _most_different(effects)
         if most is not None:
@@ -179,6 +181,23 @@ def _single(effects: Effects) -> Finding:
     first, second = (name.lower() for name in effects.categories)
     sure = "It is one model, with nothing to compare it with: audit a second one into the same folder to see more."
     return Finding(f"How {model.model} ranks {first} and {second}", said, sure)
+
+
+def _one_family(effects: Effects) -> Finding:
+    """Several models of one family: which is furthest to either side, and that nothing tests it."""
+    leaning = [item for item in effects.models if item.mean_rank_contrast is not None]
+    most, *_, least = sorted(leaning, key=lambda item: item.mean_rank_contrast or 0.0)
+    apart = (least.mean_rank_contrast or 0.0) - (most.mean_rank_contrast or 0.0)
+    first, second = (name.lower() for name in effects.categories)
+    said = (
+        f"{ASKED}, {most.model} leans furthest to {first} and {least.model} furthest to {second}: they are "
+        f"{_places(apart)} apart in a ranking of {effects.n_candidates:,} words."
+    )
+    sure = (
+        f"All are of one family ({effects.families[0]}), so there is no test between families; birthmark compare --group-by "
+        "compares other groups of models."
+    )
+    return Finding(_names(effects), said, sure)
 
 
 def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[str]:

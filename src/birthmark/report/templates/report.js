@@ -86,7 +86,7 @@
     });
     const caption = element("caption", {}, shown(text), sorts[kind]);
     /* Roles are spelled out since the style sheet lays rows out as grids on a phone. */
-    return element("div", { class: "hit" }, element("table", { role: "table" }, caption, element("thead", { role: "rowgroup" }, head), body));
+    return element("div", { class: framings.length > 2 ? "hit many" : "hit" }, element("table", { role: "table" }, caption, element("thead", { role: "rowgroup" }, head), body));
   }
 
   function look() {
