@@ -338,10 +338,20 @@ def _language_sides(
 
 
 def replicate(
-    data: str | Path | None = None, *, out: str | Path = "birthmark-replicate", seed: int = 0, quiet: bool = True
+    data: str | Path | None = None,
+    *,
+    planted: str | Path | None = None,
+    out: str | Path = "birthmark-replicate",
+    seed: int = 0,
+    quiet: bool = True,
 ) -> Replication:
-    """Replicate the published study from a clone of its repository, or from fetched files: figures, slips, verdicts."""
-    return run_replication(Path(data) if data is not None else None, Path(out), seed=seed, quiet=quiet)
+    """Replicate the published study from a clone of its repository, or from fetched files: figures, slips, verdicts.
+
+    `planted`: a folder that `calibrate("planted")` wrote, or its `calibration.json`: it decides the claim that MWLR finds
+    planted words best, for which no file is published.
+    """
+    found, words = (Path(given) if given is not None else None for given in (data, planted))
+    return run_replication(found, Path(out), planted=words, seed=seed, quiet=quiet)
 
 
 class TrainOptions(ModelOptions, total=False):

@@ -5,14 +5,17 @@ Computes nothing itself. Finished runs lie in `OUT/.work/planted/`, so that a ca
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from birthmark.calibrations import open_calibration, write_calibration
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.fetch import sha256_of
 from birthmark.inputs.planting import CATEGORIES, planted_category
-from birthmark.records import Calibration
+from birthmark.records import Calibration, read_record
+from birthmark.records.planted import PlantedMetric
 from birthmark.runs import EMBEDDED
 
 SEEDS = 5
@@ -78,3 +81,27 @@ def run_calibrate_planted(
         study.add_input("model", base.name, base.digests.weights)
     study.record.durations["planted"] = perf_counter() - begun
     return write_calibration(study, **parts)
+
+
+@dataclass(frozen=True)
+class PlantedResult:
+    """What an earlier `calibrate planted` found, and the file that says so."""
+
+    path: Path
+    sha256: str
+    metrics: list[PlantedMetric]
+
+
+def read_planted(given: Path) -> PlantedResult:
+    """The metrics' ranking from `calibration.json`, or from the folder it lies in.
+
+    Raises `BirthmarkError` where there is no such file, or nothing was planted, or every run diverged.
+    """
+    path = given / "calibration.json" if given.is_dir() else given
+    if not path.is_file():
+        raise BirthmarkError(f"there is no {path}: name a folder that birthmark calibrate planted wrote")
+    record = read_record(path, Calibration)
+    if not record.planted_metrics:
+        why = record.planted_metrics_why or "nothing was planted"
+        raise BirthmarkError(f"{path} ranks no metrics ({why}): run birthmark calibrate planted --out {path.parent}")
+    return PlantedResult(path, sha256_of(path), record.planted_metrics)

@@ -271,20 +271,24 @@ def run_map(tables: Sequence[ScoreTable], human: "HumanRanking | None", out: Pat
     return record
 
 
-def run_replication(data: Path | None, out: Path, *, seed: int, quiet: bool) -> Replication:
-    """Write `out/replication.json`, its figures and its page."""
+def run_replication(data: Path | None, out: Path, *, planted: Path | None, seed: int, quiet: bool) -> Replication:
+    """Write `out/replication.json`, its figures and its page; `planted` is a folder or file of `calibrate planted`."""
     from birthmark.paper.data import study_data
     from birthmark.paper.replication import replicate_study
+    from birthmark.plantings import read_planted
 
     def say(text: str) -> None:
         note(text, quiet=quiet)
 
+    given = read_planted(planted) if planted else None
     found = study_data(data, say)
     study = open_study(out, "replicate", {"data": str(data) if data else "fetched", "seed": seed})
     for path, digest in found.digests.items():
         study.add_input("published file", path, digest)
+    if given:
+        study.add_input("planted calibration", given.path.name, given.sha256, given.path)
     with study.timed("replicate"):
-        record = replicate_study(found, seed=seed, progress=say)
+        record = replicate_study(found, seed=seed, planted=given.metrics if given else (), progress=say)
     write_text(out / "replication.json", to_json(record))
     study.save()
     note("drawing the report", quiet=quiet)

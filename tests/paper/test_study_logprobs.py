@@ -12,7 +12,7 @@ from birthmark.inputs.lexicons import load_lexicon
 from birthmark.inputs.prompts import STUDY, load_prompts
 from birthmark.paper.claims_logprobs import logprob_claims, three_way_f
 from birthmark.paper.data import StudyData
-from birthmark.paper.logprobs import GEMMAS, LLAMAS, PAIR_OF_STAGE, is_markup, logprob_figures
+from birthmark.paper.logprobs import GEMMAS, LLAMAS, PAIR_OF_STAGE, logprob_figures
 from birthmark.paper.movers import most_moved, movers_claim, read_moves, word_moves
 from birthmark.records import LogprobMedian
 
@@ -61,6 +61,7 @@ def test_planted_differences_come_out_in_every_figure(small: StudyData) -> None:
     assert found.table_1[0].token.strip().lower() == "freedom"
     assert found.table_1[-1].token == "**"
     assert found.bottom_words[-1].token.strip().lower() == "love"
+    assert not {"**", "#"} & {row.token for row in found.bottom_words}
 
 
 def test_table_1_is_the_mixture_weighted_ratio_of_llama_over_gemma(small: StudyData) -> None:
@@ -127,11 +128,6 @@ def test_three_way_f_equals_statsmodels_type_ii_anova() -> None:
     f, df, p = three_way_f(rows)
     oracle = table.loc["C(category):C(framing):C(family)"]
     assert (f, df, p) == (pytest.approx(oracle["F"]), 208, pytest.approx(oracle["PR(>F)"]))
-
-
-@pytest.mark.parametrize(("token", "expected"), [("**", True), (" ##", True), (" Love", False), ("1", False)])
-def test_markup_has_no_letter_and_no_digit(token: str, expected: bool) -> None:
-    assert is_markup(token) is expected
 
 
 # ------------------------------------------------------------------------------------------------------ movers

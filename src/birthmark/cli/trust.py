@@ -15,12 +15,21 @@ app.add_typer(calibrate, name="calibrate", rich_help_panel=TRUST)
 @app.command(
     rich_help_panel=TRUST,
     epilog=examples(
-        "birthmark replicate", "birthmark replicate --data ./reward_models_inherit_value_biases_from_pretraining"
+        "birthmark replicate",
+        "birthmark replicate --data ./reward_models_inherit_value_biases_from_pretraining",
+        "birthmark replicate --planted birthmark-calibrate",
     ),
 )
 def replicate(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A clone of the study's repository. [default: fetched]")
+    ] = None,
+    planted: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="What birthmark calibrate planted wrote: it judges the claim that has no published files.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is written.")] = Path(
         "birthmark-replicate"
@@ -33,7 +42,7 @@ def replicate(
     from birthmark.api import replicate as run
     from birthmark.cli.show import print_json, print_replication
 
-    result = run(data, out=out, seed=seed, quiet=quiet or as_json)
+    result = run(data, planted=planted, out=out, seed=seed, quiet=quiet or as_json)
     print_json(result.model_dump(mode="json")) if as_json else print_replication(result, out)
 
 

@@ -121,7 +121,7 @@ def _bottom(words: Sequence[MwlrToken]) -> Claim:
     return judged(
         "mwlr-bottom",
         reproduced=_word(last[0]) == "love",
-        sentence=f"Tokens without letter or digit set aside, Gemma 2 2B prefers {', '.join(map(repr, last))} most.",
+        sentence=f"Markdown, punctuation and white space set aside, Gemma 2 2B prefers {', '.join(map(repr, last))} most.",
     )
 
 

@@ -20,7 +20,7 @@ from birthmark.paper.data import LOGPROBS, StudyData
 from birthmark.records import LogprobMedian, MwlrPair, MwlrToken
 from birthmark.values.metrics import mwlr
 from birthmark.values.ranks import rank
-from birthmark.values.texts import folded
+from birthmark.values.texts import folded, sort_of
 
 Stage = Literal["pretrained", "instruct"]
 PAIR_OF_STAGE: dict[Stage, tuple[str, str]] = {
@@ -63,18 +63,13 @@ def logprob_figures(study: StudyData) -> LogprobFigures:
         figure_2=figure_2,
         figure_3=_pairs(study),
         table_1=[*table[:SHOWN], *table[max(SHOWN, len(table) - SHOWN) :]],
-        bottom_words=[row for row in table if not is_markup(row.token)][-SHOWN:],
+        bottom_words=_words(table)[-SHOWN:],
     )
 
 
 def logprob_file(study: StudyData, model: str) -> Path | None:
     """The file of a hub model's log-probabilities, or None."""
     return study.path(LOGPROBS / f"{model.replace('/', '--')}.csv")
-
-
-def is_markup(token: str) -> bool:
-    """Whether a token has no letter and no digit, as Markdown's `**` and `#`."""
-    return not any(character.isalnum() for character in token)
 
 
 # ---------------------------------------------------------------------------------------------------- figure 2
@@ -154,6 +149,12 @@ def _table_1(study: StudyData) -> list[MwlrToken]:
         MwlrToken(place=place, token=texts[at], mwlr=float(scores[at]))
         for place, at in enumerate(order.tolist(), start=1)
     ]
+
+
+def _words(table: Sequence[MwlrToken]) -> list[MwlrToken]:
+    """Those whose text is no Markdown, punctuation or white space alone."""
+    sorts = pl.select(sort_of(pl.Series([row.token for row in table], dtype=pl.String))).to_series()
+    return [row for row, sort in zip(table, sorts, strict=True) if sort is None]
 
 
 def _most_probable(path: Path) -> pl.DataFrame:

@@ -1,9 +1,10 @@
 """The published study once more: its figures, its slips and a verdict on each of its claims, as one record.
 
-Reads the study's files and nothing else; the record is all that the report, the figures and the table of claims need.
+Reads the study's files and nothing else, but for one claim that they cannot tell: there it takes what was planted here.
+The record is all that the report, the figures and the table of claims need.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from birthmark.paper.claims import all_claims
@@ -14,15 +15,23 @@ from birthmark.paper.logprobs import logprob_figures
 from birthmark.paper.movers import word_moves
 from birthmark.paper.slips import data_notes
 from birthmark.records import Replication
+from birthmark.records.planted import PlantedMetric
 
 Progress = Callable[[str], None]
 
 
-def replicate_study(data: Path | StudyData | None, *, seed: int = 0, progress: Progress | None = None) -> Replication:
+def replicate_study(
+    data: Path | StudyData | None,
+    *,
+    seed: int = 0,
+    planted: Sequence[PlantedMetric] = (),
+    progress: Progress | None = None,
+) -> Replication:
     """Replicate the study from `data`, a clone of its repository or files already found; fetched where it is None.
 
-    `seed` drives bootstraps and drawn permutations; the same seed and files give the same record. `progress` is told in
-    a line what is being done. About 20 s on two cores, once the files are there.
+    `seed` drives bootstraps and drawn permutations; the same seed and files give the same record. `planted` is what
+    `calibrate planted` found (`planted_metrics`), the one thing from elsewhere: figure A3 has no files. `progress` is told
+    in a line what is being done. About 20 s on two cores, once the files are there.
 
     Raises `BirthmarkError` where the ten reward models' scores or their lexicons are absent or damaged, or where
     fetching fails. Figures and claims whose other files are absent are empty and `not testable here`.
@@ -52,6 +61,6 @@ def replicate_study(data: Path | StudyData | None, *, seed: int = 0, progress: P
         figure_4a=points.get(SKYWORK, []),
         figure_4b=figure_4b(points),
         figure_5=moves,
-        claims=all_claims(study, found, logprobs, points, moves),
+        claims=all_claims(study, found, logprobs, points, moves, planted),
         data_notes=notes,
     )
