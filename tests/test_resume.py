@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from birthmark.models.engine import PrefixEngine
 from birthmark.models.scorers import LogProbScorer
 
 
@@ -45,39 +46,50 @@ def test_a_child_killed_at_any_time_of_its_life_leaves_what_the_next_run_finishe
     assert not list(out.glob(".work/*"))
 
 
-def test_a_finished_prompt_is_not_scored_again(birthmark, tiny_lm, tmp_path, monkeypatch):
+def test_a_finished_batch_of_prompts_is_not_scored_again(birthmark, tiny_lm, tmp_path, monkeypatch):
+    monkeypatch.setattr(PrefixEngine, "_contexts_at_once", lambda self, longest, trees: 2)
     scored = []
-    original = LogProbScorer.score
+    original = LogProbScorer.score_together
 
-    def interrupted_at_the_third(self, text):
+    def interrupted_at_the_third(self, texts):
         if len(scored) == 2:
             raise KeyboardInterrupt
-        scored.append(text)
-        return original(self, text)
+        scored.extend(texts)
+        return original(self, texts)
 
-    monkeypatch.setattr(LogProbScorer, "score", interrupted_at_the_third)
+    monkeypatch.setattr(LogProbScorer, "score_together", interrupted_at_the_third)
     prompts = [f"--prompt={key}_ever_one" for key in ("best", "greatest", "good", "worst")]
     answer = birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "out")
     assert answer.code == 130 and "resumes" in answer.err
     first = list(scored)
+    next((tmp_path / "out").glob(".work/*/*.npz")).unlink()  # as if killed between the files of a batch
 
-    def counted(self, text):
-        scored.append(text)
-        return original(self, text)
+    def counted(self, texts):
+        scored.extend(texts)
+        return original(self, texts)
 
-    monkeypatch.setattr(LogProbScorer, "score", counted)
+    monkeypatch.setattr(LogProbScorer, "score_together", counted)
     assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "out").code == 0
-    assert len(scored) == 4 and len(set(scored)) == 4
-    monkeypatch.setattr(LogProbScorer, "score", original)
+    assert scored[2:] == [*first, *scored[4:]] and len(set(scored)) == 4
+    monkeypatch.setattr(LogProbScorer, "score_together", original)
     assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "whole").code == 0
     assert parquet_bytes(tmp_path / "out") == parquet_bytes(tmp_path / "whole")
     assert len(first) == 2
 
 
+def test_prompts_that_are_all_done_are_only_put_together(birthmark, tiny_lm, tmp_path, monkeypatch):
+    prompts = [f"--prompt={key}_ever_one" for key in ("best", "worst")]
+    with monkeypatch.context() as stopped:
+        stopped.setattr("birthmark.scoring._assemble", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "out").code == 130
+    monkeypatch.setattr(LogProbScorer, "score_together", lambda self, texts: pytest.fail("scored again"))
+    assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "out").code == 0
+
+
 def test_a_finished_table_is_taken_as_it_is_and_another_models_is_not(birthmark, tiny_lm, tmp_path, monkeypatch):
     asked = ("--prompt", "best_ever_one", "--out", tmp_path / "out")
     assert birthmark("score", tiny_lm, *asked).code == 0
-    monkeypatch.setattr(LogProbScorer, "score", lambda self, text: pytest.fail("scored again"))
+    monkeypatch.setattr(LogProbScorer, "score_together", lambda self, texts: pytest.fail("scored again"))
     assert birthmark("score", tiny_lm, *asked).code == 0
 
 

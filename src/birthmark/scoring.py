@@ -23,9 +23,10 @@ from birthmark.inputs.fetch import sha256_of
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
 from birthmark.inputs.named_lexicons import INQUIRER_DEFAULT, is_fetched
 from birthmark.inputs.prompts import load_prompts, select_prompts, with_neutral
+from birthmark.kept_prompts import scored_or_kept
 from birthmark.progress import note, track
-from birthmark.records import Kind, Mass, PromptSetRecord, ScoreRecord
-from birthmark.scores import ScoreTable, atomic_path, prompt_set_record, read_scores, write_scores
+from birthmark.records import Kind, PromptSetRecord, ScoreRecord
+from birthmark.scores import ScoreTable, prompt_set_record, read_scores, write_scores
 from birthmark.values.controls import PROMPT, parse_controls
 
 if TYPE_CHECKING:
@@ -293,53 +294,13 @@ def _finished_table(out: Path, slug: str, key: str) -> ScoreTable | None:
 def _score_prompts(
     scorer: "Scorer", measure: Measure, slug: str, work: Path | None
 ) -> tuple[dict[str, "PromptScores"], float]:
-    """Score the prompts one by one, each kept in `work` as soon as it is done; returns them and their seconds."""
-    scored: dict[str, PromptScores] = {}
-    total = 0.0
-    prompts = measure.prompts.prompts
-    for key in track(list(prompts), slug, unit="prompts", quiet=measure.quiet):
-        file = work / f"{hashlib.sha256(prompts[key].text.encode()).hexdigest()[:16]}.npz" if work is not None else None
-        kept = _read_work(file, scorer.candidates.height) if file is not None else None
-        if kept is None:
-            start = perf_counter()
-            result = scorer.score(prompts[key].text)
-            if file is not None:
-                _write_work(file, result)
-            seconds = perf_counter() - start
-        else:
-            result, seconds = kept, 0.0
-        scored[key] = result
+    """Score the prompts, each kept in `work` as soon as its batch is done; returns them and their seconds."""
+    keys, scored, total = list(measure.prompts.prompts), {}, 0.0
+    results = scored_or_kept(scorer, [measure.prompts.prompts[key].text for key in keys], work)
+    for key in track(keys, slug, unit="prompts", quiet=measure.quiet):
+        scored[key], seconds = next(results)
         total += seconds
     return scored, total
-
-
-def _write_work(file: Path, result: "PromptScores") -> None:
-    with atomic_path(file) as temporary, temporary.open("wb") as stream:
-        mass = result.mass
-        np.savez(
-            stream,
-            scores=result.scores,
-            context_ids=np.asarray(result.context_ids, dtype=np.int64),
-            mass=np.asarray([mass.lexicon, mass.left_out] if mass else [], dtype=np.float64),
-        )
-
-
-def _read_work(file: Path, n_candidates: int) -> "PromptScores | None":
-    """A finished prompt of an earlier run, or None where there is none or it is not whole."""
-    from birthmark.models.scorers import PromptScores
-
-    try:
-        with np.load(file, allow_pickle=False) as kept:
-            scores, context_ids, mass = kept["scores"], kept["context_ids"], kept["mass"]
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    if scores.shape != (n_candidates,):
-        return None
-    return PromptScores(
-        scores=scores,
-        context_ids=[int(token) for token in context_ids],
-        mass=Mass(lexicon=float(mass[0]), left_out=float(mass[1])) if mass.size else None,
-    )
 
 
 def _assemble(

@@ -165,6 +165,27 @@ def test_a_context_and_its_few_continuations_are_one_pass() -> None:
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
+def test_contexts_run_together_do_not_see_each_other(architecture: str) -> None:
+    model = tiny_model(architecture)
+    contexts = [PREFIX, PREFIX[:7], random_ids(WINDOW + 9, seed=5)]
+    continuations = endings(20, longest=4, seed=3)
+    found = PrefixEngine(model).log_probs_after(contexts, continuations)
+    for context, (following, sums) in zip(contexts, found, strict=True):
+        assert np.abs(sums - chains_one_by_one(model, context, continuations)).max() <= BOUND
+        assert np.abs(following - chains_one_by_one(model, context, [[token] for token in range(97)])).max() <= BOUND
+
+
+def test_contexts_are_run_together_as_far_as_they_fit() -> None:
+    model = tiny_model("llama")
+    engine = PrefixEngine(model)
+    engine._batching.limit = 50
+    continuations = [[3], [3, 4], [5, 6, 7]]  # the paths after a context of 20 hold three tokens
+    assert engine.batches([PREFIX] * 5, continuations) == [range(2), range(2, 4), range(4, 5)]
+    assert engine.batches([PREFIX] * 3, [[3], [4]]) == [range(1), range(1, 2), range(2, 3)]
+    assert PlainEngine(model).batches([PREFIX] * 2, continuations) == [range(1), range(1, 2)]
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
 def test_a_context_and_more_continuations_than_one_pass_holds_are_scored_alike(architecture: str) -> None:
     model = tiny_model(architecture)
     continuations = endings(30, longest=4, seed=3)

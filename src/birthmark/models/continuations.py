@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 Ids = Sequence[int]
 Node = tuple[int, ...]  # the tokens from the context to here; the context's end itself is ()
@@ -27,24 +26,19 @@ class ContinuationTree:
                 self._steps[tokens[:depth]].append((index, tokens[depth]))
         passed = {node[:depth] for node in self._steps for depth in range(len(node))}
         self.paths = [node for node in self._steps if node and node not in passed]
-        self._read: set[Node] = set()
 
-    def read(self, indices: Sequence[int], states: torch.Tensor, root: torch.Tensor | None = None) -> "Ran":
-        """What a pass over some paths gave: the nodes not read before, and their states [nodes, hidden].
+    def nodes_along(self, indices: Sequence[int], seen: set[Node]) -> tuple[list[Node], list[int]]:
+        """The nodes along some paths that are not in `seen` yet, and the place of each in those paths laid end to end.
 
-        `states` [tokens of these paths, hidden], one path after the other; `root` [1, hidden] that of the context's end.
+        They are added to `seen`.
         """
         nodes = [self.paths[index][:depth] for index in indices for depth in range(1, len(self.paths[index]) + 1)]
-        new = {node: row for row, node in reversed(list(enumerate(nodes))) if node not in self._read}
-        self._read |= new.keys()
-        found = states[list(new.values())]
-        return (self, list(new), found) if root is None else (self, [(), *new], torch.cat((root, found)))
+        new = {node: place for place, node in reversed(list(enumerate(nodes))) if node not in seen}
+        seen.update(new)
+        return list(new), list(new.values())
 
     def steps_from(self, nodes: Sequence[Node]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Every step that leaves one of the nodes: its node's row, its continuation, the token it goes to, int64 [n] each."""
         steps = [(row, *step) for row, node in enumerate(nodes) for step in self._steps.get(node, ())]
         rows, indices, tokens = np.array(steps, dtype=np.int64).reshape(-1, 3).T
         return rows.copy(), indices.copy(), tokens.copy()
-
-
-Ran = tuple[ContinuationTree, list[Node], torch.Tensor]  # a tree, nodes of it, their states [nodes, hidden]

@@ -6,21 +6,20 @@ words or heads. `PlainEngine` runs every sequence in full, in padded batches, th
 and runs only what follows, grouped by length so that nothing is padded.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from birthmark.errors import BirthmarkError
-from birthmark.models.continuations import ContinuationTree, Ran
+from birthmark.models.batching import Batching, is_out_of_memory
+from birthmark.models.continuations import ContinuationTree, Node
 from birthmark.models.products import fast_linear_layers, linear
 from birthmark.models.shared_attention import Pass, SharedPrefix, attending, rows_that_fit
 
 Ids = Sequence[int]
-T = TypeVar("T")
 
 PLAIN_ROWS = 64
 PREFIX_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
@@ -57,46 +56,6 @@ def _log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
     return top[..., 0].cpu().double() + total.cpu().double().log()
 
 
-class _Batching:
-    """Runs items in batches that halve when memory runs out, and stay halved."""
-
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-
-    def run(
-        self, items: Sequence[T], width: float, run: Callable[[Sequence[T]], Any], most: int | None = None
-    ) -> Iterator[tuple[Sequence[T], Any]]:
-        """Yield (batch, its result); a batch holds at most limit ÷ width items, and at most `most`."""
-        start = 0
-        while start < len(items):
-            rows = max(1, int(self.limit / width))
-            batch = items[start : start + min(rows, most or rows)]
-            try:
-                result = run(batch)
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                result = None
-            if result is not None:
-                yield batch, result
-                start += len(batch)
-                continue
-            if len(batch) == 1:
-                raise BirthmarkError(
-                    "not enough memory for a single conversation: use a smaller --dtype, or another --device"
-                )
-            self.limit = len(batch) // 2 * width
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "not enough memory" in text or "can't allocate memory" in text
-
-
 class PlainEngine:
     """Every sequence in full, in padded batches of `batch_size` rows, through the model as it is."""
 
@@ -105,7 +64,7 @@ class PlainEngine:
     def __init__(self, model: Any, batch_size: int | None = None) -> None:
         self.model = model
         self.decoder = model.get_decoder()
-        self._batching = _Batching(batch_size or PLAIN_ROWS)
+        self._batching = Batching(batch_size or PLAIN_ROWS)
 
     def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """States after the final norm at each sequence's last token: (indices, [len(indices), hidden]) a batch."""
@@ -150,6 +109,16 @@ class PlainEngine:
             sums[list(batch)] = values
         return following.astype(np.float32), sums
 
+    def batches(self, contexts: Sequence[Ids], continuations: Sequence[Ids]) -> list[range]:
+        """Each context alone."""
+        return [range(index, index + 1) for index in range(len(contexts))]
+
+    def log_probs_after(
+        self, contexts: Sequence[Ids], continuations: Sequence[Ids]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """`log_probs` after each of the contexts."""
+        return [self.log_probs(context, continuations) for context in contexts]
+
     def _chains(self, context: Ids, continuations: Sequence[Ids]) -> np.ndarray:
         ids, mask = self._padded([[*context, *continuation[:-1]] for continuation in continuations])
         kept = ids.shape[1] - len(context) + 1
@@ -186,7 +155,7 @@ class PrefixEngine:
         self.model = model
         self.decoder = model.get_decoder()
         self.rows = batch_size
-        self._batching = _Batching(PREFIX_TOKENS.get(model.device.type, PREFIX_TOKENS["cpu"]))
+        self._batching = Batching(PREFIX_TOKENS.get(model.device.type, PREFIX_TOKENS["cpu"]))
         self._worth_a_pass = self._batching.limit / 16  # tokens that one more pass over a single row must save
 
     def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]:
@@ -251,51 +220,107 @@ class PrefixEngine:
             places = [stop - len(sequences[index]) + further[index] for stop, index in zip(ends, members, strict=True)]
             yield members, states[ends - 1], states[places]
 
-    @torch.inference_mode()
     def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
-        """log p of every next token after the context, float32 [vocabulary], and of each continuation, float64 [n].
+        """log p of every next token after the context, float32 [vocabulary], and of each continuation, float64 [n]."""
+        return self.log_probs_after([context], continuations)[0]
+
+    def batches(self, contexts: Sequence[Ids], continuations: Sequence[Ids]) -> list[range]:
+        """Which of the contexts go through the model together, each with all continuations after it."""
+        size = max(1, self._contexts_at_once(max(map(len, contexts)), self._trees(continuations)))
+        return [range(start, min(start + size, len(contexts))) for start in range(0, len(contexts), size)]
+
+    def log_probs_after(
+        self, contexts: Sequence[Ids], continuations: Sequence[Ids]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """`log_probs` after each of the contexts of a batch.
 
         Continuations form a tree of tokens; the model runs once over each of its inner nodes, whatever the number of
         continuations that pass through it, and the whole vocabulary's logits exist only a block at a time.
         """
+        trees, n = self._trees(continuations), len(continuations)
+        fits = self._contexts_at_once(max(map(len, contexts)), trees) >= len(contexts)
+        found = self._log_probs_together(contexts, trees[0], n) if fits else None
+        return found or [self._log_probs_apart(context, trees, n) for context in contexts]
+
+    @staticmethod
+    def _trees(continuations: Sequence[Ids]) -> list[ContinuationTree]:
         ordered = sorted(range(len(continuations)), key=lambda index: tuple(continuations[index]))
-        trees = [
+        return [
             ContinuationTree(continuations, ordered[start : start + CONTINUATIONS_AT_ONCE])
             for start in range(0, max(len(ordered), 1), CONTINUATIONS_AT_ONCE)
         ]
-        following, sums = np.empty(0), np.zeros(len(continuations))
-        with fast_linear_layers(self.decoder):
-            ran = self._run_together(context, trees[0]) if len(trees) == 1 else None
-            for tree, nodes, states in ran or self._run_apart(context, trees):
-                rows, indices, tokens = tree.steps_from(nodes)
-                picked, first = self._token_log_probs(states, rows, tokens, whole_first=nodes[0] == ())
-                np.add.at(sums, indices, picked)
-                following = first if first is not None else following
-        return following.astype(np.float32), sums
 
-    def _run_together(self, context: Ids, tree: ContinuationTree) -> list[Ran] | None:
-        """Context and tree in one pass, or None where that is too much for one."""
-        tokens = len(context) + sum(map(len, tree.paths))
-        longest = max(map(len, tree.paths), default=0)
-        most = rows_that_fit(self.decoder.config, len(context) + longest, max(longest, 1))
-        if not tree.paths or tokens > self._batching.limit or len(tree.paths) > min(most, self.rows or most):
-            return None
+    def _contexts_at_once(self, longest: int, trees: Sequence[ContinuationTree]) -> int:
+        """How many contexts go through the model together, each with the whole tree after it; 0 where not even one does."""
+        paths = trees[0].paths
+        deepest = max(map(len, paths), default=1)
+        most = rows_that_fit(self.decoder.config, longest + deepest, deepest)
+        if len(trees) > 1 or not paths or len(paths) > min(most, self.rows or most):
+            return 0
+        return int(self._batching.limit / (longest + sum(map(len, paths))))
+
+    @torch.inference_mode()
+    def _log_probs_together(
+        self, contexts: Sequence[Ids], tree: ContinuationTree, n: int
+    ) -> list[tuple[np.ndarray, np.ndarray]] | None:
+        """Contexts and the tree after each in one run of the model, or None where memory does not suffice."""
+        nodes, places = tree.nodes_along(range(len(tree.paths)), set())
+        rows, indices, tokens = tree.steps_from([(), *nodes])
+        roots = np.arange(len(contexts)) * (1 + len(nodes))  # of each context, its own row among the states read
         try:
-            states = self._forward(SharedPrefix(layers=len(self.decoder.layers)), tree.paths, leading=context)
+            with fast_linear_layers(self.decoder):
+                states = self._run_together(contexts, tree.paths, places)
+                picked, following = self._token_log_probs(
+                    states, (roots[:, None] + rows).ravel(), np.tile(tokens, len(contexts)), roots
+                )
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return None
-        root = len(context) - 1
-        return [tree.read(range(len(tree.paths)), states[root + 1 :], root=states[root : root + 1])]
+        sums = np.zeros((len(contexts), n))
+        for own, steps in zip(sums, picked.reshape(len(contexts), -1), strict=True):
+            np.add.at(own, indices, steps)
+        return list(zip(following.astype(np.float32), sums, strict=True))
 
-    def _run_apart(self, context: Ids, trees: Sequence[ContinuationTree]) -> Iterator[Ran]:
-        """The context, then the trees in batches that fit."""
-        shared, state, _ = self._share(context)
-        for tree in trees:
-            yield tree.read((), state[:0], root=state)
-            for indices, states in self._run_suffixes(shared, tree.paths, only_last=False):
-                yield tree.read(indices, states)
+    def _run_together(self, contexts: Sequence[Ids], paths: Sequence[Ids], places: Sequence[int]) -> torch.Tensor:
+        """States at each context's end and at places of the paths after it: [contexts · (1 + places), hidden]."""
+        lengths, follow = [len(path) for path in paths], [token for path in paths for token in path]
+        passes: list[Pass] = []
+        packed: list[int] = []
+        wanted: list[int] = []
+        for context in contexts:
+            shared = SharedPrefix(layers=len(self.decoder.layers))
+            passes += [
+                Pass(shared, [len(context)], self.model.device, extending=True),
+                Pass(shared, lengths, self.model.device, start=len(context)),
+            ]
+            end = len(packed) + len(context)
+            wanted += [end - 1, *(end + place for place in places)]
+            packed += [*context, *follow]
+        return self._run(packed, *passes)[wanted]
+
+    @torch.inference_mode()
+    def _log_probs_apart(
+        self, context: Ids, trees: Sequence[ContinuationTree], n: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The context, then the trees after it in batches that fit."""
+        sums = np.zeros(n)
+
+        def add(tree: ContinuationTree, nodes: Sequence[Node], states: torch.Tensor, whole: Sequence[int] = ()) -> Any:
+            rows, indices, tokens = tree.steps_from(nodes)
+            picked, following = self._token_log_probs(states, rows, tokens, whole)
+            np.add.at(sums, indices, picked)
+            return following
+
+        with fast_linear_layers(self.decoder):
+            shared, root, _ = self._share(context)
+            for tree in trees:
+                following = add(tree, [()], root, [0])[0]
+                seen: set[Node] = set()
+                for indices, states in self._run_suffixes(shared, tree.paths, only_last=False):
+                    nodes, places = tree.nodes_along(indices, seen)
+                    add(tree, nodes, states[places])
+        return following.astype(np.float32), sums
 
     def _share(
         self, prefix: Ids, before: SharedPrefix | None = None, wanted: AbstractSet[int] = frozenset()
@@ -314,26 +339,24 @@ class PrefixEngine:
         return shared, state, kept
 
     def _forward(
-        self,
-        shared: SharedPrefix,
-        suffixes: Sequence[Ids],
-        extending: bool = False,
-        only_last: bool = False,
-        leading: Ids = (),
+        self, shared: SharedPrefix, suffixes: Sequence[Ids], extending: bool = False, only_last: bool = False
     ) -> torch.Tensor:
         """States after the final norm of suffixes that follow the shared prefix, run as one packed row.
 
-        [tokens of all suffixes, hidden], or with `only_last` [suffixes, hidden]; with `leading` ids, which the suffixes
-        follow too, theirs come first.
+        [tokens of all suffixes, hidden], or with `only_last` [suffixes, hidden].
         """
-        packed = [*leading, *(token for suffix in suffixes for token in suffix)]
-        ids = torch.tensor([packed], device=self.model.device)
-        run = Pass(shared, [len(suffix) for suffix in suffixes], ids.device, extending, only_last, len(leading))
-        with attending(self.decoder, run):
-            states = self.decoder(
-                input_ids=ids, position_ids=run.positions, use_cache=False, prefix_pass=run
-            ).last_hidden_state[0]
+        run = Pass(shared, [len(suffix) for suffix in suffixes], self.model.device, extending, only_last)
+        states = self._run([token for suffix in suffixes for token in suffix], run)
         return states[run.last] if only_last and not run.trimming else states
+
+    def _run(self, packed: Ids, *passes: Pass) -> torch.Tensor:
+        """States after the final norm of one row of packed tokens, which are the passes' one after the other."""
+        ids = torch.tensor([list(packed)], device=self.model.device)
+        positions = torch.cat([run.positions for run in passes], dim=1)
+        with attending(self.decoder, *passes):
+            return self.decoder(
+                input_ids=ids, position_ids=positions, use_cache=False, prefix_passes=passes
+            ).last_hidden_state[0]
 
     def _run_suffixes(
         self, shared: SharedPrefix, suffixes: Sequence[Ids], only_last: bool
@@ -352,27 +375,26 @@ class PrefixEngine:
         yield from self._batching.run(order, tokens, run, min(most, self.rows or most))
 
     def _token_log_probs(
-        self, states: torch.Tensor, rows: np.ndarray, tokens: np.ndarray, whole_first: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+        self, states: torch.Tensor, rows: np.ndarray, tokens: np.ndarray, whole: Sequence[int] | np.ndarray = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
         """log p(token | state), float64 [n], of tokens after states[rows]; states [nodes, hidden].
 
-        With `whole_first` that of every token after the first state too, float64 [vocabulary].
+        And that of every token after each of the states `whole`, float64 [whole, vocabulary].
         """
         vocabulary = self.model.get_output_embeddings().weight.shape[0]
         block = max(1, LOGITS_AT_ONCE // (4 * len(states)))
         total = torch.full((len(states),), -torch.inf, dtype=torch.float64)
         row_of, token_of = (torch.from_numpy(numbers).to(states.device) for numbers in (rows, tokens))
         picked = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
-        whole = []
+        kept = []
         for start in range(0, vocabulary, block):
             logits = self._logits(states, slice(start, start + block))  # [nodes, block]
             here = (token_of >= start) & (token_of < start + block)
             picked[here] = logits[row_of[here], token_of[here] - start]
             total = torch.logaddexp(total, _log_sum_exp(logits))
-            if whole_first:
-                whole.append(logits[0].cpu().double())
-        first = (torch.cat(whole) - total[0]).numpy() if whole_first else None
-        return (picked.cpu().double() - total[rows]).numpy(), first
+            kept.append(logits[list(whole)].cpu())
+        following = torch.cat(kept, dim=1).double() - total[list(whole), None]
+        return (picked.cpu().double() - total[rows]).numpy(), following.numpy()
 
     def _logits(self, states: torch.Tensor, tokens: slice) -> torch.Tensor:
         """float32 logits [n, tokens] of states [n, hidden], with the model's final soft-capping if it has one."""

@@ -64,8 +64,19 @@ class LogProbScorer:
 
     def score(self, prompt_text: str) -> PromptScores:
         """Score every candidate after one prompt."""
-        context = self.encoder.context(prompt_text)
-        following, forms = self.engine.log_probs(context, self._forms)
+        return self.score_together([prompt_text])[0]
+
+    def batches(self, prompt_texts: Sequence[str]) -> list[range]:
+        """Which of the prompts are scored together."""
+        return self.engine.batches([self.encoder.context(text) for text in prompt_texts], self._forms)
+
+    def score_together(self, prompt_texts: Sequence[str]) -> list[PromptScores]:
+        """Score every candidate after each prompt of a batch."""
+        contexts = [self.encoder.context(text) for text in prompt_texts]
+        found = self.engine.log_probs_after(contexts, self._forms)
+        return [self._scores(context, *of_it) for context, of_it in zip(contexts, found, strict=True)]
+
+    def _scores(self, context: list[int], following: np.ndarray, forms: np.ndarray) -> PromptScores:
         scores = self._join(following, forms, np.arange(len(self._tokens)), self._word_forms)
         probabilities = np.exp(following.astype(np.float64))
         mass = Mass(
@@ -135,6 +146,14 @@ class RewardScorer:
         answers = self.candidates["candidate"].to_list()
         scores, shared = self._score_answers(prompt_text, answers, self.engine)
         return PromptScores(scores, shared, None)
+
+    def batches(self, prompt_texts: Sequence[str]) -> list[range]:
+        """Each prompt alone."""
+        return [range(index, index + 1) for index in range(len(prompt_texts))]
+
+    def score_together(self, prompt_texts: Sequence[str]) -> list[PromptScores]:
+        """Score every candidate after each of the prompts."""
+        return [self.score(text) for text in prompt_texts]
 
     def verify(
         self,

@@ -41,12 +41,13 @@ class SharedPrefix:
 
 
 class Pass:
-    """One run of packed suffixes after a shared prefix: where each token stands, and which of them are in a layer.
+    """Packed suffixes after a shared prefix: where each token stands, and which of them are in a layer.
 
     Suffixes lie one after the other in a row of `tokens` tokens; `suffix` and `place` [tokens] tell whose token each is
     and the how manieth. With `extending` there is one suffix, which becomes part of the prefix. With `only_last` the
-    last layer takes in the last token of each suffix alone (of the others it needs the keys and values). With `leading`,
-    that many tokens stand before the suffixes, and become part of the prefix that these follow, layer by layer.
+    last layer takes in the last token of each suffix alone (of the others it needs the keys and values). A run of the
+    model takes in one pass, or several side by side that do not see each other; one whose prefix an earlier one among
+    them extends begins at `start`, since the prefix has grown to there when a layer comes to it.
     """
 
     def __init__(
@@ -56,12 +57,11 @@ class Pass:
         device: torch.device,
         extending: bool = False,
         only_last: bool = False,
-        leading: int = 0,
+        start: int | None = None,
     ) -> None:
         self.shared = shared
         self.extending = extending
-        self.first = Pass(shared, [leading], device, extending=True) if leading else None
-        self.start = shared.length + leading  # where the suffixes stand
+        self.start = shared.length if start is None else start
         self.count, self.longest, self.tokens = len(lengths), max(lengths), sum(lengths)
         ends = torch.tensor(lengths).cumsum(0)
         self.suffix = torch.repeat_interleave(torch.tensor(lengths)).to(device)
@@ -79,9 +79,8 @@ class Pass:
 
     @property
     def positions(self) -> torch.Tensor:
-        """Where each token stands in its whole sequence, [1, leading + tokens]."""
-        own = (self.start + self.place)[None]
-        return own if self.first is None else torch.cat((self.first.positions, own), dim=1)
+        """Where each token stands in its whole sequence, [1, tokens]."""
+        return (self.start + self.place)[None]
 
     def by_suffix(self, packed: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
         """[1, heads, tokens, size] as [suffixes, heads, longest, size], zero past a suffix's end.
@@ -125,23 +124,25 @@ def attend(
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
-    prefix_pass: Pass | None = None,
+    prefix_passes: Sequence[Pass] = (),
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention of packed suffixes' tokens over the shared prefix and over their own suffix, as one softmax.
+    """Causal attention of packed suffixes' tokens over their shared prefix and over their own suffix, as one softmax.
 
     query [1, heads, tokens, size], key and value [1, key heads, tokens, size]; returns [1, tokens, heads, size]. A
     token sees those at most `sliding_window` − 1 before it. `softcap` c turns a score s into c · tanh(s / c).
     """
-    if prefix_pass is None or attention_mask is not None or any(others.get(name) is not None for name in _NOT_KNOWN):
+    if not prefix_passes or attention_mask is not None or any(others.get(name) is not None for name in _NOT_KNOWN):
         raise BirthmarkError(f"{type(module).__name__} is not one that the prefix engine can run: use --engine plain")
     by = (module.layer_idx, module.head_dim**-0.5 if scaling is None else scaling, softcap, sliding_window)
-    if prefix_pass.first is None:
-        return _attended(prefix_pass, query, key, value, *by), None
-    ahead = prefix_pass.first.tokens
-    first = _attended(prefix_pass.first, query[:, :, :ahead], key[:, :, :ahead], value[:, :, :ahead], *by)
-    rest = _attended(prefix_pass, query[:, :, ahead:], key[:, :, ahead:], value[:, :, ahead:], *by)
-    return torch.cat((first, rest), dim=1), None
+    if len(prefix_passes) == 1:
+        return _attended(prefix_passes[0], query, key, value, *by), None
+    outputs, start = [], 0
+    for run in prefix_passes:
+        own = slice(start, start + run.tokens)
+        outputs.append(_attended(run, query[:, :, own], key[:, :, own], value[:, :, own], *by))
+        start += run.tokens
+    return torch.cat(outputs, dim=1), None
 
 
 def _attended(
@@ -219,17 +220,17 @@ AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def attending(decoder: Any, run: Pass) -> Iterator[None]:
-    """Within the block the decoder attends as the pass says; its own attention comes back afterwards.
+def attending(decoder: Any, *passes: Pass) -> Iterator[None]:
+    """Within the block the decoder attends as the passes say; its own attention comes back afterwards.
 
-    Raises `BirthmarkError` where a layer did not take part, so that no wrong state is used.
+    `only_last` is for a single pass. Raises `BirthmarkError` where a layer did not take part, so that no wrong state is used.
     """
     config = decoder.config
     own = config._attn_implementation
     trim = None
-    if run.trims:
+    if passes[0].trims:
         trim = decoder.layers[-1].register_forward_pre_hook(
-            lambda layer, args, kwargs: _keep_last(layer, args, kwargs, run), with_kwargs=True
+            lambda layer, args, kwargs: _keep_last(layer, args, kwargs, passes[0]), with_kwargs=True
         )
     config._attn_implementation = NAME
     try:
@@ -238,13 +239,13 @@ def attending(decoder: Any, run: Pass) -> Iterator[None]:
         config._attn_implementation = own
         if trim is not None:
             trim.remove()
-    if len(run.visited) != len(run.shared.keys):
-        raise BirthmarkError(
-            f"{type(decoder).__name__} has layers that the prefix engine cannot run: use --engine plain"
-        )
-    for part in (run.first, run):
-        if part is not None and part.extending:
-            run.shared.length += part.tokens
+    for run in passes:
+        if len(run.visited) != len(run.shared.keys):
+            raise BirthmarkError(
+                f"{type(decoder).__name__} has layers that the prefix engine cannot run: use --engine plain"
+            )
+        if run.extending:
+            run.shared.length += run.tokens
 
 
 def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], run: Pass) -> tuple[tuple, dict] | None:
