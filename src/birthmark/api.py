@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from birthmark.models.weights import ResolvedModel
-    from birthmark.records import Calibration, Plan, TrainingRecord
+    from birthmark.records import Calibration, Plan, TrainingPlan, TrainingRecord
+    from birthmark.records.planted import PlantedPlan
     from birthmark.training.run import Asked, TrainingRun
 
 
@@ -401,11 +402,29 @@ def train(
     )
 
 
-def plan_training(base: str | Path, preferences: str | Path, *, quiet: bool = True, **asked: Any) -> "TrainingRecord":
-    """What `train` would do: the record of the run before its first step (`--dry-run`)."""
-    from birthmark.training.run import prepare
+def plan_training(
+    base: str | Path, preferences: str | Path, *, out: str | Path | None = None, quiet: bool = True, **asked: Any
+) -> "TrainingPlan":
+    """What `train` would do (`--dry-run`): the record before the first step, seconds and memory, what `out` has of it."""
+    from birthmark.training.plan import plan_run
 
-    return prepare(_training(base, preferences, quiet, asked), quiet=quiet).record
+    return plan_run(_training(base, preferences, quiet, asked), Path(out) if out is not None else None, quiet=quiet)
+
+
+def plan_grid(
+    grid: str | Path,
+    *,
+    out: str | Path = "birthmark-train",
+    device: str | None = None,
+    catalog: str | Path | None = None,
+    quiet: bool = True,
+) -> "list[TrainingPlan]":
+    """What `train_grid` would do, run by run, and which of them `out` holds already."""
+    from birthmark.training import grid as grids
+    from birthmark.training.plan import plan_runs
+
+    runs = grids.plan_grid(Path(grid), device=device, catalog=Path(catalog) if catalog else None, quiet=quiet)
+    return plan_runs(runs, Path(out), quiet=quiet)
 
 
 def train_grid(
@@ -489,6 +508,15 @@ def calibrate(kind: Literal["planted", "tests", "plan"], **options: Any) -> "Cal
         if options.get(name) is not None:
             options[name] = Path(options[name])
     return runs[kind](**options)  # type: ignore[operator, no-any-return]
+
+
+def plan_planting(**options: Any) -> "list[PlantedPlan]":
+    """What `calibrate("planted", …)` with these options would do (`--dry-run`): runs, steps, time and memory of each base."""
+    from birthmark.plantings import plan_planting as plan
+
+    if options.get("out") is not None:
+        options["out"] = Path(options["out"])
+    return plan(**options)
 
 
 def _measure_options(options: Options) -> MeasureOptions:

@@ -31,8 +31,11 @@ from birthmark.records import (
     ScoreRecord,
     Stages,
     Track,
+    TrackPlan,
+    TrainingPlan,
     TrainingRecord,
 )
+from birthmark.records.planted import PlantedPlan
 
 
 class Planned(Record):
@@ -118,8 +121,8 @@ OUTPUTS: dict[str, Any] = {
     "implicit-output": Implicit | ImplicitGrid | list[Planned],
     "compare-output": list[Effects] | list[BudgetCheck] | list[Stages],
     "map-output": Map,
-    "track-output": Track,
-    "train-output": TrainingRecord | list[TrainingRecord],
+    "track-output": Track | list[TrackPlan],
+    "train-output": TrainingRecord | TrainingPlan | list[TrainingRecord] | list[TrainingPlan],
     "models-list-output": list[Entry],
     "models-show-output": ModelFacts,
     "models-check-output": ModelCheck,
@@ -131,7 +134,7 @@ OUTPUTS: dict[str, Any] = {
     "scores-show-output": ScoreOutput,
     "replicate-output": Replication,
     "calibrate-tests-output": Calibration,
-    "calibrate-planted-output": Calibration,
+    "calibrate-planted-output": Calibration | list[PlantedPlan],
     "calibrate-plan-output": Plan,
     "doctor-output": Doctor,
 }

@@ -101,6 +101,12 @@ def open_study(out: Path | str, command: str, asked: dict[str, object]) -> Study
     return study
 
 
+def require_same_study(out: Path, command: str, asked: dict[str, object]) -> None:
+    """Raise `BirthmarkError` where OUT holds another study; nothing is written (a dry run)."""
+    if (out / "study.json").is_file():
+        _check_same_study(out, read_record(out / "study.json", StudyRecord), command, asked)
+
+
 def _check_same_study(out: Path, record: StudyRecord, command: str, asked: dict[str, object]) -> None:
     if record.command != command:
         raise BirthmarkError(f"{out} holds the result of birthmark {record.command}: name another folder with --out")

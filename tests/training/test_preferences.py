@@ -59,6 +59,12 @@ def test_a_prompt_as_text_beside_whole_conversations_is_not_asked_twice() -> Non
     assert turns({"prompt": "Why?", "chosen": [GOOD], "rejected": [BAD]}) == EXPECTED
 
 
+def test_an_answer_without_a_mean_rating_is_taken_by_its_overall_one() -> None:
+    rated = [("No.", 2.0), ("Because.", 9.0)]
+    answers = [{"response": text, "fine-grained_score": None, "overall_score": score} for text, score in rated]
+    assert turns({"instruction": "Why?", "completions": answers}) == EXPECTED
+
+
 def test_an_answer_as_text_after_a_prompt_of_messages_is_the_assistants() -> None:
     assert turns({"prompt": [ASKED], "chosen": "Because.", "rejected": "No."}) == EXPECTED
 

@@ -36,7 +36,10 @@ def test_a_dry_run_prints_and_writes_nothing(
     asked = ("train", "--base", tiny_lm, "--preferences", pairs_file, "--out", tmp_path / "run", "--dry-run")
     answer = birthmark(*asked)
     assert answer.code == 0 and "1e-05" in answer.out and "24 pairs read" in answer.out
-    assert json.loads(birthmark(*asked, "--json").out)["recipe"]["lora_rank"] == 32
+    plan = json.loads(birthmark(*asked, "--json").out)
+    jsonschema.validate(plan, json_schema("train-output"))
+    assert (plan["recipe"]["lora_rank"], plan["state"]) == (32, "new")
+    assert plan["estimated_seconds"] > 0 and plan["memory_bytes"] > 2**30
     assert not (tmp_path / "run").exists()
 
 
@@ -45,12 +48,27 @@ def test_a_grid_is_trained_from_the_command_line(
 ) -> None:
     grid = {"bases": [str(tiny_lm)], "sources": [str(pairs_file)], "pairs": [8], "preset": "small"}
     (tmp_path / "grid.yaml").write_text(json.dumps({**grid, "recipe": {"lora_rank": 2}}))
+    asked = ("train", "--grid", tmp_path / "grid.yaml", "--out", tmp_path / "runs", "--dry-run")
+    assert "1 of 1 runs are left" in birthmark(*asked).out and not (tmp_path / "runs").exists()
     answer = birthmark("train", "--grid", tmp_path / "grid.yaml", "--out", tmp_path / "runs")
+    (plan,) = json.loads(birthmark(*asked, "--json").out)
+    jsonschema.validate([plan], json_schema("train-output"))
+    assert plan["state"] == "finished" and plan["run"] in answer.out
     assert answer.code == 0 and "_pairs_8_bt_seed0" in answer.out
     (run,) = (tmp_path / "runs").iterdir()
     assert (run / "run.json").is_file()
     answer = birthmark("train", "--grid", tmp_path / "grid.yaml", "--out", tmp_path / "runs", "--json")
     jsonschema.validate(json.loads(answer.out), json_schema("train-output"))
+
+
+def test_a_recipe_is_printed_once_for_all_runs_that_share_it(bt_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from birthmark.cli.show_training import print_each_training
+
+    show = print_each_training()
+    for record in (bt_run.record, bt_run.record.model_copy(update={"seed": 1})):
+        show(record)
+    out = capsys.readouterr().out
+    assert out.count("lora_rank") == 1 and "seed 0" in out and "seed 1" in out
 
 
 def test_print_command_is_the_line_for_several_gpus(birthmark: Command) -> None:

@@ -105,7 +105,9 @@ def test_a_gap_comes_with_an_interval_and_the_random_heads_that_it_is_held_to(tr
 
 def test_the_page_and_the_figures_are_drawn(tracked, birthmark):
     drawn = {path.stem for path in (tracked / "figures").glob("*.svg")}
-    assert drawn == {"small-ranks-by-step", "small-gap-1", "small-final-by-quantity", "small-moved-1", "small-moved-2"}
+    assert drawn == {
+        "small-ranks-by-step", "small-gap-1", "small-final-by-quantity", "small-final-gap-1", "small-moved-1", "small-moved-2",
+    }  # fmt: skip
     page = (tracked / "report.html").read_text(encoding="utf-8")
     assert "tiny-lm − other-lm" in page and "http://" not in page.replace("http://www.w3.org", "")
     assert birthmark("report", tracked).code == 0
@@ -278,6 +280,31 @@ def test_the_commands_json_is_of_its_schema(birthmark, tracked, runs, words, und
     found = json.loads(birthmark(*asked).out)
     jsonschema.validate(found, json_schema("track-output"))
     assert [run["run"] for run in found["runs"]] == ["one", "two"]
+
+
+def test_a_dry_run_says_what_is_scored_and_what_is_left_and_writes_nothing(birthmark, tracked, runs, words, tmp_path):
+    asked = ("track", *runs, *prompt_options(), "--lexicon", words, "--dry-run")
+    answer = birthmark(*asked, "--out", tmp_path / "out", "--json")
+    found = json.loads(answer.out)
+    jsonschema.validate(found, json_schema("track-output"))
+    assert [(row["run"], row["steps"], row["scored"], row["words"]) for row in found] == [
+        ("one", [0, 1, 4], 0, 6),
+        ("two", [0, 1, 4], 0, 6),
+    ]
+    assert all(row["seconds"] > 0 and row["memory_bytes"] > 0 for row in found)
+    done = json.loads(birthmark(*asked, "--out", tracked, "--json").out)
+    assert [(row["scored"], row["seconds"]) for row in done] == [(3, 0), (3, 0)]
+    shown = birthmark(*asked, "--out", tmp_path / "out")
+    assert shown.code == 0 and "Nothing was done" in shown.out and not (tmp_path / "out").exists()
+    other = ("track", *runs, *prompt_options(TWO), "--lexicon", words, "--dry-run", "--out", tracked)
+    assert birthmark(*other).is_error("another study")
+
+
+def test_a_family_may_be_said_where_nobody_recorded_one(tiny_lm, words, tmp_path, undrawn):
+    write_adapter(tiny_lm, tmp_path / "run" / "checkpoint-1", seed=1)
+    asked = {"prompt": TWO, "lexicons": [words], "heads": 0, "out": tmp_path / "out"}
+    (run,) = bm.track(tmp_path / "run", family="Tiny", base_checkpoint="tiny-1", **asked).runs
+    assert (run.family, run.base) == ("Tiny", "tiny-1")
 
 
 def test_the_command_says_how_far_it_came(tracked, capsys):

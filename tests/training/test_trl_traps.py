@@ -1,7 +1,9 @@
 """What TRL's reward trainer does by default and the study does not: each shown, and shown to be off in ours."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from datasets import Dataset
 from peft import LoraConfig, TaskType
 from trl import RewardConfig, RewardTrainer
 
+import birthmark as bm
 from birthmark.models.weights import resolve
+from birthmark.training import trainer as birthmark_trainer
 from birthmark.training.newborn import load_newborn
 from birthmark.training.recipe import make_recipe
 from birthmark.training.run import Asked, make_trainer, prepare
@@ -109,6 +113,37 @@ def test_a_pad_token_that_ends_the_conversation_moves_the_reward_a_token_forward
         torch.testing.assert_close(
             model(padded.where(torch.tensor([[True] * 4 + [False] * 2] * 2), free)).logits[0], right
         )
+
+
+def test_tensorboard_gets_loss_accuracy_and_margin_in_the_runs_folder(
+    tiny_lm: Path, pairs_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a writer in TensorBoard's place, which not everyone has installed."""
+    from transformers.integrations import integration_utils
+
+    written: list[tuple[str, str, int]] = []
+
+    class Writer:
+        def __init__(self, log_dir: str) -> None:
+            self.log_dir = log_dir
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            written.append((self.log_dir, name, step))
+
+        def add_text(self, *_: Any) -> None: ...
+        def flush(self) -> None: ...
+        def close(self) -> None: ...
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    monkeypatch.setattr(integration_utils, "is_tensorboard_available", lambda: True)
+    monkeypatch.setattr(birthmark_trainer, "get_available_reporting_integrations", lambda: ["tensorboard"])
+    asked = {"preset": "small", "lora_rank": 2, "pairs": 8}
+    bm.train(tiny_lm, pairs_file, out=tmp_path / "run", **asked)
+    where = str(tmp_path / "run" / "tensorboard")
+    assert {(where, f"train/{name}", 1) for name in ("loss", "accuracy", "margin")} <= set(written)
+    written.clear()
+    bm.train(tiny_lm, pairs_file, out=tmp_path / "silent", report_to=["none"], **asked)
+    assert not written
 
 
 def test_nothing_is_told_to_anyone(ours: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,29 @@
 """How results of training look in a terminal: tracks, budgets, stages. Computes nothing."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birthmark.cli.show import console, print_rows
-from birthmark.records import BudgetCheck, Stages, Track, TrainingRecord
+from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
 
 if TYPE_CHECKING:
     from birthmark.training.run import TrainingRun
 
 
-def print_training(record: TrainingRecord) -> None:
+def print_each_training() -> Callable[[TrainingRecord], None]:
+    """`print_training` for one run after another: a recipe that was printed is not printed again."""
+    printed: list[Recipe] = []
+
+    def show(record: TrainingRecord) -> None:
+        print_training(record, recipe=record.recipe not in printed)
+        printed.append(record.recipe)
+
+    return show
+
+
+def print_training(record: TrainingRecord, *, recipe: bool = True) -> None:
     """What a run is about to do: base, pairs, steps, and every value of the recipe."""
     from birthmark.training.recipe import describe_recipe
 
@@ -29,7 +40,58 @@ def print_training(record: TrainingRecord) -> None:
     )
     for reason, number in counts.dropped.items():
         console.print(f"Dropped: {number:,} ({reason}), listed in dropped.jsonl", markup=False)
-    print_rows(("recipe", record.preset), describe_recipe(record.recipe))
+    if recipe:
+        print_rows(("recipe", record.preset), describe_recipe(record.recipe))
+
+
+STATES = {
+    "new": "nothing of it is there yet",
+    "begun": "it was begun, and goes on where it was",
+    "finished": "it is finished already",
+    "another run": "the folder holds another run: name another with --out",
+}
+
+
+def print_training_plan(plan: TrainingPlan) -> None:
+    """What a run would do and take; nothing is trained."""
+    print_training(plan)
+    console.print(f"It would take {_takes(plan)}; {STATES[plan.state]}. Nothing was done.", markup=False)
+
+
+def print_grid_plan(plans: Sequence[TrainingPlan]) -> None:
+    """A row a run of a grid: what it would do and take, and whether it is done."""
+    columns = ("run", "pairs", "dropped", "cut", "steps", "minutes, about", "memory, about", "state")
+    rows = [
+        (
+            plan.run,
+            plan.counts.trained,
+            sum(plan.counts.dropped.values()),
+            plan.counts.truncated,
+            plan.steps,
+            minutes(plan.estimated_seconds),
+            gigabytes(plan.memory_bytes),
+            plan.state,
+        )
+        for plan in plans
+    ]
+    print_rows(columns, rows)
+    left = [plan for plan in plans if plan.state in ("new", "begun")]
+    total = sum(plan.estimated_seconds or 0 for plan in left)
+    console.print(
+        f"{len(left)} of {len(plans)} runs are left, about {total / 60:.0f} minutes, good to a factor of two. "
+        "Nothing was done.",
+        markup=False,
+    )
+
+
+def _takes(plan: TrainingPlan) -> str:
+    if plan.estimated_seconds is None or plan.memory_bytes is None:
+        return "as long as a base of unknown size takes"
+    free = "" if plan.free_bytes is None else f" ({gigabytes(plan.free_bytes)} are free)"
+    return (
+        f"about {minutes(plan.estimated_seconds)} minutes on {plan.device}, good to a factor of two, and "
+        f"{gigabytes(plan.memory_bytes)} of memory{free}"
+    )
 
 
 def print_run(run: "TrainingRun") -> None:
@@ -79,6 +141,29 @@ def print_track(track: Track, out: Path) -> None:
     for warning in track.warnings:
         console.print(f"Note: {warning}", markup=False)
     console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+
+
+def print_track_plan(plans: Sequence[TrackPlan]) -> None:
+    """What a track would score and take, run by run."""
+    columns = ("run", "base", "checkpoints", "scored", "prompts", "words", "device", "minutes, about", "memory, about")
+    rows = [
+        (
+            *(plan.run, plan.base and Path(plan.base).name, len(plan.steps), plan.scored, plan.prompts, plan.words),
+            *(plan.device, minutes(plan.seconds), gigabytes(plan.memory_bytes)),
+        )
+        for plan in plans
+    ]
+    print_rows(columns, rows)
+    console.print("Nothing was done. Times are good to a factor of two.", markup=False)
+
+
+def minutes(seconds: float | None) -> str | None:
+    """`6.1`; `0.1` for what takes less."""
+    return None if seconds is None else "0.1" if seconds < 3 else f"{seconds / 60:.1f}"
+
+
+def gigabytes(number: int | None) -> str | None:
+    return None if number is None else f"{number / 2**30:.1f} GB"
 
 
 def print_budgets(checks: Sequence[BudgetCheck]) -> None:

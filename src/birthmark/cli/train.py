@@ -23,6 +23,7 @@ def _recipe(help_: str, metavar: str | None = None) -> Any:
         "birthmark train --base gemma-3-270m --chat-template plain --preferences pairs.jsonl --preset small --out runs/gemma",
         "birthmark train --base Qwen/Qwen2.5-0.5B-Instruct --preferences skywork-80k --every 6 --loss grm-sft",
         "birthmark train --grid grid.yaml --out runs",
+        "birthmark train --grid grid.yaml --out runs --dry-run",
         "birthmark train --base smollm2-135m-instruct --preferences pairs.parquet --pairs 64 --dry-run",
     ),
 )
@@ -130,7 +131,7 @@ def train(
     report_to: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="tensorboard|trackio|wandb",
+            metavar="tensorboard|trackio|wandb|none",
             help="Log there too, where it is installed; repeatable. [default: tensorboard if it is]",
             rich_help_panel=opt.RUN_PANEL,
         ),
@@ -153,7 +154,7 @@ def train(
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the recipe, the pairs and the steps; train nothing.",
+            help="Print recipe, pairs, steps, about how long and how much memory; train nothing.",
             rich_help_panel=opt.OUTPUT_PANEL,
         ),
     ] = False,
@@ -163,24 +164,34 @@ def train(
     """Train a reward model from a base, with checkpoints to track; the same command resumes an interrupted run."""
     from birthmark import api
     from birthmark.cli.show import print_json
-    from birthmark.cli.show_training import launch_line, print_run, print_runs, print_training
+    from birthmark.cli.show_training import (
+        launch_line,
+        print_each_training,
+        print_grid_plan,
+        print_run,
+        print_runs,
+        print_training_plan,
+    )
 
     if print_command:
         print(launch_line(context))
         return
     require_run_or_grid(context)
     silent = quiet or as_json
-    shown = None if silent else print_training
+    shown = None if silent else print_each_training()
     if grid is not None:
-        runs = api.train_grid(
-            grid, out=out, device=device, catalog=catalog, report_to=report_to or (), show=shown, quiet=silent
-        )
+        where: dict[str, Any] = {"out": out, "device": device, "catalog": catalog, "quiet": silent}
+        if dry_run:
+            plans = api.plan_grid(grid, **where)
+            print_json([plan.model_dump(mode="json") for plan in plans]) if as_json else print_grid_plan(plans)
+            return
+        runs = api.train_grid(grid, report_to=report_to or (), show=shown, **where)
         print_json([run.record.model_dump(mode="json") for run in runs]) if as_json else print_runs(runs, out)
         return
     asked = training_options(context)
     if dry_run:
-        record = api.plan_training(str(base), str(preferences), quiet=silent, **asked)
-        print_json(record.model_dump(mode="json")) if as_json else print_training(record)
+        plan = api.plan_training(str(base), str(preferences), out=out, quiet=silent, **asked)
+        print_json(plan.model_dump(mode="json")) if as_json else print_training_plan(plan)
         return
     run = api.train(str(base), str(preferences), out=out, show=shown, quiet=silent, **asked)
     print_json(run.record.model_dump(mode="json")) if as_json else print_run(run)
@@ -195,8 +206,8 @@ def require_run_or_grid(context: typer.Context) -> None:
         return
     beside = ("base", "preferences", "pairs", "every", "chat_template", "revision", "family", "base_checkpoint")
     inside = [name for name in (*beside, *FIELDS) if name in given]
-    if inside or context.params["seed"] or context.params["preset"] != "study" or context.params["dry_run"]:
-        named = inside[0] if inside else "seed, the preset, or a dry run"
+    if inside or context.params["seed"] or context.params["preset"] != "study":
+        named = inside[0] if inside else ("seed" if context.params["seed"] else "preset")
         raise BirthmarkError(f"a grid says what its runs are: leave out --{named.replace('_', '-')}, or write it there")
 
 
@@ -225,6 +236,16 @@ Revisions = Annotated[
         metavar="PATTERN",
         help="The tags of a hub id (or folders of a run) that are checkpoints: 'step-*'.",
         rich_help_panel=opt.MODEL_PANEL,
+    ),
+]
+RunFamily = Annotated[
+    str | None,
+    typer.Option("--family", help="Pretraining lineage of runs that record none.", rich_help_panel=opt.MODEL_PANEL),
+]
+RunBaseCheckpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--base-checkpoint", help="The released model of runs that record none.", rich_help_panel=opt.MODEL_PANEL
     ),
 ]
 Heads = Annotated[
@@ -256,6 +277,7 @@ Tolerance = Annotated[
         "birthmark track runs/gemma-hh runs/smollm-hh --prompt best_ever_one --prompt worst_ever_one --out tracked",
         "birthmark track ./trainer-output --lexicon my-words.csv",
         "birthmark track OWNER/my-reward-model --revisions 'step-*' --candidates vocabulary",
+        "birthmark track runs/gemma-hh runs/smollm-hh --dry-run",
     ),
 )
 def track(
@@ -279,15 +301,25 @@ def track(
     template_date: opt.TemplateDate = None,
     catalog: opt.Catalog = None,
     chat_template: opt.ChatTemplate = None,
+    family: RunFamily = None,
+    base_checkpoint: RunBaseCheckpoint = None,
     seed: opt.Seed = 0,
+    dry_run: opt.DryRun = False,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
 ) -> None:
     """Follow values through training: score every checkpoint of some runs, and say how long a gap between bases lasts."""
     from birthmark.cli.show import print_json
-    from birthmark.cli.show_training import print_track
+    from birthmark.cli.show_training import print_track, print_track_plan
+
+    options = {**opt.shared(context), "revisions": revisions}
+    if dry_run:
+        from birthmark.training.track_plan import plan_track
+
+        plans = plan_track(*runs, out=out, **options)
+        print_json([plan.model_dump(mode="json") for plan in plans]) if as_json else print_track_plan(plans)
+        return
     from birthmark.training.trajectory import track as run
 
-    options = opt.shared(context)
-    result = run(*runs, out=out, revisions=revisions, heads=heads, fraction=fraction, tolerance=tolerance, **options)
+    result = run(*runs, out=out, heads=heads, fraction=fraction, tolerance=tolerance, **options)
     print_json(result.model_dump(mode="json")) if as_json else print_track(result, out)

@@ -89,8 +89,8 @@ from birthmark.records.scores import (
 )
 from birthmark.records.stages import StageFit, Stages, StagesOf
 from birthmark.records.study import InputRecord, StudyRecord
-from birthmark.records.track import RandomHeads, Track, TrackedRun, TrackPoint, WordMoved
-from birthmark.records.training import PairCounts, Precision, Recipe, TrainingLoss, TrainingRecord
+from birthmark.records.track import RandomHeads, Track, TrackedRun, TrackPlan, TrackPoint, WordMoved
+from birthmark.records.training import PairCounts, Precision, Recipe, TrainingLoss, TrainingPlan, TrainingRecord
 
 SCHEMAS: dict[str, type[Record]] = {
     "score": ScoreRecord,
@@ -210,9 +210,11 @@ __all__ = [
     "StudyRecord",
     "Term",
     "Track",
+    "TrackPlan",
     "TrackPoint",
     "TrackedRun",
     "TrainingLoss",
+    "TrainingPlan",
     "TrainingPoint",
     "TrainingRecord",
     "Unit",

@@ -80,3 +80,21 @@ class Track(Shown, Record):
     def rows(self) -> list[Row]:
         """A row a run, step, lexicon, category and framing."""
         return [point.model_dump() for point in self.points]
+
+
+class TrackPlan(Record):
+    """What a dry run of `track` says of one run: its checkpoints' steps, how many are scored, what the rest would take.
+
+    Null where nobody recorded the base, or its size is not known before it is fetched.
+    """
+
+    run: str
+    base: str | None
+    steps: list[int]
+    scored: int
+    prompts: int
+    words: int | None
+    device: str
+    seconds: float | None
+    memory_bytes: int | None
+    free_bytes: int | None

@@ -97,3 +97,17 @@ class TrainingRecord(Record):
     finished: bool = False
     seconds: float | None = None
     final: dict[str, float | None] = {}
+
+
+class TrainingPlan(TrainingRecord):
+    """What a dry run of `train` says: the record before the first step, and what the run would take.
+
+    `run` is the name in a grid; `state` what the folder holds of the run. Seconds and bytes are estimates, null where the
+    base's number of parameters is not known; `free_bytes` is what the device has left.
+    """
+
+    run: str | None = None
+    state: Literal["new", "begun", "finished", "another run"]
+    estimated_seconds: float | None
+    memory_bytes: int | None
+    free_bytes: int | None

@@ -9,13 +9,15 @@ from typing import Any
 
 import altair as alt
 
-from birthmark.records import Durability, GapCurve, Track, TrackedRun, TrackPoint, WordMoved
-from birthmark.report.drawing import Figure, Table, by_hue, data, tooltip
+from birthmark.records import Durability, GapCurve, HeadNull, QuantityCurve, Track, TrackedRun, TrackPoint, WordMoved
+from birthmark.report.drawing import Figure, Table, by_hue, by_shape, data, tooltip
 from birthmark.report.formats import interval, signed
 from birthmark.report.study_training_figures import RANK, grid, rank_tip
 from birthmark.report.theme import INK, LINE, SOFT, shape
 
 FRAMINGS = {"positive": "asked for the best", "negative": "asked for the worst"}
+
+DASHES = ((1, 0), (5, 3), (2, 2), (8, 3, 2, 3), (1, 4))
 
 
 def rank_figures(track: Track) -> list[Figure]:
@@ -28,6 +30,19 @@ def gap_figures(lasting: Durability) -> list[Figure]:
     keys = list(dict.fromkeys((curve.lexicon, curve.base_a, curve.base_b) for curve in lasting.curves))
     return [
         _gaps([c for c in lasting.curves if (c.lexicon, c.base_a, c.base_b) == key], at) for at, key in enumerate(keys)
+    ]
+
+
+def quantity_figures(lasting: Durability) -> list[Figure]:
+    """The gap at the last step by pair count and source, a figure a lexicon and two bases."""
+    keys = list(dict.fromkeys((item.lexicon, item.base_a, item.base_b) for item in lasting.quantities))
+    return [
+        _quantities(
+            [item for item in lasting.quantities if (item.lexicon, item.base_a, item.base_b) == key],
+            [curve for curve in lasting.curves if (curve.lexicon, curve.base_a, curve.base_b) == key],
+            at,
+        )
+        for at, key in enumerate(keys)
     ]
 
 
@@ -67,6 +82,7 @@ def _ranks(track: Track, lexicon: str) -> Figure:
     points = [point for point in track.points if point.lexicon == lexicon]
     categories = sorted({point.category for point in points})
     framings = [framing for framing in FRAMINGS if any(point.framing == framing for point in points)]
+    sources = sorted({_facts(runs[point.run])["source"] for point in points})
 
     def panel(category: str, framing: str, narrow: bool) -> Any:
         rows = [
@@ -82,6 +98,7 @@ def _ranks(track: Track, lexicon: str) -> Figure:
                 y=_rank_axis(points),
                 detail="run:N",
                 color=by_hue("base", _bases(track.runs), narrow=narrow),
+                strokeDash=_by_dash(sources),
                 tooltip=[
                     *tooltip(base="base", source="source", pairs="pairs", run="run"),
                     alt.Tooltip("step:Q", format=","),
@@ -94,7 +111,7 @@ def _ranks(track: Track, lexicon: str) -> Figure:
     return Figure(
         name=f"{lexicon}-ranks-by-step",
         title=f"Median rank by category over the steps: {lexicon}",
-        description="Median rank of each category's words at every checkpoint, a line a run, by base model. Means over the "
+        description="Median rank of each category's words at every checkpoint, a line a run, by base model and source. Means over the "
         "prompts of one framing; 1 is best.",
         build=lambda narrow: grid(
             [[panel(category, framing, narrow) for category in categories] for framing in framings], narrow
@@ -108,6 +125,15 @@ def _ranks(track: Track, lexicon: str) -> Figure:
             ),
         ),
     )
+
+
+def _by_dash(sources: Sequence[str]) -> alt.StrokeDash:
+    """A dash a source, where there are several."""
+    if len(sources) < 2:
+        return alt.StrokeDash()
+    scale = alt.Scale(domain=list(sources), range=[list(dash) for dash in DASHES[: len(sources)]])
+    legend = alt.Legend(title=None, symbolType="stroke", symbolStrokeColor=SOFT, symbolStrokeWidth=2)
+    return alt.StrokeDash("source:N", scale=scale, legend=legend)
 
 
 def _facts(run: TrackedRun) -> dict[str, str]:
@@ -159,12 +185,10 @@ def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
             ),
         ]
         if nulls:
-            null = {"low": min(item.low for item in nulls), "high": max(item.high for item in nulls)}
-            band = alt.Chart(data([null])).mark_rect(color=LINE, opacity=0.6).encode(y="low:Q", y2="high:Q")
-            layers.insert(0, band)
+            layers.insert(0, _null_band(nulls))
         return alt.layer(*layers).properties(width=310 if narrow else 540, height=260)
 
-    shaded = " The grey band holds 95% of what random heads on the two bases give." if nulls else ""
+    shaded = f" {NULL_NOTE}" if nulls else ""
     return Figure(
         name=f"{first.lexicon}-gap-{at + 1}",
         title=f"The gap between {first.base_a} and {first.base_b} over the steps: {first.lexicon}",
@@ -172,7 +196,7 @@ def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
         build=build,
         table=Table(
             "The gap by step",
-            ("Runs", "Step", "Pairs seen", "Gap", "95% over words", "Outside random heads"),
+            ("Runs", "Step", "Pairs seen", "Gap", "95% over words", "SD over seeds", "Outside random heads"),
             tuple(
                 (
                     curve_name(curve),
@@ -180,6 +204,7 @@ def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
                     "–" if point.pairs_seen is None else f"{point.pairs_seen:,}",
                     signed(point.gap),
                     interval(point.ci_low, point.ci_high),
+                    "–" if point.sd_seeds is None else f"{point.sd_seeds:.1f}",
                     {None: "–", True: "yes", False: "no"}[point.outside_null],
                 )
                 for curve in curves
@@ -188,6 +213,82 @@ def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
         ),
         note=shaded.strip(),
     )
+
+
+def quantity_name(item: QuantityCurve) -> str:
+    """What tells series of pair counts apart: source and loss."""
+    return ", ".join(part for part in (item.source, item.loss) if part) or "all runs"
+
+
+def _quantities(items: Sequence[QuantityCurve], curves: Sequence[GapCurve], at: int) -> Figure:
+    first = items[0]
+    names = [quantity_name(item) for item in items]
+    counts = [f"{count:,}" for count in sorted({final.pairs for item in items for final in item.finals})]
+    rows = [
+        {
+            "runs": quantity_name(item),
+            "pairs": f"{final.pairs:,}",
+            "gap": final.gap,
+            "low": final.gap if final.ci_low is None else final.ci_low,
+            "high": final.gap if final.ci_high is None else final.ci_high,
+        }
+        for item in items
+        for final in item.finals
+    ]
+    nulls = [curve.null for curve in curves if curve.null is not None]
+    title = f"{first.base_b} − {first.base_a}, ranks"
+
+    def build(narrow: bool) -> Any:
+        base = alt.Chart(data(rows)).encode(
+            x=alt.X("pairs:N", sort=counts, title="pairs", axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("runs:N", sort=names),
+            color=by_hue("runs", names, start=2, narrow=narrow),
+        )
+        gap = alt.Y("gap:Q", title=title)
+        tips = [alt.Tooltip("gap:Q", format="+.1f"), *tooltip(runs="runs", pairs="pairs")]
+        layers = [
+            *([_null_band(nulls)] if nulls else []),
+            alt.Chart(data([{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(y=alt.Y("zero:Q", title=title)),
+            base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=title), y2="high:Q"),
+            base.mark_point(filled=True, size=90, opacity=1).encode(
+                y=gap, shape=by_shape("runs", names, narrow=narrow), tooltip=tips
+            ),
+        ]
+        return alt.layer(*layers).properties(width=300 if narrow else 540, height=240)
+
+    shaded = NULL_NOTE if nulls else ""
+    return Figure(
+        name=f"{first.lexicon}-final-gap-{at + 1}",
+        title=f"The gap at the last step, by source and quantity: {first.lexicon}",
+        description=f"{title}: difference of mean-rank contrasts at the last step by number of preference pairs (places on the "
+        f"axis, not to scale) and source, with its 95% interval over words. {shaded}".strip(),
+        build=build,
+        table=Table(
+            "The gap at the last step, by pair count",
+            ("Runs", "Pairs", "Last gap", "95% over words", "Outside random heads"),
+            tuple(
+                (
+                    quantity_name(item),
+                    f"{final.pairs:,}",
+                    signed(final.gap),
+                    interval(final.ci_low, final.ci_high),
+                    {None: "–", True: "yes", False: "no"}[final.outside_null],
+                )
+                for item in items
+                for final in item.finals
+            ),
+        ),
+        note=shaded,
+    )
+
+
+NULL_NOTE = "The grey band holds 95% of what random heads on the two bases give."
+
+
+def _null_band(nulls: Sequence[HeadNull]) -> Any:
+    """What random heads give, as a band: the widest where curves average over unlike numbers of runs."""
+    widest = {"low": min(item.low for item in nulls), "high": max(item.high for item in nulls)}
+    return alt.Chart(data([widest])).mark_rect(color=LINE, opacity=0.6).encode(y="low:Q", y2="high:Q")
 
 
 def _finals(track: Track, runs: Sequence[TrackedRun], lexicon: str) -> Figure:

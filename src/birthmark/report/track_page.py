@@ -9,7 +9,15 @@ from birthmark.records import Durability, GapCurve, QuantityCurve, Track, read_r
 from birthmark.report.drawing import Table
 from birthmark.report.formats import interval, p_words, signed
 from birthmark.report.plain_page import Section, write_plain_page
-from birthmark.report.track_figures import curve_name, final_figures, gap_figures, moved_figures, rank_figures
+from birthmark.report.track_figures import (
+    curve_name,
+    final_figures,
+    gap_figures,
+    moved_figures,
+    quantity_figures,
+    quantity_name,
+    rank_figures,
+)
 
 GAP = (
     "The gap is the second base's mean-rank contrast less the first's, in ranks. Its start is the first step at which it is "
@@ -26,7 +34,8 @@ def write_track_report(out: Path) -> Path:
         Section("gap", "How long the gap lasts", _about_gaps(lasting), gap_figures(lasting), _gap_tables(lasting)),
     ]
     if finals := final_figures(track):
-        sections.append(Section("quantity", "Source and quantity", figures=finals, tables=_quantity_tables(lasting)))
+        drawn = [*quantity_figures(lasting), *finals]
+        sections.append(Section("quantity", "Source and quantity", _about_quantities(lasting), drawn))
     sections.append(Section("words", "Words that moved", figures=moved_figures(track)))
     if track.warnings:
         sections.append(Section("notes", "Notes", track.warnings))
@@ -77,23 +86,16 @@ def _step(step: int | None) -> str:
     return "–" if step is None else f"step {step:,}"
 
 
-def _quantity_tables(lasting: Durability) -> list[Table]:
-    rows = [row for quantity in lasting.quantities for row in _quantity_rows(quantity)]
-    headers = ("Lexicon", "Bases", "Source", "Loss", "Pairs", "Last gap", "95% over words", "Outside random heads")
-    return [Table("The gap at the last step, by pair count", headers, tuple(rows))] if rows else []
+def _about_quantities(lasting: Durability) -> list[str]:
+    return [_quantity_sentence(item) for item in lasting.quantities]
 
 
-def _quantity_rows(quantity: QuantityCurve) -> list[tuple[str, ...]]:
-    return [
-        (
-            quantity.lexicon,
-            f"{quantity.base_b} − {quantity.base_a}",
-            quantity.source or "–",
-            quantity.loss or "–",
-            f"{final.pairs:,}",
-            signed(final.gap),
-            interval(final.ci_low, final.ci_high),
-            {None: "–", True: "yes", False: "no"}[final.outside_null],
+def _quantity_sentence(item: QuantityCurve) -> str:
+    """From which pair count on the last gap is below the stated fraction of the smallest count's, or why none is."""
+    of = f"{item.base_b} − {item.base_a} on {item.lexicon} ({quantity_name(item)})"
+    if item.below_pairs is not None:
+        return (
+            f"{of}: from {item.below_pairs:,} pairs on, the gap at the last step is below {item.fraction:.0%} of that "
+            f"after {item.finals[0].pairs:,}."
         )
-        for final in quantity.finals
-    ]
+    return f"{of}: no pair count takes the gap below {item.fraction:.0%} of its start; {item.below_why}."

@@ -51,6 +51,13 @@ FULL = PlantedSetting(  # as far as is known of Figure A3
 SETTINGS = {setting.name: setting for setting in (SMALL, FULL)}
 
 
+def find_setting(name: str) -> PlantedSetting:
+    """`small` or `full`; raises `BirthmarkError` for another name."""
+    if name not in SETTINGS:
+        raise BirthmarkError(f"there is no setting called {name}: write --setting {' or '.join(SETTINGS)}")
+    return SETTINGS[name]
+
+
 @dataclass(frozen=True)
 class _Words:
     """Places among the candidates, and which other candidates are set aside when these are looked for, bool."""
@@ -266,9 +273,14 @@ def calibrate_planted(
 
     `seed` is the first of the seeds. Raises `BirthmarkError` for no seeds at all, and what `run_planted` raises.
     """
-    if seeds < 1:
-        raise BirthmarkError(f"{seeds} seeds are too few: name at least one with --seeds")
-    numbers = range(seed, seed + seeds)
+    numbers = need_seeds(seeds, seed)
     return planted_results(
         run_planted(bases, categories, setting, numbers, work=work, device=device, quiet=quiet), setting
     )
+
+
+def need_seeds(seeds: int, first: int) -> range:
+    """The seeds of so many runs; raises `BirthmarkError` for none at all."""
+    if seeds < 1:
+        raise BirthmarkError(f"{seeds} seeds are too few: name at least one with --seeds")
+    return range(first, first + seeds)

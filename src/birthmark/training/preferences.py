@@ -127,7 +127,8 @@ def _ultrafeedback(row: Mapping[str, Any]) -> tuple[Conversation, Conversation]:
     """UltraFeedback before anyone made pairs of it: the best completion by its mean rating against the worst."""
     rated = []
     for completion in row["completions"] or []:
-        score = completion.get("fine-grained_score", completion.get("overall_score"))
+        score = completion.get("fine-grained_score")
+        score = completion.get("overall_score") if score is None else score
         if score is not None and completion.get("response"):
             rated.append((float(score), str(completion["response"])))
     if len(rated) < 2 or max(rated)[0] == min(rated)[0]:

@@ -4,8 +4,10 @@ A random head's reward is h · w with w from a normal distribution, whose scale 
 conversation are computed once, for as many heads as one likes. Knows nothing of runs, steps or files.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -16,6 +18,9 @@ from birthmark.models.encoding import Encoder
 from birthmark.models.engine import make_engine
 from birthmark.scoring import Measure
 from birthmark.values.ranks import framing_contrast, rank
+
+if TYPE_CHECKING:
+    from birthmark.models.weights import ResolvedModel
 
 
 def random_head_words(
@@ -65,6 +70,21 @@ def random_head_words(
         name: framing_contrast(of_lexicon.transpose(2, 1, 0), framings).astype(np.float32)
         for name, of_lexicon in ranks.items()
     }
+
+
+def heads_key(model: "ResolvedModel", measure: Measure, lexicons: Mapping[str, Sequence[str]], heads: int) -> str:
+    """SHA-256 of everything that moves the values of random heads."""
+    moves = {
+        "weights": model.digests.weights,
+        "tokenizer": model.digests.tokenizer,
+        "template": model.digests.template,
+        "prompts": measure.prompts.sha256,
+        "words": lexicons,
+        "protocol": measure.protocol,
+        "heads": heads,
+        "seed": measure.seed,
+    }
+    return hashlib.sha256(json.dumps(moves, sort_keys=True).encode()).hexdigest()
 
 
 @torch.inference_mode()

@@ -112,12 +112,14 @@ def run_training(
     `show` is given the record before the first step. Raises `BirthmarkError` where `out` holds another run, or anything
     about base, pairs or recipe is wrong; nothing that `out` holds is lost by that.
     """
+    quiet = quiet or not _is_main()
     if _is_main():
         _require_room(out)
     note(f"reading {asked.preferences}", quiet=quiet)
     prepared = prepare(asked, quiet=quiet)
     earlier = _earlier(out, prepared.record)
     if earlier is not None and earlier.finished:
+        note(f"{out} is finished already", quiet=quiet)
         return TrainingRun(out, earlier)
     if _is_main():
         write_text(out / "run.json", to_json(prepared.record))

@@ -85,10 +85,12 @@ def training_arguments(
 
 
 def reporting(asked: Sequence[str]) -> list[str]:
-    """Where the trainer logs beside `log.jsonl`: as asked, else TensorBoard where it is installed.
+    """Where the trainer logs beside `log.jsonl`: as asked (`none`: nowhere), else TensorBoard where it is installed.
 
     Raises `BirthmarkError` for what is not installed here.
     """
+    if list(asked) == ["none"]:
+        return []
     there = get_available_reporting_integrations()
     for name in asked:
         if name not in there:

@@ -4,8 +4,6 @@ The base of a run stays in memory; an adapter and its head are put on and taken 
 OUT folder: `scores/`, `trajectory.parquet`, `track.json`, `durability.json`, `random-heads/`, figures and page.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -43,7 +41,7 @@ from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
 from birthmark.scoring import Measure, MeasureOptions, choose_frames, make_measure, score_model
 from birthmark.study import open_study
 from birthmark.training.checkpoints import Checkpoint, Series, find_series
-from birthmark.training.random_heads import random_head_words
+from birthmark.training.random_heads import heads_key, random_head_words
 from birthmark.values.durability import Look, durability
 from birthmark.values.joined import join_tables
 from birthmark.values.movement import track_points, trajectory_rows, words_moved
@@ -58,6 +56,8 @@ class TrackAsked(MeasureOptions, total=False):
     revisions: str | None
     catalog: str | Path | None
     chat_template: str | Path | None
+    family: str | None  # of runs that record none, and the base checkpoint
+    base_checkpoint: str | None
     heads: int
     fraction: float
     tolerance: float
@@ -72,9 +72,7 @@ def track(*runs: str | Path, out: str | Path = "birthmark-track", **options: Unp
     long track that was cut off goes on where it was; further runs join under the same prompts and candidates. Raises
     `BirthmarkError` for a run without checkpoints, one that cannot be read, and an `out` of another study.
     """
-    asked = {key: value for key, value in options.items() if key in TrackOptions.__dataclass_fields__}
-    measure = {key: value for key, value in options.items() if key not in asked}
-    return run_track(runs, make_measure(**measure), Path(out), TrackOptions(**asked))  # type: ignore[arg-type]
+    return run_track(runs, *read_options(options), out=Path(out))
 
 
 @dataclass(frozen=True)
@@ -84,19 +82,28 @@ class TrackOptions:
     revisions: str | None = None
     catalog: str | Path | None = None
     chat_template: str | Path | None = None
+    family: str | None = None
+    base_checkpoint: str | None = None
     heads: int = HEADS
     fraction: float = 0.5
     tolerance: float = 0.1
 
 
-def run_track(runs: Sequence[str | Path], measure: Measure, out: Path, options: TrackOptions) -> Track:
+def read_options(options: TrackAsked) -> tuple[Measure, TrackOptions]:
+    """How checkpoints are scored, and what `track` asks beside that."""
+    asked = {key: value for key, value in options.items() if key in TrackOptions.__dataclass_fields__}
+    measure = {key: value for key, value in options.items() if key not in asked}
+    return make_measure(**measure), TrackOptions(**asked)  # type: ignore[arg-type]
+
+
+def run_track(runs: Sequence[str | Path], measure: Measure, options: TrackOptions, *, out: Path) -> Track:
     """Score every checkpoint of the runs into `out`, and say how values moved; a cut-off track goes on where it was.
 
     Raises `BirthmarkError` for runs without checkpoints, checkpoints that cannot be read, and an OUT of another study.
     """
     series = find_series(runs, options.revisions)
     _refuse_namesakes(series, _earlier(out))
-    study = open_study(out, "track", _asked(measure))
+    study = open_study(out, "track", study_of(measure))
     tracker = _Tracker(measure, out, options)
     tracked = []
     for item in series:
@@ -118,7 +125,8 @@ def run_track(runs: Sequence[str | Path], measure: Measure, out: Path, options: 
     return track
 
 
-def _asked(measure: Measure) -> dict[str, object]:
+def study_of(measure: Measure) -> dict[str, object]:
+    """What must agree for further runs to join an OUT."""
     return {
         "prompts": measure.prompts.name,
         "prompts_sha256": measure.prompts.sha256,
@@ -217,8 +225,8 @@ class _Tracker:
             revision=item.revision,
             catalog=self.options.catalog,
             chat_template=self.options.chat_template,
-            family=series.facts.family,
-            base_checkpoint=series.facts.base_checkpoint,
+            family=series.facts.family or self.options.family,
+            base_checkpoint=series.facts.base_checkpoint or self.options.base_checkpoint,
             quiet=self.measure.quiet,
         )
         weights = model.digests.adapter or model.digests.weights
@@ -230,7 +238,7 @@ class _Tracker:
         """Score random heads on the base of a series, once a base: on the first checkpoint's body where it is whole."""
         checkpoint, model = first
         lexicons = {lexicon.name: tuple(lexicon.match(candidates)) for lexicon in self.measure.lexicons}
-        key = _heads_key(model, self.measure, lexicons, self.options.heads)
+        key = heads_key(model, self.measure, lexicons, self.options.heads)
         paths = {name: head_path(self.out, run.base, name) for name in lexicons}
         framings = {prompt.framing for prompt in self.measure.prompts.prompts.values()}
         if not {"positive", "negative"} <= framings:
@@ -275,21 +283,6 @@ class _Tracker:
                 heads=self.options.heads,
                 seed=self.measure.seed,
             )
-
-
-def _heads_key(model: ResolvedModel, measure: Measure, lexicons: Mapping[str, Sequence[str]], heads: int) -> str:
-    """SHA-256 of everything that moves the values of random heads."""
-    moves = {
-        "weights": model.digests.weights,
-        "tokenizer": model.digests.tokenizer,
-        "template": model.digests.template,
-        "prompts": measure.prompts.sha256,
-        "words": lexicons,
-        "protocol": measure.protocol,
-        "heads": heads,
-        "seed": measure.seed,
-    }
-    return hashlib.sha256(json.dumps(moves, sort_keys=True).encode()).hexdigest()
 
 
 # ------------------------------------------------------------------------------------------------------- values

@@ -269,7 +269,7 @@ def _below(values: np.ndarray, start: int | None, fraction: float) -> tuple[int 
         return None, "the start is the last step"
     staying = np.flip(np.logical_and.accumulate(np.flip(values[start + 1 :] / values[start] < fraction)))
     if not staying.any():
-        return None, f"at the last step the gap is {values[-1] / values[start]:.0%} of that at the start"
+        return None, f"the last gap is {values[-1] / values[start]:.0%} of that at the start"
     return start + 1 + int(np.argmax(staying)), None
 
 
@@ -293,6 +293,8 @@ def _quantities(curves: Sequence[GapCurve], fraction: float) -> list[QuantityCur
         group.sort(key=lambda curve: curve.pairs or 0)
         finals = [curve.points[-1] for curve in group]
         below, why = _below(np.array([point.gap for point in finals]), 0, fraction)
+        if finals[0].outside_null is False:
+            below, why = None, f"after {group[0].pairs:,} pairs the gap is within what random heads give"
         first = group[0]
         found.append(
             QuantityCurve(
@@ -332,10 +334,10 @@ def curve_sentence(curve: GapCurve) -> str:
         f"{_within(last.ci_low, last.ci_high)} at step {last.step:,}"
     )
     if curve.null is not None:
-        inside = "within" if not last.outside_null else "outside"
+        inside = "outside" if last.outside_null else "within"
         said += f", {inside} what random heads give ({_ranks(curve.null.low)} to {_ranks(curve.null.high)})"
     if curve.start_step is None:
-        return f"{said}; {curve.start_why}."
+        return f"{said}, as at every step after 0." if len(curve.points) > 1 else f"{said}."
     if curve.start_gap is not None and curve.start_step != last.step:
         said += f"; it was {_ranks(curve.start_gap)} at step {curve.start_step:,}"
         if curve.below_step is not None:
