@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.catalog import find_entry, load_catalog, suggest
+from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog, suggest
 from birthmark.records import Kind
 from birthmark.scoring import Measure
 
@@ -20,7 +20,6 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
     and 3.2 a word: good to a factor of two. Null where the number of parameters is not known.
     """
     from birthmark.models.machine import choose_device, choose_dtype, estimate, free_memory
-    from birthmark.models.memory import count_parameters
     from birthmark.models.placement import check_placement
 
     device = choose_device(measure.device)
@@ -28,14 +27,7 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
     free = free_memory(device, spread=measure.device_map is not None)
     rows = []
     for model in models:
-        known = find_entry(load_catalog(catalog), str(model))
-        folder = Path(model)
-        if known is None and not folder.is_dir() and "/" not in str(model):
-            raise BirthmarkError(
-                f"no model named {model}: {suggest(str(model), load_catalog(catalog)) or 'name a folder'}"
-            )
-        kind = known.kind if known else _kind_of(folder)
-        parameters = known.parameters if known else count_parameters(folder)
+        known, kind, parameters = facts_of(model, load_catalog(catalog))
         dtype = choose_dtype(measure.dtype, device, known.dtype if known else None)
         words = len(measure.candidates_for(kind or "logprob").words)
         per_prompt = CONTEXT_TOKENS + ANSWER_TOKENS * words
@@ -59,6 +51,19 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
             }
         )
     return rows
+
+
+def facts_of(model: str | Path, catalog: Catalog) -> tuple[Entry | None, Kind | None, int | None]:
+    """A model's entry, its kind and its number of parameters, each null where it is not known; nothing is fetched.
+
+    Raises `BirthmarkError` for what is neither in the catalog, nor a folder, nor a hub id.
+    """
+    from birthmark.models.memory import count_parameters
+
+    known, folder = find_entry(catalog, str(model)), Path(model)
+    if known is None and not folder.is_dir() and "/" not in str(model):
+        raise BirthmarkError(f"no model named {model}: {suggest(str(model), catalog) or 'name a folder'}")
+    return known, known.kind if known else _kind_of(folder), known.parameters if known else count_parameters(folder)
 
 
 def _kind_of(folder: Path) -> Kind | None:

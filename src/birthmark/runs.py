@@ -285,6 +285,7 @@ def run_replication(data: Path | None, out: Path, *, planted: Path | None, seed:
     study = open_study(out, "replicate", {"data": str(data) if data else "fetched", "seed": seed})
     for path, digest in found.digests.items():
         study.add_input("published file", path, digest)
+    study.record.asked["planted"] = str(planted) if planted else None
     if given:
         study.add_input("planted calibration", given.path.name, given.sha256, given.path)
     with study.timed("replicate"):

@@ -67,6 +67,36 @@ def test_a_reward_model_is_refused(birthmark: Callable[..., Any], tiny_rm: Path,
     assert answer.is_error("is a reward model")
 
 
+def test_a_dry_run_counts_runs_and_does_nothing(birthmark: Callable[..., Any], base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ("calibrate", "planted", "--base", base, "--category", "colours", "--dry-run", "--out", out)
+    (plan,) = json.loads(birthmark(*asked, "--json").out)
+    assert (plan["runs"], plan["finished"], plan["steps"], plan["batch_size"]) == (5, 0, 8, 4)
+    assert plan["seconds"] > 0
+    assert plan["memory_bytes"] > 0
+    assert not out.exists()
+    bm.calibrate("planted", bases=[base], categories=["colours"], seeds=1, out=out)
+    (plan,) = json.loads(birthmark(*asked, "--json").out)
+    assert plan["finished"] == 1
+    assert "5 (1 done)" in birthmark(*asked).out
+    full = birthmark("calibrate", "planted", "--setting", "full", "--dry-run", "--json", "--base", base, "--out", out)
+    assert [json.loads(full.out)[0][key] for key in ("runs", "finished", "steps")] == [20, 0, 50]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--seeds", "0"), "0 seeds"),
+        (("--category", "colors"), "colours"),
+        (("--base", "gemma-3-270n"), "gemma-3-270m"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would(
+    birthmark: Callable[..., Any], options: tuple[str, ...], words: str
+) -> None:
+    assert birthmark("calibrate", "planted", *options, "--dry-run").is_error(words)
+
+
 def test_an_unknown_setting_is_refused(base: Path) -> None:
     with pytest.raises(bm.BirthmarkError, match="small or full"):
         bm.calibrate("planted", bases=[base], setting="huge")

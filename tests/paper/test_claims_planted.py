@@ -64,8 +64,9 @@ def test_it_is_judged_over_all_bases_and_names_the_leader_in_each() -> None:
     assert claim.sentence.endswith("In big mwlr leads with 60.0%; in small log_ratio leads with 40.0%.")
 
 
-def test_one_seed_tells_nothing() -> None:
-    claim = planted_claim([row("mwlr", 0.5, None, seeds=1), row("log_ratio", 0.1, None, seeds=1)])
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_few_seeds_tell_nothing(seeds: int) -> None:
+    claim = planted_claim([row("mwlr", 0.5, 0.0, seeds=seeds), row("log_ratio", 0.1, 0.1, seeds=seeds)])
     assert (claim.verdict, claim.reproduced) == ("not testable here", None)
     assert "--seeds 5" in claim.sentence
 

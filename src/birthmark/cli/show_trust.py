@@ -1,9 +1,11 @@
 """How calibrations and plans look in the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from birthmark.cli.show import console, print_rows
 from birthmark.records import Calibration, Plan
+from birthmark.records.planted import PlantedPlan
 
 
 def print_calibration(record: Calibration, out: Path | None) -> None:
@@ -35,6 +37,35 @@ def print_calibration(record: Calibration, out: Path | None) -> None:
         )
     if out is not None:
         console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+
+
+def print_planting(plans: Sequence[PlantedPlan]) -> None:
+    """What planting would take, a row a base: nothing is fetched, loaded or written."""
+    rows = [
+        (
+            plan.base,
+            ", ".join(plan.categories),
+            f"{plan.runs} ({plan.finished} done)" if plan.finished else plan.runs,
+            f"{plan.steps} × {plan.batch_size} answers",
+            f"{plan.held_out}, after steps {', '.join(map(str, plan.strengths))}",
+            plan.device,
+            None if plan.seconds is None else f"{plan.seconds / 60:.1f}",
+            None if plan.memory_bytes is None else f"{plan.memory_bytes / 2**30:.1f} GB",
+        )
+        for plan in plans
+    ]
+    columns = (
+        "base",
+        "categories",
+        "runs",
+        "each of",
+        "held-out questions",
+        "device",
+        "minutes, about",
+        "memory, about",
+    )
+    print_rows(columns, rows)
+    console.print("Nothing was done. Times are good to a factor of two.", markup=False)
 
 
 def print_plan(record: Plan) -> None:

@@ -1,7 +1,7 @@
 """Trust: replicate, calibrate."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -79,6 +79,7 @@ def calibrate_tests(
     epilog=examples(
         "birthmark calibrate planted",
         "birthmark calibrate planted --base smollm2-135m-instruct --category authority --seeds 2 --out planted",
+        "birthmark calibrate planted --setting full --dry-run",
     ),
 )
 def calibrate_planted(
@@ -101,26 +102,30 @@ def calibrate_planted(
     catalog: opt.Catalog = None,
     device: opt.Device = None,
     seed: opt.Seed = 0,
+    dry_run: opt.DryRun = False,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
 ) -> None:
     """Teach base models words on purpose, and see which metric finds them again. The next call goes on where one ended."""
-    from birthmark.api import calibrate as run
+    from birthmark import api
     from birthmark.cli.show import print_json
-    from birthmark.cli.show_trust import print_calibration
+    from birthmark.cli.show_trust import print_calibration, print_planting
 
-    result = run(
-        "planted",
-        bases=base or (),
-        categories=category or (),
-        setting=setting,
-        seeds=seeds,
-        out=out,
-        catalog=catalog,
-        device=device,
-        seed=seed,
-        quiet=quiet or as_json,
-    )
+    asked: dict[str, Any] = {
+        "bases": base or (),
+        "categories": category or (),
+        "setting": setting,
+        "seeds": seeds,
+        "out": out,
+        "catalog": catalog,
+        "device": device,
+        "seed": seed,
+    }
+    if dry_run:
+        plans = api.plan_planting(**asked)
+        print_json([plan.model_dump(mode="json") for plan in plans]) if as_json else print_planting(plans)
+        return
+    result = api.calibrate("planted", quiet=quiet or as_json, **asked)
     print_json(result.model_dump(mode="json")) if as_json else print_calibration(result, out)
 
 

@@ -12,6 +12,7 @@ from birthmark.records.planted import PlantedMetric
 
 CLAIM = "mwlr-most-sensitive"
 JUDGED = "mwlr"
+FEWEST_SEEDS = 5
 ABSENT = (
     "Neither the fine-tuned models' log-probabilities nor the code of the comparison is published: plant words with "
     "birthmark calibrate planted, and give replicate its folder with --planted."
@@ -22,16 +23,16 @@ def planted_claim(metrics: Sequence[PlantedMetric]) -> Claim:
     """`holds` where MWLR finds more than every other metric, `partly` where others cannot be told from it, `fails` where
     one finds more; told apart: the 95% interval over seeds of what is behind the best is above zero.
 
-    `metrics` are `planted_metrics` of a `calibration.json`. One seed has no interval, so that it cannot tell.
+    `metrics` are `planted_metrics` of a `calibration.json`. Fewer than five seeds cannot tell: two that happen to agree
+    would have an interval of no width.
     """
     if not metrics:
         return untestable(CLAIM, ABSENT)
     ranked = [row for row in metrics if row.base == metrics[0].base]
     best, mine = ranked[0], next(row for row in ranked if row.metric == JUDGED)
-    if best.seeds < 2:
-        return untestable(
-            CLAIM, "The words were planted with one seed, which tells no two metrics apart: take --seeds 5."
-        )
+    if best.seeds < FEWEST_SEEDS:
+        said = f"The words were planted with {best.seeds} seed{'s' * (best.seeds != 1)}, too few to tell metrics apart"
+        return untestable(CLAIM, f"{said}: birthmark calibrate planted --seeds {FEWEST_SEEDS}.")
     level = [row for row in ranked if row is not best and not _is_behind(row)]
     leads = mine is best and not level
     return judged(

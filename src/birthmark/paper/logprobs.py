@@ -153,7 +153,8 @@ def _table_1(study: StudyData) -> list[MwlrToken]:
 
 def _words(table: Sequence[MwlrToken]) -> list[MwlrToken]:
     """Those whose text is no Markdown, punctuation or white space alone."""
-    sorts = pl.select(sort_of(pl.Series([row.token for row in table], dtype=pl.String))).to_series()
+    tokens = pl.DataFrame({"token": [row.token for row in table]}, schema={"token": pl.String})
+    sorts = tokens.select(sort_of(pl.col("token"))).to_series()
     return [row for row, sort in zip(table, sorts, strict=True) if sort is None]
 
 

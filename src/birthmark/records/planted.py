@@ -107,6 +107,29 @@ class PlantedSetting(Record):
     held_out: list[str]
 
 
+class PlantedPlan(Record):
+    """A row of `calibrate planted --dry-run`: what a base would be taught, about how long that takes, how much memory.
+
+    `runs` are one a category and seed, each of `steps` steps of `batch_size` answers, asked `held_out` questions after
+    `strengths` of the steps; `finished` of the runs are in OUT already, and `seconds` is for those that are left.
+    """
+
+    base: str
+    categories: list[str]
+    seeds: list[int]
+    runs: int
+    finished: int
+    steps: int
+    batch_size: int
+    strengths: list[int]
+    held_out: int
+    device: str
+    parameters: int | None
+    seconds: float | None
+    memory_bytes: int | None
+    free_bytes: int | None
+
+
 class Planted(Record):
     """The planted part of `calibration.json`."""
 
