@@ -240,6 +240,8 @@ def print_implicit(record: Implicit, out: Path) -> None:
             f"probability and {prompt.mass_b:.1%} of {record.b}'s",
             markup=False,
         )
+        if record.identical:
+            continue
         for what, best, worst in (
             ("", prompt.top, prompt.bottom),
             ("of the words, ", prompt.words_top, prompt.words_bottom),
@@ -280,6 +282,9 @@ def print_replication(record: Replication, out: Path) -> None:
     yes = {True: "yes", False: "no", None: "–"}
     rows = [(item.id, item.verdict, yes[item.reproduced], yes[item.supported], item.sentence) for item in record.claims]
     print_rows(("claim", "verdict", "reproduced", "supported", "in words"), rows)
+    for effects in (record.figure_1a, record.figure_1b_as_published):
+        if effects.power is not None:
+            console.print(f"{effects.lexicon}: {effects.power.sentence}", markup=False)
     console.print(f"\n{len(record.data_notes)} slips in the published files:", markup=False)
     for slip in record.data_notes:
         console.print(f"- {slip.file}: {slip.finding} {slip.effect}", markup=False)

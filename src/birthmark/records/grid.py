@@ -163,15 +163,14 @@ class ImplicitGrid(Shown, Record):
     lexicons_why: str | None = None
     warnings: list[str] = []
 
+    def pairs_said(self) -> str:
+        if len(self.pairs) == 1:
+            return "One pair of models."
+        return f"{len(self.pairs)} pairs of {len(self.a.models)} × {len(self.b.models)} models."
+
     def summary(self) -> str:
         said = [self.words.sentence] if self.words else []
-        return " ".join(
-            [
-                f"{len(self.pairs)} pair{'s' * (len(self.pairs) != 1)} of {len(self.a.models)} × {len(self.b.models)} models."
-            ]
-            + said
-            + [item.sentence for item in self.lexicons]
-        )
+        return " ".join([self.pairs_said(), *said, *(item.sentence for item in self.lexicons)])
 
     def rows(self) -> list[Row]:
         """Table 1 of every pair: the candidates on top and at the bottom, from the end inwards."""

@@ -23,7 +23,13 @@ def write_grid_report(out: Path) -> Path:
     if grid.warnings:
         sections.append(Section("limits", "Limits", [sentence(text) for text in dict.fromkeys(grid.warnings)]))
     title = f"From {grid.a.name} to {grid.b.name}" if grid.a.name != "A" else "From one side to the other"
-    return write_plain_page(out, title, grid.summary(), sections)
+    return write_plain_page(out, title, _lead(grid), sections)
+
+
+def _lead(grid: ImplicitGrid) -> str:
+    """How many pairs, and the first sentence of what is found of the two words and of each lexicon; sections have the rest."""
+    found = [*([grid.words.sentence] if grid.words else []), *(item.sentence for item in grid.lexicons)]
+    return " ".join([grid.pairs_said(), *(f"{text.removesuffix('.').partition('. ')[0]}." for text in found)])
 
 
 def _words(grid: ImplicitGrid) -> Section:

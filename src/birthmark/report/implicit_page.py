@@ -15,6 +15,7 @@ from birthmark.report.visible import visible
 from birthmark.report.wording import sentence
 
 FIRST = 5
+FEW = 3
 
 
 def write_implicit_report(out: Path) -> Path:
@@ -24,6 +25,8 @@ def write_implicit_report(out: Path) -> Path:
     first = pairs[0]
     title = f"From {first.a} to {first.b}" if len(pairs) == 1 else f"The implicit rewards of {len(pairs)} pairs"
     lead = "The reward that preference training would have needed to turn the first model into the second."
+    if len(pairs) == 1:
+        lead += _most_preferred(first)
     return write_plain_page(out, title, lead, sections)
 
 
@@ -31,9 +34,11 @@ def _section(at: int, pair: Implicit) -> Section:
     first = pair.prompts[0]
     held = (
         f"After {first.prompt}, the {first.n_shared:,} candidates compared hold {first.mass_a:.1%} of {pair.a}'s next-token "
-        f"probability and {first.mass_b:.1%} of {pair.b}'s; shared candidates that were set aside hold "
-        f"{first.set_aside_mass_a:.1%} and {first.set_aside_mass_b:.1%}."
+        f"probability and {first.mass_b:.1%} of {pair.b}'s"
     )
+    if pair.set_aside or pair.set_aside_texts:
+        held += f"; shared candidates that were set aside hold {first.set_aside_mass_a:.1%} and {first.set_aside_mass_b:.1%}"
+    held += "."
     said = [held]
     if pair.set_aside_texts:
         counts = ", ".join(f"{count:,} of {sort}" for sort, count in pair.set_aside_texts.items())
@@ -41,9 +46,22 @@ def _section(at: int, pair: Implicit) -> Section:
     if pair.folded:
         said.append("Each row is the mean over the variants of a text in case and leading space.")
     said += [sentence(text) for text in pair.warnings]
-    tables = [_word_table(pair, first), mean_table(pair), _prompt_table(pair)]
+    tables = [] if pair.identical else [_word_table(pair, first), mean_table(pair), _prompt_table(pair)]
     figures = [] if pair.identical or not first.top else [implicit_figure(pair)]
     return Section(f"pair-{at}", f"{pair.a} → {pair.b}", said, figures, [table for table in tables if table])
+
+
+def _most_preferred(pair: Implicit) -> str:
+    """What each model prefers most after the first prompt, of the words where there are any."""
+    first = pair.prompts[0]
+    if pair.identical:
+        return " The two give every candidate the same probability: it is zero throughout."
+    best, worst = (first.words_top or first.top)[:FEW], (first.words_bottom or first.bottom)[:FEW]
+    if not best:
+        return ""
+    of = "Of the lists' words" if first.words_top else "Of all candidates"
+    preferred, other = (", ".join(f"“{visible(item.candidate)}”" for item in end) for end in (best, worst))
+    return f" {of}, {pair.b} prefers {preferred} most by MWLR, {pair.a} {other}."
 
 
 def _word_table(pair: Implicit, prompt: ImplicitPrompt) -> Table | None:

@@ -14,6 +14,9 @@ from birthmark.report.drawing import Figure, Table, save_figure
 from birthmark.report.page import embedded, inline_svg, token
 from birthmark.scores import write_text
 
+MOST_ROWS = 40
+"""A longer table is folded up, so that what comes after it can be found."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -38,7 +41,9 @@ def write_plain_page(out: Path, title: str, lead: str, sections: list[Section]) 
     environment.filters |= {"embedded": embedded, "token": token}  # the macros name them
     style = (files("birthmark.report") / "templates" / "report.css").read_text(encoding="utf-8")
     environment.globals |= {"inline_svg": inline_svg, "style": Markup(style)}
-    page = environment.get_template("plain.html.jinja").render(title=title, lead=lead, sections=sections)
+    page = environment.get_template("plain.html.jinja").render(
+        title=title, lead=lead, sections=sections, most_rows=MOST_ROWS
+    )
     for section in sections:
         for figure in section.figures:
             save_figure(figure, out / "figures")

@@ -10,6 +10,7 @@ from birthmark.records import Claim, DataNote, MwlrToken, Replication, Verdict, 
 from birthmark.report.drawing import Table
 from birthmark.report.plain_page import Section, write_plain_page
 from birthmark.report.study_figures import study_figures
+from birthmark.report.wording import power_said
 
 VERDICTS: tuple[Verdict, ...] = ("holds", "partly", "fails", "not testable here")
 WORDS_SHOWN = 8
@@ -19,7 +20,7 @@ def write_replication_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from `out/replication.json`; returns the page's path."""
     record = read_record(out / "replication.json", Replication)
     sections = [
-        Section("claims", "The claims", _reading(), tables=[claims_table(record.claims)]),
+        Section("claims", "The claims", [*_reading(), *_power(record)], tables=[claims_table(record.claims)]),
         Section("figures", "The figures", figures=study_figures(record), tables=_token_tables(record.table_1)),
         Section("slips", "The slips", _about_notes(record), tables=[notes_table(record.data_notes)]),
     ]
@@ -42,6 +43,11 @@ def _reading() -> list[str]:
         "of families, supported; partly where one of the two is so, or a part of it; it fails where the files contradict it."
     )
     return [reading]
+
+
+def _power(record: Replication) -> list[str]:
+    """What the tests over base checkpoints could have found, a lexicon a sentence."""
+    return [power_said(item, several=True) for item in (record.figure_1a, record.figure_1b_as_published) if item.power]
 
 
 def claims_table(claims: list[Claim]) -> Table:

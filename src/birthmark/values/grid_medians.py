@@ -17,6 +17,7 @@ from birthmark.stats.panels import adjust, compare_groups
 from birthmark.stats.permutation import exact_permutation, permutation_f
 from birthmark.stats.three_way import three_way_anova
 from birthmark.values.ranks import LexiconScores, category_medians, framing_contrast, lexicon_scores, membership, rank
+from birthmark.values.sentences import p_equals
 from birthmark.values.sides import Sides
 from birthmark.values.word_rewards import possible_rows
 
@@ -183,9 +184,8 @@ def _sentence(lexicon: str, sides: Sides, anova: Sequence[GridTerm] | None, leve
     if anova:
         rows = {term.term: term for term in anova}
         term = rows[THREE_WAY]
-        p = "p < .001" if term.p is not None and term.p < 0.001 else f"p = {term.p:.3f}"
         said += (
-            f"side × category × framing has F({term.df}, {rows['Residual'].df}) = {term.f:.1f}, {p}, with every prompt of "
+            f"side × category × framing has F({term.df}, {rows['Residual'].df}) = {term.f:.1f}, p {p_equals(term.p)}, with every prompt of "
             "every model taken for independent"
         )
     else:
@@ -194,7 +194,7 @@ def _sentence(lexicon: str, sides: Sides, anova: Sequence[GridTerm] | None, leve
         return said + "."
     unit = {"base_checkpoint": "base checkpoint", "model": "model"}[level.unit]
     n_a, n_b = level.n_units.values()
-    said += f"; over {n_a} + {n_b} {unit}s p = {level.count:,}/{level.n_splits:,} = {level.p_exact:.3f}"
+    said += f"; over {n_a} + {n_b} {unit}s p = {level.count:,}/{level.n_splits:,} {p_equals(level.p_exact)}"
     if n_a == n_b == 1:
         said += ": with one on each side, it is about these two models and not about families"
     return said + "."

@@ -67,7 +67,7 @@ def level_sentence(test: LevelTest, categories: Sequence[str], n_candidates: int
     """A test of families, or of other `groups`, over units, in words; where no outcome could have given p ≤ .05, it says so."""
     *most, last = (f"{n} of {group}" for group, n in test.n_units.items())
     over = f"over {UNITS[test.unit]}s ({', '.join(most)} and {last})"
-    certainty = f"exact p {_equals(test.p_exact)} ({test.count:,} of {test.n_splits:,} splits)"
+    certainty = f"exact p {p_equals(test.p_exact)} ({test.count:,} of {test.n_splits:,} splits)"
     clear = "" if test.p_exact is not None and test.p_exact <= 0.05 else f"No clear difference between {groups}. "
     if test.estimate is None:
         leanings = "Their preferences" if clear else f"The {groups}' preferences"
@@ -95,7 +95,7 @@ def blocks_sentence(found: Blocks, categories: Sequence[str]) -> str:
     said = (
         f"Within the {len(found.teams)} teams that built on both families ({', '.join(found.teams)}), {leaning} ranks "
         f"{categories[0]} words above {categories[1]} words by {_ranks(found.estimate)} more than {other} does: exact p "
-        f"{_equals(found.p_exact)} ({found.count:,} of {found.n_splits:,} exchanges within teams). Of {len(found.pairs)} "
+        f"{p_equals(found.p_exact)} ({found.count:,} of {found.n_splits:,} exchanges within teams). Of {len(found.pairs)} "
         f"matched pairs {agreeing} {'has' if agreeing == 1 else 'have'} the sign of the families' difference"
     )
     said += "." if agreeing == len(found.pairs) else ", so the pairs do not all agree."
@@ -126,7 +126,7 @@ def _fixed_sentence(record: Effects, fixed: ModelsFixed) -> str:
     leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
     first, second = record.categories
     how_sure = (
-        f"95% interval over words {fixed.ci_low:.1f} to {fixed.ci_high:.1f}, p {_equals(fixed.p_words)} "
+        f"95% interval over words {fixed.ci_low:.1f} to {fixed.ci_high:.1f}, p {p_equals(fixed.p_words)} "
         f"by shuffling the words' labels"
     )
     if fixed.clear:
@@ -156,7 +156,7 @@ def _category_sentence(rows: Sequence[CategoryTest]) -> str:
     if len(tested) <= 2:
         return ""
     most = max(tested, key=lambda row: (-(row.p_max_t or 1.0), abs(row.difference or 0.0)))
-    return f" Largest for {most.category}: {most.difference:+.1f} ranks, adjusted p {_equals(most.p_max_t)}."
+    return f" Largest for {most.category}: {most.difference:+.1f} ranks, adjusted p {p_equals(most.p_max_t)}."
 
 
 def _interval(test: LevelTest) -> str:
@@ -169,6 +169,7 @@ def _ranks(value: float) -> str:
     return f"{abs(value):.1f} ranks"
 
 
-def _equals(p: float | None) -> str:
+def p_equals(p: float | None) -> str:
+    """`= .012`, `< .001`."""
     text = p_text(p)
     return text if text.startswith("<") else f"= {text}"

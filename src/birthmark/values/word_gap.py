@@ -17,6 +17,7 @@ from birthmark.scores import ScoreTable
 from birthmark.stats.permutation import pair_permutation
 from birthmark.values.logratios import Duplicates, token_texts
 from birthmark.values.metrics import LEADING_METRIC, METRICS, RELATIVE
+from birthmark.values.sentences import p_equals, p_text
 from birthmark.values.sides import Sides
 from birthmark.values.texts import folded
 
@@ -142,10 +143,10 @@ def _sentence(sides: Sides, words: Sequence[str], test: PairTest) -> str:
     said = (
         f'By MWLR {sides.names[1]} prefers "{second}" to "{first}" more than {sides.names[0]} does in {test.positive} of '
         f"{test.n_pairs} pairs. They are made of {n_a} + {n_b} {unit}s and not independent: of the {test.n_splits:,} ways to "
-        f"split these, {test.count:,} give{'s' if test.count == 1 else ''} a mean gap as large (p = {test.p_exact:.3f})."
+        f"split these, {test.count:,} give{'s' if test.count == 1 else ''} a mean gap as large (p {p_equals(test.p_exact)})."
     )
     if test.min_p > 0.05:
-        said += f" So few {unit}s cannot show more: no gap could have p below {test.min_p:.2f}."
+        said += f" So few {unit}s cannot show more: no gap could have p below {p_text(test.min_p)}."
     return said
 
 
