@@ -1,6 +1,7 @@
 """Write docs/replication.md from a folder that `birthmark replicate --out FOLDER` wrote.
 
-birthmark replicate --out replication
+birthmark calibrate planted --out planted
+birthmark replicate --planted planted --out replication
 python docs/generate_replication.py replication
 """
 
@@ -15,11 +16,13 @@ OPENING = """# The published study, claim by claim
 Made by
 
 ```
-birthmark replicate --out replication
+birthmark calibrate planted --out planted
+birthmark replicate --planted planted --out replication
 python docs/generate_replication.py replication
 ```
 
-from the study's files ({data}). *Reproduced*: the published numbers come out of the published files. *Supported*: the
+from the study's files ({data}); for `mwlr-most-sensitive`, of which no file is published, from words planted in two small
+models ([how](implicit.md)). *Reproduced*: the published numbers come out of the published files. *Supported*: the
 claim holds where base checkpoints, not prompts or models, are the unit; with two Gemma and three Llama base checkpoints
 the smallest p that any data can give is .10, so no claim about the two families can be supported by these models,
 however large the difference: that is a fact about the design, not about reward models. A claim *holds* if it is
