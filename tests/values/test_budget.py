@@ -25,7 +25,7 @@ def test_a_contrast_that_turned_round_moved_by_what_can_be_counted(make_table, m
     reference = table(make_table, "reference", -FORWARD, FORWARD)
     check = check_budget(new, reference, make_lexicon(CATEGORIES), parse_budget("contrast<=10"))
     assert (check.new_value, check.reference_value, check.moved, check.within) == (-6, 6, 12, False)
-    assert "moved by 12.0 ranks, from 6.0 in reference to -6.0 in new; the budget is 10" in check.sentence
+    assert "moved by 12.0 ranks, from 6.0 in reference to −6.0 in new; the budget is 10" in check.sentence
     assert {word.word for word in check.words[:2]} == {"able", "fair"}
     able = next(word for word in check.words if word.word == "able")
     assert (able.positive, able.negative, able.contrast, able.categories) == (-5, 5, -10, ["Agency"])

@@ -176,6 +176,8 @@ def train(
     if print_command:
         print(launch_line(context))
         return
+    from birthmark.training.run import is_main
+
     require_run_or_grid(context)
     silent = quiet or as_json
     shown = None if silent else print_each_training()
@@ -186,7 +188,8 @@ def train(
             print_json([plan.model_dump(mode="json") for plan in plans]) if as_json else print_grid_plan(plans)
             return
         runs = api.train_grid(grid, report_to=report_to or (), show=shown, **where)
-        print_json([run.record.model_dump(mode="json") for run in runs]) if as_json else print_runs(runs, out)
+        if is_main():
+            print_json([run.record.model_dump(mode="json") for run in runs]) if as_json else print_runs(runs, out)
         return
     asked = training_options(context)
     if dry_run:
@@ -194,7 +197,8 @@ def train(
         print_json(plan.model_dump(mode="json")) if as_json else print_training_plan(plan)
         return
     run = api.train(str(base), str(preferences), out=out, show=shown, quiet=silent, **asked)
-    print_json(run.record.model_dump(mode="json")) if as_json else print_run(run)
+    if is_main():
+        print_json(run.record.model_dump(mode="json")) if as_json else print_run(run)
 
 
 def require_run_or_grid(context: typer.Context) -> None:

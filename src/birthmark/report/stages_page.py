@@ -10,9 +10,10 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Stages, StagesOf, read_record
-from birthmark.report.drawing import Figure, Table, by_hue, data, tooltip
+from birthmark.report.drawing import Figure, Table, data, tooltip
 from birthmark.report.formats import interval, p_words, signed
 from birthmark.report.plain_page import Section, write_plain_page
+from birthmark.report.theme import LINE, hue
 
 LEFT = "left: preference data, and noise"
 ABOUT = (
@@ -47,6 +48,8 @@ def _figure(item: Stages) -> Figure:
     order = list(dict.fromkeys(fit.stage for of in item.found for fit in of.stages))
     rows = [row for of in item.found for row in _shares(of)]
 
+    scale = alt.Scale(domain=[*order, LEFT], range=[*(hue(1 + at) for at in range(len(order))), LINE])
+
     def build(narrow: bool) -> Any:
         return (
             alt.Chart(data(rows))
@@ -54,7 +57,7 @@ def _figure(item: Stages) -> Figure:
             .encode(
                 y=alt.Y("of:N", sort=[of.of for of in item.found], title=None, axis=alt.Axis(labelLimit=160)),
                 x=alt.X("share:Q", title="share of the variance", axis=alt.Axis(format="%"), stack="zero"),
-                color=by_hue("stage", [*order, LEFT], start=1, narrow=narrow),
+                color=alt.Color("stage:N", scale=scale, title=None, legend=alt.Legend(columns=1 if narrow else 0)),
                 order="at:Q",
                 tooltip=[*tooltip(of="of", stage="stage"), alt.Tooltip("share:Q", format=".0%")],
             )

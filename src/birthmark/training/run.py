@@ -112,8 +112,8 @@ def run_training(
     `show` is given the record before the first step. Raises `BirthmarkError` where `out` holds another run, or anything
     about base, pairs or recipe is wrong; nothing that `out` holds is lost by that.
     """
-    quiet = quiet or not _is_main()
-    if _is_main():
+    quiet = quiet or not is_main()
+    if is_main():
         _require_room(out)
     note(f"reading {asked.preferences}", quiet=quiet)
     prepared = prepare(asked, quiet=quiet)
@@ -121,7 +121,7 @@ def run_training(
     if earlier is not None and earlier.finished:
         note(f"{out} is finished already", quiet=quiet)
         return TrainingRun(out, earlier)
-    if _is_main():
+    if is_main():
         write_text(out / "run.json", to_json(prepared.record))
         lines = [json.dumps({"row": drop.row, "reason": drop.reason}) + "\n" for drop in prepared.drops]
         write_text(out / "dropped.jsonl", "".join(lines))
@@ -136,7 +136,7 @@ def run_training(
             "final": final_numbers(log),
         }
     )
-    if _is_main():
+    if is_main():
         write_text(out / "run.json", to_json(record))
         shutil.rmtree(out / "resume", ignore_errors=True)
     return TrainingRun(out, record)
@@ -260,11 +260,11 @@ def _train(asked: Asked, prepared: Prepared, out: Path, *, quiet: bool, callback
     ledger = Ledger(out / "log.jsonl", asked.recipe.batch / prepared.record.counts.trained, quiet=quiet)
     trainer = make_trainer(asked, prepared, out, [ledger, *callbacks])
     trainer.accelerator.wait_for_everyone()
-    if _is_main():
+    if is_main():
         clear_unfinished(out)
     trainer.accelerator.wait_for_everyone()
     resume = resume_folder(out)
-    if _is_main():
+    if is_main():
         trim_log(out, resume)
     if resume is None:
         trainer.save_first()
@@ -311,7 +311,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 48 else text[:48] + "…"
 
 
-def _is_main() -> bool:
+def is_main() -> bool:
+    """Whether this is the process that writes and speaks, where there are several."""
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -86,14 +86,18 @@ def budget_sentence(check: BudgetCheck) -> str:
     named = ", ".join(f"{shift.word} {_places(shift)}" for shift in check.words[:NAMED])
     return (
         f"the {what} ({check.lexicon}, {check.n_candidates} words) {verb} by {check.moved:.1f} ranks, from "
-        f"{check.reference_value:.1f} in {check.reference} to {check.new_value:.1f} in {check.new}; the budget is "
+        f"{_minus(f'{check.reference_value:.1f}')} in {check.reference} to {_minus(f'{check.new_value:.1f}')} in {check.new}; the budget is "
         f"{check.limit:g}" + (f"; the words that moved it most: {named}" if named else "")
     )
 
 
 def _places(shift: WordShift) -> str:
     value = next(v for v in (shift.contrast, shift.positive, shift.negative) if v is not None)
-    return f"{value:+.0f}"
+    return _minus(f"{value:+.0f}")
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
 
 
 def _check_comparable(new: ScoreTable, reference: ScoreTable) -> None:

@@ -82,7 +82,11 @@ def join_tables_of_stages(tables: Sequence[ScoreTable], lexicon: Lexicon) -> Joi
     kinds = {table.record.kind for table in tables}
     if kinds != {"reward", "logprob"}:
         raise BirthmarkError("stages need language models and reward models: name the score tables of both")
-    return join_tables([ScoreTable(t.frame, t.record.model_copy(update={"kind": "reward"})) for t in tables], lexicon)
+    as_one = [
+        t.record.model_copy(update={"kind": "reward", "base_checkpoint": t.record.base_checkpoint or t.model})
+        for t in tables
+    ]  # a base checkpoint plays no part here: nobody need name one
+    return join_tables([ScoreTable(t.frame, record) for t, record in zip(tables, as_one, strict=True)], lexicon)
 
 
 def stages_of_tables(tables: Sequence[ScoreTable], catalog: Catalog) -> list[str]:
