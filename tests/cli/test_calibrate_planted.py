@@ -30,6 +30,9 @@ def test_it_writes_the_planted_rows_and_a_page(birthmark: Callable[..., Any], ba
     study = json.loads((out / "study.json").read_text())
     assert study["asked"]["planted"]["seeds"] == 2
     assert json.loads(birthmark(*asked, "--json").out)["planted"] == written["planted"]
+    (plan,) = json.loads(birthmark(*asked, "--seeds", "5", "--dry-run", "--json").out)
+    assert (plan["runs"], plan["finished"]) == (5, 2)
+    assert "5 (2 done)" in birthmark(*asked, "--seeds", "5", "--dry-run").out
 
 
 def test_it_keeps_what_other_calibrations_found(base: Path, tmp_path: Path) -> None:
@@ -75,10 +78,6 @@ def test_a_dry_run_counts_runs_and_does_nothing(birthmark: Callable[..., Any], b
     assert plan["seconds"] > 0
     assert plan["memory_bytes"] > 0
     assert not out.exists()
-    bm.calibrate("planted", bases=[base], categories=["colours"], seeds=1, out=out)
-    (plan,) = json.loads(birthmark(*asked, "--json").out)
-    assert plan["finished"] == 1
-    assert "5 (1 done)" in birthmark(*asked).out
     full = birthmark("calibrate", "planted", "--setting", "full", "--dry-run", "--json", "--base", base, "--out", out)
     assert [json.loads(full.out)[0][key] for key in ("runs", "finished", "steps")] == [20, 0, 50]
 

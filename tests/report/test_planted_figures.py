@@ -70,8 +70,7 @@ def test_every_row_is_a_cell(record: Calibration) -> None:
 
 def test_the_section_says_how_it_was_done_and_what_diverged(record: Calibration) -> None:
     section = planted_section(record)
-    assert record.planted_sentence in section.sentences
-    assert "LoRA of rank 8, 4 answers a step" in section.sentences[1]
+    assert "LoRA of rank 8, 4 answers a step" in section.sentences[0]
     assert section.tables[-1].rows == (("a", "z", "3", "the loss rose from 1.00 to 2.00"),)
 
 
@@ -79,6 +78,8 @@ def test_the_page_shows_it_and_escapes_what_a_model_is_called(record: Calibratio
     (tmp_path / "calibration.json").write_text(to_json(record))
     page = write_calibration_report(tmp_path).read_text()
     assert "Which metric recovers planted words" in page
+    assert record.planted_sentence
+    assert page.count(record.planted_sentence[:30]) == 1
     assert NASTY not in page
     assert (tmp_path / "figures" / "planted-by-strength.svg").is_file()
 

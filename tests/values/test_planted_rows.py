@@ -113,4 +113,4 @@ def test_the_sentence_names_what_is_not_told_apart() -> None:
     runs = [run("a", "red", seed, {"mwlr": 0.6, "log_ratio": r}) for seed, r in enumerate((0.55, 0.62, 0.6))]
     said = planted_results(runs, SETTING).sentence
     assert "mwlr brought 65% to the top k" in said
-    assert "not told apart from it: log_ratio." in said
+    assert "not told apart from it: log_ratio. 3 seeds tell little: take 5." in said

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from birthmark.paper.verdicts import judged, untestable
 from birthmark.records import Claim
 from birthmark.records.planted import PlantedMetric
+from birthmark.values.planted_rows import FEWEST_SEEDS
 
 CLAIM = "mwlr-most-sensitive"
 JUDGED = "mwlr"
-FEWEST_SEEDS = 5
 ABSENT = (
     "Neither the fine-tuned models' log-probabilities nor the code of the comparison is published: plant words with "
     "birthmark calibrate planted, and give replicate its folder with --planted."

@@ -79,17 +79,25 @@ _DRAWN = (
 
 
 def _shuffle_table(rows: list[LabelShuffle]) -> Table:
+    lexicons = list(dict.fromkeys(row.lexicon for row in rows))
+    found = {(row.test, row.unit, row.alpha, row.lexicon): row for row in rows}
     cells = tuple(
         (
-            LEXICONS.get(row.lexicon, row.lexicon),
-            test_name(row.test, row.unit),
-            f"{row.alpha:.2g}",
-            "–" if row.significant is None else f"{row.significant} of {row.splits}",
-            row.significant_why or "",
+            test_name(test, unit),
+            f"{alpha:.2g}",
+            *(_of_splits(found.get((test, unit, alpha, name))) for name in lexicons),
         )
-        for row in rows
+        for test, unit, alpha in dict.fromkeys((row.test, row.unit, row.alpha) for row in rows)
     )
-    return Table("Relabellings called significant", ("Lexicon", "Test", "Level", "Significant", "Note"), cells)
+    headers = ("Test", "Level", *(LEXICONS.get(name, name) for name in lexicons))
+    why = dict.fromkeys(
+        f"{test_name(row.test, row.unit)}: {row.significant_why}." for row in rows if row.significant_why
+    )
+    return Table("Relabellings called significant", headers, cells, note=" ".join(why))
+
+
+def _of_splits(row: LabelShuffle | None) -> str:
+    return "–" if row is None or row.significant is None else f"{row.significant} of {row.splits}"
 
 
 def _truth_tables(fitted: Fitted, models: list[RowModel]) -> list[Table]:

@@ -24,10 +24,10 @@ from birthmark.report.drawing import (
 )
 from birthmark.report.formats import interval
 from birthmark.report.plain_page import Section
-from birthmark.report.theme import INK, SOFT
+from birthmark.report.theme import SOFT
+from birthmark.report.wording import sentence
 
 ALL_BASES = "all bases"
-HEADER = alt.Header(labelColor=INK, labelFontSize=12)
 METRICS = {
     "log_ratio": "Log-ratio",
     "mwlr": "MWLR",
@@ -43,7 +43,9 @@ METRICS = {
 
 def planted_section(record: Calibration) -> Section:
     """The section of planted values, for a record that has some."""
-    said = [text for text in (record.planted_sentence, record.planted_metrics_why, _how(record)) if text]
+    said = [
+        text for text in (_how(record), record.planted_metrics_why and sentence(record.planted_metrics_why)) if text
+    ]
     tables = [_row_table(record.planted)]
     if record.planted_diverged:
         tables.append(_diverged_table(record))
@@ -64,7 +66,8 @@ def _how(record: Calibration) -> str | None:
         f"Each run teaches one category's words as answers to questions (LoRA of rank {setting.rank}, {setting.batch_size} "
         f"answers a step, learning rate {setting.learning_rate:g}) and asks {len(setting.held_out)} others after "
         f"{', '.join(map(str, setting.strengths))} steps: the implicit reward from the original to the taught model ranks "
-        "the whole vocabulary. Beside the taught words stand others of the same frequency that were not taught."
+        "the whole vocabulary. Precision at k is the share of the k taught words among the k best; beside them stand others of "
+        "the same frequency that were not taught."
     )
 
 
@@ -182,7 +185,7 @@ def _by_strength(record: Calibration) -> Figure:
             ],
         )
         light = base.transform_filter("datum.value > 0.6").mark_text(fontSize=10, color="white").encode(text="said:N")
-        dark = base.transform_filter("datum.value <= 0.6").mark_text(fontSize=10, color=INK).encode(text="said:N")
+        dark = base.transform_filter("datum.value <= 0.6").mark_text(fontSize=10, color="black").encode(text="said:N")
         panel = alt.layer(cells, dark, light, data=data(values)).properties(
             width=alt.Step(26), height=alt.Step(16 if narrow else 18)
         )
@@ -192,7 +195,7 @@ def _by_strength(record: Calibration) -> Figure:
                 alt.Column("category:N", sort=categories, title=None),
             )
             return panel.facet(row=row, column=column)
-        return panel.facet(facet=alt.Facet("panel:N", sort=panels, title=None, header=HEADER), columns=1)
+        return panel.facet(facet=alt.Facet("panel:N", sort=panels, title=None), columns=1)
 
     return Figure(
         name="planted-by-strength",

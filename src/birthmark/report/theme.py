@@ -45,6 +45,7 @@ CONFIG: Mapping[str, Any] = {
         "labelPadding": 8,
     },
     "axisY": {"grid": False, "labelColor": INK},
+    "header": {"labelColor": INK, "titleColor": SOFT, "labelFontSize": 12},  # of a row or a column of panels
     "legend": {
         "orient": "top",
         "title": None,

@@ -22,6 +22,8 @@ from birthmark.records.planted import (
 from birthmark.values.metrics import METRICS
 
 LEVEL = 0.95
+FEWEST_SEEDS = 5
+"""With fewer, two runs that happen to agree make an interval of no width."""
 MEASURES = (
     *("auroc", "precision_at_k", "mrr"),
     *("unplanted_auroc", "unplanted_precision_at_k", "unplanted_mrr"),
@@ -141,8 +143,8 @@ def _ranked(base: str | None, runs: Sequence[PlantedRun]) -> list[PlantedMetric]
                 metric=metric,
                 auroc=float(means[metric]["auroc"].mean()),
                 precision_at_k=precision[0],
-                precision_at_k_ci_low=precision[1],
-                precision_at_k_ci_high=precision[2],
+                precision_at_k_ci_low=None if precision[1] is None else max(0.0, precision[1]),
+                precision_at_k_ci_high=None if precision[2] is None else min(1.0, precision[2]),
                 mrr=float(means[metric]["mrr"].mean()),
                 behind=behind[0],
                 behind_ci_low=behind[1],
@@ -172,6 +174,8 @@ def _sentence(
             f"of {len(METRICS)} metrics over {best.seeds} seeds"
         )
         said += f"; not told apart from it: {', '.join(level)}." if level else "; every other metric found fewer."
+        if best.seeds < FEWEST_SEEDS:
+            said += f" {best.seeds} seed{'s tell' if best.seeds > 1 else ' tells'} little: take {FEWEST_SEEDS}."
     if diverged:
         said += f" {len(diverged)} of {n_runs} runs diverged and are not averaged in."
     return said
