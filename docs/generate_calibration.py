@@ -32,7 +32,7 @@ python docs/generate_calibration.py calibration
 ```
 
 which relabels the published reward models, draws {studies:,} studies a design ({few} for the crossed variance and the
-intervals over words) and takes about five minutes on two cores. `--quick` draws 200. Everything is in
+intervals over words) and takes about four minutes on two cores. `--quick` draws 200. Everything is in
 `calibration/calibration.json` and `calibration/report.html`. [What each test assumes](statistics.md);
 [which implicit reward finds planted words](implicit.md).
 
