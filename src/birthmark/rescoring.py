@@ -79,9 +79,10 @@ def _in_float32(
 ) -> np.ndarray:
     """Scores [prompts, rows] of the sampled candidates by the plain engine in float32."""
     from birthmark.models.engine import PlainEngine
+    from birthmark.models.loading import load_model
     from birthmark.models.machine import choose_device
     from birthmark.models.scorers import make_scorer
-    from birthmark.models.weights import load_model, load_tokenizer
+    from birthmark.models.weights import load_tokenizer
 
     network = load_model(model, dtype="float32", device=choose_device(measure.device), device_map=measure.device_map)
     candidates = measure.candidates_for(model.kind)

@@ -1,5 +1,6 @@
 """Fixtures for the tests of models: the published tokenizers, each unpacked and read once."""
 
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,23 @@ import pytest
 
 from birthmark.models import weights
 from published_tokenizers import published_tokenizer
+
+
+@pytest.fixture
+def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of its own for every test but those of real models, which are made once."""
+    if not request.node.get_closest_marker("real_model"):
+        monkeypatch.setenv("BIRTHMARK_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[[Path], Path]:
+    """A copy of a model's folder that a test may harm."""
+
+    def copied(source: Path, name: str = "model") -> Path:
+        return Path(shutil.copytree(source, tmp_path / name))
+
+    return copied
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,8 @@
-"""Names to folders, folders to models with every weight proven, and everything that a folder can have wrong."""
+"""Names to folders, and everything that a folder can have wrong."""
 
-import contextlib
 import json
 import os
 import shutil
-import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -14,55 +11,21 @@ import pytest
 import torch
 from huggingface_hub import errors
 from huggingface_hub.utils import filter_repo_objects
-from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors.torch import load_file, save_file
+from model_folders import change, logits, refused
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    Gemma2Config,
-    Gemma2ForCausalLM,
-    PreTrainedModel,
 )
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import load_catalog
 from birthmark.models import hub
-from birthmark.models.weights import ResolvedModel, load_model, load_tokenizer, read_template, resolve
+from birthmark.models.loading import load_model
+from birthmark.models.weights import ResolvedModel, load_tokenizer, read_template, resolve
 from tiny_gguf import write_gguf
-from tiny_models import write_tiny_model
 
-IDS = torch.arange(5, 45)[None]
-
-
-@pytest.fixture(autouse=True)
-def cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of its own for every test but those of real models, which are made once."""
-    if not request.node.get_closest_marker("real_model"):
-        monkeypatch.setenv("BIRTHMARK_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Callable[[Path], Path]:
-    """A copy of a model's folder that a test may harm."""
-
-    def copied(source: Path, name: str = "model") -> Path:
-        return Path(shutil.copytree(source, tmp_path / name))
-
-    return copied
-
-
-def change(path: Path, **keys: object) -> None:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({k: v for k, v in (document | keys).items() if v is not None}), encoding="utf-8")
-
-
-def refused(name: str | Path, *words: str, **options: object) -> None:
-    with pytest.raises(BirthmarkError) as caught:
-        resolve(name, quiet=True, **options)
-    message = str(caught.value)
-    assert all(word in message for word in words) and "\n" not in message, message
-
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 # --------------------------------------------------------------------------------------------------- local folders
 
@@ -193,193 +156,12 @@ def test_the_plain_template_writes_no_bos_and_no_date():
     assert "bos" not in text and "strftime" not in text and "date" not in text
 
 
-# --------------------------------------------------------------------------------------------------------- loading
-
-
-def logits(model: torch.nn.Module, ids: torch.Tensor = IDS) -> torch.Tensor:
-    with torch.no_grad():
-        return model(ids).logits
-
-
-def test_a_model_loads_in_eval_mode_and_the_asked_precision(tiny_lm):
-    model = load_model(resolve(tiny_lm), dtype="bfloat16", attention="eager")
-    assert not model.training and model.dtype == torch.bfloat16 and model.config._attn_implementation == "eager"
-
-
-def test_a_loaded_model_computes_what_transformers_does(tiny_rm):
-    expected = AutoModelForSequenceClassification.from_pretrained(tiny_rm).eval()
-    assert torch.equal(logits(load_model(resolve(tiny_rm))), logits(expected))
-
-
-def test_a_language_model_asked_for_as_a_reward_model_names_the_weight_that_would_be_random(tiny_lm):
-    folder_without_labels = resolve(tiny_lm, kind="reward")
-    with pytest.raises(BirthmarkError, match=r"score\.weight.*left random"):
-        load_model(folder_without_labels)
-
-
-@pytest.mark.parametrize("lost", ["score.weight", "model.layers.1.mlp.up_proj.weight", "model.norm.weight"])
-def test_a_missing_weight_is_an_error_that_names_it(copy, tiny_rm, lost):
-    folder = copy(tiny_rm)
-    tensors = load_file(folder / "model.safetensors")
-    del tensors[lost]
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BirthmarkError, match=lost):
-        load_model(resolve(folder))
-
-
-def test_a_weight_without_a_place_is_an_error_that_names_it(copy, tiny_rm):
-    folder = copy(tiny_rm)
-    tensors = load_file(folder / "model.safetensors") | {"gating.weight": torch.ones(2, 2)}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BirthmarkError, match=r"gating\.weight"):
-        load_model(resolve(folder))
-
-
-def test_a_weight_of_another_shape_is_an_error(copy, tiny_rm):
-    folder = copy(tiny_rm)
-    tensors = load_file(folder / "model.safetensors") | {"score.weight": torch.ones(1, 7)}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BirthmarkError):
-        load_model(resolve(folder))
-
-
-def test_a_truncated_weights_file_is_an_error_in_one_line(copy, tiny_rm):
-    folder = copy(tiny_rm)
-    content = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
-    with pytest.raises(BirthmarkError, match="cannot be loaded") as caught:
-        load_model(resolve(folder))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_head_with_several_outputs_is_refused(tmp_path):
-    folder = write_tiny_model(tmp_path / "five", reward=True, outputs=5)
-    with pytest.raises(BirthmarkError, match="5 outputs"):
-        load_model(resolve(folder))
-
-
-def test_gemma_2_gets_the_attention_that_caps_its_logits_without_being_asked(tiny_lm, tmp_path):
-    config = Gemma2Config(
-        vocab_size=700, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=8,
-    )  # fmt: skip
-    Gemma2ForCausalLM(config).save_pretrained(tmp_path / "gemma2")
-    AutoTokenizer.from_pretrained(tiny_lm).save_pretrained(tmp_path / "gemma2")
-    assert load_model(resolve(tmp_path / "gemma2")).config._attn_implementation == "eager"
-    assert load_model(resolve(tiny_lm)).config._attn_implementation == "sdpa"
-
-
-def test_a_head_that_the_catalog_names_and_the_files_do_not_show_is_refused(tiny_rm, monkeypatch):
-    monkeypatch.setattr("birthmark.models.weights.fetch_snapshot", lambda *_, **__: tiny_rm)
-    with pytest.raises(BirthmarkError, match="armorm"):
-        load_model(resolve("armorm-llama3-8b", quiet=True))
-
-
 def test_a_broken_tokenizer_is_an_error_in_one_line(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "tokenizer.json").write_text('{"model": 3}')
     with pytest.raises(BirthmarkError, match="tokenizer") as caught:
         load_tokenizer(resolve(folder))
     assert "\n" not in str(caught.value)
-
-
-# -------------------------------------------------------------------------------------------------------- adapters
-
-
-@pytest.fixture(scope="module")
-def reward_adapter(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """LoRA on the tiny language model with a reward head trained in full, all of it random."""
-    torch.manual_seed(7)
-    base = AutoModelForSequenceClassification.from_pretrained(tiny_lm, num_labels=1)
-    lora = LoraConfig(task_type="SEQ_CLS", r=4, target_modules=["q_proj", "v_proj"])
-    return save_random_adapter(base, lora, tmp_path_factory.mktemp("adapters") / "tiny-adapter")
-
-
-@contextlib.contextmanager
-def peft_asks_by_an_old_name() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        yield
-
-
-def save_random_adapter(base: PreTrainedModel, lora: LoraConfig, folder: Path) -> Path:
-    with peft_asks_by_an_old_name():
-        adapted = get_peft_model(base, lora)
-    for name, parameter in adapted.named_parameters():
-        if "lora_" in name or "modules_to_save" in name:
-            torch.nn.init.normal_(parameter, std=0.2)
-    adapted.save_pretrained(folder)
-    return folder
-
-
-def by_peft(adapter: Path, base: Path, dtype: torch.dtype = torch.float32) -> PeftModel:
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1, dtype=dtype)
-    with peft_asks_by_an_old_name():
-        return PeftModel.from_pretrained(model, adapter).eval()
-
-
-def test_an_adapter_stands_on_its_base(reward_adapter, tiny_lm):
-    found = resolve(reward_adapter)
-    assert (found.path, found.adapter, found.kind) == (tiny_lm, reward_adapter, "reward")
-    base = resolve(tiny_lm)
-    assert found.digests.weights == base.digests.weights and found.digests.adapter is not None
-    assert found.slug == f"tiny-adapter-{found.digests.adapter[:8]}" and found.chat_template == base.chat_template
-
-
-def test_an_adapted_model_computes_what_peft_does(reward_adapter, tiny_lm):
-    ours = logits(load_model(resolve(reward_adapter)))
-    assert ours.shape == (1, 1)
-    torch.testing.assert_close(ours, logits(by_peft(reward_adapter, tiny_lm)), atol=1e-4, rtol=1e-4)
-
-
-def test_in_half_precision_an_adapter_is_not_rounded_away(reward_adapter, tiny_lm):
-    ours = load_model(resolve(reward_adapter), dtype="bfloat16")
-    assert torch.equal(logits(ours), logits(by_peft(reward_adapter, tiny_lm, torch.bfloat16)))
-    assert isinstance(ours.score, torch.nn.Linear)
-
-
-def test_an_adapter_of_a_language_model_is_a_logprob_model(tiny_lm, tmp_path):
-    base = AutoModelForCausalLM.from_pretrained(tiny_lm)
-    lora = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"])
-    found = resolve(save_random_adapter(base, lora, tmp_path / "lm-adapter"))
-    assert found.kind == "logprob"
-    assert not torch.equal(logits(load_model(found)), logits(AutoModelForCausalLM.from_pretrained(tiny_lm)))
-
-
-def test_an_adapter_with_another_tensor_missing_or_left_over_is_refused(copy, reward_adapter):
-    folder = copy(reward_adapter)
-    tensors = load_file(folder / "adapter_model.safetensors")
-    lost = next(name for name in tensors if "lora_B" in name)
-    for changed in (
-        {name: tensor for name, tensor in tensors.items() if name != lost},
-        tensors | {"base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight": torch.ones(4, 32)},
-    ):
-        save_file(changed, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-        with pytest.raises(BirthmarkError, match="lora_"):
-            load_model(resolve(folder))
-
-
-def test_an_adapter_without_its_reward_head_names_the_weight_that_would_be_random(copy, reward_adapter):
-    folder = copy(reward_adapter)
-    tensors = load_file(folder / "adapter_model.safetensors")
-    without = {name: tensor for name, tensor in tensors.items() if "score" not in name}
-    save_file(without, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BirthmarkError, match="outputs|score"):
-        load_model(resolve(folder))
-
-
-def test_an_adapters_pickle_is_refused(copy, reward_adapter):
-    folder = copy(reward_adapter)
-    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
-    refused(folder, "adapter_model.bin", "can run code")
-
-
-def test_an_adapter_whose_base_is_unknown_or_unnamed_is_refused(copy, reward_adapter):
-    folder = copy(reward_adapter)
-    change(folder / "adapter_config.json", base_model_name_or_path="gemma-3-27om")
-    refused(folder, "base of the adapter", "did you mean gemma-3-270m")
-    change(folder / "adapter_config.json", base_model_name_or_path=None)
-    refused(folder, "does not name the base")
 
 
 # ----------------------------------------------------------------------------------------------------- bad folders

@@ -13,7 +13,8 @@ import pytest
 import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.head_words import read_head_words
-from birthmark.models.weights import load_model, load_tokenizer, resolve
+from birthmark.models.loading import load_model
+from birthmark.models.weights import load_tokenizer, resolve
 from birthmark.schemas import json_schema
 from birthmark.scoring import make_measure
 from birthmark.training import trajectory

@@ -21,7 +21,8 @@ def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tu
     """The model with the adapter's weights in it, each proven to have arrived as it is in the file.
 
     In float32 they are merged into the base's. In half precision they stay apart, since its steps would round small
-    changes away; only a head that was trained in full takes the place of the base's. `supplied` is `adapter_tensors`.
+    changes away; only a head that was trained in full takes the place of the base's. An adapter that brings an embedding
+    of more tokens than the base has lengthens the base's. `supplied` is `adapter_tensors`.
     Raises `BirthmarkError` where a tensor of the file has no place in the model, or a place no tensor.
     """
     import torch
@@ -29,6 +30,9 @@ def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tu
     from peft.utils.other import ModulesToSaveWrapper
     from safetensors.torch import load_file
 
+    rows = next((shape[0] for key, shape in supplied.items() if key.endswith("embed_tokens.weight")), None)
+    if rows not in (None, model.get_input_embeddings().num_embeddings):  # training added a token, such as a padding
+        model.resize_token_embeddings(rows, mean_resizing=False)  # the new rows are the file's in a moment
     with warnings.catch_warnings():  # an old name that PEFT asks transformers for; missing tensors are an error below
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)

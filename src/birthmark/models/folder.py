@@ -15,6 +15,7 @@ from birthmark.records import Kind
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_HEAD_PICKLE = "v_head.pt"  # what GRM training writes beside an adapter
 _VALUE_HEAD = "v_head."  # of a reward model whose class is that of its language model
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 
@@ -55,6 +56,11 @@ def adapter_weights(folder: Path) -> Path:
     path = folder / ADAPTER_WEIGHTS
     if not path.is_file():
         _refuse_without_safetensors(folder)
+    if (folder / _HEAD_PICKLE).is_file():
+        raise BirthmarkError(
+            f"{folder} has its reward head in {_HEAD_PICKLE}, and loading such a file can run code: where you trust it, merge "
+            "the adapter into its base, add the head's tensors to the safetensors as v_head.summary.*, and name that folder"
+        )
     return path
 
 

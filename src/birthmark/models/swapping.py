@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from birthmark.models.adapters import adapter_tensors, with_adapter
-from birthmark.models.weights import ResolvedModel, load_model
+from birthmark.models.loading import load_model
+from birthmark.models.weights import ResolvedModel
 
 
 class Swapping:

@@ -14,7 +14,8 @@ from safetensors import safe_open
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.folder import and_more, one_line
-from birthmark.models.weights import ResolvedModel, attention_of, load_tokenizer
+from birthmark.models.loading import attention_of
+from birthmark.models.weights import ResolvedModel, load_tokenizer
 from birthmark.records import Precision, Recipe
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.planting import CATEGORIES, PlantedCategory, held_out_questions, training_questions
 from birthmark.models.encoding import Encoder, Frame, Vocabulary, read_vocabulary
 from birthmark.models.engine import PlainEngine
+from birthmark.models.loading import load_model
 from birthmark.models.machine import choose_device
-from birthmark.models.weights import ResolvedModel, load_model, load_tokenizer
+from birthmark.models.weights import ResolvedModel, load_tokenizer
 from birthmark.progress import note, track
 from birthmark.records.base import read_record, to_json
 from birthmark.records.planted import Planted, PlantedRun, PlantedScore, PlantedSetting

@@ -152,8 +152,8 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
     from transformers import AutoConfig
 
     from birthmark.models.encoding import Encoder
+    from birthmark.models.loading import attention_of
     from birthmark.models.machine import choose_device
-    from birthmark.models.weights import attention_of
     from birthmark.training.newborn import choose_precision, load_padding_tokenizer, require_base
 
     base, recipe = asked.base, asked.recipe
