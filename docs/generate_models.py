@@ -24,12 +24,18 @@ TAGS = """## The authors' own checkpoints
 
 The reward models that the published study trained are on the hub, in the collection
 [reward-models-inherit-value-biases-from-pretraining-iclr2026](https://huggingface.co/collections/Oxford-HIPlab/reward-models-inherit-value-biases-from-pretraining-iclr2026)
-of Oxford-HIPlab: one repository a run, a tag a checkpoint (`step-0`, `step-1000`, …; `best`, `final`). The names of the
-repositories are not confirmed, so the catalog lists none; score one by its id and tag:
+of Oxford-HIPlab: one repository a run, a tag a checkpoint (`step-0`, `step-1000`, …; `best`, `final`). Which repositories are
+there is not confirmed here, so the catalog lists none. The authors' upload script (github.com/brchristian/Generalizable-Reward-Model)
+names each after its run, as their training scripts do: `BT_LoRA_skywork80k_on_gemma-2-2b-it_seed1`,
+`BT_LoRA_Unified_stepsize_16_on_Llama-3.2-3B-Instruct_seed1`, … Score one by its id and tag:
 
 ```
-birthmark score Oxford-HIPlab/REPOSITORY --revision step-1000 --as reward --family Gemma --base-checkpoint gemma-2-2b-it
+birthmark score Oxford-HIPlab/REPOSITORY --revision step-1000 --family Gemma --base-checkpoint gemma-2-2b-it
 ```
+
+They are adapters (LoRA, rank 32) on their base, which is fetched too. On Llama their training added a padding token, so that
+the adapter brings the whole embedding, one row longer; birthmark takes it over. The GRM runs keep their reward head in
+`v_head.pt`, a pickle, which birthmark refuses to read.
 """
 OWN = """## Your own
 
