@@ -59,8 +59,10 @@ def facts_of(model: str | Path, catalog: Catalog) -> tuple[Entry | None, Kind | 
     Raises `BirthmarkError` for what is neither in the catalog, nor a folder, nor a hub id.
     """
     from birthmark.models.memory import count_parameters
+    from birthmark.models.weights import last_checkpoint
 
     known, folder = find_entry(catalog, str(model)), Path(model)
+    folder = last_checkpoint(folder) or folder
     if known is None and not folder.is_dir() and "/" not in str(model):
         raise BirthmarkError(f"no model named {model}: {suggest(str(model), catalog) or 'name a folder'}")
     return known, known.kind if known else _kind_of(folder), known.parameters if known else count_parameters(folder)

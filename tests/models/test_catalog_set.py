@@ -1,33 +1,48 @@
-"""`birthmark audit --catalog-set study` on ten tiny random checkpoints in the study's own architectures and heads.
+"""`birthmark audit --catalog-set study` on ten tiny random checkpoints of real architectures, every kind of head among them.
 
-A catalog file points the ten names to folders; families and base checkpoints are those of the bundled catalog.
+A catalog file points the ten names to folders; families and base checkpoints are those of the bundled catalog. The study's
+own heads stand under their names, but for four linear ones, whose names lend themselves to the kinds it has not.
 """
 
 import json
 
 import polars as pl
 import pytest
-from head_checkpoints import HEADS, write_checkpoint
+import torch
+from head_checkpoints import HEADS, Tensors, rewrite, write_checkpoint
 
 from birthmark import audit
 from birthmark.inputs.catalog import load_catalog, load_set
+from birthmark.models.heads.known import known_heads
 
 HEAD_OF = {
     "grm-gemma2-2b": "linear-gemma2",
-    "grm-llama3.2-3b": "linear-llama",
+    "grm-llama3.2-3b": "grm-mlp",
     "skywork-reward-llama-3.1-8b-v0.2": "linear-llama",
     "qrm-llama3.1-8b": "qrm-llama",
     "urm-llama-3.1-8b": "urm",
-    "grm-llama3-8b": "linear-llama",
+    "grm-llama3-8b": "two-layer",
     "armorm-llama3-8b": "armorm",
-    "skywork-reward-gemma-2-27b": "linear-gemma2",
-    "skywork-reward-gemma-2-27b-v0.2": "linear-gemma2",
+    "skywork-reward-gemma-2-27b": "ldl",
+    "skywork-reward-gemma-2-27b-v0.2": "attributes",
     "qrm-gemma-2-27b": "qrm-gemma2",
+}
+OTHERS = {
+    "grm-llama3.2-3b": 'head = "value"\n',
+    "grm-llama3-8b": 'head = "two-layer"\n',
+    "skywork-reward-gemma-2-27b": 'head = "ldl"\n',
+    "skywork-reward-gemma-2-27b-v0.2": 'head = "attributes"\nhead_weights = {honest = 0.7, brief = -0.2, kind = 0.5}\n',
 }
 LEXICON = (
     "word,category\npower,Agency\nskill,Agency\nsuccess,Agency\nwinner,Agency\n"
     "love,Communion\nfriend,Communion\nkindness,Communion\ncare,Communion\n"
 )
+
+
+def three_outputs(tensors: Tensors) -> Tensors:
+    """The tensors with three rows for the linear head's one."""
+    row = tensors["score.weight"]
+    return tensors | {"score.weight": torch.cat([row, row.flip(1), -row.roll(1, dims=1)])}
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +51,10 @@ def zoo(tmp_path_factory, tokenizer_files):
     folder = tmp_path_factory.mktemp("zoo")
     lines = []
     for seed, (name, head) in enumerate(HEAD_OF.items()):
-        write_checkpoint(folder / "models" / name, head, tokenizer_files(HEADS[head].tokenizer), seed=seed)
-        lines.append(f'[models."{name}"]\npath = "models/{name}"\n')
+        one = "linear-gemma2" if head == "attributes" else head
+        written = write_checkpoint(folder / one / name, one, tokenizer_files(HEADS[one].tokenizer), seed=seed)
+        path = rewrite(written, folder / "three" / name, three_outputs) if head == "attributes" else written
+        lines.append(f'[models."{name}"]\npath = "{path.relative_to(folder)}"\n{OTHERS.get(name, "")}')
     (folder / "ten.toml").write_text("\n".join(lines))
     (folder / "words.csv").write_text(LEXICON)
     result = audit(
@@ -58,6 +75,14 @@ def test_all_ten_are_scored_under_their_names_in_float32_on_the_cpu(zoo):
     assert {record["dtype"] for record in records.values()} == {"float32"}
     assert all(record["verify_max_abs_diff"] <= record["verify_bound"] for record in records.values())
     assert {record["model"] for record in records.values()} == {table.model for table in result.tables}
+
+
+def test_every_kind_of_head_is_among_them(zoo):
+    out, _ = zoo
+    named = {
+        entry.name: entry.head for entry in load_catalog(out.parent / "ten.toml").values() if entry.name in HEAD_OF
+    }
+    assert set(named.values()) == set(known_heads()) - {"urm-first-column"}
 
 
 def test_attention_is_that_of_the_catalog(zoo):

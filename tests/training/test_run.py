@@ -126,6 +126,13 @@ def test_a_base_without_a_template_trains_with_plain_and_scores_with_it(
     assert table.record.digests and table.record.digests.template == run.record.digests.template
 
 
+def test_a_run_stands_for_its_last_checkpoint_under_its_own_name(bt_run: Any) -> None:
+    run, last = bm.resolve(bt_run.out), bm.resolve(max(bt_run.checkpoints.values()))
+    assert (run.adapter, run.digests, run.kind) == (last.adapter, last.digests, "reward")
+    assert run.slug.startswith(bt_run.out.name) and run.name == str(bt_run.out.resolve())
+    assert bm.api.plan(bt_run.out)[0]["kind"] == "reward"
+
+
 def test_every_step_is_a_line_of_the_log(bt_run: Any) -> None:
     assert [line["step"] for line in bt_run.log] == [1, 2, 3, 4, 5, 6]
     assert [line["epoch"] for line in bt_run.log] == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2], abs=1e-6)

@@ -122,6 +122,8 @@ def _find(
         return _from_entry(entry, catalog, revision, kind, quiet, note)
     if folder.is_dir():
         path = folder.resolve()
+        if (last := last_checkpoint(path)) is not None:
+            return _from_run(path, last, catalog, kind, quiet, note)
         return _from_folder(path, catalog, kind, quiet, note, name=str(path))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
         path = fetch_snapshot(name, revision, quiet=quiet)
@@ -177,6 +179,28 @@ def _from_folder(
         found,
         slug=slug or f"{folder.name}-{str(weights)[:8]}",
         kind=kind or (entry.kind if entry else stated),
+    )
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """The checkpoint with the most steps of a run that `birthmark train` wrote; None where the folder is no such run."""
+    if not (run / "run.json").is_file():
+        return None
+    steps = {int(path.name.removeprefix("step-")): path for path in (run / "checkpoints").glob("step-*[0-9]")}
+    return steps[max(steps)] if steps else None
+
+
+def _from_run(
+    run: Path, last: Path, catalog: Catalog, kind: Kind | None, quiet: bool, note: Note | None
+) -> ResolvedModel:
+    """A training run stands for its last checkpoint, under the run's name."""
+    found = _from_folder(last, catalog, kind, quiet, note, name=str(run))
+    said = read_json(run / "run.json")
+    return replace(
+        found,
+        slug=f"{run.name}-{str(found.digests.adapter)[:8]}",
+        family=said.get("family") or found.family,
+        base_checkpoint=said.get("base_checkpoint") or found.base_checkpoint,
     )
 
 
