@@ -40,10 +40,10 @@ class PersonasResult(Shown):
         return [leaning.model_dump() for leaning in self.record.leanings]
 
 
-def under(measure: Measure, system: str) -> Measure:
-    """The same measurement with a system prompt before every question."""
+def under(measure: Measure, persona: str, system: str) -> Measure:
+    """The same measurement with a persona's system prompt before every question."""
     prompts = measure.prompts
-    return replace(measure, prompts=prompt_set_record(prompts.name, prompts.prompts, system))
+    return replace(measure, prompts=prompt_set_record(prompts.name, prompts.prompts, system, persona))
 
 
 def audit_personas(
@@ -51,7 +51,7 @@ def audit_personas(
 ) -> PersonasResult:
     """Audit the models under each system prompt into `out/<persona>`, and write `out/personas.json`."""
     audits = {
-        persona: run_audit(models, under(measure, system), out / persona, mixed_frames=mixed_frames)
+        persona: run_audit(models, under(measure, persona, system), out / persona, mixed_frames=mixed_frames)
         for persona, system in systems.items()
     }
     record = Personas(neutral=NEUTRAL, systems=dict(systems), leanings=_leanings(audits))
@@ -65,7 +65,7 @@ def score_personas(
     """The model's score table under each system prompt, with `out` in `out/<persona>/scores`."""
     tables = {}
     for persona, system in systems.items():
-        asked = under(measure, system)
+        asked = under(measure, persona, system)
         if out is not None:
             tables[persona] = score_into(out / persona, model, asked)
         else:

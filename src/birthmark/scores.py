@@ -129,11 +129,16 @@ def read_scores(path: Path | str) -> ScoreTable:
     return ScoreTable(pl.read_parquet(path), record)
 
 
-def prompt_set_record(name: str, prompts: Mapping[str, PromptRecord], system: str | None = None) -> PromptSetRecord:
-    """A prompt set with the SHA-256 of its keys, texts, framings and factors, in order, and of the system prompt."""
+def prompt_set_record(
+    name: str, prompts: Mapping[str, PromptRecord], system: str | None = None, persona: str | None = None
+) -> PromptSetRecord:
+    """A prompt set with the SHA-256 of its keys, texts, framings and factors, in order, and of the system prompt.
+
+    The persona's name moves no score and is left out of it.
+    """
     digest = hashlib.sha256()
     if system is not None:
         digest.update(f"system\0{system}\n".encode())
     for key, prompt in prompts.items():
         digest.update(f"{key}\0{prompt.model_dump_json()}\n".encode())
-    return PromptSetRecord(name=name, sha256=digest.hexdigest(), system=system, prompts=dict(prompts))
+    return PromptSetRecord(name=name, sha256=digest.hexdigest(), system=system, persona=persona, prompts=dict(prompts))

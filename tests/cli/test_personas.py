@@ -135,7 +135,12 @@ def test_an_audit_under_personas_says_how_far_each_moves_the_model(
     neutral = by_persona["neutral"]["mean_rank_contrast"]
     assert by_persona["neutral"]["shift"] == 0
     assert by_persona["nun"]["shift"] == by_persona["nun"]["mean_rank_contrast"] - neutral
-    assert all((out / persona / "report.html").is_file() for persona in by_persona)
+    for persona, system in written["systems"].items():
+        said = f"system prompt of the persona “{persona}”: “{system}”"
+        assert (
+            said in (out / persona / "report.html").read_text()
+            and said in (out / persona / "values-card.md").read_text()
+        )
 
 
 def test_a_plan_counts_every_persona(birthmark, tiny_lm, personas):

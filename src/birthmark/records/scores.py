@@ -12,11 +12,13 @@ class PromptRecord(Record):
 
 
 class PromptSetRecord(Record):
-    """`system` is the system prompt that stands before every question, null where there is none."""
+    """`system` is the system prompt that stands before every question, null where there is none; `persona` its name, where
+    it comes from a file of several."""
 
     name: str
     sha256: str
     system: str | None = None
+    persona: str | None = None
     prompts: dict[str, PromptRecord]
 
 
@@ -70,7 +72,8 @@ class ScoreRecord(Record):
     """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score.
 
     `template_system` is a system prompt that the chat template adds of its own; `system_place` says whether a person's
-    own has a turn to itself or opens the user's; `head` is the kind of a reward model's head; `trimmed` counts candidates whose white space the template takes off.
+    own has a turn to itself or opens the user's; `head` is the kind of a reward model's head; `trimmed` counts candidates
+    whose white space the template takes off.
     """
 
     model: str

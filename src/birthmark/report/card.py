@@ -11,7 +11,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.records import Effects, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_summary
 from birthmark.report.formats import p_words
-from birthmark.report.wording import caveats, finding, mass_warning
+from birthmark.report.wording import caveats, finding, mass_warning, quoted, system_said
 from birthmark.scores import write_text
 
 STUDY = "https://arxiv.org/abs/2601.20838"
@@ -60,13 +60,16 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
         f"Measured with [birthmark]({STUDY}){f' {version}' if version else ''}: each of {n_words:,} words was scored as "
         f"the answer to {asked} about the best and the worst things, and ranked (1 is best)."
     )
+    if under := system_said(scores):
+        said += f" {md(under)}"
     models: list[str] = []
     for record in scores:
         told = {"reward": "reward", "logprob": "log-probability"}[record.kind]
         weights = f", weights `{record.digests.weights[:12]}`" if record.digests else ""
         revision = f", revision `{record.revision[:12]}`" if record.revision else ""
         frame = f"frame {record.frame}" if record.frame else "frame not known"
-        models.append(f"- {md(record.model)}: {told}, {frame}, {record.dtype}{weights}{revision}")
+        own = f", its template's system prompt {md(quoted(record.template_system))}" if record.template_system else ""
+        models.append(f"- {md(record.model)}: {told}, {frame}, {record.dtype}{weights}{revision}{own}")
     return [said, "", *models] if models else [said]
 
 

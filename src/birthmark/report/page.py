@@ -26,9 +26,20 @@ from birthmark.report.implicit_figures import implicit_figure
 from birthmark.report.lineage_tables import lineage_tables
 from birthmark.report.map_figures import map_figures
 from birthmark.report.map_tables import about_predictors, map_sentence, predictor_tables
-from birthmark.report.tables import lexicon_tables, mean_table, run_table
+from birthmark.report.run_tables import run_table
+from birthmark.report.tables import lexicon_tables, mean_table
 from birthmark.report.visible import pieces, spoken
-from birthmark.report.wording import Finding, caveats, examples, finding, glossary, key_numbers, mass_warning, sentence
+from birthmark.report.wording import (
+    Finding,
+    caveats,
+    examples,
+    finding,
+    glossary,
+    key_numbers,
+    mass_warning,
+    sentence,
+    system_said,
+)
 from birthmark.scores import write_text
 
 OPEN_MODELS = 4
@@ -65,6 +76,7 @@ def write_report(out: Path | str) -> Path:
             map_about=about_predictors(contents.map) if contents.map else [],
             caveats=caveats(contents.effects, contents.scores),
             glossary=glossary(contents.effects, contents.implicit),
+            system=system_said(contents.scores),
             warnings=_warnings(contents),
             marked=_marked(contents.effects),
             markers=_markers(contents.effects),

@@ -3,9 +3,7 @@
 Text in cells, nothing computed; what is null is a dash, and its reason stands where the table would be.
 """
 
-from collections.abc import Sequence
-
-from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, ScoreRecord, Sensitivity
+from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, Sensitivity
 from birthmark.report.drawing import Table
 from birthmark.report.evidence import differences
 from birthmark.report.formats import interval, p_words, signed
@@ -267,78 +265,6 @@ def mean_table(implicit: Implicit) -> Table | None:
 
 
 METRICS = {"mwlr": "MWLR", "log_ratio": "Log-ratio"}
-RUN_ROWS = (
-    "Family",
-    "Base checkpoint",
-    "Score",
-    "Frame",
-    "Engine",
-    "Attention",
-    "Precision, device",
-    "Revision",
-    "Weights (SHA-256)",
-    "Tokenizer (SHA-256)",
-    "Chat template",
-    "Candidates",
-    "Vocabulary left out",
-    "Probability on the words",
-    "Check against plain scoring",
-    "Time",
-)
-
-
-def run_table(scores: Sequence[ScoreRecord]) -> Table:
-    """A column a model: everything that moves a score."""
-    columns = [_run(record) for record in scores]
-    rows = tuple((name, *(column[at] for column in columns)) for at, name in enumerate(RUN_ROWS))
-    return Table("The models and how they were scored", ("", *(record.model for record in scores)), rows)
-
-
-def _run(record: ScoreRecord) -> tuple[str, ...]:
-    digests, left = record.digests, record.left_out
-    template = "–" if not digests or not digests.template else digests.template[:12]
-    if record.template_date:
-        template += f", dated {record.template_date}"
-    kind = {"reward": "reward", "logprob": "log-probability"}[record.kind]
-    return (
-        record.family or "not known",
-        record.base_checkpoint or "not known",
-        kind + ("" if record.protocol == "birthmark" else f", protocol {record.protocol}"),
-        record.frame or "–",
-        record.engine or "–",
-        record.attention or "–",
-        f"{record.dtype}, {record.device}",
-        (record.revision or "–")[:12],
-        digests.weights[:12] + (f", adapter {digests.adapter[:12]}" if digests.adapter else "") if digests else "–",
-        digests.tokenizer[:12] if digests else "–",
-        template,
-        " and ".join(f"{n:,} {what}" for n, what in ((record.n_words, "words"), (record.n_tokens, "tokens")) if n),
-        f"{left.special:,} special, {left.undecodable:,} undecodable, {left.unused:,} unused" if left else "–",
-        _masses(record),
-        _check(record),
-        _time(record),
-    )
-
-
-def _masses(record: ScoreRecord) -> str:
-    if not record.mass:
-        return record.mass_why or "–"
-    masses = [mass.lexicon for mass in record.mass.values()]
-    return f"{sum(masses) / len(masses):.2%} ({min(masses):.2%} to {max(masses):.2%})"
-
-
-def _check(record: ScoreRecord) -> str:
-    if record.verify_max_abs_diff is None:
-        return record.verify_why or "–"
-    bound = f", bound {record.verify_bound:.0e}" if record.verify_bound is not None else ""
-    return f"largest difference {record.verify_max_abs_diff:.1e}{bound}"
-
-
-def _time(record: ScoreRecord) -> str:
-    if record.seconds is None:
-        return "–"
-    rate = f", {record.candidates_per_second:,.0f} scores a second" if record.candidates_per_second else ""
-    return f"{record.seconds:.1f} s{rate}"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -6,11 +6,13 @@ Reads records and says what they hold; every figure in a sentence stands in a re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from birthmark.inputs.text import one_line
 from birthmark.records import Effects, Implicit, LevelTest, ModelsFixed, ScoreRecord
 from birthmark.report.formats import interval, p_words, times
 
 SMALL_MASS = 0.05
 SIGNIFICANT = 0.05
+QUOTED = 400  # characters of a system prompt that are shown
 ASKED = "Asked for good things rather than bad ones"
 SINGLE_WORDS = (
     "They are about single words after short questions. What a model does in a conversation, with tools or at length, "
@@ -225,6 +227,20 @@ def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[s
             "Rewards and log-probabilities are different scales; they stand side by side here and are never pooled."
         )
     return said
+
+
+def system_said(scores: Sequence[ScoreRecord]) -> str | None:
+    """The system prompt that stood before every question, with the persona's name; None where nobody set one."""
+    asked = scores[0].prompt_set if scores else None
+    if asked is None or asked.system is None:
+        return None
+    whose = f" of the persona “{asked.persona}”" if asked.persona else ""
+    return f"Every question was asked under the system prompt{whose}: {quoted(asked.system)}"
+
+
+def quoted(text: str) -> str:
+    """A system prompt on one line between quotation marks, a long one cut."""
+    return f"“{one_line(text, QUOTED)}”"
 
 
 def power_said(effects: Effects, *, several: bool) -> str:
