@@ -201,6 +201,7 @@ def test_a_reward_model_is_shown_beside_its_base_and_that_ones_own(birthmark, ca
         ("reward", "reward", "chat"),
     ]
     for stage in item["stages"]:
+        assert stage["model"] in item["sentence"]
         effects = json.loads((out / "effects" / f"words.{stage['kind']}.json").read_text())
         (own,) = [model for model in effects["models"] if model["model"] == stage["model"]]
         assert stage["mean_rank_contrast"] == own["mean_rank_contrast"] and stage["contrast"] == own["contrast"]

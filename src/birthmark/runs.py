@@ -177,10 +177,12 @@ def _write_lineage(lines: "Sequence[Sequence[ResolvedModel]]", results: Sequence
 
 
 def stage_of(model: "ResolvedModel") -> Stage:
-    """What the catalog says of a model; else an RM's is `reward`, and an LM with a chat template was tuned."""
+    """`reward` of an RM; of an LM what the catalog says, else one with a chat template was tuned."""
+    if model.kind == "reward":
+        return "reward"
     if model.entry and model.entry.stage:
         return model.entry.stage
-    return "reward" if model.kind == "reward" else "instruct" if model.chat_template else "pretrained"
+    return "instruct" if model.chat_template else "pretrained"
 
 
 def _write_map(tables: Sequence[ScoreTable], out: Path, seed: int) -> Map | None:

@@ -136,7 +136,7 @@ def print_lineage(record: Lineage) -> None:
             rows = []
             for stage in item.stages:
                 cells = {(cell.category, cell.framing): cell.mean_median_rank for cell in stage.cells}
-                ranks = [round(cells[column], 1) if column in cells else None for column in columns]
+                ranks = [f"{cells[column]:.1f}" if column in cells else None for column in columns]
                 rows.append((stage.model, stage.stage, "rewards" if stage.kind == "reward" else "log-probs", *ranks))
             console.print()
             console.print(item.sentence, markup=False)

@@ -66,7 +66,7 @@ def _sentence(effects: Effects, rows: Sequence[LineageStage]) -> str:
     if len(effects.categories) != 2 or len(passed) < 2:
         return f"The ranks of {effects.lexicon}'s categories, from the oldest model to the reward model."
     first, second = effects.categories
-    values = ", ".join(f"{value:+.1f} in {model}".replace("-", "−", 1) for model, value in passed)
+    values = ", ".join(f"{value:+.1f}".replace("-", "−") + f" in {model}" for model, value in passed)
     return (
         f"How much further down {first} stands than {second} when asked for the best, less the same when asked for the "
         f"worst, in mean ranks: {values}."
