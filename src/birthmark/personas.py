@@ -1,6 +1,7 @@
 """The same questions under several system prompts: a whole study a persona, and each held against the neutral control.
 
-Every persona's folder in OUT is a study like any other; `personas.json` beside them says how far each moves each model.
+Every persona's folder in OUT is a study like any other; `personas.json` beside them says how far each moves each model,
+and a page says it in words.
 Computes nothing but those differences.
 """
 
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from birthmark.inputs.personas import NEUTRAL
 from birthmark.records import PersonaLeaning, Personas, to_json
-from birthmark.runs import AuditResult, run_audit, score_into
+from birthmark.runs import AuditResult, draw, run_audit, score_into
 from birthmark.scores import ScoreTable, prompt_set_record, write_text
 from birthmark.scoring import Measure, choose_frames, score_model
 from birthmark.shown import Row, Shown
@@ -49,13 +50,14 @@ def under(measure: Measure, persona: str, system: str) -> Measure:
 def audit_personas(
     models: "Sequence[ResolvedModel]", measure: Measure, systems: Mapping[str, str], out: Path, *, mixed_frames: bool
 ) -> PersonasResult:
-    """Audit the models under each system prompt into `out/<persona>`, and write `out/personas.json`."""
+    """Audit the models under each system prompt into `out/<persona>`, and write `out/personas.json` with its page."""
     audits = {
         persona: run_audit(models, under(measure, persona, system), out / persona, mixed_frames=mixed_frames)
         for persona, system in systems.items()
     }
     record = Personas(neutral=NEUTRAL, systems=dict(systems), leanings=_leanings(audits))
     write_text(out / "personas.json", to_json(record))
+    draw(out)
     return PersonasResult(out, audits, record)
 
 
@@ -90,6 +92,7 @@ def _leanings(audits: Mapping[str, AuditResult]) -> list[PersonaLeaning]:
                     PersonaLeaning(
                         persona=persona,
                         lexicon=effects.lexicon,
+                        categories=effects.categories,
                         kind=effects.kind,
                         model=model.model,
                         family=model.family,

@@ -303,6 +303,10 @@ def run_replication(data: Path | None, out: Path, *, planted: Path | None, seed:
 
 def draw(out: Path) -> Path:
     """Redraw the page, the figures and the values card of an OUT folder from its files; returns the page."""
+    if (out / "personas.json").is_file():
+        from birthmark.report.personas_page import write_personas_report
+
+        return write_personas_report(out)
     if (out / "map.json").is_file() and not (out / "effects").is_dir():
         from birthmark.report.map_page import write_map_report
 

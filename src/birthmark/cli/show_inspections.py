@@ -80,7 +80,9 @@ def print_personas(result: PersonasResult) -> None:
     ]
     header = ("persona", "lexicon", "model", "contrast of medians", "of means", "shift from neutral")
     print_rows(header, rows)
-    console.print(f"Written to {result.out}, a folder a persona; each has its report.html", markup=False)
+    console.print(
+        f"Written to {result.out / 'report.html'}; each persona has a folder and a report of its own", markup=False
+    )
 
 
 def print_persona_scores(tables: Mapping[str, ScoreTable], out: Path | None) -> None:

@@ -17,7 +17,7 @@ def report(
     from birthmark.errors import BirthmarkError
     from birthmark.runs import draw
 
-    if not (folder / "study.json").is_file():
+    if not any((folder / name).is_file() for name in ("study.json", "personas.json")):
         raise BirthmarkError(f"{folder} holds no study.json: name the --out folder of an audit")
     print(draw(folder))
 

@@ -7,11 +7,13 @@ class PersonaLeaning(Record):
     """One model's leaning under one persona, with one lexicon; `shift` is what the persona adds to the neutral control.
 
     `contrast` is of median ranks, `mean_rank_contrast` of mean ranks, as in an effects file's `models[]`; null where the
-    lexicon has more than two categories or the prompts no two framings. `shift` is of `mean_rank_contrast`.
+    lexicon has more than two categories or the prompts no two framings. `shift` is of `mean_rank_contrast`; below zero is
+    towards the first of the `categories`.
     """
 
     persona: str
     lexicon: str
+    categories: list[str] = []
     kind: Kind
     model: str
     family: str | None
