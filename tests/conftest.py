@@ -22,10 +22,13 @@ def shared() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real models run in one worker, so that they are audited once."""
+    """A file's tests share a worker, so that what they stand on is made once; so do all that run real models, first of all."""
     for item in items:
         if item.get_closest_marker("real_model"):
             item.add_marker(pytest.mark.xdist_group("real_model"))
+        elif not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.get_closest_marker("real_model") is None)
 
 
 @pytest.hookimpl(wrapper=True)

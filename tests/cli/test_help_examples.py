@@ -33,9 +33,11 @@ ELSEWHERE = {
         "tests/cli/test_implicit.py"
     ),
     "birthmark train --grid grid.yaml --out runs": "tests/training/test_train_command.py",
+    "birthmark train --grid grid.yaml --out runs --dry-run": "tests/training/test_train_command.py",
     "birthmark track runs/gemma-hh runs/smollm-hh --prompt best_ever_one --prompt worst_ever_one --out tracked": (
         "tests/training/test_trajectory.py"
     ),
+    "birthmark track runs/gemma-hh runs/smollm-hh --dry-run": "tests/training/test_trajectory.py",
     "birthmark track ./trainer-output --lexicon my-words.csv": "tests/training/test_trajectory.py",
 }
 OF_THE_NETWORK = ("--human fetch", "OWNER/", "skywork-80k", "birthmark replicate", "birthmark calibrate tests")

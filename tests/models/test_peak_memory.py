@@ -40,6 +40,6 @@ def test_eight_times_the_candidates_take_less_than_a_twentieth_more_memory(kind,
                 cwd=pytestconfig.rootpath / "tests", capture_output=True, text=True, check=True,
             ).stdout
         )
-        for count in (512, 4096)
+        for count in (256, 2048)
     ]  # fmt: skip
     assert peaks[1] < 1.05 * peaks[0]
