@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Gemma2Config, Gemma2Model, LlamaConfig, LlamaModel
 
-HIDDEN, OBJECTIVES, QUANTILES, GATE_WIDTH, TEMPERATURE = 32, 19, 7, 24, 2.5
+HIDDEN, OBJECTIVES, RATED, QUANTILES, GATE_WIDTH, TEMPERATURE = 32, 19, 5, 7, 24, 2.5
 VOCABULARY = {"llama3": 128_256, "llama3_1": 128_256, "gemma2": 256_000}
 Tensors = dict[str, torch.Tensor]
 Draw = Callable[..., torch.Tensor]
@@ -79,17 +79,26 @@ def _armorm(draw: Draw) -> Tensors:
 
 def _quantile(draw: Draw) -> Tensors:
     """The gate's module list holds, three times, a linear layer, a ReLU and a batch norm, then the last linear layer."""
+    transform = {"reward_transform_matrix": draw(OBJECTIVES, OBJECTIVES)}
+    return transform | _quantile_tensors(draw, OBJECTIVES, linear=(0, 3, 6, 9))
+
+
+def _quantile_gemma2(draw: Draw) -> Tensors:
+    """As the index of QRM-Gemma-2-27B has it: dropouts take places in the gate's list, five objectives, no transform."""
+    return _quantile_tensors(draw, RATED, linear=(0, 4, 8, 11))
+
+
+def _quantile_tensors(draw: Draw, objectives: int, linear: tuple[int, ...]) -> Tensors:
     tensors = {
-        "regression_layer.weight": draw(OBJECTIVES * QUANTILES, HIDDEN),
-        "reward_transform_matrix": draw(OBJECTIVES, OBJECTIVES),
+        "regression_layer.weight": draw(objectives * QUANTILES, HIDDEN),
         "gating.logit_scale": draw(1) + 3.0,
-        "gating.layers.9.weight": _gate_layer(draw, OBJECTIVES, GATE_WIDTH),
-        "gating.layers.9.bias": draw(OBJECTIVES),
+        f"gating.layers.{linear[-1]}.weight": _gate_layer(draw, objectives, GATE_WIDTH),
+        f"gating.layers.{linear[-1]}.bias": draw(objectives),
     }
-    for block in range(3):
+    for block, place in enumerate(linear[:-1]):
         width = HIDDEN if block == 0 else GATE_WIDTH
-        tensors[f"gating.layers.{3 * block}.weight"] = _gate_layer(draw, GATE_WIDTH, width)
-        norm = f"gating.layers.{3 * block + 2}"
+        tensors[f"gating.layers.{place}.weight"] = _gate_layer(draw, GATE_WIDTH, width)
+        norm = f"gating.layers.{place + 2}"
         tensors[f"{norm}.weight"] = draw(GATE_WIDTH)
         tensors[f"{norm}.bias"] = draw(GATE_WIDTH)
         tensors[f"{norm}.running_mean"] = draw(GATE_WIDTH)
@@ -136,7 +145,8 @@ HEADS: dict[str, HeadShape] = {
         "LlamaForRewardModelWithGating", "llama3_1", _quantile, _ONE_LABEL | _GATE | {"num_quantiles": QUANTILES}
     ),
     "qrm-gemma2": HeadShape(
-        "Gemma2ForRewardModelWithGating", "gemma2", _quantile, _ONE_LABEL | _GATE | {"num_quantiles": QUANTILES}
+        "Gemma2ForQuantileSequenceClassification", "gemma2", _quantile_gemma2,
+        _ONE_LABEL | _GATE | {"num_objectives": RATED, "num_quantiles": QUANTILES},
     ),
     "urm": HeadShape(
         "LlamaForSequenceClassificationWithNormal_Weights", "llama3_1", _uncertainty, {"num_labels": 10}

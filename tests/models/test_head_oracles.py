@@ -18,6 +18,7 @@ from head_checkpoints import (
     HEADS,
     OBJECTIVES,
     QUANTILES,
+    RATED,
     TEMPERATURE,
     backbone,
     backbone_config,
@@ -146,14 +147,21 @@ def armorm(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
 def quantile(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
     quantiles = w.apply("regression_layer", last).reshape(OBJECTIVES, QUANTILES)
     rewards = quantiles.mean(axis=1) @ w["reward_transform_matrix"]
-    x = gate
-    for block in range(3):
-        x = relu(w.apply(f"gating.layers.{3 * block}", x))
-        norm = f"gating.layers.{3 * block + 2}"
+    return float(normed_gate(w, gate, (0, 3, 6, 9)) @ rewards)
+
+
+def quantile_gemma2(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
+    rewards = w.apply("regression_layer", last).reshape(RATED, QUANTILES).mean(axis=1)
+    return float(normed_gate(w, gate, (0, 4, 8, 11)) @ rewards)
+
+
+def normed_gate(w: Weights, x: np.ndarray, linear: tuple[int, ...]) -> np.ndarray:
+    for place in linear[:-1]:
+        x = relu(w.apply(f"gating.layers.{place}", x))
+        norm = f"gating.layers.{place + 2}"
         x = (x - w[f"{norm}.running_mean"]) / np.sqrt(w[f"{norm}.running_var"] + 1e-5)
         x = x * w[f"{norm}.weight"] + w[f"{norm}.bias"]
-    share = softmax(w.apply("gating.layers.9", x) / TEMPERATURE) * w["gating.logit_scale"][0]
-    return float(share @ rewards)
+    return softmax(w.apply(f"gating.layers.{linear[-1]}", x) / TEMPERATURE) * w["gating.logit_scale"][0]
 
 
 def uncertainty(w: Weights, last: np.ndarray, gate: np.ndarray) -> float:
@@ -186,7 +194,7 @@ ORACLES: dict[str, Oracle] = {
     "two-layer": two_layer,
     "armorm": armorm,
     "qrm-llama": quantile,
-    "qrm-gemma2": quantile,
+    "qrm-gemma2": quantile_gemma2,
     "urm": uncertainty,
     "ldl": label_distribution,
 }
