@@ -9,7 +9,7 @@ import pytest
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import PromptRecord, ScoreRecord
-from birthmark.scores import ScoreTable, atomic_path, prompt_set_record, read_scores, write_scores
+from birthmark.scores import ScoreTable, atomic_path, prompt_set_record, read_scores, warnings_of, write_scores
 
 
 def make_table(slug: str = "tiny") -> ScoreTable:
@@ -84,3 +84,13 @@ def test_prompt_sets_differ_in_digest_where_a_text_framing_or_factor_differs():
     ]
     digests = {prompt_set_record("set", prompts).sha256 for prompts in [base, *others]}
     assert len(digests) == 5
+
+
+def test_a_warning_names_the_models_it_is_of_unless_it_is_of_all():
+    one, two = make_table("one").record, make_table("two").record
+    one = one.model_copy(update={"model": "one", "warnings": ["trims", "opens a turn"]})
+    two = two.model_copy(update={"model": "two", "warnings": ["opens a turn"]})
+    assert warnings_of([one, two]) == ["trims (one)", "opens a turn"] and warnings_of([one]) == [
+        "trims",
+        "opens a turn",
+    ]

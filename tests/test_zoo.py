@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import weakref
 
 import pytest
@@ -210,6 +211,8 @@ def test_a_reward_model_is_shown_beside_its_base_and_that_ones_own(birthmark, ca
         assert len(cells) == 4
     page = (out / "report.html").read_text()
     assert 'id="lineage"' in page and "instruction-tuned" in page and "never pooled" in page
+    assert re.search(r"<h1>one leans to", page) and (out / "figures" / "one-words-line.svg").is_file()
+    assert "one (reward model) leans to" in (out / "values-card.md").read_text()
 
 
 def test_bases_may_be_named_nearest_first(birthmark, models, words, tmp_path):

@@ -6,7 +6,7 @@ they mean; reading one checks that the bytes are those that were written.
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,6 +127,15 @@ def read_scores(path: Path | str) -> ScoreTable:
     if sha256_of(path) != record.sha256:
         raise BirthmarkError(f"{path} was altered or cut short since it was written: score {record.model} again")
     return ScoreTable(pl.read_parquet(path), record)
+
+
+def warnings_of(records: Sequence[ScoreRecord]) -> list[str]:
+    """What the models' records warn of, once each; the models behind it where it is not of all."""
+    models: dict[str, list[str]] = {}
+    for record in records:
+        for text in dict.fromkeys(record.warnings):
+            models.setdefault(text, []).append(record.model)
+    return [text if len(of) == len(records) else f"{text} ({', '.join(of)})" for text, of in models.items()]
 
 
 def prompt_set_record(

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import Effects, ScoreRecord, StudyRecord
-from birthmark.report.contents import read_summary
+from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
+from birthmark.report.contents import read_lineage, read_summary
 from birthmark.report.formats import p_words
+from birthmark.report.lineage_figures import leading_line, line_finding
 from birthmark.report.wording import caveats, finding, mass_warning, quoted, system_said
 from birthmark.scores import write_text
 
@@ -27,13 +28,21 @@ def write_card(out: Path | str) -> Path:
     if not effects and not scores:
         raise BirthmarkError(f"{out} holds neither effects nor scores: run birthmark audit --out {out}")
     path = out / "values-card.md"
-    write_text(path, card(effects, scores, study))
+    write_text(path, card(effects, scores, study, read_lineage(out)))
     return path
 
 
-def card(effects: Sequence[Effects], scores: Sequence[ScoreRecord], study: StudyRecord | None) -> str:
+def card(
+    effects: Sequence[Effects],
+    scores: Sequence[ScoreRecord],
+    study: StudyRecord | None,
+    lineage: Lineage | None = None,
+) -> str:
     """The card's Markdown; what people brought (names, paths) is escaped."""
     lines = ["## Values", ""]
+    if line := leading_line(lineage.lines) if lineage else None:
+        found = line_finding(*line)
+        lines += [f"{md(found.said)} {md(found.sure)}", ""]
     for item in effects:
         found = finding(item)
         lines += [" ".join(md(sentence) for sentence in (found.said, found.sure) if sentence), ""]

@@ -108,6 +108,12 @@ def read_summary(out: Path) -> tuple[StudyRecord | None, list[Effects], list[Sco
     )
 
 
+def read_lineage(out: Path) -> Lineage | None:
+    """The lines of descent that an audit wrote, models by short names; None where it was not asked for them."""
+    found = _optional(out / "lineage.json", Lineage)
+    return renamed(found, short_names(name for line in found.lines for name in line.models)) if found else None
+
+
 def _optional(path: Path, record_type: type[R]) -> R | None:
     return read_record(path, record_type) if path.is_file() else None
 

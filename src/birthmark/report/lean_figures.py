@@ -62,7 +62,7 @@ def lean_figure(effects: Effects) -> Figure | None:
         name=figure_name(effects, "leanings"),
         title="Which way each model leans",
         description=f"Each model's leaning between {first} (left) and {second} (right) in rank places.",
-        build=lambda narrow: _lollipops(rows, order, effects.families, FAMILY_HUES, (first, second), narrow, names),
+        build=lambda narrow: lollipops(rows, order, effects.families, FAMILY_HUES, (first, second), narrow, names),
         table=Table(
             f"Leaning of each model: below zero towards {first}, above towards {second}",
             ("Model", "Family", "Base checkpoint", "Ranks"),
@@ -99,7 +99,7 @@ def adjective_figure(effects: Effects) -> Figure | None:
         name=figure_name(effects, "adjectives"),
         title="The difference, adjective by adjective",
         description=f"For each adjective of the questions, how {b} differs from {effects.families[0]}, in rank places.",
-        build=lambda narrow: _lollipops(rows, order, framings, FRAMING_HUES, ends, narrow, names),
+        build=lambda narrow: lollipops(rows, order, framings, FRAMING_HUES, ends, narrow, names),
         table=Table(
             f"{b} minus {effects.families[0]}: mean rank of {first} minus mean rank of {second}",
             ("Adjective", "Asked for", "Ranks"),
@@ -140,7 +140,7 @@ def word_figure(effects: Effects) -> Figure | None:
         name=figure_name(effects, "words"),
         title="The words that carry the difference",
         description=f"The words that {b} and {a} rank most differently when asked for the best rather than the worst.",
-        build=lambda narrow: _lollipops(
+        build=lambda narrow: lollipops(
             rows, [item.word for item in chosen], effects.categories, 0, ends, narrow, names
         ),
         table=Table(
@@ -188,7 +188,7 @@ def evidence_figure(effects: Effects) -> Figure | None:
         name=figure_name(effects, "evidence"),
         title="How sure, by what is taken as a sample",
         description="The families' difference with its interval, one row for each way of taking samples.",
-        build=lambda narrow: _lollipops(rows, order, groups, FRAMING_HUES, ends, narrow, names),
+        build=lambda narrow: lollipops(rows, order, groups, FRAMING_HUES, ends, narrow, names),
         table=Table(
             "The families' difference in ranks, by what is taken as a sample",
             ("Sample", "Difference", "95% interval", "p"),
@@ -204,7 +204,7 @@ def evidence_figure(effects: Effects) -> Figure | None:
     )
 
 
-def _lollipops(
+def lollipops(
     rows: list[dict[str, Any]],
     order: Sequence[str],
     groups: Sequence[str],

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Map, MapPlace
-from birthmark.report.drawing import NARROW, Figure, Table, by_hue, by_shape, data, rows_axis, tooltip
+from birthmark.report.drawing import FAMILY_HUES, NARROW, Figure, Table, by_hue, by_shape, data, rows_axis, tooltip
 from birthmark.report.theme import INK
 
 LETTER = 6.4  # pixels that a letter of a name takes on average
@@ -102,7 +102,7 @@ def _places(record: Map) -> Figure:
             y=alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=y, nice=False, zero=False)),
         )
         dots = base.mark_point(filled=True, size=120, opacity=1).encode(
-            color=by_hue("family", families),
+            color=by_hue("family", families, FAMILY_HUES),
             shape=by_shape("family", families),
             tooltip=tooltip(model="model", family="family", base="base checkpoint"),
         )
@@ -211,7 +211,7 @@ def _people(record: Map) -> Figure:
                     scale=alt.Scale(zero=True),
                     axis=alt.Axis(tickCount=3 if narrow else 6, labelFlush=False),
                 ),
-                color=by_hue("family", _families(record)),
+                color=by_hue("family", _families(record), FAMILY_HUES),
                 shape=by_shape("family", _families(record)),
                 tooltip=[*tooltip(model="model", family="family"), alt.Tooltip("kendall:Q", format=".2f", title="τ")],
             )

@@ -17,12 +17,13 @@ from markupsafe import Markup, escape
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.fetch import cache_folder
-from birthmark.records import Effects
+from birthmark.records import Effects, Line, LineageOf
 from birthmark.report.contents import Contents, read_contents
 from birthmark.report.drawing import save_figure, svg
 from birthmark.report.figures import lexicon_figures
 from birthmark.report.formats import p_words
 from birthmark.report.implicit_figures import implicit_figure
+from birthmark.report.lineage_figures import leading_line, line_figure, line_finding
 from birthmark.report.lineage_tables import lineage_tables
 from birthmark.report.map_figures import map_figures
 from birthmark.report.map_tables import about_predictors, map_sentence, predictor_tables
@@ -40,7 +41,7 @@ from birthmark.report.wording import (
     sentence,
     system_said,
 )
-from birthmark.scores import write_text
+from birthmark.scores import warnings_of, write_text
 
 OPEN_MODELS = 4
 FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", None: "Asked neither way"}
@@ -56,13 +57,16 @@ def write_report(out: Path | str) -> Path:
     of_lexicons = [lexicon_figures(item) for item in contents.effects]
     of_implicit = [implicit_figure(item) for item in contents.implicit]
     of_map = map_figures(contents.map)[1::-1] if contents.map else []
+    line = _leading_line(contents)
+    of_line = line_figure(*line) if line else None
     page = (
         _environment()
         .get_template("report.html.jinja")
         .render(
             contents=contents,
-            found=_found(contents),
+            found=line_finding(*line) if line else _found(contents),
             lead=contents.effects[0] if contents.effects else None,
+            line_figure=of_line,
             lexicon_figures=of_lexicons,
             lexicon_tables=[lexicon_tables(item) for item in contents.effects],
             implicit_figures=of_implicit,
@@ -85,7 +89,8 @@ def write_report(out: Path | str) -> Path:
             },
         )
     )
-    for figure in [*(figure for group in of_lexicons for figure in group), *of_implicit, *of_map]:
+    of_lists = [figure for group in of_lexicons for figure in group]
+    for figure in [*([of_line] if of_line else []), *of_lists, *of_implicit, *of_map]:
         save_figure(figure, out / "figures")
     write_text(out / "report.html", page)
     return out / "report.html"
@@ -125,6 +130,12 @@ def _vega() -> str:
         return vl_convert.javascript_bundle()  # type: ignore[call-arg]
 
 
+def _leading_line(contents: Contents) -> tuple[Line, LineageOf] | None:
+    """The line of descent that the page is about: where one was asked for and no families are tested."""
+    tested = any(item.headline is not None and item.headline.estimate is not None for item in contents.effects)
+    return leading_line(contents.lineage.lines) if contents.lineage and not tested else None
+
+
 def _found(contents: Contents) -> Finding:
     if contents.effects:
         return finding(contents.effects[0])
@@ -134,10 +145,12 @@ def _found(contents: Contents) -> Finding:
 
 
 def _warnings(contents: Contents) -> list[str]:
-    lists = [item.warnings for group in (contents.effects, contents.implicit, contents.scores) for item in group]
+    lists = [item.warnings for group in (contents.effects, contents.implicit) for item in group]
     of_mass = mass_warning(contents.scores)
     of_study = contents.study.warnings if contents.study else []
     said = [*([of_mass] if of_mass else []), *of_study, *(text for warnings in lists for text in warnings)]
+    known = {text for record in contents.scores for text in record.warnings if any(text in line for line in said)}
+    said += [text for text in warnings_of(contents.scores) if not any(text.startswith(line) for line in known)]
     return list(dict.fromkeys(sentence(text) for text in said))
 
 

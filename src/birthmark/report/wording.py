@@ -83,7 +83,7 @@ def _most_different(effects: Effects) -> Finding | None:
     leaning, other = (b, a) if (most.difference or 0.0) < 0 else (a, b)
     said = (
         f"{ASKED}, {leaning} {_verb('put', leaning)} {most.category} words further ahead than {other} {_verb('do', other)}, by "
-        f"{_places(most.difference or 0.0)} in a ranking of {effects.n_candidates:,} words: of "
+        f"{places(most.difference or 0.0)} in a ranking of {effects.n_candidates:,} words: of "
         f"{len(effects.categories)} categories, the largest difference."
     )
     if most.p_max_t is None:
@@ -114,7 +114,7 @@ def _fixed(effects: Effects, fixed: ModelsFixed) -> Finding:
     a, b = sides(effects)
     leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
     first, second = (name.lower() for name in effects.categories)
-    size = f"{_places(fixed.estimate)} in a ranking of {effects.n_candidates:,} words"
+    size = f"{places(fixed.estimate)} in a ranking of {effects.n_candidates:,} words"
     if fixed.clear:
         title = f"{_capital(leaning)} {_verb('lean', leaning)} further to {first} than {other}"
         said = (
@@ -150,7 +150,7 @@ def _headline(effects: Effects, test: LevelTest) -> Finding:
     kind = "base checkpoints" if test.unit == "base_checkpoint" else "models"
     said = (
         f"{ASKED}, the models here that are built on {leaning} put {first} words further ahead of {second} words than those on "
-        f"{other} do, by {_places(estimate)} in a ranking of {effects.n_candidates:,} words."
+        f"{other} do, by {places(estimate)} in a ranking of {effects.n_candidates:,} words."
     )
     sure = f"This rests on {sum(test.n_units.values())} {kind} ({units})"
     if test.count is not None and test.n_splits is not None:
@@ -177,7 +177,7 @@ def _single(effects: Effects) -> Finding:
     value = model.mean_rank_contrast or 0.0
     ahead, behind = effects.categories if value < 0 else effects.categories[::-1]
     said = (
-        f"{ASKED}, {model.model} moves {ahead.lower()} words ahead of {behind.lower()} words by {_places(value)} "
+        f"{ASKED}, {model.model} moves {ahead.lower()} words ahead of {behind.lower()} words by {places(value)} "
         f"in a ranking of {effects.n_candidates:,} words."
     )
     first, second = (name.lower() for name in effects.categories)
@@ -193,7 +193,7 @@ def _one_family(effects: Effects) -> Finding:
     first, second = (name.lower() for name in effects.categories)
     said = (
         f"{ASKED}, {most.model} leans furthest to {first} and {least.model} furthest to {second}: they are "
-        f"{_places(apart)} apart in a ranking of {effects.n_candidates:,} words."
+        f"{places(apart)} apart in a ranking of {effects.n_candidates:,} words."
     )
     sure = (
         f"All are of one family ({effects.families[0]}), so there is no test between families; birthmark compare --group-by "
@@ -318,7 +318,7 @@ def sentence(reason: str | None) -> str:
     return f"{reason[0].upper()}{reason[1:].removesuffix('.')}." if reason else ""
 
 
-def _places(value: float) -> str:
+def places(value: float) -> str:
     """A difference of ranks as whole places: `18 places`, `1 place`, `less than one place`."""
     whole = round(abs(value))
     return "less than one place" if whole == 0 else f"{whole:,} place{'s' if whole > 1 else ''}"

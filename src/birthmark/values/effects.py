@@ -11,7 +11,7 @@ import numpy as np
 
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import Effects, ModelContrast
-from birthmark.scores import ScoreTable
+from birthmark.scores import ScoreTable, warnings_of
 from birthmark.values.cells import cells, model_cells
 from birthmark.values.confounds import confounds
 from birthmark.values.detectable import detectable
@@ -150,4 +150,4 @@ def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: str) -> lis
     single = [name for name, words in _words(joined).items() if len(words) == 1]
     if single:
         warnings.append(f"one word only stands for {', '.join(single)}: its rank is that word's")
-    return [*warnings, *(text for table in tables for text in table.record.warnings)]
+    return [*warnings, *warnings_of([table.record for table in tables])]
