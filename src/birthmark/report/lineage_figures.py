@@ -57,7 +57,7 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
         }
         for stage in item.stages
     ]
-    kinds = list(dict.fromkeys(row["group"] for row in rows))
+    kinds = list(dict.fromkeys(SCORES[stage.kind] for stage in item.stages))
     order = [stage.model for stage in item.stages]
     names = tooltip(row="model", stage="stage", group="ranks of", said="leans")
     return Figure(
