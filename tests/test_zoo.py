@@ -182,6 +182,7 @@ def test_a_dry_run_of_a_set_says_what_each_takes_and_whether_it_fits(birthmark, 
     rows = json.loads(answer.out)
     assert [row["model"] for row in rows] == ["one", "two", "three"]
     assert all(row["free_bytes"] > 0 for row in rows)
+    assert all(0 < row["parameters"] < 1_000_000 for row in rows)  # counted in the folders
 
 
 def test_a_dry_run_with_base_lists_the_whole_line(birthmark, catalog):

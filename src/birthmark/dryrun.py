@@ -65,7 +65,9 @@ def facts_of(model: str | Path, catalog: Catalog) -> tuple[Entry | None, Kind | 
     folder = last_checkpoint(folder) or folder
     if known is None and not folder.is_dir() and "/" not in str(model):
         raise BirthmarkError(f"no model named {model}: {suggest(str(model), catalog) or 'name a folder'}")
-    return known, known.kind if known else _kind_of(folder), known.parameters if known else count_parameters(folder)
+    if known is None:
+        return None, _kind_of(folder), count_parameters(folder)
+    return known, known.kind, count_parameters(Path(known.path)) if known.path else known.parameters
 
 
 def _kind_of(folder: Path) -> Kind | None:

@@ -152,7 +152,7 @@ def print_precision(tables: Sequence[ScoreTable]) -> None:
         if found is not None:
             console.print(
                 f"{table.model}, {_spoken_precision(found)} against float32, {found.n_sample} candidates after "
-                f"{found.n_prompts} prompts: Spearman {found.spearman:.5f}, largest |Δ| {found.max_abs_diff:.2g}. Two of "
+                f"{found.n_prompts} prompt{'s' if found.n_prompts > 1 else ''}: Spearman {found.spearman:.5f}, largest |Δ| {found.max_abs_diff:.2g}. Two of "
                 f"{found.n_candidates:,} candidates less than {found.noise_floor_rank:.1f} ranks apart, or with scores less "
                 f"than {found.noise_floor_score:.2g} apart ({found.pairs_below_noise:.1%} of pairs), differ by less than "
                 "rescoring does.",
