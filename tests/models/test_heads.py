@@ -4,11 +4,6 @@ Whether each head's numbers are right is the business of `test_head_oracles.py`.
 """
 
 import json
-import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +12,13 @@ import polars as pl
 import pytest
 import torch
 from architectures import CONFIGS, random_ids, tiny_model
+from head_folders import HIDDEN, change, draw, layer, load, refused, write_head
 from safetensors.torch import load_file, save_file
 
 import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.models import engine as engine_module
 from birthmark.models.engine import PlainEngine, PrefixEngine
-from birthmark.models.heads import known
 from birthmark.models.heads.base import last_occurrence
 from birthmark.models.heads.distributions import URMFirstColumnHead, URMHead
 from birthmark.models.heads.known import HeadFiles, choose_head, find_head, known_heads, read_head
@@ -34,21 +29,11 @@ from birthmark.models.weights import load_tokenizer, resolve
 
 REPOSITORY = Path(__file__).parents[2]
 BOUND = 1e-4
-HIDDEN = 32  # of the tiny models
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIRTHMARK_CACHE", str(tmp_path / "cache"))
-
-
-def draw(*shape: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return 0.3 * torch.randn(shape, generator=generator)
-
-
-def layer(stem: str, inputs: int, outputs: int) -> dict[str, torch.Tensor]:
-    return {f"{stem}.weight": draw(outputs, inputs), f"{stem}.bias": draw(outputs)}
 
 
 ARMORM = {
@@ -66,29 +51,7 @@ URM = {
     **layer("weights.fc.2", HIDDEN, HIDDEN),
     **layer("weights.fc.4", HIDDEN, 5),
 }
-ENSEMBLE = {f"ensemble.{number}.weight": draw(1, HIDDEN) + number for number in range(3)}
 GATED = {"architectures": ["LlamaForRewardModelWithGating"], "gating_temperature": 4}
-
-
-def write_head(
-    base: Path, folder: Path, head: Mapping[str, torch.Tensor], config: Mapping[str, Any], language_head: bool = False
-) -> Path:
-    """A copy of a tiny language model's folder whose language head gives way to a reward head."""
-    shutil.copytree(base, folder, dirs_exist_ok=True)
-    kept = load_file(folder / "model.safetensors")
-    tensors = {name: tensor for name, tensor in kept.items() if language_head or not name.startswith("lm_head")}
-    save_file({**tensors, **head}, folder / "model.safetensors", metadata={"format": "pt"})
-    change(folder, **config)
-    return folder
-
-
-def change(folder: Path, **keys: Any) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
-
-
-def load(folder: Path, **options: Any) -> Any:
-    return load_model(resolve(folder, quiet=True, **options))
 
 
 def scorer_of(folder: Path, engine: Any = "prefix", **options: Any) -> RewardScorer:
@@ -99,13 +62,6 @@ def scorer_of(folder: Path, engine: Any = "prefix", **options: Any) -> RewardSco
     )  # fmt: skip
     assert isinstance(scorer, RewardScorer)
     return scorer
-
-
-def refused(folder: Path, *words: str, **options: Any) -> None:
-    with pytest.raises(BirthmarkError) as caught:
-        load(folder, **options)
-    message = str(caught.value)
-    assert all(word in message for word in words) and "\n" not in message, message
 
 
 # ----------------------------------------------------------------------------------------------- the plain linear head
@@ -435,67 +391,3 @@ def test_a_gated_reward_is_the_same_by_both_engines(at_the_end, tiny_lm, tmp_pat
     change(folder, gating_token_pattern=pattern)
     plain, prefix = (scorer_of(folder, engine).score("What is best?").scores for engine in ("plain", "prefix"))
     assert np.abs(plain - prefix).max() <= BOUND and np.ptp(plain) > 10 * BOUND
-
-
-# --------------------------------------------------------------------------------------- heads of other packages
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example's package, installed by pip into a folder of its own, from a copy: building leaves nothing behind."""
-    source = shutil.copytree(REPOSITORY / "examples" / "custom_head", tmp_path_factory.mktemp("source") / "custom_head")
-    target = tmp_path_factory.mktemp("installed")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
-         "--disable-pip-version-check", "--target", str(target), str(source)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return target
-
-
-@pytest.fixture
-def ensemble(installed: Path, tiny_lm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model with the example's head, and the example's package where Python finds it."""
-    monkeypatch.syspath_prepend(str(installed))
-    return write_head(tiny_lm, tmp_path / "rm", ENSEMBLE, {"architectures": ["Own"], "ensemble_caution": 0.5})
-
-
-def test_an_installed_package_adds_its_head(ensemble):
-    assert known_heads()["ensemble"].__module__ == "ensemble_head"
-    model = load(ensemble, kind="reward")
-    states = draw(4, HIDDEN)
-    votes = states @ torch.cat(list(ENSEMBLE.values())).T
-    assert torch.allclose(read_head(model)(states), votes.mean(dim=1) - 0.5 * votes.std(dim=1), atol=1e-5)
-
-
-def test_an_added_heads_weights_are_proven_too(ensemble):
-    tensors = load_file(ensemble / "model.safetensors")
-    del tensors["ensemble.1.weight"]
-    save_file(tensors, ensemble / "model.safetensors", metadata={"format": "pt"})
-    refused(ensemble, "ensemble.1.weight", "left random", kind="reward")
-
-
-def test_an_added_head_scores_on_the_command_line(ensemble, birthmark):
-    answer = birthmark(
-        "score", ensemble, "--as", "reward", "--prompt", "What is best?", "--candidates", "love,freedom", "--quiet"
-    )
-    assert answer.code == 0 and "love" in answer.out, answer.err
-
-
-def test_without_the_package_the_tensors_are_nobodys(tiny_lm, tmp_path):
-    folder = write_head(tiny_lm, tmp_path / "rm", ENSEMBLE, {"architectures": ["Own"], "ensemble_caution": 0.5})
-    refused(folder, "Own", "birthmark_head", kind="reward")
-
-
-@pytest.mark.parametrize(
-    ("point", "words"),
-    [
-        (EntryPoint("linear", "json:JSONDecoder", "birthmark.heads"), "taken"),
-        (EntryPoint("broken", "no_such_module:Head", "birthmark.heads"), "cannot be imported"),
-        (EntryPoint("alien", "json:JSONDecoder", "birthmark.heads"), "not a subclass"),
-    ],
-)
-def test_a_package_with_a_broken_head_is_named(point, words, monkeypatch):
-    monkeypatch.setattr(known, "entry_points", lambda group: [point])
-    with pytest.raises(BirthmarkError, match=f"{point.name}.*{words}"):
-        known_heads()
