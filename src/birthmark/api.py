@@ -12,7 +12,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.implicit_runs import prompts_of_tables, run_implicit, run_implicit_grid
 from birthmark.inputs.catalog import ancestry, find_entry, load_catalog, load_set, load_sets, suggest
 from birthmark.inputs.groupings import group_models, name_bases, teams
-from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.lexicons import Lexicon, load_lexicons
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import Effects, Implicit, ImplicitGrid, Map, Replication
 from birthmark.runs import (
@@ -216,13 +216,11 @@ def compare(
     loaded = [table if isinstance(table, ScoreTable) else read_scores(table) for table in tables]
     if not loaded:
         raise BirthmarkError("name at least one score table to compare")
-    listed = [lexicons] if isinstance(lexicons, str | Path | Lexicon) else lexicons
-    read = [item if isinstance(item, Lexicon) else load_lexicon(item) for item in listed]
     known = load_catalog(Path(catalog) if catalog else None)
     models = [table.model for table in loaded]
     return compare_tables(
         name_bases(loaded, known, families, base_checkpoints),
-        read,
+        load_lexicons(lexicons),
         Path(out) if out else None,
         mixed_frames=mixed_frames,
         seed=seed,

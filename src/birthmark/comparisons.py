@@ -9,7 +9,7 @@ from pathlib import Path
 from birthmark.errors import BirthmarkError
 from birthmark.head_words import read_head_words
 from birthmark.inputs.catalog import load_catalog
-from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.lexicons import Lexicon, load_lexicons
 from birthmark.records import BudgetCheck, Stages, to_json
 from birthmark.scores import ScoreTable, read_scores, write_text
 from birthmark.study import check_frames, open_study
@@ -34,7 +34,7 @@ def hold_to_budget(
             f"a budget holds one model to one reference, NEW REFERENCE; {len(tables)} tables are named"
         )
     new, reference = (table if isinstance(table, ScoreTable) else read_scores(table) for table in tables)
-    return [check_budget(new, reference, _lexicon(item), allowed) for item in lexicons]
+    return [check_budget(new, reference, item, allowed) for item in load_lexicons(lexicons)]
 
 
 def compare_stages(
@@ -55,7 +55,7 @@ def compare_stages(
     """
     loaded = [table if isinstance(table, ScoreTable) else read_scores(table) for table in tables]
     known = load_catalog(Path(catalog) if catalog else None)
-    read = [_lexicon(item) for item in lexicons]
+    read = load_lexicons(lexicons)
     heads = {item.name: read_head_words(Path(null), item.name) if null else [] for item in read}
     if null and not any(heads.values()):
         raise BirthmarkError(f"{null} holds no random heads of {read[0].name}: name the --out of a track with --heads")
@@ -66,10 +66,6 @@ def compare_stages(
     if out is not None:
         _write_stages(loaded, found, Path(out))
     return found
-
-
-def _lexicon(item: str | Path | Lexicon) -> Lexicon:
-    return item if isinstance(item, Lexicon) else load_lexicon(item)
 
 
 def _write_stages(tables: Sequence[ScoreTable], found: Sequence[Stages], out: Path) -> None:

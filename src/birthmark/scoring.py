@@ -20,7 +20,7 @@ import polars as pl
 from birthmark.errors import CheckFailed
 from birthmark.inputs.candidates import Candidates, load_candidates
 from birthmark.inputs.fetch import sha256_of
-from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.lexicons import Lexicon, load_lexicon, load_lexicons
 from birthmark.inputs.named_lexicons import INQUIRER_DEFAULT, is_fetched
 from birthmark.inputs.prompts import load_prompts, select_prompts, with_neutral
 from birthmark.kept_prompts import scored_or_kept
@@ -104,12 +104,10 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         from birthmark.models.encoding import parse_template_date
 
         parse_template_date(template_date)
-    asked = options.get("lexicons") or ("starter",)
-    lexicons = (asked,) if isinstance(asked, str | Path | Lexicon) else tuple(asked)
     candidates = options.get("candidates")
     return Measure(
         prompts=prompt_set,
-        lexicons=tuple(item if isinstance(item, Lexicon) else load_lexicon(item) for item in lexicons),
+        lexicons=load_lexicons(options.get("lexicons") or "starter"),
         beside=_validated_neighbour() if not options.get("lexicons") else (),
         candidates=candidates if candidates is None or isinstance(candidates, str) else ",".join(candidates),
         frame=options.get("frame", "auto"),

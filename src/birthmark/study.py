@@ -82,13 +82,12 @@ def open_study(out: Path | str, command: str, asked: dict[str, object]) -> Study
             raise
         raise BirthmarkError(f"{out} cannot be written to ({error.strerror}): name another folder with --out") from None
     path = out / "study.json"
-    if path.exists() and {item.name for item in out.iterdir()} != {
-        path.name
-    }:  # alone it is of a run that came to nothing
+    others = {item.name for item in out.iterdir()} - {path.name}
+    if path.exists() and others:  # alone it is of a run that came to nothing
         record = read_record(path, StudyRecord)
         _check_same_study(out, record, command, asked)
         record.warnings = []
-    elif any(item.name not in (".work", path.name) for item in out.iterdir()):
+    elif others - {".work"}:
         raise BirthmarkError(f"{out} holds files of something else: name an empty or a new folder with --out")
     else:
         record = StudyRecord(

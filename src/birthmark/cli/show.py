@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from birthmark.errors import BirthmarkError
+from birthmark.models import memory
 from birthmark.records import Doctor, Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
 from birthmark.report.names import renamed, short_names
 from birthmark.runs import AuditResult
@@ -70,6 +71,11 @@ def _flat(value: object) -> str:
     return {None: "–", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
+def gigabytes(number: int | None) -> str | None:
+    """`2.1 GB`."""
+    return None if number is None else memory.gigabytes(number)
+
+
 def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
     """What a run would do: nothing is fetched, loaded or written."""
     columns = ("model", "prompts", "words", "vocabulary", "device", "dtype", "minutes, about", "memory, about", "fits")
@@ -77,8 +83,7 @@ def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = []
     for row in rows:
         minutes = None if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
-        memory = None if row["memory_bytes"] is None else f"{row['memory_bytes'] / 2**30:.1f} GB"
-        cells.append((*(row[name] for name in columns[:6]), minutes, memory, fits[row["fits"]]))
+        cells.append((*(row[name] for name in columns[:6]), minutes, gigabytes(row["memory_bytes"]), fits[row["fits"]]))
     print_rows(columns, cells)
     console.print("Nothing was done. Times are good to a factor of two.", markup=False)
 
@@ -87,14 +92,13 @@ def print_doctor(found: Doctor) -> None:
     """The machine, what fits it, and a line for each thing that could be better."""
     rates = [f"{name} {rate / 1e9:,.1f} GFLOP/s" for name, rate in found.flops_per_second.items() if rate]
     answers = {True: "answers", False: "does not answer", None: "not asked"}
-    gigabytes = None if found.memory_bytes is None else f"{found.memory_bytes / 2**30:.1f} GB"
     facts = {
         "machine": f"{found.platform}, Python {found.python}",
         "torch": f"{found.torch} with transformers {found.transformers}",
         "device": ", ".join([found.device, *found.gpus, f"{found.threads} of {found.cores} cores"]),
-        "memory": gigabytes,
+        "memory": gigabytes(found.memory_bytes),
         "speed": rates,
-        "cache": f"{found.cache.folder}: {found.cache.bytes / 2**30:.1f} GB, {found.cache.free_bytes / 2**30:.1f} GB free",
+        "cache": f"{found.cache.folder}: {gigabytes(found.cache.bytes)}, {gigabytes(found.cache.free_bytes)} free",
         "network": [f"{place} {answers[answer]}" for place, answer in found.network.items()],
         "extras": [f"{name} {version or 'not installed'}" for name, version in found.extras.items()],
     }
@@ -104,7 +108,7 @@ def print_doctor(found: Doctor) -> None:
     rows = [
         (
             model.name,
-            None if model.memory_bytes is None else f"{model.memory_bytes / 2**30:.1f} GB",
+            gigabytes(model.memory_bytes),
             model.dtype,
             fits[model.fits],
             "yes" if model.fetched else "",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from birthmark.cli.show import console, print_rows
+from birthmark.cli.show import console, gigabytes, print_rows
 from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
 
 if TYPE_CHECKING:
@@ -160,10 +160,6 @@ def print_track_plan(plans: Sequence[TrackPlan]) -> None:
 def minutes(seconds: float | None) -> str | None:
     """`6.1`; `0.1` for what takes less."""
     return None if seconds is None else "0.1" if seconds < 3 else f"{seconds / 60:.1f}"
-
-
-def gigabytes(number: int | None) -> str | None:
-    return None if number is None else f"{number / 2**30:.1f} GB"
 
 
 def print_budgets(checks: Sequence[BudgetCheck]) -> None:

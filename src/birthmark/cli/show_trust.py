@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from birthmark.cli.show import console, print_rows
+from birthmark.cli.show import console, gigabytes, print_rows
 from birthmark.records import Calibration, Plan
 from birthmark.records.planted import PlantedPlan
 
@@ -50,7 +50,7 @@ def print_planting(plans: Sequence[PlantedPlan]) -> None:
             f"{plan.held_out}, after steps {', '.join(map(str, plan.strengths))}",
             plan.device,
             None if plan.seconds is None else f"{plan.seconds / 60:.1f}",
-            None if plan.memory_bytes is None else f"{plan.memory_bytes / 2**30:.1f} GB",
+            gigabytes(plan.memory_bytes),
         )
         for plan in plans
     ]

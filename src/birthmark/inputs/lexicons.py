@@ -107,6 +107,12 @@ class Lexicon:
         return sizes
 
 
+def load_lexicons(asked: str | Path | Lexicon | Sequence[str | Path | Lexicon]) -> tuple[Lexicon, ...]:
+    """One or several lexicons, each by name, from a file or as it is; raises what `load_lexicon` raises."""
+    listed = (asked,) if isinstance(asked, str | Path | Lexicon) else asked
+    return tuple(item if isinstance(item, Lexicon) else load_lexicon(item) for item in listed)
+
+
 def load_lexicon(name_or_path: str | Path) -> Lexicon:
     """A lexicon by name (bundled, or fetched with a checksum and cached) or from a file, then named after its stem.
 

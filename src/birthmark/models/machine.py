@@ -7,6 +7,7 @@ import gc
 import os
 import platform
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -64,9 +65,15 @@ def estimate(
 
     `tokens` counts those that run through the model over the whole run.
     """
-    rate = flops_per_second or matmul_rate(device, dtype)
+    rate = flops_per_second or _rate(device, dtype)
     memory = memory_needed(parameters, dtype, quantize)
     return Estimate(memory_bytes=memory, seconds=2 * parameters * tokens / (rate / 2), flops_per_second=rate)
+
+
+@cache
+def _rate(device: torch.device, dtype: str) -> float:
+    """The device's `matmul_rate`, measured once for all estimates."""
+    return matmul_rate(device, dtype)
 
 
 def matmul_rate(device: torch.device, dtype: str = "float32", size: int = 1024, seconds: float = 0.3) -> float:

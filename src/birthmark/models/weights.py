@@ -32,6 +32,7 @@ from birthmark.models.folder import (
 )
 from birthmark.models.hub import fetch_snapshot
 from birthmark.records import Digests, Kind
+from birthmark.training.schedule import checkpoint_folders
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -186,8 +187,7 @@ def last_checkpoint(run: Path) -> Path | None:
     """The checkpoint with the most steps of a run that `birthmark train` wrote; None where the folder is no such run."""
     if not (run / "run.json").is_file():
         return None
-    steps = {int(path.name.removeprefix("step-")): path for path in (run / "checkpoints").glob("step-*[0-9]")}
-    return steps[max(steps)] if steps else None
+    return max(checkpoint_folders(run), default=(0, None))[1]
 
 
 def _from_run(

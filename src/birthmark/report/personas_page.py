@@ -11,12 +11,12 @@ from markupsafe import Markup
 from birthmark.records import PersonaLeaning, Personas, read_record
 from birthmark.report.drawing import Table
 from birthmark.report.formats import signed
+from birthmark.report.lineage_tables import SCORES
 from birthmark.report.names import renamed, short_names
 from birthmark.report.plain_page import Section, write_plain_page
 from birthmark.report.wording import listed, quoted
 
 TITLE = "The same questions under other personas"
-KINDS = {"reward": "rewards", "logprob": "log-probabilities"}
 
 
 def write_personas_report(out: Path) -> Path:
@@ -27,7 +27,7 @@ def write_personas_report(out: Path) -> Path:
     for item in record.leanings:
         groups.setdefault((item.lexicon, item.kind), []).append(item)
     sections = [
-        Section(f"list-{at}", f"{lexicon} ({KINDS[kind]})", [_directions(items)], tables=[_shifts(items, record)])
+        Section(f"list-{at}", f"{lexicon} ({SCORES[kind]})", [_directions(items)], tables=[_shifts(items, record)])
         for at, ((lexicon, kind), items) in enumerate(groups.items(), start=1)
     ]
     asked = Section("personas", "The personas", tables=[_personas(record)])

@@ -18,7 +18,7 @@ from transformers.trainer_callback import CallbackHandler
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import load_candidates
-from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.lexicons import Lexicon, load_lexicons
 from birthmark.inputs.prompts import load_prompts, select_prompts
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine import make_engine
@@ -64,7 +64,7 @@ class ValuesCallback(TrainerCallback):
         engine: Literal["prefix", "plain"] = "prefix",
         seed: int = 0,
     ) -> None:
-        self.lexicon = lexicon if isinstance(lexicon, Lexicon) else load_lexicon(lexicon)
+        (self.lexicon,) = load_lexicons(lexicon)
         known = load_prompts(prompts)
         default = [key for key in SIX_PROMPTS if key in known.prompts] or list(known.prompts)
         self.prompts = select_prompts(known, prompt or default).prompts

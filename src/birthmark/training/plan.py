@@ -4,7 +4,6 @@ Knows a prepared run and the machine's rate; trains nothing and writes nothing.
 """
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +41,6 @@ def _plan(asked: Asked, prepared: Prepared, out: Path | None) -> TrainingPlan:
             max(1, parameters - sizes.unused - sizes.embedding),
             record.precision,
             prepared.device,
-            flops_per_second=rate_of(prepared.device, record.precision),
             tokens=passes * padded_tokens(prepared, recipe.micro_batch),
         )
         seconds = round(cost.seconds / record.processes, 4)
@@ -54,14 +52,6 @@ def _plan(asked: Asked, prepared: Prepared, out: Path | None) -> TrainingPlan:
         memory_bytes=memory,
         free_bytes=free_memory(prepared.device),
     )
-
-
-@cache
-def rate_of(device: Any, dtype: str) -> float:
-    """The device's matrix-product rate, measured once for all runs."""
-    from birthmark.models.machine import matmul_rate
-
-    return matmul_rate(device, dtype)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from birthmark.records import TrackPlan
 from birthmark.scoring import Measure
 from birthmark.study import require_same_study
 from birthmark.training.checkpoints import Series, find_series
-from birthmark.training.plan import rate_of
 from birthmark.training.trajectory import TrackAsked, read_options, study_of
 
 
@@ -50,7 +49,7 @@ def _plan(series: Series, measure: Measure, out: Path, catalog: Catalog) -> Trac
     if parameters and words:
         tokens = round(len(measure.prompts.prompts) * (CONTEXT_TOKENS + ANSWER_TOKENS * words))
         dtype = choose_dtype(measure.dtype, device, known.dtype if known else None)
-        cost = estimate(parameters, dtype, device, tokens=left * tokens, flops_per_second=rate_of(device, dtype))
+        cost = estimate(parameters, dtype, device, tokens=left * tokens)
         seconds, memory = round(cost.seconds, 4), cost.memory_bytes
     return TrackPlan(
         run=series.run,
