@@ -3,10 +3,12 @@
 The published procedure, in our own words: every conversation in full through the chat template, tokenized in batches
 of 64 that are padded to their longest, through `AutoModelForSequenceClassification`. The engines score the same
 candidates with the same model in the same precision, in one run; the published procedure is timed first and last.
-Times include rendering and tokenizing. A seeded random linear head sits on each base model.
+Times include rendering and tokenizing. A seeded random linear head sits on each base model; models too large to have at
+hand are drawn at random in memory, with the tokenizer of a folder.
 
     python benchmarks/scoring.py                              # the two embedded base models
     python benchmarks/scoring.py smollm2-135m-instruct --candidates 1024 --json
+    python benchmarks/scoring.py --random llama-3.1-8b TOKENIZER_FOLDER --candidates 8192
 """
 
 import argparse
@@ -19,11 +21,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from random_models import SHAPES, load_drawn_tokenizer, random_model
 from transformers.utils import logging
 
 from birthmark.models.encoding import read_vocabulary
 from birthmark.models.engine import PLAIN_ROWS
-from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate
+from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate, release_memory
 from birthmark.models.scorers import RewardScorer, make_scorer
 
 PROMPT = "What, in one word, is the greatest thing ever?"
@@ -116,8 +119,19 @@ def measure(name: str, count: int, device: torch.device, dtype: str, repeats: in
     from birthmark.models.weights import load_tokenizer, resolve
 
     found = resolve(name) if resolve(name).chat_template else resolve(name, chat_template="plain")
-    tokenizer = load_tokenizer(found)
     model = with_random_head(str(found.path), getattr(torch, dtype), device)
+    return measure_model(name, model, load_tokenizer(found), count, repeats)
+
+
+def measure_random(shape: str, folder: str, count: int, device: torch.device, dtype: str, repeats: int) -> list[Row]:
+    """Time the three ways on a model of a shape whose weights are drawn."""
+    tokenizer = load_drawn_tokenizer(shape, folder)
+    return measure_model(shape, random_model(shape, getattr(torch, dtype), device), tokenizer, count, repeats)
+
+
+def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: int) -> list[Row]:
+    """Time the three ways on a model in memory."""
+    device, dtype = model.device, str(model.dtype).removeprefix("torch.")
     answers = sampled_answers(tokenizer, count)
     scorers = {
         engine: make_scorer(
@@ -189,7 +203,15 @@ def as_markdown(rows: list[Row]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", default=list(REACH), help="catalog names, hub ids or folders")
+    parser.add_argument("models", nargs="*", help="catalog names, hub ids or folders; by default both embedded ones")
+    parser.add_argument(
+        "--random",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("SHAPE", "TOKENIZER"),
+        help=f"{', '.join(SHAPES)} with drawn weights, and a folder with its tokenizer; repeatable",
+    )
     parser.add_argument("--candidates", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3, help="runs of the prefix engine; the median counts")
     parser.add_argument("--device")
@@ -204,14 +226,20 @@ def main() -> None:
         torch.set_num_threads(asked.threads)
     device = choose_device(asked.device)
     dtype = choose_dtype(asked.dtype, device)
-    rows = [row for name in asked.models for row in measure(name, asked.candidates, device, dtype, asked.repeats)]
+    rows = []
+    for name in asked.models or ([] if asked.random else list(REACH)):
+        rows += measure(name, asked.candidates, device, dtype, asked.repeats)
+    for shape, folder in asked.random:
+        rows += measure_random(shape, folder, asked.candidates, device, dtype, asked.repeats)
+        release_memory()
     machine = describe() | {"device": str(device), "dtype": dtype, "matmul_flops": matmul_rate(device, dtype)}
     if asked.json:
         print(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2))
         return
     print(as_markdown(rows))
+    where = machine["cuda"][device.index or 0] if device.type == "cuda" else machine["processor"]
     print(
-        f"\n{machine['processor']}, {machine['threads']} threads, {device}, {dtype}, torch {machine['torch']}: "
+        f"\n{where}, {machine['threads']} threads, {device}, {dtype}, torch {machine['torch']}: "
         f"{machine['matmul_flops'] / 1e9:.0f} GFLOP/s in a matrix product. The published procedure is timed first and "
         "last, and ratios are to the mean of the two."
     )

@@ -35,9 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI nothing may skip for want of published data that is there, or of a browser."""
+    """In CI nothing may skip for want of published data that is there, or of a browser; of a GPU, tests marked so may."""
     report = yield
     must_run = os.environ.get("CI") and (SHARED.is_dir() or item.get_closest_marker("browser"))
+    must_run = must_run and not item.get_closest_marker("gpu")
     if report.skipped and must_run and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"

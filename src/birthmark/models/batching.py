@@ -1,6 +1,7 @@
-"""Batches that halve when memory runs out. Knows nothing of what is run in them."""
+"""Batches that halve when memory runs out, and work made ready ahead. Knows nothing of what is run in them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from birthmark.errors import BirthmarkError
 
 T = TypeVar("T")
+Made = TypeVar("Made")
 
 
 class Batching:
@@ -41,6 +43,22 @@ class Batching:
             self.limit = len(batch) // 2 * width
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+
+def made_ahead(items: Iterable[T], make: Callable[[T], Made]) -> Iterator[Made]:
+    """make(item) of each item in its order; a thread makes the next one while the caller is busy with the one before.
+
+    Raises what `make` raises, in its turn.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        before: Future[Made] | None = None
+        for item in items:
+            current = thread.submit(make, item)
+            if before is not None:
+                yield before.result()
+            before = current
+        if before is not None:
+            yield before.result()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

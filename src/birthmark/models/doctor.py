@@ -193,7 +193,7 @@ def _package_index() -> str:
 def _rate(device: torch.device, dtype: str) -> float | None:
     """Floating-point operations a second of a matrix product; None where the device does not have the precision."""
     try:
-        return matmul_rate(device, dtype, size=512, seconds=0.1)
+        return matmul_rate(device, dtype, size=512 if device.type == "cpu" else None, seconds=0.1)
     except (RuntimeError, TypeError):
         return None
 

@@ -76,8 +76,12 @@ def _rate(device: torch.device, dtype: str) -> float:
     return matmul_rate(device, dtype)
 
 
-def matmul_rate(device: torch.device, dtype: str = "float32", size: int = 1024, seconds: float = 0.3) -> float:
-    """Floating-point operations a second of a product of two size × size matrices: the median over the time given."""
+def matmul_rate(device: torch.device, dtype: str = "float32", size: int | None = None, seconds: float = 0.3) -> float:
+    """Floating-point operations a second of a product of two size × size matrices: the median over the time given.
+
+    By default they are large enough to keep the device busy: 8192 on a GPU, 1024 elsewhere.
+    """
+    size = size or (8192 if device.type == "cuda" else 1024)
     left = torch.randn(size, size, device=device, dtype=DTYPES[dtype])
     right = torch.randn(size, size, device=device, dtype=DTYPES[dtype])
     left @ right

@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from birthmark.errors import BirthmarkError
+from birthmark.models.batching import made_ahead
 from birthmark.models.chat import read_facts
 from birthmark.models.encoding import Encoder, Frame, Protocol, Vocabulary, read_vocabulary
 from birthmark.models.engine import Engine, common_prefix_length, make_engine
@@ -192,10 +193,13 @@ class RewardScorer:
         read: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor] | None = None,
     ) -> tuple[np.ndarray, list[int]]:
         """Rewards, float32 [answers] (or what `read` makes of the states), and the ids that begin all conversations."""
+
+        def encode(start: int) -> tuple[int, list[list[int]]]:
+            return start, self.encoder.conversations(prompt_text, answers[start : start + ANSWERS_AT_ONCE])
+
         found: np.ndarray | None = None
         beginnings: list[list[int]] = []
-        for start in range(0, len(answers), ANSWERS_AT_ONCE):
-            conversations = self.encoder.conversations(prompt_text, answers[start : start + ANSWERS_AT_ONCE])
+        for start, conversations in made_ahead(range(0, len(answers), ANSWERS_AT_ONCE), encode):
             beginnings.append(conversations[0][: common_prefix_length(conversations)])
             for indices, last, gate in engine.states(conversations, self.head.gate_positions(conversations)):
                 with torch.inference_mode():
