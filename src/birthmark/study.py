@@ -211,8 +211,8 @@ def unlike_runs(tables: Sequence[ScoreTable]) -> list[str]:
     precisions = _grouped({table.model: _precision(table.record) for table in tables if table.record.dtype in FLOATS})
     if len(precisions) > 1:
         said.append(
-            f"Models were scored in unlike precision ({_listed(precisions)}): --verify says which differences of ranks are "
-            "smaller than what rounding does."
+            f"Models were scored in unlike precision ({_listed(precisions)}): `birthmark score --verify` says which "
+            "differences of ranks are smaller than what rounding does."
         )
     engines = _grouped({table.model: table.record.engine for table in tables if table.record.engine})
     if len(engines) > 1:
