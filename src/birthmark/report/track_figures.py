@@ -98,7 +98,7 @@ def _ranks(track: Track, lexicon: str) -> Figure:
                 y=_rank_axis(points),
                 detail="run:N",
                 color=by_hue("base", _bases(track.runs), narrow=narrow),
-                strokeDash=_by_dash(sources),
+                strokeDash=_by_dash(sources, narrow),
                 tooltip=[
                     *tooltip(base="base", source="source", pairs="pairs", run="run"),
                     alt.Tooltip("step:Q", format=","),
@@ -127,12 +127,15 @@ def _ranks(track: Track, lexicon: str) -> Figure:
     )
 
 
-def _by_dash(sources: Sequence[str]) -> alt.StrokeDash:
-    """A dash a source, where there are several."""
+def _by_dash(sources: Sequence[str], narrow: bool) -> alt.StrokeDash:
+    """A dash a source, where there are several; their legend stands below, out of the way of the bases'."""
     if len(sources) < 2:
         return alt.StrokeDash()
     scale = alt.Scale(domain=list(sources), range=[list(dash) for dash in DASHES[: len(sources)]])
-    legend = alt.Legend(title=None, symbolType="stroke", symbolStrokeColor=SOFT, symbolStrokeWidth=2)
+    legend = alt.Legend(
+        title=None, orient="bottom", columns=1 if narrow else 3, symbolType="stroke", symbolStrokeColor=SOFT,
+        symbolStrokeWidth=2,
+    )  # fmt: skip
     return alt.StrokeDash("source:N", scale=scale, legend=legend)
 
 
