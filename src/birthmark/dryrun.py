@@ -44,7 +44,7 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
                 "device": str(device),
                 "dtype": dtype,
                 "parameters": parameters,
-                "seconds": round(cost.seconds, 1) if cost else None,
+                "seconds": round(cost.seconds, 4) if cost else None,
                 "memory_bytes": cost.memory_bytes if cost else None,
                 "free_bytes": free,
                 "fits": cost.memory_bytes <= free if cost and free is not None else None,

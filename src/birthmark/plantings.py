@@ -136,7 +136,7 @@ def plan_planting(
                 held_out=len(steps.held_out),
                 device=str(where),
                 parameters=parameters,
-                seconds=None if each is None else round(each * (runs - len(done)), 1),
+                seconds=None if each is None else round(each * (runs - len(done)), 4),
                 memory_bytes=cost.memory_bytes if cost else None,
                 free_bytes=free_memory(where),
             )
