@@ -1,6 +1,6 @@
 import pytest
 
-from birthmark.values.stems import stem, stems
+from birthmark.values.stems import stems
 
 
 @pytest.mark.parametrize(
@@ -10,14 +10,16 @@ from birthmark.values.stems import stem, stems
         ["accept", "accepts", "accepted", "accepting"],
         ["plan", "plans", "planned", "planning"],
         ["company", "companies"],
-        ["happy", "happily", "happiness"],
+        ["happy", "happiness"],
         ["abhor", "abhored", "abhors"],
         ["friend", "friends", "friendly"],
         ["loss", "losses"],
         ["skill", "skills", "skilled"],
+        ["family", "families"],
+        ["participant", "participants", "participation"],
     ],
 )
-def test_inflections_share_a_stem(words: list[str]) -> None:
+def test_forms_of_one_word_share_a_stem(words: list[str]) -> None:
     assert len(set(stems(words))) == 1
 
 
@@ -28,4 +30,4 @@ def test_other_words_stay_apart(words: list[str]) -> None:
 
 @pytest.mark.parametrize("word", ["", "a", "is", "s", "ing", "émigrés", "well-being", "愛"])
 def test_any_text_has_a_stem(word: str) -> None:
-    assert isinstance(stem(word), str)
+    assert [type(label) for label in stems([word])] == [str]

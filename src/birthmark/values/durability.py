@@ -176,7 +176,8 @@ def _curve(
     first, _ = sorted(set(categories))
     is_first = np.array(categories) == first
     values = gaps.word_gaps[:, is_first].mean(axis=1) - gaps.word_gaps[:, ~is_first].mean(axis=1)  # [steps]
-    intervals = [_interval(row, categories, stems(gaps.words[word] for word in at), seed) for row in gaps.word_gaps]
+    of_word = stems(gaps.words[word] for word in at)
+    intervals = [_interval(row, categories, of_word, seed) for row in gaps.word_gaps]
     null, null_why = _null(gaps, heads, float(values[-1]), seed)
     outside = [None if null is None else not null.low <= value <= null.high for value in values]
     points = [
