@@ -47,7 +47,7 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
                 "seconds": round(cost.seconds, 4) if cost else None,
                 "memory_bytes": cost.memory_bytes if cost else None,
                 "free_bytes": free,
-                "fits": cost.memory_bytes <= free if cost and free is not None else None,
+                "fits": cost.memory_bytes <= free if cost else None,
             }
         )
     return rows

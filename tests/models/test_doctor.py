@@ -9,7 +9,7 @@ import torch
 
 from birthmark.inputs.catalog import load_catalog
 from birthmark.models import doctor
-from birthmark.models.doctor import answers_at, container_memory, examine, fitting_models, hints, look_at_cache
+from birthmark.models.doctor import answers_at, examine, fitting_models, hints, look_at_cache
 from birthmark.models.memory import memory_needed
 
 GIB = 2**30
@@ -71,14 +71,6 @@ def test_the_cache_is_measured(tmp_path) -> None:
     (tmp_path / "models" / "weights").write_bytes(b"12345")
     cache = look_at_cache(tmp_path)
     assert cache.bytes == 5 and cache.free_bytes > 0
-
-
-def test_a_containers_limit_is_read(tmp_path) -> None:
-    (tmp_path / "limited").write_text("1073741824\n")
-    (tmp_path / "free").write_text("max\n")
-    assert container_memory(tmp_path / "limited") == GIB
-    assert container_memory(tmp_path / "free") is None
-    assert container_memory(tmp_path / "absent") is None
 
 
 def test_a_server_that_answers_with_an_error_answers() -> None:

@@ -1,5 +1,8 @@
 """Which device and precision a model runs in, and what a run is said to take."""
 
+from types import SimpleNamespace
+
+import psutil
 import pytest
 import torch
 
@@ -86,53 +89,69 @@ def test_the_matrix_rate_is_operations_over_the_median_time(monkeypatch):
 CONTAINER = {"memory.max": "1000000", "memory.current": "400000", "memory.stat": "anon 1\ninactive_file 100000\n"}
 
 
-def write_container(folder, **changes):
-    for name, text in (CONTAINER | {key.replace("_", "."): value for key, value in changes.items()}).items():
-        (folder / name).write_text(text)
-    return folder
+@pytest.fixture
+def container(monkeypatch, tmp_path):
+    """Set the machine's available memory and free swap, and the files of its control group (none: no container)."""
+
+    def put(available, swap, **files):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2_000_000, available=available))
+        monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=swap))
+        monkeypatch.setattr(machine, "CONTROL_GROUP", tmp_path)
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+
+    return put
 
 
-def test_free_memory_is_what_programs_may_still_take_swap_included(tmp_path):
-    proc = tmp_path / "meminfo"
-    proc.write_text("MemTotal: 9 kB\nMemAvailable:  300 kB\nSwapFree: 100 kB\n")
-    assert machine._free_main_memory(proc, tmp_path / "none") == 400 * 1024
+def test_free_memory_is_what_programs_may_still_take_swap_included(container):
+    container(300_000, 100_000)
+    assert machine.free_memory(CPU) == 400_000
+    assert machine.main_memory() == 2_000_000
 
 
-def test_a_container_leaves_its_limit_less_what_it_uses_and_does_not_merely_cache(tmp_path):
-    proc = tmp_path / "meminfo"
-    proc.write_text("MemAvailable: 9999 kB\nSwapFree: 0 kB\n")
-    assert machine._free_main_memory(proc, write_container(tmp_path)) == 1_000_000 - 400_000 + 100_000
+def test_a_container_leaves_its_limit_less_what_it_uses_and_does_not_merely_cache(container):
+    container(9_999_000, 0, **CONTAINER)
+    assert machine.free_memory(CPU) == 1_000_000 - 400_000 + 100_000
+    assert machine.main_memory() == 1_000_000
 
 
-def test_a_container_without_a_limit_is_the_machine(tmp_path):
-    proc = tmp_path / "meminfo"
-    proc.write_text("MemAvailable: 300 kB\nSwapFree: 0 kB\n")
-    assert machine._free_main_memory(proc, write_container(tmp_path, memory_max="max")) == 300 * 1024
+def test_a_container_without_a_limit_is_the_machine(container):
+    container(300_000, 0, **CONTAINER | {"memory.max": "max\n"})
+    assert machine.free_memory(CPU) == 300_000
+    assert machine.main_memory() == 2_000_000
 
 
-def test_a_model_that_fits_or_of_unknown_size_is_let_through():
-    require_memory("m", 10**9, "float32", CPU, free=4 * 10**9)
-    require_memory("m", None, "float32", CPU, free=1)
+def free(monkeypatch, amount):
+    monkeypatch.setattr(machine, "free_memory", lambda device, spread=False: amount)
 
 
-def test_a_model_that_does_not_fit_gets_the_estimate_and_the_precision_that_fits():
+def test_a_model_that_fits_or_of_unknown_size_is_let_through(monkeypatch):
+    free(monkeypatch, 4 * 10**9)
+    require_memory("m", 10**9, "float32", CPU)
+    free(monkeypatch, 1)
+    require_memory("m", None, "float32", CPU)
+
+
+def test_a_model_that_does_not_fit_gets_the_estimate_and_the_precision_that_fits(monkeypatch):
+    free(monkeypatch, 25 * 2**30)
     with pytest.raises(BirthmarkError) as caught:
-        require_memory("m", 10 * 2**30, "float32", CPU, free=25 * 2**30)
+        require_memory("m", 10 * 2**30, "float32", CPU)
     assert str(caught.value) == (
         "m needs about 41.0 GB in float32 and cpu has 25.0 GB free: try --dtype bfloat16 (21.0 GB)"
     )
 
 
-def test_where_nothing_would_fit_that_is_said():
+def test_where_nothing_would_fit_that_is_said(monkeypatch):
+    free(monkeypatch, 2**30)
     with pytest.raises(BirthmarkError, match="use a larger machine, or a smaller model"):
-        require_memory("m", 10 * 2**30, "float32", CPU, free=2**30)
+        require_memory("m", 10 * 2**30, "float32", CPU)
 
 
 def test_on_a_gpu_fewer_bits_several_devices_and_the_cpu_are_offered_where_they_would_do(monkeypatch):
     monkeypatch.setattr(machine, "_free_main_memory", lambda: 100 * 2**30)
     monkeypatch.setattr(machine, "free_memory", lambda device, spread=False: 120 * 2**30 if spread else 24 * 2**30)
     with pytest.raises(BirthmarkError) as caught:
-        require_memory("big", 27 * 2**30, "bfloat16", CUDA, free=24 * 2**30)
+        require_memory("big", 27 * 2**30, "bfloat16", CUDA)
     message = str(caught.value)
     assert "55.0 GB in bfloat16 and cuda has 24.0 GB free" in message
     assert "--quantize 4bit (19.9 GB)" in message and "8bit" not in message

@@ -198,17 +198,5 @@ def _rate(device: torch.device, dtype: str) -> float | None:
         return None
 
 
-def _device_memory(device: torch.device, machine: int | None) -> int | None:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[1])
-    limits = (machine, container_memory(Path("/sys/fs/cgroup/memory.max")))
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def container_memory(file: Path) -> int | None:
-    """The bytes of memory that this container may use, from its control group's file; None where there is no limit."""
-    try:
-        text = file.read_text().strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
+def _device_memory(device: torch.device, machine: int) -> int:
+    return int(torch.cuda.mem_get_info(device)[1]) if device.type == "cuda" else machine

@@ -12,11 +12,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import psutil
 import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.memory import Quantize, gigabytes, memory_needed, weight_bytes
 
+CONTROL_GROUP = Path("/sys/fs/cgroup")  # how containers limit memory: psutil does not read it
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -102,14 +104,14 @@ def _synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def free_memory(device: torch.device, *, spread: bool = False) -> int | None:
-    """Bytes that a model could take now: the GPU's, or what the machine and its container have left; None if unknown.
+def free_memory(device: torch.device, *, spread: bool = False) -> int:
+    """Bytes that a model could take now: the GPU's, or what the machine and its container have left.
 
     `spread`: of all GPUs and of the machine together, for a model whose layers may lie on any of them.
     """
     if spread and torch.cuda.is_available():
         gpus = sum(int(torch.cuda.mem_get_info(index)[0]) for index in range(torch.cuda.device_count()))
-        return gpus + (_free_main_memory() or 0)
+        return gpus + _free_main_memory()
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return _free_main_memory()
@@ -123,14 +125,13 @@ def require_memory(
     *,
     quantize: Quantize | None = None,
     device_map: str | None = None,
-    free: int | None = None,
 ) -> None:
     """Raise `BirthmarkError`, with the estimate and what would fit, where a model's weights alone exceed what is free.
 
-    `free` is what there is, in bytes; measured where None. Nothing is raised where either number is not known.
+    Nothing is raised where the number of parameters is not known.
     """
-    available = free_memory(device, spread=device_map is not None) if free is None else free
-    if parameters is None or available is None or weight_bytes(parameters, dtype, quantize) <= available:
+    available = free_memory(device, spread=device_map is not None)
+    if parameters is None or weight_bytes(parameters, dtype, quantize) <= available:
         return
     needed = memory_needed(parameters, dtype, quantize)
     where = "all devices together have" if device_map else f"{device} has"
@@ -153,35 +154,41 @@ def _what_would_fit(
             if memory_needed(parameters, "bfloat16", each) <= available:
                 options.append(f"--quantize {each} ({gigabytes(memory_needed(parameters, 'bfloat16', each))})")
         everywhere = free_memory(device, spread=True)
-        if not device_map and everywhere and memory_needed(parameters, dtype) <= everywhere:
+        if not device_map and memory_needed(parameters, dtype) <= everywhere:
             options.append("--device-map auto (all GPUs, and the CPU for the rest)")
-        main = _free_main_memory()
-        if main and memory_needed(parameters, dtype) <= main:
+        if memory_needed(parameters, dtype) <= _free_main_memory():
             options.append("--device cpu (slow)")
     return f"try {', or '.join(options)}" if options else "use a larger machine, or a smaller model"
 
 
-def _free_main_memory(proc: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes of the machine's memory and swap that programs may still take, or of its container's; None if unknown."""
-    limits = [amount for amount in (_free_of_machine(proc), _free_of_container(groups)) if amount is not None]
-    return min(limits, default=None)
+def _free_main_memory() -> int:
+    """Bytes of the machine's memory and swap that programs may still take, or of its container's where that is less."""
+    machine = psutil.virtual_memory().available + psutil.swap_memory().free
+    container = _free_of_container()
+    return machine if container is None else min(machine, container)
 
 
-def _free_of_machine(proc: Path) -> int | None:
+def main_memory() -> int:
+    """Bytes of memory that the machine has, or that its container may use."""
+    machine, container = psutil.virtual_memory().total, _container_limit()
+    return machine if container is None else min(machine, container)
+
+
+def _container_limit() -> int | None:
+    """A control group's limit; None where there is none."""
     try:
-        lines = dict(line.split(":", 1) for line in proc.read_text().splitlines() if ":" in line)
-        return sum(int(lines[key].split()[0]) * 1024 for key in ("MemAvailable", "SwapFree"))
-    except (OSError, ValueError, KeyError):
-        return _memory()
+        return int((CONTROL_GROUP / "memory.max").read_text())
+    except (OSError, ValueError):
+        return None
 
 
-def _free_of_container(groups: Path) -> int | None:
-    """A control group's limit less what it uses, the files aside that it merely caches; None where there is no limit."""
+def _free_of_container() -> int | None:
+    """A control group's limit less what it uses, except files that it only caches; None where there is no limit."""
+    limit = _container_limit()
     try:
-        limit = int((groups / "memory.max").read_text())
-        used = int((groups / "memory.current").read_text())
-        kinds = dict(line.split() for line in (groups / "memory.stat").read_text().splitlines())
-        return max(0, limit - used + int(kinds.get("inactive_file", 0)))
+        used = int((CONTROL_GROUP / "memory.current").read_text())
+        kinds = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
+        return None if limit is None else max(0, limit - used + int(kinds.get("inactive_file", 0)))
     except (OSError, ValueError):
         return None
 
@@ -194,7 +201,7 @@ def release_memory() -> None:
 
 
 def describe() -> dict[str, Any]:
-    """What the machine is: platform, cores, threads, memory in bytes (None where unknown), devices."""
+    """What the machine is: platform, cores, threads, memory in bytes, devices."""
     return {
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
@@ -202,14 +209,7 @@ def describe() -> dict[str, Any]:
         "torch": torch.__version__,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "memory_bytes": _memory(),
+        "memory_bytes": main_memory(),
         "device": choose_device().type,
         "cuda": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
-
-
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
