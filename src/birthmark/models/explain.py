@@ -11,7 +11,7 @@ from birthmark.models.chat import read_facts
 from birthmark.models.encoding import Encoder, Frame, Protocol, read_vocabulary
 from birthmark.models.engine import common_prefix_length
 from birthmark.models.heads.base import RewardHead
-from birthmark.models.heads.known import HeadFiles, read_tensors
+from birthmark.models.heads.known import HeadFiles, head_tensors
 from birthmark.models.weights import ResolvedModel, load_tokenizer
 from birthmark.records import Explanation
 
@@ -85,7 +85,7 @@ def reward_head(model: ResolvedModel) -> RewardHead | None:
     if model.adapter is not None or files.head is None:
         return None
     expected = files.head.expected(files.shapes, files.config)
-    return files.head.build(read_tensors(files.files, expected), files.config)
+    return files.head.build(head_tensors(files.files, expected), files.config)
 
 
 def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:

@@ -1,17 +1,21 @@
 """What a model's folder holds: its weights, configuration, tokenizer and template, or why it cannot be read.
 
-Reads small text files and names; loads no weights and runs nothing. Pickles and foreign code are refused here.
+Reads small text files, names and single tensors; runs nothing. Pickles and foreign code are refused here.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Entry
 from birthmark.models.digests import tokenizer_files
 from birthmark.records import Kind
+
+if TYPE_CHECKING:
+    import torch
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -99,18 +103,33 @@ def _is_known_class(name: str | None) -> bool:
 
 def tensor_shapes(paths: Iterable[Path]) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors in safetensors files, from their headers; `BirthmarkError` for a broken file."""
-    from safetensors import SafetensorError, safe_open
-
     shapes: dict[str, tuple[int, ...]] = {}
     for path in paths:
-        try:
-            with safe_open(path, framework="numpy") as file:
-                shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise BirthmarkError(
-                f"{path} cannot be loaded: it is no whole safetensors file ({one_line(error)}); fetch or copy it again"
-            ) from None
+        with _open_tensors(path, "numpy") as file:
+            shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     return shapes
+
+
+def read_tensors(paths: Iterable[Path], wanted: Collection[str]) -> "dict[str, torch.Tensor]":
+    """Those of the wanted tensors that some safetensors files have; `BirthmarkError` for a broken file."""
+    tensors: dict[str, torch.Tensor] = {}
+    for path in paths:
+        with _open_tensors(path, "pt") as file:
+            tensors |= {name: file.get_tensor(name) for name in file.keys() if name in wanted}  # noqa: SIM118
+    return tensors
+
+
+@contextmanager
+def _open_tensors(path: Path, framework: str) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework=framework) as file:
+            yield file
+    except SafetensorError as error:
+        raise BirthmarkError(
+            f"{path} cannot be loaded: it is no whole safetensors file ({one_line(error)}); fetch or copy it again"
+        ) from None
 
 
 def require_known_class(

@@ -3,13 +3,13 @@
 Knows nothing of machines: see `machine` for what is free.
 """
 
-import json
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from struct import error as StructError
-from struct import unpack
 from typing import Literal, get_args
+
+from birthmark.errors import BirthmarkError
+from birthmark.models.folder import tensor_shapes
 
 Quantize = Literal["8bit", "4bit"]
 
@@ -37,16 +37,11 @@ def memory_by_precision(parameters: int, dtypes: Sequence[str]) -> dict[str, int
 
 def count_parameters(folder: Path) -> int | None:
     """Parameters of a folder's safetensors, from their headers alone; None where there are none or one is damaged."""
-    total = 0
-    for path in folder.glob("*.safetensors"):
-        try:
-            with path.open("rb") as file:
-                header = json.loads(file.read(unpack("<Q", file.read(8))[0]))
-            tensors = [tensor["shape"] for name, tensor in header.items() if name != "__metadata__"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError, StructError):
-            return None
-        total += sum(prod(shape) for shape in tensors)
-    return total or None
+    try:
+        shapes = tensor_shapes(folder.glob("*.safetensors"))
+    except (BirthmarkError, OSError):
+        return None
+    return sum(map(prod, shapes.values())) or None
 
 
 def gigabytes(number: int) -> str:

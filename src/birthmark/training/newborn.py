@@ -3,17 +3,15 @@
 Knows a base and a recipe; knows nothing of pairs or of the training loop.
 """
 
-import json
 import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import and_more, one_line
+from birthmark.models.folder import and_more, one_line, read_tensors, weight_files
 from birthmark.models.loading import attention_of
 from birthmark.models.weights import ResolvedModel, load_tokenizer
 from birthmark.records import Precision, Recipe
@@ -175,22 +173,13 @@ def language_head(base: ResolvedModel, model: Any) -> tuple[torch.Tensor, float 
             f"{base.name} scales its logits ({scaled[0]}), which the GRM losses cannot do: use --loss bt"
         )
     softcap = getattr(config, "final_logit_softcapping", None)
-    own = _read_tensor(base.path, "lm_head.weight")  # goes before tying, as in transformers
+    # The file's own goes before tying, as in transformers.
+    own = read_tensors(weight_files(base.path), ["lm_head.weight"]).get("lm_head.weight")
     if own is not None:
         return own.to(model.dtype), softcap
     if config.tie_word_embeddings:
         return model.get_input_embeddings().weight.detach(), softcap
     raise BirthmarkError(f"{base.name} has no language head (lm_head.weight), which the GRM losses keep: use --loss bt")
-
-
-def _read_tensor(folder: Path, name: str) -> torch.Tensor | None:
-    index = folder / "model.safetensors.index.json"
-    names = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.is_file() else {}
-    for path in [folder / names[name]] if name in names else sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            if name in file.keys():  # noqa: SIM118
-                return file.get_tensor(name)
-    return None
 
 
 def save_adapter(model: Any, folder: Path, chat_template: str) -> None:

@@ -15,7 +15,7 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Entry
-from birthmark.models.folder import and_more, one_line, read_json, tensor_shapes, weight_files
+from birthmark.models.folder import and_more, one_line, read_json, read_tensors, tensor_shapes, weight_files
 from birthmark.models.heads.base import RewardHead, Shapes
 from birthmark.models.heads.distributions import LDLHead, URMFirstColumnHead, URMHead
 from birthmark.models.heads.gated import ArmoRMHead, QRMHead
@@ -136,7 +136,7 @@ class HeadFiles:
         held = classifier.score.weight
         if held.device.type == "meta" or not held.is_floating_point():
             return
-        wanted = read_tensors(self.files, {"score.weight"})["score.weight"]
+        wanted = head_tensors(self.files, {"score.weight"})["score.weight"]
         arrived = held.detach().float().cpu()
         if not torch.allclose(arrived, wanted.to(held.dtype).float(), rtol=0, atol=0, equal_nan=True):
             raise BirthmarkError(f"{self.model}: the weight score.weight did not arrive as it is in the file")
@@ -147,7 +147,7 @@ class HeadFiles:
         assert self.head is not None
         wanted = self.head.expected(self.shapes, self.config)
         try:
-            return self.head.build(read_tensors(self.files, wanted), self.config)
+            return self.head.build(head_tensors(self.files, wanted), self.config)
         except BirthmarkError as error:
             raise BirthmarkError(f"{self.model}: {error}") from None
 
@@ -165,17 +165,10 @@ class HeadFiles:
         decoder.reward_head = self.built.requires_grad_(False).eval().to("cpu" if device.type == "meta" else device)
 
 
-def read_tensors(files: Iterable[Path], wanted: set[str]) -> dict[str, torch.Tensor]:
+def head_tensors(files: Iterable[Path], wanted: set[str]) -> dict[str, torch.Tensor]:
     """The wanted tensors of some safetensors files, numbers in float32."""
-    from safetensors import safe_open
-
-    tensors: dict[str, torch.Tensor] = {}
-    for path in files:
-        with safe_open(path, framework="pt") as file:
-            for name in wanted & set(file.keys()):
-                tensor = file.get_tensor(name)
-                tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
-    return tensors
+    tensors = read_tensors(files, wanted)
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def read_head(model: Any, protocol: str = "birthmark") -> RewardHead:
