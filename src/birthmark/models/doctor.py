@@ -174,7 +174,9 @@ def answers_at(address: str) -> bool:
 
 
 def _is_offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "0").casefold() in ("1", "on", "yes", "true")
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE
 
 
 def _package_index() -> str:
