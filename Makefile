@@ -26,6 +26,7 @@ lint: setup
 	@$(BIN)/ruff format --check --quiet src tests benchmarks examples docs
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/vulture
 
 test: lint
 	@$(BIN)/python -m pytest
