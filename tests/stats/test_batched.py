@@ -92,7 +92,7 @@ def test_three_way_f_equals_the_fitted_mixed_model(n_a: int, n_b: int, spread: f
     for at in range(STUDIES):
         y = np.concatenate([a[at], b[at]]).reshape(-1)
         fit = fit_mixed_model(y, factors, np.repeat(models, 12).astype(str).tolist(), ["family"])
-        boundary += fit.at_boundary
+        boundary += fit.sd_model == 0
         assert found[at] == pytest.approx(joint_f(fit, list(factors)).p, rel=1e-6)
     assert (boundary > 0) == (spread < 3)
 

@@ -112,7 +112,7 @@ def test_boundary_is_least_squares(oracle: Oracle) -> None:
     n, p = frame.height, 8
     for method, sigma2 in (("REML", ols.ssr / (n - p)), ("ML", ols.ssr / n)):
         fit = fit_frame(frame, method)
-        assert fit.at_boundary
+        assert fit.sd_model == 0
         assert fit.sd_residual == pytest.approx(np.sqrt(sigma2), rel=1e-12)
         assert sorted(term.estimate for term in fit.terms) == pytest.approx(sorted(ols.params), rel=1e-9)
         assert sorted(term.se for term in fit.terms) == pytest.approx(sorted(ols.bse), rel=1e-9)

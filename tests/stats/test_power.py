@@ -27,11 +27,6 @@ def test_paired_power_equals_statsmodels(n: int) -> None:
     assert power.paired_power(12, 10, n) == pytest.approx(TTestPower().power(1.2, n, 0.05), abs=1e-9)
 
 
-def test_detectable_difference_has_the_wanted_power() -> None:
-    found = power.detectable_welch(18, 5, 5)
-    assert found == pytest.approx(18 * TTestIndPower().solve_power(nobs1=5, alpha=0.05, power=0.8), rel=1e-6)
-
-
 def test_power_far_out_is_certain_and_never_missing() -> None:
     assert [power.welch_power(shift, 1, 1, 3, 3) for shift in (1e2, 1e3, 1e6)] == pytest.approx([1, 1, 1])
 
@@ -39,7 +34,6 @@ def test_power_far_out_is_certain_and_never_missing() -> None:
 def test_power_without_variance_is_certain() -> None:
     assert power.welch_power(1, 0, 0, 3, 3) == power.paired_power(1, 0, 3) == 1.0
     assert power.welch_power(0, 0, 0, 3, 3) == 0.05
-    assert power.detectable_welch(0, 3, 3) == 0
 
 
 def test_error_of_a_rate_is_the_binomial_sd() -> None:
@@ -56,7 +50,7 @@ def test_splits_and_their_smallest_p(n_a: int, n_b: int, expected: tuple[int, fl
 
 
 def test_exact_test_without_a_difference_rejects_at_its_attainable_level() -> None:
-    level = power.exact_level(4, 5)
+    level = 6 / 126  # the largest of 1/126, 2/126, … up to .05
     rate = power.exact_power(0.0, 4, 5)
     assert rate == pytest.approx(level, abs=4 * power.mc_error(level, power.STUDIES))
 
@@ -76,4 +70,4 @@ def test_exactly_detectable_difference_has_the_wanted_power() -> None:
     found = power.detectable_exact(4, 4)
     assert found is not None
     assert power.exact_power(found, 4, 4) == pytest.approx(0.8, abs=0.03)
-    assert found > power.detectable_welch(1, 4, 4)  # the exact test of 70 splits is coarse
+    assert found > TTestIndPower().solve_power(nobs1=4, alpha=0.05, power=0.8)  # the exact test of 70 splits is coarse

@@ -8,17 +8,10 @@ import torch
 from birthmark.training import losses
 from birthmark.training.losses import (
     answer_log_probs,
-    bradley_terry_loss,
     dpo_text_loss,
     grm_loss,
     sft_text_loss,
 )
-
-
-def test_bradley_terry_is_minus_log_sigmoid_of_the_difference() -> None:
-    # σ(1) = 1 / (1 + e⁻¹) = 0.731059, −ln = 0.313262; σ(0) = ½; σ(−2) = 0.119203, −ln = 2.126928
-    loss = bradley_terry_loss(torch.tensor([2.0, 3.0, -1.0]), torch.tensor([1.0, 3.0, 1.0]))
-    assert loss.tolist() == pytest.approx([0.313262, 0.693147, 2.126928], abs=1e-6)
 
 
 def test_the_sft_form_is_minus_log_sigmoid_of_beta_times_the_log_probability() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from birthmark.inputs.lexicons import MFD2_PUBLISHED_COLUMNS, fold_foundations, load_lexicon
+from birthmark.inputs.lexicons import fold_foundations, load_lexicon
 from birthmark.records import Effects
 from birthmark.scores import read_scores
 from birthmark.values.effects import effects
@@ -215,7 +215,10 @@ def test_word_effects_average_to_the_difference_over_bases(big_two_effects: Effe
 def mfd2_effects(data: Path) -> Effects:
     files = sorted((data / "reward_model_scores" / "dict_MFD_20").glob("*.csv"))
     lexicon = load_lexicon(data / "corpora" / "moral-foundations-dictionary-20.dicx")
-    return effects([read_scores(path) for path in files], fold_foundations(lexicon, MFD2_PUBLISHED_COLUMNS))
+    published = [
+        name for name in lexicon.categories if name != "Sanctity_Vice"
+    ]  # the study takes the first nine columns
+    return effects([read_scores(path) for path in files], fold_foundations(lexicon, published))
 
 
 def test_with_five_foundations_there_is_no_single_contrast(mfd2_effects: Effects) -> None:

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates
 from birthmark.inputs.catalog import find_entry, load_catalog
-from birthmark.inputs.fetch import Note, fetch_file, sha256_of
+from birthmark.inputs.fetch import fetch_file, sha256_of
 from birthmark.records import PromptRecord, ScoreRecord
 from birthmark.scores import ScoreTable, prompt_set_record
 
@@ -71,9 +71,9 @@ class HumanRanking:
     sha256: str | None = None
 
 
-def fetch_elo_files(note: Note | None = None) -> list[Path]:
+def fetch_elo_files() -> list[Path]:
     """The predecessor study's three files, fetched with their checksums into the cache."""
-    return [fetch_file(file.url, file.sha256, file.name, note) for file in ELO_FILES]
+    return [fetch_file(file.url, file.sha256, file.name) for file in ELO_FILES]
 
 
 def is_elo_file(path: Path) -> bool:

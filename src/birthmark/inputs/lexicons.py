@@ -16,18 +16,6 @@ from birthmark.inputs.named_lexicons import NAMED, NamedLexicon
 from birthmark.inputs.text import did_you_mean, is_file, one_line
 
 MAX_WORD = 200
-MFD2_PUBLISHED_COLUMNS = (
-    "Care_Virtue",
-    "Care_Vice",
-    "Fairness_Virtue",
-    "Fairness_Vice",
-    "Loyalty_Virtue",
-    "Loyalty_Vice",
-    "Authority_Virtue",
-    "Authority_Vice",
-    "Sanctity_Virtue",
-)
-"""The columns `Care_Virtue` to `Sanctity_Virtue` in file order, which the published analysis takes: no `Sanctity_Vice`."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +127,7 @@ def load_lexicon(name_or_path: str | Path) -> Lexicon:
 def fold_foundations(lexicon: Lexicon, columns: Sequence[str] | None = None) -> Lexicon:
     """The lexicon with virtue and vice folded into one category: `Care_Virtue` and `Care_Vice` become `Care`.
 
-    `columns`, where given, are the categories that are folded, and words of the others are left out;
-    `MFD2_PUBLISHED_COLUMNS` gives the lexicon of the published analysis of the Moral Foundations Dictionary 2.0.
+    `columns`, where given, are the categories that are folded, and words of the others are left out.
     """
     taken = lexicon if columns is None else lexicon.only(columns)
     folded = {

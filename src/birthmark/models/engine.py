@@ -408,6 +408,6 @@ class PrefixEngine:
 Engine = PlainEngine | PrefixEngine
 
 
-def make_engine(name: Literal["plain", "prefix"], model: Any, batch_size: int | None = None) -> Engine:
+def make_engine(name: Literal["plain", "prefix"], model: Any) -> Engine:
     """The engine of that name for a loaded model."""
-    return PrefixEngine(model, batch_size) if name == "prefix" else PlainEngine(model, batch_size)
+    return PrefixEngine(model) if name == "prefix" else PlainEngine(model)

@@ -226,7 +226,6 @@ def make_scorer(
     engine: Literal["prefix", "plain"] = "prefix",
     template_date: str | None = None,
     system: str | None = None,
-    batch_size: int | None = None,
 ) -> Scorer:
     """The scorer of a loaded model.
 
@@ -242,8 +241,6 @@ def make_scorer(
         Whether each decodable token is a candidate too.
     system
         A system prompt before every question.
-    batch_size
-        Rows run together; by default 64 for the plain engine and what fits for the prefix engine.
 
     Raises `BirthmarkError` where a chat template is needed and missing, a word is empty, or the head is not known.
     """
@@ -252,7 +249,7 @@ def make_scorer(
     model.eval()
     chosen: Frame = "chat" if kind == "reward" else frame
     encoder = Encoder(tokenizer, chosen, protocol, template_date=template_date, system=system)
-    runner = make_engine(engine, model, batch_size)
+    runner = make_engine(engine, model)
     rows = model.get_input_embeddings().weight.shape[0]
     read = read_vocabulary(tokenizer, rows, protocol) if vocabulary else None
     if kind == "reward":

@@ -60,13 +60,13 @@ def _welch(
     return BatchedWelch(difference, se, df, p, difference - reach, difference + reach)
 
 
-def headline_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> BatchedExact:
+def headline_test(a: np.ndarray, b: np.ndarray) -> BatchedExact:
     """The exact permutation test of `headline.level_test`: Welch's t where both families have three units, else the
     difference in means; more than `LIMIT` splits are drawn, with (b + 1) / (m + 1).
     """
     n_a, n_b = a.shape[1], b.shape[1]
     use_welch = min(n_a, n_b) >= 3
-    splits, exact = label_arrangements(np.repeat([0, 1], [n_a, n_b]), seed=seed, limit=LIMIT)
+    splits, exact = label_arrangements(np.repeat([0, 1], [n_a, n_b]), limit=LIMIT)
     is_b = splits.astype(float)
     p = np.empty(len(a))
     chunk = max(1, CELLS // len(is_b))

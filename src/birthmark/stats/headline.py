@@ -2,7 +2,7 @@
 
 Fixed before looking: two families and one contrast a unit take Welch's t where both have at least three units, else the
 difference in means; several categories take the largest pooled |t| over them; more than two families take F. Always a
-permutation of the units, within blocks where these are given. Knows nothing of how a unit's contrast comes about.
+permutation of the units. Knows nothing of how a unit's contrast comes about.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ class LevelResult:
 
     statistic: `welch_t`, `difference` or (more than two families) `permutation_f` of one contrast; `max_t` or (more than
     two families) `max_f` of several, with p of the largest. `p_exact_difference`: of the difference in means, whatever
-    the statistic. `p_by_column`, `p_max_t_by_column`: one a contrast, where there are several.
+    the statistic.
     """
 
     statistic: str
@@ -35,13 +35,6 @@ class LevelResult:
     n_splits: int
     min_p: float
     p_exact_difference: float | None
-    p_by_column: tuple[float, ...] | None = None
-    p_max_t_by_column: tuple[float, ...] | None = None
-
-    @property
-    def can_reach_05(self) -> bool:
-        """Whether any outcome of these units could have given p ≤ .05."""
-        return self.min_p <= 0.05
 
 
 def average_by_unit(
@@ -63,13 +56,12 @@ def average_by_unit(
 def level_test(
     values: Sequence[float] | np.ndarray,
     families: Sequence[str],
-    blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> LevelResult:
     """Test families over units, b the alphabetical last of two.
 
     values: [units], or [units, categories] for several contrasts at once (of framing contrasts, centred over categories
-    by the caller); families and blocks (teams): [units].
+    by the caller); families: [units].
 
     Raises `BirthmarkError` where there is one family only.
     """
@@ -79,16 +71,16 @@ def level_test(
     if len(n_units) < 2:
         raise BirthmarkError("one family only: bring models of a second family to compare it with")
     if x.ndim == 2:
-        return _several_contrasts(x, names, n_units, blocks, seed)
+        return _several_contrasts(x, names, n_units, seed)
     if len(n_units) > 2:
-        test = permutation_f(x, names.tolist(), blocks, seed)
+        test = permutation_f(x, names.tolist(), seed=seed)
         return LevelResult(
             "permutation_f", n_units, None, None, None, test.p, test.count, test.n_splits, test.min_p, None
         )
     is_b = names == max(n_units)
-    difference = exact_permutation(x, is_b, "difference", blocks, seed)
+    difference = exact_permutation(x, is_b, "difference", seed=seed)
     use_welch = min(n_units.values()) >= 3
-    test = exact_permutation(x, is_b, "welch_t", blocks, seed) if use_welch else difference
+    test = exact_permutation(x, is_b, "welch_t", seed=seed) if use_welch else difference
     low, high = welch_interval(x[~is_b], x[is_b]) or (None, None)
     return LevelResult(
         "welch_t" if use_welch else "difference",
@@ -104,10 +96,8 @@ def level_test(
     )
 
 
-def _several_contrasts(
-    x: np.ndarray, names: np.ndarray, n_units: dict[str, int], blocks: Sequence[str] | None, seed: int
-) -> LevelResult:
-    test = max_t(x, names, blocks, seed)
+def _several_contrasts(x: np.ndarray, names: np.ndarray, n_units: dict[str, int], seed: int) -> LevelResult:
+    test = max_t(x, names, seed=seed)
     statistic = "max_t" if len(n_units) == 2 else "max_f"
     return LevelResult(
         statistic,
@@ -120,6 +110,4 @@ def _several_contrasts(
         test.n_splits,
         test.min_p,
         None,
-        tuple(test.p.tolist()),
-        tuple(test.p_adjusted.tolist()),
     )

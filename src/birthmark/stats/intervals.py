@@ -16,6 +16,7 @@ from scipy import stats
 from birthmark.errors import BirthmarkError
 
 DRAWS = 9_999
+LEVEL = 0.95
 CHUNK = 1_000  # draws held at once
 
 
@@ -55,9 +56,8 @@ def bootstrap_words(
     clusters: Sequence[str] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
-    level: float = 0.95,
 ) -> WordInterval:
-    """Percentile bootstrap of mean(first category) − mean(second), for these models and prompts.
+    """95% percentile bootstrap of mean(first category) − mean(second), for these models and prompts.
 
     word_values: [words], one number a word already averaged over models and prompts, so that a resampled word brings
     all its models along; categories: [words], two values in alphabetical order; clusters: [words] labels (stems):
@@ -81,7 +81,7 @@ def bootstrap_words(
         for start, stop in _chunks(draws):
             counts = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=stop - start)
             drawn[start:stop] += sign * (counts @ sums) / (counts @ sizes)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return WordInterval(estimate, float(low), float(high))
 
 
@@ -107,8 +107,8 @@ def word_label_p(word_values: np.ndarray, categories: Sequence[str], draws: int 
     return (extreme + 1) / (draws + 1)
 
 
-def column_differences(values: np.ndarray, is_b: np.ndarray, level: float = 0.95) -> ColumnDifferences:
-    """Mean difference b − a of every column of [rows, columns], with Welch's interval over rows.
+def column_differences(values: np.ndarray, is_b: np.ndarray) -> ColumnDifferences:
+    """Mean difference b − a of every column of [rows, columns], with Welch's 95% interval over rows.
 
     Intervals are NaN where a group has one row or a column does not vary within groups.
     """
@@ -121,16 +121,16 @@ def column_differences(values: np.ndarray, is_b: np.ndarray, level: float = 0.95
     part_a, part_b = a.var(axis=0, ddof=1) / len(a), b.var(axis=0, ddof=1) / len(b)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = (part_a + part_b) ** 2 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1))
-        reach = stats.t.ppf((1 + level) / 2, df) * np.sqrt(part_a + part_b)
+        reach = stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(part_a + part_b)
     return ColumnDifferences(difference, difference - reach, difference + reach)
 
 
-def equivalence_bound(estimate: float, se: float, df: float, alpha: float = 0.05) -> float:
-    """The smallest margin m at which two one-sided tests at `alpha` conclude |difference| < m, in the estimate's units.
+def equivalence_bound(estimate: float, se: float, df: float) -> float:
+    """The smallest margin m at which two one-sided tests at .05 conclude |difference| < m, in the estimate's units.
 
-    m = |estimate| + t(1 − alpha, df) · se: "no difference larger than m", where nothing is found.
+    m = |estimate| + t(.95, df) · se: "no difference larger than m", where nothing is found.
     """
-    return abs(estimate) + float(stats.t.ppf(1 - alpha, df)) * se
+    return abs(estimate) + float(stats.t.ppf(0.95, df)) * se
 
 
 def _two(what: str, labels: np.ndarray) -> tuple[str, str]:

@@ -11,6 +11,8 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 
+STEPS = 1_000  # of majorization, at most
+
 
 @dataclass(frozen=True)
 class MatrixTest:
@@ -38,16 +40,16 @@ def classical_scaling(distance: np.ndarray, dimensions: int = 2) -> np.ndarray:
     return _signed(places)
 
 
-def least_stress(distance: np.ndarray, dimensions: int = 2, steps: int = 1_000) -> np.ndarray:
-    """Places [n, dimensions] of a small `stress`, by majorization (SMACOF) from those of `classical_scaling`.
+def least_stress(distance: np.ndarray) -> np.ndarray:
+    """Places [n, 2] of a small `stress`, by majorization (SMACOF) from those of `classical_scaling`.
 
     No step makes the stress larger; they end where one makes it smaller by less than 1e-10. Where things are all about as
     far from each other, classical scaling draws them much too near; this doesn't. Axes as in `classical_scaling`.
     Source: de Leeuw 1977; Borg and Groenen 2005, chapter 8.
     """
-    places = classical_scaling(distance, dimensions)
+    places = classical_scaling(distance, 2)
     before = stress(distance, places)
-    for _ in range(steps):
+    for _ in range(STEPS):
         mapped = np.linalg.norm(places[:, None] - places[None, :], axis=-1)
         ratio = np.divide(distance, mapped, out=np.zeros_like(distance), where=mapped > 1e-12)
         np.fill_diagonal(ratio, 0.0)

@@ -54,11 +54,6 @@ class MixedModelFit:
     sd_residual: float
     loglik: float
 
-    @property
-    def at_boundary(self) -> bool:
-        """Whether the variance between groups is estimated as zero."""
-        return self.sd_model == 0
-
 
 @dataclass(frozen=True)
 class JointF:

@@ -13,6 +13,8 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from birthmark.errors import BirthmarkError
 
+LEVEL = 0.95
+
 
 @dataclass(frozen=True)
 class GroupDifference:
@@ -51,14 +53,12 @@ def compare_groups(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
     return GroupDifference(difference, difference / pooled, difference / unweighted, float(t), float(df), float(p))
 
 
-def welch_interval(
-    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, level: float = 0.95
-) -> tuple[float, float] | None:
-    """Welch's interval for mean(b) − mean(a); None where a group has one value or nothing varies."""
+def welch_interval(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> tuple[float, float] | None:
+    """Welch's 95% interval for mean(b) − mean(a); None where a group has one value or nothing varies."""
     first, second = _sample(a), _sample(b)
     if min(len(first), len(second)) < 2 or not (_varies(first) or _varies(second)):
         return None
-    low, high = _compare(first, second).tconfint_diff(alpha=1 - level, usevar="unequal")
+    low, high = _compare(first, second).tconfint_diff(alpha=1 - LEVEL, usevar="unequal")
     return float(low), float(high)
 
 

@@ -37,10 +37,6 @@ class ExactTest:
     observed: float
     exact: bool = True
 
-    @property
-    def can_reach_05(self) -> bool:
-        return self.min_p <= 0.05
-
 
 @dataclass(frozen=True)
 class MaxTTest:

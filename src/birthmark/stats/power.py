@@ -9,9 +9,9 @@ from functools import lru_cache
 from math import comb
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
-from birthmark.stats.batched import attainable_level, headline_test, largest_t
+from birthmark.stats.batched import headline_test, largest_t
 from birthmark.stats.permutation import LIMIT as EXACT_LIMIT
 
 WANTED = 0.8
@@ -62,51 +62,43 @@ def splits(n_a: int, n_b: int) -> tuple[int, float]:
     return n, (2 if n_a == n_b else 1) / n
 
 
-def exact_level(n_a: int, n_b: int, alpha: float = 0.05) -> float:
-    """The largest level up to alpha at which the exact test of these units can reject, or its smallest p if larger."""
-    n_splits, _ = splits(n_a, n_b)
-    return attainable_level(n_splits, n_a == n_b and n_splits < EXACT_LIMIT, alpha)
-
-
 @lru_cache(maxsize=256)
-def exact_power(
-    shift: float, n_a: int, n_b: int, ratio: float = 1.0, alpha: float = 0.05, studies: int = STUDIES, seed: int = 0
-) -> float:
+def exact_power(shift: float, n_a: int, n_b: int, alpha: float = 0.05, studies: int = STUDIES) -> float:
     """Power of the exact test of `headline.level_test` at alpha, by simulated studies; shift in SDs of a's units.
 
-    ratio: SD of b's units over a's. The same seed draws the same studies whatever the shift, so that power grows with it.
+    The same studies are drawn whatever the shift, so that power grows with it.
     """
-    rng = np.random.default_rng(seed)
-    a, b = rng.standard_normal((studies, n_a)), rng.standard_normal((studies, n_b)) * ratio
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((studies, n_a)), rng.standard_normal((studies, n_b))
     return float((headline_test(a, b + shift).p <= alpha + 1e-12).mean())
 
 
-def detectable_exact(n_a: int, n_b: int, alpha: float = 0.05, wanted: float = WANTED) -> float | None:
-    """The difference, in SDs of a unit, that the exact test finds with the wanted power; None where alpha is below its
+def detectable_exact(n_a: int, n_b: int, alpha: float = 0.05) -> float | None:
+    """The difference, in SDs of a unit, that the exact test finds four times in five; None where alpha is below its
     smallest p. To a hundredth of an SD, by bisection over one set of simulated studies.
     """
     if splits(n_a, n_b)[1] > alpha + 1e-12:
         return None
     low, high = 0.0, 1.0
-    while exact_power(high, n_a, n_b, alpha=alpha, studies=2_000) < wanted:
+    while exact_power(high, n_a, n_b, alpha=alpha, studies=2_000) < WANTED:
         low, high = high, 2 * high
         if high > FURTHEST:
             return None
     while high - low > 0.01:
         middle = (low + high) / 2
-        reached = exact_power(middle, n_a, n_b, alpha=alpha, studies=2_000) >= wanted
+        reached = exact_power(middle, n_a, n_b, alpha=alpha, studies=2_000) >= WANTED
         low, high = (low, middle) if reached else (middle, high)
     return high
 
 
 @lru_cache(maxsize=64)
-def paired_exact_power(shift: float, n_pairs: int, alpha: float = 0.05, studies: int = STUDIES, seed: int = 0) -> float:
+def paired_exact_power(shift: float, n_pairs: int, alpha: float = 0.05) -> float:
     """Power of the exact test that exchanges labels within pairs (all 2ⁿ signs of the differences, up to 2¹⁰ drawn).
 
     shift: mean of the pairs' differences in their SDs. With n pairs no p is below 2 / 2ⁿ.
     """
-    rng = np.random.default_rng(seed)
-    differences = rng.standard_normal((studies, n_pairs)) + shift
+    rng = np.random.default_rng(0)
+    differences = rng.standard_normal((STUDIES, n_pairs)) + shift
     exact = n_pairs <= 10
     signs = (
         1.0 - 2 * ((np.arange(2**n_pairs)[:, None] >> np.arange(n_pairs)) & 1)
@@ -120,7 +112,7 @@ def paired_exact_power(shift: float, n_pairs: int, alpha: float = 0.05, studies:
 
 
 @lru_cache(maxsize=64)
-def detectable_max_t(n_a: int, n_b: int, categories: int, alpha: float, studies: int = 500) -> float | None:
+def detectable_max_t(n_a: int, n_b: int, categories: int, alpha: float) -> float | None:
     """The difference in one category, in SDs of a unit's centred value, that the largest |t| over categories finds four
     times in five; None where alpha is below the smallest p or nothing up to `FURTHEST` SDs is found.
 
@@ -130,7 +122,7 @@ def detectable_max_t(n_a: int, n_b: int, categories: int, alpha: float, studies:
     if splits(n_a, n_b)[1] > alpha + 1e-12 or categories < 2:
         return None
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((studies, n_a + n_b, categories, 1))
+    x = rng.standard_normal((500, n_a + n_b, categories, 1))
     x = (x - x.mean(axis=2, keepdims=True)) / np.sqrt(1 - 1 / categories)
     step = np.full((categories, 1), -1 / (categories - 1))
     step[0] = 1.0
@@ -157,12 +149,3 @@ def confounded_rate(sd_difference: float, sd_a: float, sd_b: float, n_a: int, n_
     """
     shifts = sd_difference * stats.norm.ppf((np.arange(200) + 0.5) / 200)
     return float(np.mean([welch_power(float(shift), sd_a, sd_b, n_a, n_b, alpha) for shift in shifts[:100]]))
-
-
-def detectable_welch(sd: float, n_a: int, n_b: int, alpha: float = 0.05, wanted: float = WANTED) -> float:
-    """The difference that Welch's t finds with the wanted power, in the units of the SD of both families' units."""
-    if sd == 0:
-        return 0.0
-    return float(
-        optimize.brentq(lambda shift: welch_power(shift, sd, sd, n_a, n_b, alpha) - wanted, 0.0, 1_000 * sd, xtol=1e-9)
-    )

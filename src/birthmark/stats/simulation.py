@@ -174,8 +174,9 @@ def tuned(
     return found, (float(of_base), float(of_rm))
 
 
-def _pilot(rng: np.random.Generator, variances: RowVariances, studies: int, n_bases: int = 10) -> np.ndarray:
+def _pilot(rng: np.random.Generator, variances: RowVariances, studies: int) -> np.ndarray:
     """SDs of drawn contrasts between base checkpoints and between the two RMs on one: [2]."""
+    n_bases = 10
     chunk = min(studies, max(1, 20_000 // (40 * variances.prompts)))
     mean_squares = []
     for _ in range(0, studies, chunk):

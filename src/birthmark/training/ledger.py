@@ -82,9 +82,9 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
-def final_numbers(log: Sequence[dict[str, Any]], last: int = 10) -> dict[str, float | None]:
+def final_numbers(log: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     """Means of loss, accuracy and margin over the last steps (up to ten) of a log."""
-    tail = log[-last:]
+    tail = log[-10:]
     values = {
         name: [line[name] for line in tail if line.get(name) is not None] for name in ("loss", "accuracy", "margin")
     }

@@ -1,4 +1,4 @@
-"""The losses of reward-model training: Bradley–Terry, and the GRM's, which also keep the language head's text likely.
+"""The text losses of GRM training, which keep the language head's text likely; the Bradley–Terry loss is TRL's.
 
 Tensors in, one tensor out; knows nothing of models, trainers or data files.
 
@@ -11,11 +11,6 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 TOKENS_AT_ONCE = 512  # whose logits over the vocabulary exist at one time
-
-
-def bradley_terry_loss(chosen: torch.Tensor, rejected: torch.Tensor) -> torch.Tensor:
-    """−log σ(r_c − r_r) of each pair, [pairs], from rewards [pairs]."""
-    return -F.logsigmoid(chosen - rejected)
 
 
 def sft_text_loss(chosen: torch.Tensor, beta: float, *, plain: bool = False) -> torch.Tensor:

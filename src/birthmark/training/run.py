@@ -142,11 +142,6 @@ def run_training(
     return TrainingRun(out, record)
 
 
-def read_run(out: Path | str) -> TrainingRun:
-    """A run from its folder; raises `BirthmarkError` where the folder is none."""
-    return TrainingRun(Path(out), read_record(Path(out) / "run.json", TrainingRecord))
-
-
 def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
     """Everything up to the first step, deterministic in what is asked."""
     from transformers import AutoConfig

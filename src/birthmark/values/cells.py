@@ -65,8 +65,8 @@ def model_cells(joined: Joined) -> list[ModelCell]:
     return found
 
 
-def median_interval(ranks: np.ndarray, level: float = 0.95) -> tuple[float | None, float | None]:
-    """Interval over words of the mean over prompts of median ranks; ranks [words, prompts], null for a single word.
+def median_interval(ranks: np.ndarray) -> tuple[float | None, float | None]:
+    """95% interval over words of the mean over prompts of median ranks; ranks [words, prompts], null for a single word.
 
     Woodruff's way for a quantile, with the quantile function averaged over prompts, Q(q): a word's share of prompts in
     which it ranks at or above the median has mean ½ and a standard error s over words, and the interval runs from
@@ -76,6 +76,6 @@ def median_interval(ranks: np.ndarray, level: float = 0.95) -> tuple[float | Non
     if n < 2:
         return None, None
     above = (ranks < np.median(ranks, axis=0)).mean(axis=1) + (ranks == np.median(ranks, axis=0)).mean(axis=1) / 2
-    reach = float(stats.t.ppf((1 + level) / 2, n - 1) * above.std(ddof=1) / np.sqrt(n))
+    reach = float(stats.t.ppf(0.975, n - 1) * above.std(ddof=1) / np.sqrt(n))
     low, high = np.quantile(ranks, np.clip([0.5 - reach, 0.5 + reach], 0, 1), axis=0).mean(axis=1)
     return float(low), float(high)

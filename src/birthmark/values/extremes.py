@@ -86,8 +86,8 @@ def shared_candidates(frames: Sequence[pl.DataFrame]) -> list[str]:
     return shared.to_list()
 
 
-def best_of_each(frame: pl.DataFrame, candidates: Sequence[str], column: str = "median_rank") -> np.ndarray:
-    """`column` of each of `candidates`, of duplicates the best: float64 [candidates]; each must be in `frame`."""
-    best = frame.group_by("candidate").agg(pl.col(column).min())
+def best_of_each(frame: pl.DataFrame, candidates: Sequence[str]) -> np.ndarray:
+    """The median rank of each of `candidates`, of duplicates the best: float64 [candidates]; each must be in `frame`."""
+    best = frame.group_by("candidate").agg(pl.col("median_rank").min())
     wanted = pl.DataFrame({"candidate": list(candidates)}, schema={"candidate": pl.String})
-    return wanted.join(best, on="candidate", how="left", maintain_order="left")[column].to_numpy()
+    return wanted.join(best, on="candidate", how="left", maintain_order="left")["median_rank"].to_numpy()

@@ -51,12 +51,12 @@ def planted_results(runs: Sequence[PlantedRun], setting: PlantedSetting) -> Plan
     )
 
 
-def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def mean_interval(values: Sequence[float]) -> Interval:
     """The mean of independent numbers and its t interval, mean ± t(n − 1) · s ÷ √n; no interval for fewer than two."""
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return mean, None, None
-    reach = float(stats.t.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
     return mean, mean - reach, mean + reach
 
 

@@ -23,7 +23,7 @@ from birthmark.stats.matrices import least_stress, matrix_regression, stress
 from birthmark.stats.overlap import overlap_profile, rank_biased_overlap
 from birthmark.values.ranks import rank
 
-RBO_P = 0.9
+RBO_P = 0.9  # persistence of rank-biased overlap: the first 10 places carry 86% of its weight
 SHUFFLES = 4_999
 SHOWN = 15
 
@@ -55,20 +55,18 @@ def relate(
     *,
     human: HumanRanking | None = None,
     facts: Mapping[str, Facts] | None = None,
-    rbo_p: float = RBO_P,
     seed: int = 0,
 ) -> Map:
     """How the models of the tables relate, and with `human` how they agree with people.
 
-    `rbo_p` is the persistence of rank-biased overlap: the first 10 places carry 86% of its weight at .9. `facts` (model →
-    facts) take the place of what the tables and the catalog say. `seed` drives the permutations.
+    `facts` (model → facts) take the place of what the tables and the catalog say. `seed` drives the permutations.
 
     Raises `BirthmarkError` for fewer than two models, both kinds of score, no shared prompt or candidate, or a constant
     ranking, which correlates with nothing.
     """
     ranked = shared_ranks(tables)
     known = {table.model: (facts or {}).get(table.model) or facts_of(table) for table in tables}
-    likeness = _likeness(ranked, rbo_p)
+    likeness = _likeness(ranked)
     kendall = _square([pair.kendall for pair in likeness], len(ranked.models))
     places, badness = _places(kendall, ranked.models, known)
     predictors, why = _predictors(kendall, [known[model] for model in ranked.models], seed)
@@ -78,7 +76,7 @@ def relate(
         prompts=list(ranked.prompts),
         n_candidates=len(ranked.candidates),
         n_left_out=ranked.n_left_out,
-        rbo_p=rbo_p,
+        rbo_p=RBO_P,
         likeness=likeness,
         places=places,
         stress=badness,
@@ -86,7 +84,7 @@ def relate(
         predictors_why=why,
         warnings=list(ranked.warnings),
     )
-    return shared if human is None else shared.model_copy(update=_agreement(ranked, human, rbo_p))
+    return shared if human is None else shared.model_copy(update=_agreement(ranked, human))
 
 
 def facts_of(table: ScoreTable) -> Facts:
@@ -174,9 +172,9 @@ def _counted(n: int, what: str) -> str:
     return f"{n:,} {what} is" if n == 1 else f"{n:,} {what}s are"
 
 
-def _likeness(ranked: Ranked, rbo_p: float) -> list[Likeness]:
+def _likeness(ranked: Ranked) -> list[Likeness]:
     """Kendall's τ_b, Spearman's ρ and rank-biased overlap of every two models, means over prompts."""
-    profiles = [[overlap_profile(ranks, rbo_p) for ranks in of_model] for of_model in ranked.ranks]
+    profiles = [[overlap_profile(ranks, RBO_P) for ranks in of_model] for of_model in ranked.ranks]
     spearman = np.mean([np.corrcoef(ranked.ranks[:, at]) for at in range(len(ranked.prompts))], axis=0)
     return [
         Likeness(
@@ -291,7 +289,7 @@ def _independent(matrices: Sequence[np.ndarray]) -> bool:
 # ------------------------------------------------------------------------------------------------------ humans
 
 
-def _agreement(ranked: Ranked, human: HumanRanking, rbo_p: float) -> dict[str, object]:
+def _agreement(ranked: Ranked, human: HumanRanking) -> dict[str, object]:
     """The fields of `Map` that compare models with people, over the things that both rank."""
     rows = [row for row, name in enumerate(ranked.candidates) if name in human.ranks]
     if len(rows) < 3:
@@ -304,7 +302,7 @@ def _agreement(ranked: Ranked, human: HumanRanking, rbo_p: float) -> dict[str, o
     found = [
         agreement
         for at, model in enumerate(ranked.models)
-        for agreement in _model_agreement(model, models[at], people, ranked.prompts, names, rbo_p)
+        for agreement in _model_agreement(model, models[at], people, ranked.prompts, names)
     ]
     over, under = _valued(models.mean(axis=(0, 1)), people, names)
     return {
@@ -328,17 +326,17 @@ def _people_lost(n_shared: int, n_human: int, n_candidates: int) -> list[str]:
 
 
 def _model_agreement(
-    model: str, ranks: np.ndarray, people: np.ndarray, prompts: Sequence[str], names: Sequence[str], rbo_p: float
+    model: str, ranks: np.ndarray, people: np.ndarray, prompts: Sequence[str], names: Sequence[str]
 ) -> list[HumanAgreement]:
     """One model's agreement after each prompt, and their mean with what it values otherwise; `ranks` [prompts, things]."""
-    profile = overlap_profile(people, rbo_p)
+    profile = overlap_profile(people, RBO_P)
     rows = [
         HumanAgreement(
             model=model,
             prompt=prompt,
             kendall=float(kendalltau(mine, people).statistic),
             spearman=float(np.corrcoef(mine, people)[0, 1]),
-            rbo=rank_biased_overlap(overlap_profile(mine, rbo_p), profile),
+            rbo=rank_biased_overlap(overlap_profile(mine, RBO_P), profile),
         )
         for prompt, mine in zip(prompts, ranks, strict=True)
     ]
