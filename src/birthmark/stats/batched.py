@@ -39,23 +39,21 @@ class BatchedExact:
     attainable: float
 
 
-def welch(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> BatchedWelch:
+def welch(a: np.ndarray, b: np.ndarray) -> BatchedWelch:
     """Welch's test and interval of every study, as `panels.welch_interval`; a and b [studies, two units or more].
 
     Where no unit varies, which has no test, p is 1 and the interval is the difference alone.
     """
     part_a, part_b = a.var(axis=1, ddof=1) / a.shape[1], b.var(axis=1, ddof=1) / b.shape[1]
-    return _welch(b.mean(axis=1) - a.mean(axis=1), part_a, part_b, a.shape[1], b.shape[1], level)
+    return _welch(b.mean(axis=1) - a.mean(axis=1), part_a, part_b, a.shape[1], b.shape[1])
 
 
-def _welch(
-    difference: np.ndarray, part_a: np.ndarray, part_b: np.ndarray, n_a: int, n_b: int, level: float = 0.95
-) -> BatchedWelch:
+def _welch(difference: np.ndarray, part_a: np.ndarray, part_b: np.ndarray, n_a: int, n_b: int) -> BatchedWelch:
     varies = part_a + part_b > 0
     se = np.sqrt(part_a + part_b)
     spread = np.where(varies, part_a**2 / (n_a - 1) + part_b**2 / (n_b - 1), 1.0)
     df = np.where(varies, (part_a + part_b) ** 2 / spread, n_a + n_b - 2)
-    reach = stats.t.ppf((1 + level) / 2, df) * se
+    reach = stats.t.ppf(0.975, df) * se
     p = np.where(varies, 2 * stats.t.sf(np.abs(difference) / np.where(varies, se, 1.0), df), 1.0)
     return BatchedWelch(difference, se, df, p, difference - reach, difference + reach)
 
@@ -78,13 +76,13 @@ def headline_test(a: np.ndarray, b: np.ndarray) -> BatchedExact:
     return BatchedExact(p, attainable_level(n_splits, n_a == n_b and exact))
 
 
-def attainable_level(n_splits: int, paired: bool, alpha: float = 0.05) -> float:
-    """The largest p up to alpha that an exact two-sided test can give, or its smallest p where that is larger.
+def attainable_level(n_splits: int, paired: bool) -> float:
+    """The largest p up to .05 that an exact two-sided test can give, or its smallest p where that is larger.
 
     paired: two families of equally many units, where every split has a mirror image of the same size.
     """
     step = 2 if paired else 1
-    count = int(np.floor(alpha * n_splits / step + 1e-9)) * step
+    count = int(np.floor(0.05 * n_splits / step + 1e-9)) * step
     return max(count, step) / n_splits
 
 

@@ -73,7 +73,7 @@ def level_test(
     if x.ndim == 2:
         return _several_contrasts(x, names, n_units, seed)
     if len(n_units) > 2:
-        test = permutation_f(x, names.tolist(), seed=seed)
+        test = permutation_f(x, names.tolist(), seed)
         return LevelResult(
             "permutation_f", n_units, None, None, None, test.p, test.count, test.n_splits, test.min_p, None
         )
@@ -97,7 +97,7 @@ def level_test(
 
 
 def _several_contrasts(x: np.ndarray, names: np.ndarray, n_units: dict[str, int], seed: int) -> LevelResult:
-    test = max_t(x, names, seed=seed)
+    test = max_t(x, names, seed)
     statistic = "max_t" if len(n_units) == 2 else "max_f"
     return LevelResult(
         statistic,

@@ -104,7 +104,6 @@ def pair_permutation(rewards: np.ndarray, is_b: Sequence[bool] | np.ndarray, see
 def permutation_f(
     values: Sequence[float] | np.ndarray,
     labels: Sequence[str],
-    blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> ExactTest:
     """Permutation F of any number of groups, over distinct arrangements of their labels.
@@ -116,7 +115,7 @@ def permutation_f(
     x = np.asarray(values, dtype=float)
     x = _centred(x[:, None] if x.ndim == 1 else x)
     codes, groups = _codes(labels)
-    arrangements, exact = label_arrangements(codes, blocks, seed)
+    arrangements, exact = label_arrangements(codes, seed=seed)
     total = float((x**2).sum())
     if total == 0:
         return ExactTest(1.0, len(arrangements) + (not exact), len(arrangements) + (not exact), 1.0, 0.0, exact)
@@ -130,7 +129,6 @@ def permutation_f(
 def max_t(
     values: np.ndarray,
     labels: Sequence[bool] | Sequence[str] | np.ndarray,
-    blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> MaxTTest:
     """Single-step Westfall–Young: p of each panel against the largest pooled-variance |t| over all panels.
@@ -141,7 +139,7 @@ def max_t(
     """
     x = _centred(np.asarray(values, dtype=float))
     codes, groups = _codes([str(label) for label in labels])
-    arrangements, exact = label_arrangements(codes, blocks, seed)
+    arrangements, exact = label_arrangements(codes, seed=seed)
     total = (x**2).sum(axis=0)
     safe = np.where(total > 0, total, 1.0)
     split = _between(x, arrangements, groups) / safe  # [splits, panels]
