@@ -175,7 +175,7 @@ def main_memory() -> int:
 
 
 def _container_limit() -> int | None:
-    """A control group's limit; None where there is none."""
+    """A control group's memory limit; None where there is none."""
     try:
         return int((CONTROL_GROUP / "memory.max").read_text())
     except (OSError, ValueError):
