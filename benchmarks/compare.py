@@ -17,9 +17,9 @@ import numpy as np
 import polars as pl
 
 import birthmark as bm
-from birthmark.inputs.prompts import load_prompts
+from birthmark.inputs.prompts import load_prompts, prompt_set_record
 from birthmark.records import ScoreRecord
-from birthmark.scores import ScoreTable, prompt_set_record, write_scores
+from birthmark.scoring.table import ScoreTable, write_scores
 
 
 def simulated(at: int, n_candidates: int) -> ScoreTable:

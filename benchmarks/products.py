@@ -8,7 +8,7 @@ from time import perf_counter
 
 import torch
 
-from birthmark.models.products import linear
+from birthmark.models.packing import linear
 
 SHAPES = {"gemma-3-270m": (83, 640, 262_144), "smollm2-135m-instruct": (189, 576, 49_152)}
 

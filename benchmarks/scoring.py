@@ -116,7 +116,7 @@ def sampled_answers(tokenizer: Any, count: int) -> list[str]:
 
 def measure(name: str, count: int, device: torch.device, dtype: str, repeats: int) -> list[Row]:
     """Time the three ways on one model."""
-    from birthmark.models.weights import load_tokenizer, resolve
+    from birthmark.models.resolve import load_tokenizer, resolve
 
     found = resolve(name) if resolve(name).chat_template else resolve(name, chat_template="plain")
     model = with_random_head(str(found.path), getattr(torch, dtype), device)

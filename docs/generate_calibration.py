@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from birthmark.records import Calibration, Coverage, NullRate, read_record
-from birthmark.report.calibration_figures import INTERVALS, test_name
+from birthmark.report.calibration import INTERVALS, test_name
 from birthmark.values.planning import plan
 
 PAGE = Path(__file__).with_name("calibration.md")

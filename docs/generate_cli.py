@@ -7,10 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import typer
 from typer._click import Context
 
-from birthmark.cli.app import app
+from birthmark.cli.app import command_tree
 
 PAGE = Path(__file__).with_name("cli.md")
 INTRODUCTION = """# Commands
@@ -23,10 +22,8 @@ resumes.
 
 def reference() -> str:
     """The page: panels in the help's order, a section a command."""
-    root: Any = typer.main.get_command(app)
     parts = [INTRODUCTION]
-    commands = [root.commands[name] for name in root.list_commands(Context(root))]
-    for panel, members in groupby(commands, key=lambda command: command.rich_help_panel):
+    for panel, members in groupby(command_tree().values(), key=lambda command: command.rich_help_panel):
         parts.append(f"## {panel}\n")
         for command in members:
             parts += _sections(command, f"birthmark {command.name}")

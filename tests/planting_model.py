@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from birthmark.inputs.planting import CATEGORIES
+from birthmark.inputs.prompts import CATEGORIES
 from tiny_models import make_tokenizer
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from birthmark.inputs.fetch import downloads_folder, hold, sha256_of, workspace
+from birthmark.files import sha256_of
+from birthmark.inputs.fetch import downloads_folder, hold, workspace
 
 VERSION = "3.7.2"
 ARCHIVES = {  # SHA-256 of each archive

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import birthmark as bm
-from birthmark.api import plan
-from birthmark.scoring import make_measure
+from birthmark.commands.plan import plan_audit as plan
+from birthmark.scoring.measure import make_measure
 
 
 @pytest.mark.parametrize(("name", "meant"), [("lexicon", "lexicons"), ("control", "controls"), ("familly", "family")])

@@ -36,11 +36,9 @@ def commands_of(page: Path) -> list[list[str]]:
 
 
 def command_tree() -> dict[str, object]:
-    import typer
+    from birthmark.cli.app import command_tree as tree
 
-    from birthmark.cli.app import app
-
-    return dict(typer.main.get_command(app).commands)
+    return tree()
 
 
 def test_the_command_reference_is_that_of_the_help() -> None:

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import birthmark as bm
 from birthmark.cli import main
-from birthmark.scores import ScoreTable
+from birthmark.scoring.table import ScoreTable
 
 pytestmark = pytest.mark.real_model
 

@@ -80,7 +80,7 @@ def test_a_finished_batch_of_prompts_is_not_scored_again(birthmark, tiny_lm, tmp
 def test_prompts_that_are_all_done_are_only_put_together(birthmark, tiny_lm, tmp_path, monkeypatch):
     prompts = [f"--prompt={key}_ever_one" for key in ("best", "worst")]
     with monkeypatch.context() as stopped:
-        stopped.setattr("birthmark.scoring._assemble", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        stopped.setattr("birthmark.scoring.run._assemble", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
         assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "out").code == 130
     monkeypatch.setattr(LogProbScorer, "score_together", lambda self, texts: pytest.fail("scored again"))
     assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "out").code == 0

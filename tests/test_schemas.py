@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from birthmark.cli import main
+from birthmark.commands.schema import OUTPUTS, json_schema
 from birthmark.records import SCHEMAS
-from birthmark.schemas import OUTPUTS, json_schema
 
 PROMPTS = ("--prompt", "best_ever_one", "--prompt", "worst_ever_one")
 FOLDERS = {"scores": "score", "effects": "effects", "implicit": "implicit"}
@@ -76,12 +76,10 @@ def test_every_schema_is_a_valid_schema_and_refuses_another_file(name: str, birt
 
 
 def test_every_command_that_prints_json_has_a_schema() -> None:
-    import typer
-
-    from birthmark.cli.app import app
+    from birthmark.cli.app import command_tree
 
     printing = set()
-    for name, command in typer.main.get_command(app).commands.items():
+    for name, command in command_tree().items():
         children = getattr(command, "commands", None)
         for path, leaf in (
             {f"{name}-{key}": child for key, child in children.items()}.items() if children else [(name, command)]

@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import atomic_path
+from birthmark.inputs.prompts import prompt_set_record
 from birthmark.records import PromptRecord, ScoreRecord
-from birthmark.scores import ScoreTable, atomic_path, prompt_set_record, read_scores, warnings_of, write_scores
+from birthmark.scoring.table import ScoreTable, read_scores, warnings_of, write_scores
 
 
 def make_table(slug: str = "tiny") -> ScoreTable:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from birthmark.commands.audit import AuditResult
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.records import CandidateReward, Effects, Implicit, ImplicitPrompt
-from birthmark.runs import AuditResult
-from birthmark.shown import SHOWN_ROWS, Shown
+from birthmark.records.base import SHOWN_ROWS, Shown
 from birthmark.values.effects import effects
 
 
@@ -22,8 +22,9 @@ def record(tmp_path, make_scores) -> Effects:
 def make_scores():
     import polars as pl
 
+    from birthmark.inputs.prompts import prompt_set_record
     from birthmark.records import PromptRecord, ScoreRecord
-    from birthmark.scores import ScoreTable, prompt_set_record
+    from birthmark.scoring.table import ScoreTable
 
     def make(model: str, family: str, best: list[float]) -> ScoreTable:
         prompts = {

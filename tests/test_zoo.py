@@ -152,7 +152,7 @@ def test_a_wrong_question_is_one_line(birthmark, catalog, words, tmp_path, argum
 
 
 def test_each_models_memory_is_given_back_before_the_next_is_loaded(catalog, words, tmp_path, monkeypatch):
-    from birthmark import audit
+    from birthmark.commands.audit import audit
     from birthmark.models import loading
 
     alive, most = [], []

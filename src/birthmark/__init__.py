@@ -7,39 +7,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from birthmark.api import audit, calibrate, compare, implicit, implicit_grid, replicate, resolve, score, train
+    from birthmark.commands.audit import audit, audit_personas
+    from birthmark.commands.calibrate import calibrate
+    from birthmark.commands.compare import compare, compare_stages, hold_to_budget
+    from birthmark.commands.implicit import implicit, implicit_grid
+    from birthmark.commands.map import map_tables
+    from birthmark.commands.models import check_model, resolve
+    from birthmark.commands.replicate import replicate
+    from birthmark.commands.score import explain, score, score_attributes, score_personas
+    from birthmark.commands.track import track
+    from birthmark.commands.train import train, train_grid
     from birthmark.errors import BirthmarkError, CheckFailed
     from birthmark.inputs.lexicons import load_lexicon
     from birthmark.inputs.prompts import load_prompts
-    from birthmark.inspections import audit_personas, check_model, explain, score_attributes, score_personas
-    from birthmark.scores import read_scores
+    from birthmark.scoring.table import read_scores
     from birthmark.training.callback import ValuesCallback
-    from birthmark.training.trajectory import track
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "audit": "birthmark.api",
-    "audit_personas": "birthmark.inspections",
-    "check_model": "birthmark.inspections",
-    "explain": "birthmark.inspections",
-    "score_attributes": "birthmark.inspections",
-    "score_personas": "birthmark.inspections",
-    "calibrate": "birthmark.api",
-    "compare": "birthmark.api",
-    "implicit": "birthmark.api",
-    "implicit_grid": "birthmark.api",
-    "replicate": "birthmark.api",
-    "resolve": "birthmark.api",
-    "score": "birthmark.api",
-    "train": "birthmark.api",
     "BirthmarkError": "birthmark.errors",
     "CheckFailed": "birthmark.errors",
+    "ValuesCallback": "birthmark.training.callback",
+    "audit": "birthmark.commands.audit",
+    "audit_personas": "birthmark.commands.audit",
+    "calibrate": "birthmark.commands.calibrate",
+    "check_model": "birthmark.commands.models",
+    "compare": "birthmark.commands.compare",
+    "compare_stages": "birthmark.commands.compare",
+    "explain": "birthmark.commands.score",
+    "hold_to_budget": "birthmark.commands.compare",
+    "implicit": "birthmark.commands.implicit",
+    "implicit_grid": "birthmark.commands.implicit",
     "load_lexicon": "birthmark.inputs.lexicons",
     "load_prompts": "birthmark.inputs.prompts",
-    "read_scores": "birthmark.scores",
-    "ValuesCallback": "birthmark.training.callback",
-    "track": "birthmark.training.trajectory",
+    "map_tables": "birthmark.commands.map",
+    "read_scores": "birthmark.scoring.table",
+    "replicate": "birthmark.commands.replicate",
+    "resolve": "birthmark.commands.models",
+    "score": "birthmark.commands.score",
+    "score_attributes": "birthmark.commands.score",
+    "score_personas": "birthmark.commands.score",
+    "track": "birthmark.commands.track",
+    "train": "birthmark.commands.train",
+    "train_grid": "birthmark.commands.train",
 }
 
 __all__ = [
@@ -51,11 +62,14 @@ __all__ = [
     "calibrate",
     "check_model",
     "compare",
+    "compare_stages",
     "explain",
+    "hold_to_budget",
     "implicit",
     "implicit_grid",
     "load_lexicon",
     "load_prompts",
+    "map_tables",
     "read_scores",
     "replicate",
     "resolve",
@@ -64,6 +78,7 @@ __all__ = [
     "score_personas",
     "track",
     "train",
+    "train_grid",
 ]
 
 

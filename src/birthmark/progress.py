@@ -13,7 +13,7 @@ T = TypeVar("T")
 console = Console(stderr=True, highlight=False)
 
 
-def track(items: Sequence[T], description: str, *, unit: str, quiet: bool) -> Iterator[T]:
+def progress_bar(items: Sequence[T], description: str, *, unit: str, quiet: bool) -> Iterator[T]:
     """Yield the items under a progress bar that shows rate and time left; nothing is shown where `quiet`."""
     columns = (
         TextColumn("{task.description}"),

@@ -1,45 +1,35 @@
 """An OUT folder: what was asked of it, what it was made from, and the effects and implicit rewards that lie in it.
 
 An OUT holds one study: further models may join under the same prompts, candidates, frame and protocol; anything else
-is refused. Knows nothing of the order in which a command fills it: see `runs`.
+is refused. The order in which a command fills it is the command's: see `commands/`.
 """
 
 import platform
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Required, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
 from birthmark.errors import NO_SPACE, BirthmarkError
+from birthmark.files import atomic_path, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL_KEY
-from birthmark.inputs.text import one_line
-from birthmark.records import Effects, Implicit, InputRecord, Kind, ScoreRecord, StudyRecord, read_record, to_json
-from birthmark.scores import ScoreTable, atomic_path, read_scores, write_text
-from birthmark.scoring import versions
-from birthmark.values.controls import controlled_effects, without_neutral
-from birthmark.values.effects import effects
-from birthmark.values.levels import adjust_across_lexicons
-from birthmark.values.logratios import Joining, implicit_rewards
-from birthmark.values.word_rewards import word_rewards
+from birthmark.progress import note
+from birthmark.records import Effects, Implicit, InputRecord, StudyRecord, read_record, to_json
+from birthmark.scoring.measure import Measure, choose_frames, versions
+from birthmark.scoring.options import ChosenFrame, FrameOption
+from birthmark.scoring.table import ScoreTable, read_scores
+from birthmark.values.comparison import EffectsOptions, all_effects
+from birthmark.values.implicit import Joining, implicit_rewards, word_rewards
 
-FLOATS = ("float32", "bfloat16", "float16")  # a table from elsewhere may not say
-
-
-class EffectsOptions(TypedDict, total=False):
-    """How tables are compared: what `all_effects` and `write_effects` take beside tables and lexicons."""
-
-    seed: Required[int]
-    mixed_frames: Required[bool]
-    controls: str | Sequence[str]
-    groups: Mapping[str, str] | None
-    teams: Mapping[str, str] | None
+if TYPE_CHECKING:
+    from birthmark.models.resolve import ResolvedModel
 
 
 @dataclass
@@ -48,6 +38,30 @@ class Study:
 
     out: Path
     record: StudyRecord
+    _tables: dict[str, ScoreTable] = field(default_factory=dict)
+
+    def keep(self, table: ScoreTable) -> None:
+        """Remember a table that was just scored or read, so that nothing reads it again."""
+        self._tables[table.record.slug] = table
+
+    def tables(self) -> list[ScoreTable]:
+        """All score tables of the folder, by slug; each is read once."""
+        for path in sorted((self.out / "scores").glob("*.parquet")):
+            if path.stem not in self._tables:
+                self.keep(read_scores(path))
+        return [self._tables[slug] for slug in sorted(self._tables)]
+
+    def finish(self, warnings: Sequence[str], *, quiet: bool = True) -> Path:
+        """Write what was done, and draw it: the page, the figures, the values card. Returns the page."""
+        from birthmark.report.draw import draw
+
+        self.record.warnings = list(warnings)
+        self.save()
+        note("drawing the report", quiet=quiet)
+        with self.timed("report"):
+            page = draw(self.out, list(self._tables.values()))
+        self.save()
+        return page
 
     def add_input(self, role: str, name: str, sha256: str, path: Path | None = None) -> None:
         """Record an input's digest, in the place of an earlier one of the same role and name."""
@@ -65,8 +79,8 @@ class Study:
         write_text(self.out / "study.json", to_json(self.record))
 
 
-def open_study(out: Path | str, command: str, asked: dict[str, object]) -> Study:
-    """Open OUT, making it where it is not there.
+def open_study(out: Path | str, command: str, asked: dict[str, object], *, page: str | None = None) -> Study:
+    """Open OUT, making it where it is not there; `page` names the page that a command of several draws.
 
     Raises `BirthmarkError` where OUT is a file, cannot be written to, or holds another study.
     """
@@ -93,6 +107,7 @@ def open_study(out: Path | str, command: str, asked: dict[str, object]) -> Study
         record = StudyRecord(
             command=command, asked=asked, inputs=[], versions={}, durations={}, command_line=None
         )  # fmt: skip
+    record.page = page or record.page
     record.versions = {"python": platform.python_version(), **versions()}
     record.command_line = shlex.join(["birthmark", *sys.argv[1:]]) if sys.argv[0].endswith("birthmark") else None
     study = Study(out, record)
@@ -126,43 +141,33 @@ def _short(value: object) -> str:
     return text if len(text) <= 48 else text[:48] + "…"
 
 
-def read_tables(out: Path) -> list[ScoreTable]:
-    """All score tables of an OUT folder, by slug."""
-    return [read_scores(path) for path in sorted((out / "scores").glob("*.parquet"))]
+def open_measure(
+    out: Path, command: str, models: "Sequence[ResolvedModel]", measure: Measure, *, page: str | None = None
+) -> tuple[Study, list[ChosenFrame]]:
+    """Open OUT for models under one measurement; returns the frame of each model beside it."""
+    frames = choose_frames(models, _asked_frame(measure, out), measure.protocol)
+    of_languages = {frame for model, frame in zip(models, frames, strict=True) if model.kind == "logprob"}
+    asked = measure.of_study(" or ".join(sorted(of_languages)) or None)
+    return open_study(out, command, asked, page=page), frames
 
 
-def by_kind(tables: Sequence[ScoreTable]) -> dict[Kind, list[ScoreTable]]:
-    """The tables of each kind of score that is there: rewards and log-probabilities are never pooled."""
-    kinds: tuple[Kind, ...] = ("reward", "logprob")
-    groups = {kind: [table for table in tables if table.record.kind == kind] for kind in kinds}
-    return {kind: group for kind, group in groups.items() if group}
+def _asked_frame(measure: Measure, out: Path) -> FrameOption:
+    """Where OUT's language models have a frame already, `auto` keeps to it."""
+    path = out / "study.json"
+    if measure.frame == "auto" and measure.protocol == "birthmark" and path.is_file():
+        earlier = read_record(path, StudyRecord).asked.get("frame")
+        if earlier in ("chat", "qa", "bare"):
+            return earlier  # type: ignore[return-value]
+    return measure.frame
 
 
-def all_effects(
-    tables: Sequence[ScoreTable],
-    lexicons: Sequence[Lexicon],
-    *,
-    seed: int,
-    mixed_frames: bool,
-    controls: str | Sequence[str] = (),
-    groups: Mapping[str, str] | None = None,
-    teams: Mapping[str, str] | None = None,
-) -> dict[str, Effects]:
-    """Compare the tables under each lexicon, kind by kind; keyed by the name of the effects file."""
-    kinds = by_kind(tables)
-    _require_one_system(tables)
-    warnings = check_frames(kinds.get("logprob", []), mixed_frames)
-    results = {}
-    for lexicon in lexicons:
-        for kind, of_kind in kinds.items():
-            plain = [without_neutral(table) for table in of_kind]
-            result = effects(plain, lexicon, seed=seed, groups=groups, teams=teams)
-            result.controlled = controlled_effects(of_kind, lexicon, controls, seed, groups)
-            if kind == "logprob":
-                result.warnings.extend(warnings)
-            result.warnings.extend(unlike_runs(of_kind))
-            results[lexicon.name if len(kinds) == 1 else f"{lexicon.name}.{kind}"] = result
-    return dict(zip(results, adjust_across_lexicons(list(results.values())), strict=True))
+def note_inputs(study: Study, measure: Measure, models: "Sequence[ResolvedModel]") -> None:
+    """Record the digests of the prompts, the lexicons and the models."""
+    study.add_input("prompts", measure.prompts.name, measure.prompts.sha256)
+    for lexicon in measure.lexicons:
+        study.add_input("lexicon", lexicon.name, lexicon.sha256)
+    for model in models:
+        study.add_input("model", model.name, model.digests.weights)
 
 
 def write_effects(
@@ -179,57 +184,6 @@ def write_effects(
     for name, result in results.items():
         write_text(out / "effects" / f"{name}.json", to_json(result))
     return list(results.values())
-
-
-def _require_one_system(tables: Sequence[ScoreTable]) -> None:
-    """Models under unlike system prompts answer unlike questions, though these have the same keys: always refused."""
-    systems = {table.model: table.record.prompt_set.system for table in tables}
-    if len(set(systems.values())) > 1:
-        listed = ", ".join(f"{model} {system!r}" if system else f"{model} none" for model, system in systems.items())
-        raise BirthmarkError(
-            f"these models were scored under unlike system prompts ({one_line(listed, 200)}): score them under one"
-        )
-
-
-def check_frames(tables: Sequence[ScoreTable], mixed_frames: bool) -> list[str]:
-    """Language models in unlike frames answer unlike questions: refused unless asked for, and then said."""
-    frames = {table.record.frame for table in tables}
-    if len(frames) < 2:
-        return []
-    listed = ", ".join(f"{table.model} {table.record.frame}" for table in tables)
-    if not mixed_frames:
-        raise BirthmarkError(
-            f"these models were scored in unlike frames ({listed}): score them in one with --frame qa, "
-            "or compare them all the same with --mixed-frames"
-        )
-    return [f"Models were scored in unlike frames ({listed}): part of a difference between them is the frame's."]
-
-
-def unlike_runs(tables: Sequence[ScoreTable]) -> list[str]:
-    """What part of a difference between models may be that of how they were run: unlike precision, unlike engines."""
-    said = []
-    precisions = _grouped({table.model: _precision(table.record) for table in tables if table.record.dtype in FLOATS})
-    if len(precisions) > 1:
-        said.append(
-            f"Models were scored in unlike precision ({_listed(precisions)}): `birthmark score --verify` says which "
-            "differences of ranks are smaller than what rounding does."
-        )
-    engines = _grouped({table.model: table.record.engine for table in tables if table.record.engine})
-    if len(engines) > 1:
-        said.append(f"Models were scored by unlike engines ({_listed(engines)}), which agree up to rounding.")
-    return said
-
-
-def _precision(record: ScoreRecord) -> str:
-    return record.dtype + (f" with weights in {record.quantized}" if record.quantized else "")
-
-
-def _grouped(values: Mapping[str, str]) -> dict[str, list[str]]:
-    return {value: [name for name in values if values[name] == value] for value in sorted(set(values.values()))}
-
-
-def _listed(groups: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{value}: {', '.join(models)}" for value, models in groups.items())
 
 
 def write_implicit(

@@ -11,7 +11,7 @@ from birthmark.inputs.candidates import load_candidates
 from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.inputs.prompts import load_prompts
-from birthmark.scores import read_scores
+from birthmark.scoring.table import read_scores
 
 HERE = Path(__file__).parent
 READERS: dict[str, Callable[[Path], object]] = {

@@ -8,11 +8,11 @@ import jsonschema
 import pytest
 
 import birthmark as bm
-from birthmark import calibrations
+from birthmark.commands import calibrate as calibrations
+from birthmark.commands.schema import json_schema
 from birthmark.errors import BirthmarkError
 from birthmark.records import Calibration, read_record
-from birthmark.records.planted import PlantedRow
-from birthmark.schemas import json_schema
+from birthmark.records.calibration import PlantedRow
 
 PLAN = ("calibrate", "plan", "--bases", "5,5", "--rms-per-base", "2", "--sd-base", "16.6", "--sd-rm", "7.2")
 

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import typer
 
 import birthmark as bm
-from birthmark.cli.app import app
+from birthmark.cli.app import command_tree
 from tiny_models import write_tiny_model
 
 pytestmark = pytest.mark.xdist_group("examples")  # what they share is made once
@@ -51,7 +50,8 @@ def all_examples() -> list[str]:
         for child in getattr(command, "commands", {}).values():
             walk(child)
 
-    walk(typer.main.get_command(app))
+    for command in command_tree().values():
+        walk(command)
     return found
 
 

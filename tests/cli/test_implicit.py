@@ -205,7 +205,7 @@ def test_words_that_nobody_asked_for_may_be_missing(birthmark, tables, tmp_path)
     lexicon.write_text("word,category\nkindness,Communion\npower,Agency\n", encoding="utf-8")
     few = []
     for table in tables[:2]:
-        from birthmark.scores import ScoreTable, read_scores, write_scores
+        from birthmark.scoring.table import ScoreTable, read_scores, write_scores
 
         whole = read_scores(table)
         kept = whole.frame.filter(~pl.col("candidate").str.to_lowercase().str.contains("love|freedom"))

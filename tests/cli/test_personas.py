@@ -7,8 +7,8 @@ import pytest
 
 import birthmark as bm
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.personas import NEUTRAL_SYSTEM, load_personas
-from birthmark.scores import read_scores
+from birthmark.inputs.prompts import NEUTRAL_SYSTEM, load_personas
+from birthmark.scoring.table import read_scores
 from tiny_models import write_tiny_model
 
 WORDS = "love,freedom,power"

@@ -6,15 +6,12 @@ import sys
 
 import pytest
 
-from birthmark.cli.app import app
+from birthmark.cli.app import command_tree
 
 
 def commands() -> list[list[str]]:
-    import typer
-
-    root = typer.main.get_command(app)
     names = []
-    for name, command in root.commands.items():
+    for name, command in command_tree().items():
         children = getattr(command, "commands", None)
         names += [[name, child] for child in children] if children else [[name]]
     return names

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.catalog import find_entry, load_catalog, load_set, load_sets, suggest
+from birthmark.inputs.catalog import find_entry, load_catalog, load_set, load_sets
+from birthmark.inputs.text import suggest
 
 CATALOG = load_catalog()
 STUDY_RMS = {

@@ -12,7 +12,7 @@ from birthmark.inputs.candidates import load_candidates
 from birthmark.inputs.lexicon_check import check_lexicon
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.inputs.prompts import load_prompts
-from birthmark.scores import read_scores
+from birthmark.scoring.table import read_scores
 
 Reader = Callable[[Path], object]
 

@@ -4,8 +4,8 @@ import pytest
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, load_catalog
-from birthmark.inputs.groupings import group_models, name_bases, teams
-from birthmark.scores import ScoreTable, read_scores
+from birthmark.scoring.table import ScoreTable, read_scores
+from birthmark.values.comparison import group_models, name_bases, teams
 
 MODELS = ("qrm-gemma-2-27b", "grm-llama3-8b")
 

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.lexicon_check import Finding, check_lexicon, single_tokens
+from birthmark.inputs.lexicon_check import LexiconFinding, check_lexicon, single_tokens
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
 
 PADDING = "".join(f"{word},A\n{word[::-1]},B\n" for word in ("abcde", "bcdef", "cdefg", "defgh", "efghi"))
 
 
-def check(folder: Path, text: str, name: str = "mine.csv", **options: object) -> list[Finding]:
+def check(folder: Path, text: str, name: str = "mine.csv", **options: object) -> list[LexiconFinding]:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return check_lexicon(path, **options)  # type: ignore[arg-type]
 
 
-def found(findings: list[Finding], message: str) -> Finding:
+def found(findings: list[LexiconFinding], message: str) -> LexiconFinding:
     (finding,) = (finding for finding in findings if message in finding.message)
     return finding
 
@@ -25,7 +25,9 @@ def found(findings: list[Finding], message: str) -> Finding:
 def test_ids_that_the_header_lacks_are_all_named(tmp_path: Path) -> None:
     findings = check(tmp_path, "%\n1 A\n%\nlove 1\npower 2\nfame 3\n", "mine.dic")
     assert findings == [
-        Finding("error", "category ids that the header does not declare", ("2 of power (line 5)", "3 of fame (line 6)"))
+        LexiconFinding(
+            "error", "category ids that the header does not declare", ("2 of power (line 5)", "3 of fame (line 6)")
+        )
     ]
 
 
@@ -104,5 +106,5 @@ def test_single_tokens_are_counted_by_category() -> None:
 
 
 def test_errors_come_first_and_a_finding_reads_as_a_line() -> None:
-    finding = Finding("warning", "too many", tuple("abcdefghij"))
+    finding = LexiconFinding("warning", "too many", tuple("abcdefghij"))
     assert str(finding) == "warning: too many: a, b, c, d, e, f, g, h (and 2 more)"

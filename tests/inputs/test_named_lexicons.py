@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import sha256_of
 from birthmark.inputs import fetch
-from birthmark.inputs.fetch import sha256_of
-from birthmark.inputs.lexicons import load_lexicon
-from birthmark.inputs.named_lexicons import INQUIRER_MEMBER, NAMED, read_general_inquirer
+from birthmark.inputs.lexicons import INQUIRER_MEMBER, NAMED, load_lexicon, read_general_inquirer
 
 COLUMNS = (
     "Entry",

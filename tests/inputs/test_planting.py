@@ -3,14 +3,14 @@
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.planting import (
+from birthmark.inputs.prompts import (
     CATEGORIES,
     PlantedCategory,
     held_out_questions,
+    load_prompts,
     planted_category,
     training_questions,
 )
-from birthmark.inputs.prompts import load_prompts
 
 EACH = pytest.mark.parametrize("category", CATEGORIES.values(), ids=list(CATEGORIES))
 
@@ -57,7 +57,7 @@ def test_partners_are_as_frequent(category: PlantedCategory) -> None:
 def test_every_word_is_one_token_as_it_is_taught(name: str) -> None:
     from transformers import AutoTokenizer
 
-    from birthmark.models.weights import resolve
+    from birthmark.models.resolve import resolve
 
     tokenizer = AutoTokenizer.from_pretrained(resolve(name).path)
     words = [word for category in CATEGORIES.values() for word in (*category.planted, *category.unplanted)]

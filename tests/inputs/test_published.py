@@ -11,7 +11,7 @@ import pytest
 from birthmark.errors import BirthmarkError
 from birthmark.inputs import published
 from birthmark.inputs.prompts import load_prompts
-from birthmark.scores import ScoreTable, read_scores
+from birthmark.scoring.table import ScoreTable, read_scores
 
 ODD_WORDS = ["null", "NA", "nan", "true", "None", "1", "-inf", 'say "yes"', "give, take", " love", "é", "0x1"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from birthmark.models import weights
+from birthmark.models import resolve as weights
 from published_tokenizers import published_tokenizer
 
 
@@ -51,7 +51,8 @@ def _read_tokenizers() -> dict[tuple[str, str | None], Any]:
 @pytest.fixture
 def tokenizers_read_once(monkeypatch: pytest.MonkeyPatch, _read_tokenizers: dict[tuple[str, str | None], Any]) -> None:
     """A real tokenizer takes a second or two to read, and many tiny models have the same one."""
-    from birthmark.models import explain, traps
+    from birthmark.models import chat_template as explain
+    from birthmark.models import template_checks as traps
 
     read = weights.load_tokenizer
 

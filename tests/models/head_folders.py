@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.loading import load_model
-from birthmark.models.weights import resolve
+from birthmark.models.resolve import resolve
 
 HIDDEN = 32  # of the tiny models
 

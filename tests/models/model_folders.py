@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.weights import resolve
+from birthmark.models.resolve import resolve
 
 IDS = torch.arange(5, 45)[None]
 

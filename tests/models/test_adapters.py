@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.loading import load_model
-from birthmark.models.weights import resolve
+from birthmark.models.resolve import resolve
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from head_checkpoints import HEADS, Tensors, rewrite, write_checkpoint
 
-from birthmark import audit
+from birthmark.commands.audit import audit
 from birthmark.inputs.catalog import load_catalog, load_set
 from birthmark.models.heads.known import known_heads
 

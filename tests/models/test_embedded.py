@@ -21,7 +21,8 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Entry, load_catalog
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.inputs.prompts import load_prompts
-from birthmark.models import conversion, embedded
+from birthmark.models import embedded
+from birthmark.models import embedded as conversion
 from birthmark.models.embedded import is_complete, prepare_embedded, prepare_gguf
 from tiny_gguf import embedded_entry, write_gguf
 

@@ -11,7 +11,7 @@ from architectures import CONFIGS, WINDOW, endings, random_ids, tiny_model
 from birthmark.errors import BirthmarkError
 from birthmark.models import engine as engine_module
 from birthmark.models.engine import Engine, PlainEngine, PrefixEngine, common_prefix_length, make_engine
-from birthmark.models.products import linear
+from birthmark.models.packing import linear
 from birthmark.models.shared_attention import SharedPrefix
 
 BOUND = 1e-4

@@ -16,10 +16,9 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 
 import birthmark as bm
 from birthmark.models.engine import make_engine
-from birthmark.models.loading import load_model
+from birthmark.models.loading import is_spread, load_model
 from birthmark.models.machine import release_memory
-from birthmark.models.placement import is_spread
-from birthmark.models.weights import resolve
+from birthmark.models.resolve import resolve
 from tiny_models import make_tokenizer
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU here")]

@@ -24,8 +24,8 @@ from birthmark.models.heads.distributions import URMFirstColumnHead, URMHead
 from birthmark.models.heads.known import HeadFiles, choose_head, find_head, known_heads, read_head
 from birthmark.models.heads.linear import LinearHead, TwoLayerHead
 from birthmark.models.loading import load_model
+from birthmark.models.resolve import load_tokenizer, resolve
 from birthmark.models.scorers import RewardScorer, make_scorer
-from birthmark.models.weights import load_tokenizer, resolve
 
 REPOSITORY = Path(__file__).parents[2]
 BOUND = 1e-4

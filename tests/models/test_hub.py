@@ -7,7 +7,7 @@ from huggingface_hub.utils import set_client_factory
 from huggingface_hub.utils._http import default_client_factory
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.hub import fetch_snapshot
+from birthmark.models.resolve import fetch_snapshot
 
 COMMIT = "a" * 40
 INFO = {"id": "you/rm", "sha": COMMIT, "siblings": [{"rfilename": "config.json"}, {"rfilename": "model.safetensors"}]}

@@ -8,7 +8,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Gemm
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.loading import load_model
-from birthmark.models.weights import resolve
+from birthmark.models.resolve import resolve
 from tiny_models import write_tiny_model
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -83,6 +83,6 @@ def test_gemma_2_gets_the_attention_that_caps_its_logits_without_being_asked(tin
 
 
 def test_a_head_that_the_catalog_names_and_the_files_do_not_show_is_refused(tiny_rm, monkeypatch):
-    monkeypatch.setattr("birthmark.models.weights.fetch_snapshot", lambda *_, **__: tiny_rm)
+    monkeypatch.setattr("birthmark.models.resolve.fetch_snapshot", lambda *_, **__: tiny_rm)
     with pytest.raises(BirthmarkError, match="armorm"):
         load_model(resolve("armorm-llama3-8b", quiet=True))

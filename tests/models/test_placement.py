@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.placement import check_placement, is_spread, placement
+from birthmark.models.loading import check_placement, is_spread, placement
 
 
 @pytest.fixture

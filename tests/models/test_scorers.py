@@ -9,8 +9,8 @@ from birthmark.errors import BirthmarkError
 from birthmark.models import scorers as scorers_module
 from birthmark.models.engine import PrefixEngine
 from birthmark.models.scorers import make_scorer
-from birthmark.models.shared_attention import Pass
-from birthmark.models.verification import Verification, rounded_otherwise, sample_rows
+from birthmark.models.shared_attention import PackedBatch
+from birthmark.models.verification import Verification, perturb_rounding, sample_rows
 from tiny_models import CHAT_TEMPLATE, make_tokenizer, write_tiny_model
 
 PROMPT = "What, in one word, is the greatest thing ever?"
@@ -259,7 +259,7 @@ def test_the_prefix_engine_passes_its_check(kind, lm, rm):
 
 def shift_positions(monkeypatch):
     """Every token after the shared prefix is taken to stand one place further on."""
-    own = Pass.positions.fget
+    own = PackedBatch.positions.fget
 
     def shifted(run):
         positions = own(run).clone()
@@ -267,7 +267,7 @@ def shift_positions(monkeypatch):
             positions[:, -run.tokens :] += 1
         return positions
 
-    monkeypatch.setattr(Pass, "positions", property(shifted))
+    monkeypatch.setattr(PackedBatch, "positions", property(shifted))
 
 
 @pytest.mark.parametrize("kind", ["logprob", "reward"])
@@ -355,7 +355,7 @@ def test_rounding_otherwise_moves_states_by_their_last_place_and_leaves_no_trace
     ids = torch.arange(5, 25)[None]
     with torch.inference_mode():
         before = model.model(ids).last_hidden_state
-        with rounded_otherwise(model):
+        with perturb_rounding(model):
             within = model.model(ids).last_hidden_state
         after = model.model(ids).last_hidden_state
     assert torch.equal(before, after)
@@ -366,7 +366,7 @@ def test_rounding_otherwise_moves_states_by_their_last_place_and_leaves_no_trace
 @pytest.mark.parametrize("name", ["smollm2-135m-instruct", "gemma-3-270m"])
 @pytest.mark.parametrize("kind", ["logprob", "reward"])
 def test_prefix_equals_plain_on_the_embedded_models(name, kind):
-    from birthmark.models.weights import load_tokenizer, resolve
+    from birthmark.models.resolve import load_tokenizer, resolve
 
     found = resolve(name, quiet=True, chat_template=None if name.startswith("smol") else "plain")
     tokenizer = load_tokenizer(found)

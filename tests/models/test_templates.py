@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.chat import read_facts, read_shape, read_trimming
+from birthmark.models.chat_template import read_facts, read_shape, read_trimming
 from birthmark.models.encoding import Encoder, read_vocabulary
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
@@ -116,7 +116,7 @@ def test_the_system_prompt_that_a_template_adds_is_read(published):
 
 @pytest.mark.real_model
 def test_smollms_own_system_prompt_is_read():
-    from birthmark.models.weights import load_tokenizer, resolve
+    from birthmark.models.resolve import load_tokenizer, resolve
 
     encoder = Encoder(load_tokenizer(resolve("smollm2-135m-instruct", quiet=True)), "chat")
     said = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"

@@ -20,9 +20,9 @@ from transformers import (
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import load_catalog
-from birthmark.models import hub
+from birthmark.models import resolve as hub
 from birthmark.models.loading import load_model
-from birthmark.models.weights import ResolvedModel, load_tokenizer, read_template, resolve
+from birthmark.models.resolve import ResolvedModel, load_tokenizer, read_template, resolve
 from tiny_gguf import write_gguf
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -106,7 +106,7 @@ def test_a_changed_weight_changes_the_digest_even_under_the_same_size_and_time(c
 
 
 def test_large_files_are_hashed_once(tiny_lm, monkeypatch):
-    from birthmark.models import digests
+    from birthmark.models import folder as digests
 
     first = resolve(tiny_lm).digests
     monkeypatch.setattr(digests, "sha256_of", lambda path: pytest.fail(f"{path} was hashed again"))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from birthmark.commands.replicate import replicate_study
 from birthmark.paper.data import StudyData, study_data
-from birthmark.paper.figures import Figures, figures
-from birthmark.paper.replication import replicate_study
+from birthmark.paper.scores import Figures, figures
 from birthmark.records import Replication
 
 Edit = Callable[[str, Callable[[str], str]], None]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from birthmark.commands.calibrate import read_planted
 from birthmark.errors import BirthmarkError
-from birthmark.paper.claims_planted import planted_claim
-from birthmark.plantings import read_planted
-from birthmark.records.planted import PlantedMetric
+from birthmark.paper.verdicts import planted_claim
+from birthmark.records.calibration import PlantedMetric
 
 
 def row(metric: str, found: float, behind_low: float | None, base: str | None = None, seeds: int = 5) -> PlantedMetric:

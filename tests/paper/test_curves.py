@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.paper.curves import (
+from birthmark.paper.data import StudyData
+from birthmark.paper.training import (
     figure_4b,
     gap,
     last_gap,
@@ -15,7 +16,6 @@ from birthmark.paper.curves import (
     read_training_points,
     training_points,
 )
-from birthmark.paper.data import StudyData
 from birthmark.records import TrainingPoint
 
 HEADER = '"","model_id","Category","checkpoint","base_model","sum_value"\n'

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from birthmark.paper import shuffle
+from birthmark.paper import scores as shuffle
 from birthmark.paper.data import study_data
 from birthmark.records import LabelShuffle
-from birthmark.stats.headline import level_test
+from birthmark.stats.unit_tests import level_test
 from birthmark.values.joined import Joined, join_tables
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from birthmark.paper import slips, slips_training
+from birthmark.paper import data_issues as slips
+from birthmark.paper import data_issues_training as slips_training
 from birthmark.paper.data import StudyData, study_data
-from birthmark.paper.figures import Figures
+from birthmark.paper.scores import Figures
 from birthmark.records import DataNote
 
 Edit = Callable[[str, Callable[[str], str]], None]

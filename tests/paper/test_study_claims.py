@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.paper.claims_scores import score_claims
+from birthmark.paper.claims_scores import count_words, score_claims, top_ten
 from birthmark.paper.claims_training import training_claims
-from birthmark.paper.claims_words import count_words, top_ten
-from birthmark.paper.curves import training_points
 from birthmark.paper.data import StudyData, study_data
-from birthmark.paper.figures import Figures, figures
+from birthmark.paper.scores import Figures, figures
+from birthmark.paper.training import training_points
 from birthmark.paper.verdicts import CLAIMS, judged, untestable
 from birthmark.records import Claim
 

@@ -13,7 +13,7 @@ from birthmark.inputs.prompts import STUDY, load_prompts
 from birthmark.paper.claims_logprobs import logprob_claims, three_way_f
 from birthmark.paper.data import StudyData
 from birthmark.paper.logprobs import GEMMAS, LLAMAS, PAIR_OF_STAGE, logprob_figures
-from birthmark.paper.movers import most_moved, movers_claim, read_moves, word_moves
+from birthmark.paper.training import most_moved, movers_claim, read_moves, word_moves
 from birthmark.records import LogprobMedian
 
 AGENCY = ["power", "freedom", "goal", "skill", "victory", "courage"]

@@ -9,8 +9,8 @@ from report_outs import PROMPTS, WORDS, lexicon_file, table, write_out
 
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.records import PromptRecord
-from birthmark.report.page import write_report
-from birthmark.scores import read_scores
+from birthmark.report.audit import write_report
+from birthmark.scoring.table import read_scores
 
 
 @pytest.fixture(scope="session")

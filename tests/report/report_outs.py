@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from birthmark.files import write_text
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.prompts import prompt_set_record
 from birthmark.records import (
     Digests,
     Framing,
@@ -19,9 +21,9 @@ from birthmark.records import (
     StudyRecord,
     to_json,
 )
-from birthmark.scores import ScoreTable, prompt_set_record, write_scores, write_text
+from birthmark.scoring.table import ScoreTable, write_scores
 from birthmark.values.effects import effects
-from birthmark.values.logratios import implicit_rewards
+from birthmark.values.implicit import implicit_rewards
 
 FRAMINGS: dict[str, Framing] = {
     "best": "positive",

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from birthmark.records import Effects, read_record
-from birthmark.report.drawing import save_figure
-from birthmark.report.figures import lexicon_figures
-from birthmark.report.formats import signed
-from birthmark.report.theme import FILE_COLOURS, HUES, SHAPES, hue, in_file_colours, shape
+from birthmark.report.figure import FILE_COLOURS, HUES, SHAPES, hue, in_file_colours, save_figure, shape
+from birthmark.report.lexicon_figures import lexicon_figures
+from birthmark.values.formats import signed
 
 CSS = Path(__file__).parents[2] / "src" / "birthmark" / "report" / "templates" / "report.css"
 

@@ -1,18 +1,21 @@
 """The figures, tables and page of a grid and of a pair, from small tables; nothing in them escapes its place."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from report_outs import WORDS, lexicon_file, table
 
-from birthmark.implicit_runs import run_implicit, run_implicit_grid
+from birthmark.commands.implicit import implicit, implicit_grid
 from birthmark.records import ImplicitGrid, read_record
-from birthmark.report.grid_figures import violin_figure, word_figure
-from birthmark.report.grid_tables import anova_table, cell_table, table_1_text, word_tests_table
-from birthmark.scores import ScoreTable
-from birthmark.scoring import make_measure
-from birthmark.values.logratios import Joining
+from birthmark.report.implicit_grid import (
+    anova_table,
+    cell_table,
+    table_1_text,
+    violin_figure,
+    word_figure,
+    word_tests_table,
+)
+from birthmark.scoring.table import ScoreTable
 
 NASTY = "org/<script>alert(1)</script>"
 
@@ -29,12 +32,9 @@ def language_models() -> list[ScoreTable]:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("grid")
     models = language_models()
-    measure = make_measure(lexicons=[lexicon_file(folder / "own.csv", WORDS)])
-    measure = replace(measure, prompts=models[0].record.prompt_set)
+    words = lexicon_file(folder / "own.csv", WORDS)
     found = next(iter(WORDS.values()))[:2]
-    run_implicit_grid(
-        models[:2], models[2:], measure, folder / "out", joining=Joining(), words=found, mixed_frames=False
-    )
+    implicit_grid(models[:2], models[2:], lexicons=[words], out=folder / "out", words=found)
     return folder / "out"
 
 
@@ -84,10 +84,7 @@ def test_the_page_shows_everything_and_runs_nothing_that_people_brought(grid: Im
 
 def test_the_page_of_a_pair_has_its_figure_under_its_slugs(tmp_path: Path) -> None:
     models = language_models()
-    measure = replace(make_measure(), prompts=models[0].record.prompt_set)
-    run_implicit(
-        models[0], models[3], measure, tmp_path / "out", joining=Joining(set_aside=("markdown",)), mixed_frames=False
-    )  # fmt: skip
+    implicit(models[0], models[3], prompt=["all"], out=tmp_path / "out", set_aside=("markdown",))
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page and "Set aside on request" in page
     assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} == {

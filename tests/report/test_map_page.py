@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from birthmark.records import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued, to_json
-from birthmark.report.map_figures import map_figures
-from birthmark.report.map_page import map_sentence, write_map_report
+from birthmark.report.map import map_figures, map_sentence, write_map_report
 
 NASTY = "<script>alert(1)</script>"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from report_outs import WORDS, lexicon_file, table, write_out
 
+from birthmark.report.audit import write_report
 from birthmark.report.card import write_card
-from birthmark.report.names import in_text, short_names
-from birthmark.report.page import write_report
+from birthmark.report.text import in_text, short_names
 
 
 @pytest.mark.parametrize(

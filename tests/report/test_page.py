@@ -10,8 +10,7 @@ import pytest
 from report_outs import NASTY, embedded_json
 
 from birthmark.errors import BirthmarkError
-from birthmark.report.contents import read_contents
-from birthmark.report.page import write_report
+from birthmark.report.audit import read_contents, write_report
 
 
 class Outline(HTMLParser):

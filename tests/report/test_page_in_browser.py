@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from birthmark.report.theme import FILE_COLOURS
+from birthmark.report.figure import FILE_COLOURS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
@@ -163,7 +163,7 @@ def test_search_offers_what_begins_alike(open_page: Callable[..., "Visit"], two:
 
 def test_search_agrees_with_the_table(open_page: Callable[..., "Visit"], two: Path) -> None:
     """The rank shown is the median over the framing's prompts of ranks counted by hand."""
-    from birthmark.scores import read_scores
+    from birthmark.scoring.table import read_scores
 
     table = read_scores(two.parent / "scores" / "gemma-3-270m.parquet")
     keys = [key for key in table.prompt_keys if table.prompts[key].framing == "positive"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from birthmark.report.drawing import Table
-from birthmark.report.plain_page import MOST_ROWS, Section, write_plain_page
+from birthmark.report.figure import Table
+from birthmark.report.layout import MOST_ROWS, Section, write_plain_page
 
 
 @pytest.mark.parametrize(("rows", "folded"), [(MOST_ROWS, False), (MOST_ROWS + 1, True)])

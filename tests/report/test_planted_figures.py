@@ -5,16 +5,11 @@ from pathlib import Path
 import pytest
 
 from birthmark.records import Calibration, to_json
-from birthmark.records.planted import (
-    PlantedDivergence,
-    PlantedRun,
-    PlantedScore,
-    PlantedSetting,
-)
-from birthmark.report.calibration_page import write_calibration_report
-from birthmark.report.planted_figures import METRICS, planted_figures, planted_section
+from birthmark.records.calibration import PlantedDivergence, PlantedRun, PlantedScore, PlantedSetting
+from birthmark.report.calibration import write_calibration_report
+from birthmark.report.planted import METRICS, planted_figures, planted_section
 from birthmark.values import metrics
-from birthmark.values.planted_rows import planted_results
+from birthmark.values.planted import planted_results
 
 NASTY = "<script>alert(1)</script>"
 SETTING = PlantedSetting(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from birthmark.commands.replicate import replicate_study
 from birthmark.errors import BirthmarkError
-from birthmark.paper.replication import replicate_study
 from birthmark.records import Replication, to_json
-from birthmark.report.replication_page import claims_table, notes_table, write_replication_report
+from birthmark.report.replication import claims_table, notes_table, write_replication_report
 
 
 @pytest.fixture(scope="module")

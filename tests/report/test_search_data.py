@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from report_outs import NASTY, table
 
-from birthmark.report.search_data import search_data
-from birthmark.values.extremes import standings
+from birthmark.report.models import search_data
+from birthmark.values.ranks import standings
 
 
 @pytest.fixture(scope="module")

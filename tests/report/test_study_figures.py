@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from birthmark.paper.replication import replicate_study
+from birthmark.commands.replicate import replicate_study
 from birthmark.records import LogprobMedian, MwlrPair, Replication, WordMove
-from birthmark.report.drawing import Figure, save_figure
-from birthmark.report.study_figures import study_figures
+from birthmark.report.figure import Figure, save_figure
+from birthmark.report.replication import study_figures
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_outs import NASTY
 
-from birthmark.report.page import embedded, token
-from birthmark.report.visible import pieces, spoken, visible
+from birthmark.report.layout import embedded, token
+from birthmark.report.text import pieces, spoken, visible
 
 
 @pytest.mark.parametrize(

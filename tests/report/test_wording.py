@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from birthmark.records import Effects, ScoreRecord, read_record
-from birthmark.report.formats import p_words, times
 from birthmark.report.wording import caveats, examples, finding, key_numbers, mass_warning, sides
+from birthmark.values.formats import p_words, times
 
 
 @pytest.fixture

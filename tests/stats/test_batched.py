@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from birthmark.stats import batched
-from birthmark.stats.headline import level_test
+from birthmark.stats import power as batched
 from birthmark.stats.mixed import fit_mixed_model, joint_f
-from birthmark.stats.panels import adjust, compare_groups, welch_interval
 from birthmark.stats.permutation import label_arrangements, max_t
+from birthmark.stats.unit_tests import adjust, compare_groups, level_test, welch_interval
 
 STUDIES = 12
 

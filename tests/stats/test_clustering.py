@@ -9,7 +9,7 @@ import pytest
 from published import big_two, contrasts
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.clustering import NestedVariance, effective_number, nested_variance
+from birthmark.stats.variance import NestedVariance, effective_number, nested_variance
 
 
 def test_f_equals_r(oracle: Callable[[str], pl.DataFrame]) -> None:

@@ -14,7 +14,7 @@ from published import big_two
 from scipy import stats
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.crossed import crossed_variance
+from birthmark.stats.variance import crossed_variance
 
 FRAMINGS = ["positive", "negative"]
 

@@ -10,8 +10,8 @@ from published import big_two, contrasts
 from scipy import stats
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.headline import average_by_unit, level_test
 from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
+from birthmark.stats.unit_tests import average_by_unit, level_test
 
 
 def test_two_units_in_a_family_take_the_difference() -> None:

@@ -10,7 +10,6 @@ from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.crossed import crossed_variance
 from birthmark.stats.intervals import (
     bootstrap_words,
     column_differences,
@@ -18,6 +17,7 @@ from birthmark.stats.intervals import (
     word_contrasts,
     word_label_p,
 )
+from birthmark.stats.variance import crossed_variance
 
 CATEGORIES = ["Agency"] * 30 + ["Communion"] * 40
 

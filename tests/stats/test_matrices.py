@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from scipy.optimize import minimize
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.matrices import classical_scaling, least_stress, matrix_regression, stress
+from birthmark.stats.rankings import classical_scaling, least_stress, matrix_regression, stress
 
 
 def distances(places: np.ndarray) -> np.ndarray:

@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 from published import big_two, median_columns
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.mixed import (
-    MixedModelFit,
-    fit_grouped,
-    fit_mixed_model,
-    group_cross_products,
-    joint_f,
-)
+from birthmark.stats.mixed import MixedModelFit, fit_grouped, fit_mixed_model, group_cross_products, joint_f
 
 FACTORS = ("family", "category", "framing")
 LEVELS = {"framing": ["positive", "negative"]}

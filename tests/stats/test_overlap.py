@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.overlap import overlap_profile, rank_biased_overlap
+from birthmark.stats.rankings import overlap_profile, rank_biased_overlap
 
 
 def by_definition(a: list[int], b: list[int], p: float) -> float:

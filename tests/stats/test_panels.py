@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from published import big_two
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.panels import GroupDifference, adjust, compare_groups, welch_interval
+from birthmark.stats.unit_tests import GroupDifference, adjust, compare_groups, welch_interval
 
 numbers = st.lists(st.integers(-1000, 1000).map(lambda x: x / 7), min_size=2, max_size=12)
 

@@ -8,7 +8,7 @@ from published import big_two
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats import simulation
-from birthmark.stats.row_fit import fit_rows
+from birthmark.stats.simulation import fit_rows
 
 
 def test_fit_finds_the_variances_that_a_study_was_drawn_from() -> None:

@@ -7,7 +7,7 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.sensitivity import LeftOut, PromptIcc, half_of_each, leave_one_out, prompt_icc, split_half
+from birthmark.stats.intervals import LeftOut, PromptIcc, half_of_each, leave_one_out, prompt_icc, split_half
 
 
 def test_icc_equals_the_two_way_anova_of_statsmodels() -> None:

@@ -6,7 +6,7 @@ from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats import simulation
-from birthmark.stats.clustering import nested_variance
+from birthmark.stats.variance import nested_variance
 
 WORDS = (20, 31)
 

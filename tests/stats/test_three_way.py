@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.panels import adjust, compare_groups
-from birthmark.stats.three_way import three_way_anova
+from birthmark.stats.unit_tests import adjust, compare_groups
+from birthmark.stats.variance import three_way_anova
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 

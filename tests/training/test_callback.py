@@ -19,7 +19,7 @@ from trl import RewardConfig, RewardTrainer
 
 import birthmark as bm
 from birthmark.errors import BirthmarkError
-from birthmark.values.leaning import leaning
+from birthmark.values.families import leaning
 from birthmark.values.ranks import rank
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "values_callback.py"

@@ -8,7 +8,7 @@ import yaml
 from preference_files import pair_rows, write_rows
 
 import birthmark.training.grid as grids
-from birthmark.api import train_grid
+from birthmark.commands.train import train_grid
 from birthmark.errors import BirthmarkError
 from birthmark.training.grid import plan_grid, read_grid
 from tiny_models import CHAT_TEMPLATE, write_tiny_model

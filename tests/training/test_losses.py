@@ -6,12 +6,7 @@ import pytest
 import torch
 
 from birthmark.training import losses
-from birthmark.training.losses import (
-    answer_log_probs,
-    dpo_text_loss,
-    grm_loss,
-    sft_text_loss,
-)
+from birthmark.training.losses import answer_log_probs, dpo_text_loss, grm_loss, sft_text_loss
 
 
 def test_the_sft_form_is_minus_log_sigmoid_of_beta_times_the_log_probability() -> None:

@@ -9,8 +9,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.weights import resolve
-from birthmark.training.newborn import language_head, load_newborn, load_padding_tokenizer, require_base
+from birthmark.models.resolve import resolve
+from birthmark.training.reward_model_init import (
+    language_head,
+    load_padding_tokenizer,
+    load_reward_model_init,
+    require_base,
+)
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
 
@@ -30,7 +35,7 @@ def edit_config(folder: Path, **changes: object) -> None:
 
 def test_the_head_is_drawn_from_the_seed_alone(tiny_lm: Path, tiny_base: Path) -> None:
     heads = [
-        load_newborn(resolve(base, quiet=True), seed=seed, precision="float32").score.weight
+        load_reward_model_init(resolve(base, quiet=True), seed=seed, precision="float32").score.weight
         for base, seed in ((tiny_lm, 5), (tiny_base, 5), (tiny_lm, 6))
     ]
     assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
@@ -40,7 +45,7 @@ def test_the_head_is_drawn_from_the_seed_alone(tiny_lm: Path, tiny_base: Path) -
 
 def test_the_body_is_the_bases_and_the_head_stays_in_float32(tiny_lm: Path) -> None:
     base = AutoModelForCausalLM.from_pretrained(tiny_lm)
-    model = load_newborn(resolve(tiny_lm, quiet=True), seed=0, precision="bfloat16")
+    model = load_reward_model_init(resolve(tiny_lm, quiet=True), seed=0, precision="bfloat16")
     for name, weight in base.model.named_parameters():
         assert torch.equal(model.model.get_parameter(name), weight.bfloat16())
     assert model.score.weight.dtype == torch.float32
@@ -49,7 +54,7 @@ def test_the_body_is_the_bases_and_the_head_stays_in_float32(tiny_lm: Path) -> N
 def test_the_bases_own_dropout_is_off(tiny_lm: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_lm, tmp_path / "base")
     edit_config(tmp_path / "base", attention_dropout=0.5)
-    model = load_newborn(resolve(tmp_path / "base", quiet=True), seed=0, precision="float32")
+    model = load_reward_model_init(resolve(tmp_path / "base", quiet=True), seed=0, precision="float32")
     assert model.config.attention_dropout == 0
     assert all(layer.self_attn.attention_dropout == 0 for layer in model.model.layers)
 
@@ -89,7 +94,7 @@ def test_the_language_head_gives_the_bases_logits(tied: bool, tiny_lm: Path, tmp
         config.tie_word_embeddings = True
         AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     base = resolve(folder, quiet=True)
-    model = load_newborn(base, seed=0, precision="float32")
+    model = load_reward_model_init(base, seed=0, precision="float32")
     head, softcap = language_head(base, model)
     ids = torch.tensor([[5, 6, 7, 8]])
     causal = AutoModelForCausalLM.from_pretrained(folder)
@@ -101,7 +106,7 @@ def test_the_language_head_gives_the_bases_logits(tied: bool, tiny_lm: Path, tmp
 
 def test_an_architecture_that_scales_its_logits_is_refused_for_text_losses(tiny_lm: Path) -> None:
     base = resolve(tiny_lm, quiet=True)
-    model = load_newborn(base, seed=0, precision="float32")
+    model = load_reward_model_init(base, seed=0, precision="float32")
     model.config.logit_scale = 0.5
     with pytest.raises(BirthmarkError, match="logit_scale.*--loss bt"):
         language_head(base, model)

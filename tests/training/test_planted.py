@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.planting import CATEGORIES, PlantedCategory, held_out_questions, training_questions
-from birthmark.models.weights import ResolvedModel, resolve
+from birthmark.inputs.prompts import CATEGORIES, PlantedCategory, held_out_questions, training_questions
+from birthmark.models.resolve import ResolvedModel, resolve
 from birthmark.records.base import read_record
-from birthmark.records.planted import Planted, PlantedRow, PlantedRun, PlantedSetting
+from birthmark.records.calibration import Planted, PlantedRow, PlantedRun, PlantedSetting
 from birthmark.training import planted, planting
 from birthmark.values.metrics import METRICS
 from planting_model import write_planting_model

@@ -6,7 +6,7 @@ import pytest
 from preference_files import said
 
 from birthmark.errors import BirthmarkError
-from birthmark.training.preferences import (
+from birthmark.training.data import (
     SUMMARY_PREFIX,
     Drop,
     Pair,

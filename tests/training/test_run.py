@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
 import birthmark as bm
+from birthmark.commands.plan import plan_audit
+from birthmark.commands.schema import json_schema
 from birthmark.errors import BirthmarkError
-from birthmark.models.weights import resolve
-from birthmark.schemas import json_schema
+from birthmark.models.resolve import resolve
 from birthmark.training.recipe import make_recipe
 from birthmark.training.run import Asked, prepare
 
@@ -130,7 +131,7 @@ def test_a_run_stands_for_its_last_checkpoint_under_its_own_name(bt_run: Any) ->
     run, last = bm.resolve(bt_run.out), bm.resolve(max(bt_run.checkpoints.values()))
     assert (run.adapter, run.digests, run.kind) == (last.adapter, last.digests, "reward")
     assert run.slug.startswith(bt_run.out.name) and run.name == str(bt_run.out.resolve())
-    assert bm.api.plan(bt_run.out)[0]["kind"] == "reward"
+    assert plan_audit(bt_run.out)[0]["kind"] == "reward"
 
 
 def test_every_step_is_a_line_of_the_log(bt_run: Any) -> None:

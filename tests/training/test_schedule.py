@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from birthmark.training.schedule import checkpoint_folders, checkpoint_name, checkpoint_steps, total_steps
+from birthmark.models.folder import checkpoint_folders, checkpoint_name
+from birthmark.training.recipe import checkpoint_steps, total_steps
 
 
 @pytest.mark.parametrize(

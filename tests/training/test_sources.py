@@ -8,7 +8,7 @@ import pytest
 from preference_files import pair_rows, said, write_rows
 
 from birthmark.errors import BirthmarkError
-from birthmark.training.preferences import Pair
+from birthmark.training.data import Pair
 from birthmark.training.sources import NAMED, count_drops, open_source, read_pairs, scan
 
 ROWS = pair_rows(5)

@@ -7,8 +7,7 @@ from tokenizers.processors import TemplateProcessing
 from trl.data_utils import _tokenize
 
 from birthmark.models.encoding import Encoder
-from birthmark.training.preferences import Drop, Pair, Turn
-from birthmark.training.tokenized import tokenize_pairs
+from birthmark.training.data import Drop, Pair, Turn, tokenize_pairs
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
 

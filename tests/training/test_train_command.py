@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from birthmark.schemas import json_schema
+from birthmark.commands.schema import json_schema
 
 Command = Callable[..., Any]
 SMALL = ("--preset", "small", "--lora-rank", "2", "--pairs", "8")

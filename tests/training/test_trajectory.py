@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 
 import birthmark as bm
+from birthmark.commands import track as trajectory
+from birthmark.commands.schema import json_schema
 from birthmark.errors import BirthmarkError
-from birthmark.head_words import read_head_words
 from birthmark.models.loading import load_model
-from birthmark.models.weights import load_tokenizer, resolve
-from birthmark.schemas import json_schema
-from birthmark.scoring import make_measure
-from birthmark.training import trajectory
+from birthmark.models.resolve import load_tokenizer, resolve
+from birthmark.scoring.measure import make_measure
 from birthmark.training.checkpoints import find_series
-from birthmark.training.random_heads import random_head_words
+from birthmark.training.reward_model_init import random_head_words
+from birthmark.values.random_heads import read_head_words
 from birthmark.values.ranks import rank
 from tiny_runs import SIX, prompt_options, write_adapter, write_run
 
@@ -57,7 +57,7 @@ def tracked(runs: tuple[Path, Path], words: Path, tmp_path_factory: pytest.TempP
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take most of a small track's time; they are drawn where they are looked at."""
-    monkeypatch.setattr("birthmark.report.track_page.write_track_report", lambda out: out / "report.html")
+    monkeypatch.setattr("birthmark.report.track.write_track_report", lambda out: out / "report.html")
 
 
 def test_the_trajectory_has_the_contracts_columns_and_a_row_a_checkpoint_prompt_and_category(tracked):
@@ -131,7 +131,7 @@ def test_a_track_that_was_cut_off_scores_only_what_is_left_and_ends_alike(
     with pytest.raises(KeyboardInterrupt):
         bm.track(*runs, out=out, prompt=SIX, lexicons=[words], heads=200)
     monkeypatch.setattr(trajectory, "score_model", original)
-    from birthmark import scoring
+    from birthmark.scoring import run as scoring
 
     fresh = scoring._finished_table
     found: list[bool] = []

@@ -13,10 +13,10 @@ from peft import LoraConfig, TaskType
 from trl import RewardConfig, RewardTrainer
 
 import birthmark as bm
-from birthmark.models.weights import resolve
+from birthmark.models.resolve import resolve
 from birthmark.training import trainer as birthmark_trainer
-from birthmark.training.newborn import load_newborn
 from birthmark.training.recipe import make_recipe
+from birthmark.training.reward_model_init import load_reward_model_init
 from birthmark.training.run import Asked, make_trainer, prepare
 from birthmark.training.trainer import library_warnings_off
 from tiny_models import make_tokenizer
@@ -33,7 +33,7 @@ def trl(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
             str(tmp_path_factory.mktemp("trl")), use_cpu=True, bf16=False, report_to="none", activation_checkpointing=False,
             **options,
         )  # fmt: skip
-        model = load_newborn(resolve(tiny_lm, quiet=True), seed=0, precision="float32")
+        model = load_reward_model_init(resolve(tiny_lm, quiet=True), seed=0, precision="float32")
         with library_warnings_off():
             return RewardTrainer(
                 model,
@@ -101,7 +101,7 @@ def test_adapters_and_head_train_in_ours(ours: Callable[..., Any]) -> None:
 
 
 def test_a_pad_token_that_ends_the_conversation_moves_the_reward_a_token_forward_in_transformers(tiny_lm: Path) -> None:
-    model = load_newborn(resolve(tiny_lm, quiet=True), seed=0, precision="float32").eval()
+    model = load_reward_model_init(resolve(tiny_lm, quiet=True), seed=0, precision="float32").eval()
     ids, end, free = torch.tensor([[1, 5, 6, 2]]), 2, 0
     padded = torch.tensor([[1, 5, 6, 2, 2, 2], [1, 5, 6, 7, 8, 2]])
     with torch.no_grad():

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
+from birthmark.inputs.prompts import prompt_set_record
 from birthmark.records import Framing, Kind, PromptRecord, ScoreRecord
-from birthmark.scores import ScoreTable, prompt_set_record
+from birthmark.scoring.table import ScoreTable
 
 ADJECTIVES: Mapping[str, Framing] = {"best": "positive", "great": "positive", "worst": "negative", "bad": "negative"}
 
@@ -91,7 +92,7 @@ def make_lexicon(tmp_path: Path) -> MakeLexicon:
 @pytest.fixture
 def big_two(shared: Path) -> tuple[list[ScoreTable], Lexicon]:
     """The ten published reward models on the Big Two nouns, and their lexicon."""
-    from birthmark.scores import read_scores
+    from birthmark.scoring.table import read_scores
 
     data = shared / "paper-data" / "data"
     files = sorted((data / "reward_model_scores" / "dict_big2_nouns").glob("*.csv"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.scores import write_scores
+from birthmark.scoring.table import write_scores
 from birthmark.values.budget import check_budget, parse_budget
 
 WORDS = ["able", "bold", "calm", "dear", "even", "fair"]
@@ -110,7 +110,7 @@ def test_the_command_exits_3_past_the_budget_and_0_within_it(birthmark, written,
 def test_the_commands_json_is_of_its_schema(birthmark, written):
     import jsonschema
 
-    from birthmark.schemas import json_schema
+    from birthmark.commands.schema import json_schema
 
     new, reference, words = written
     answer = birthmark("compare", "--budget", "contrast<=10", new, reference, "--lexicon", words, "--json")

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from birthmark.stats.power import mc_error
-from birthmark.stats.row_fit import RowFit
+from birthmark.stats.simulation import RowFit
 from birthmark.values import calibration
 from birthmark.values.calibration import Results, Truth
-from birthmark.values.interval_coverage import full_intervals
+from birthmark.values.coverage import full_intervals
 
 FIT = RowFit(0.66, 0.17, 0.1, 0.02, 0.02, 0.01, 0.01, 0.001)
 

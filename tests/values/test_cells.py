@@ -1,6 +1,6 @@
 import numpy as np
 
-from birthmark.values.cells import median_interval
+from birthmark.values.effects import median_interval
 
 
 def test_a_single_word_has_no_interval() -> None:

@@ -7,7 +7,8 @@ from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import NEUTRAL_KEY, load_prompts, with_neutral
-from birthmark.values.controls import controlled_effects, less_neutral, parse_control, regress_out, without_neutral
+from birthmark.scoring.measure import parse_control
+from birthmark.values.controls import controlled_effects, less_neutral, regress_out, without_neutral
 from birthmark.values.effects import effects
 from birthmark.values.ranks import rank
 

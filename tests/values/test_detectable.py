@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from birthmark.stats import power
-from birthmark.values.detectable import detectable
-from birthmark.values.fixed import models_fixed
+from birthmark.values.families import models_fixed
 from birthmark.values.joined import Joined
-from birthmark.values.levels import families_over
+from birthmark.values.units import detectable, families_over
 
 
 def study(families: str, categories: int = 2, seed: int = 0) -> Joined:

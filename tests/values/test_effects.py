@@ -8,9 +8,9 @@ import pytest
 
 from birthmark.records import Effects, to_json
 from birthmark.values.effects import effects
-from birthmark.values.fixed import models_fixed
+from birthmark.values.families import models_fixed
 from birthmark.values.joined import join_tables
-from birthmark.values.levels import adjust_across_lexicons
+from birthmark.values.units import adjust_across_lexicons
 
 PROMPTS = ("best_1", "best_2", "great_1", "worst_1", "worst_2", "bad_1")
 SIGN = np.array([1, 1, 1, -1, -1, -1])

@@ -6,8 +6,8 @@ import pytest
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import PromptRecord, PromptSetRecord, ScoreRecord
-from birthmark.scores import ScoreTable
-from birthmark.values.extremes import QUANTILE_SHARES, best_of_each, framings, shared_candidates, standings
+from birthmark.scoring.table import ScoreTable
+from birthmark.values.ranks import QUANTILE_SHARES, best_of_each, framings, shared_candidates, standings
 
 
 def scored(scores: np.ndarray, framing_of: list[str | None], candidates: list[str] | None = None) -> ScoreTable:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import rankdata, ttest_ind
 
 from birthmark.values.grid_medians import framed_keys, grid_medians, no_framings
-from birthmark.values.sides import make_sides
+from birthmark.values.implicit_sides import make_sides
 
 WORDS = ["care", "friend", "love", "power", "skill", "win"]
 CATEGORIES = {"care": "Communion", "friend": "Communion", "love": "Communion"} | dict.fromkeys(WORDS[3:], "Agency")

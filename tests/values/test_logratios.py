@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.values.logratios import implicit_rewards
+from birthmark.values.implicit import implicit_rewards
 from birthmark.values.metrics import METRICS
 
 
@@ -211,7 +211,7 @@ def test_what_an_impossible_candidate_weighs_is_reported(pair, make_table) -> No
 
 def with_left_out(table, share):
     from birthmark.records import Mass
-    from birthmark.scores import ScoreTable
+    from birthmark.scoring.table import ScoreTable
 
     mass = {key: Mass(lexicon=0.0, left_out=share) for key in table.prompt_keys}
     return ScoreTable(table.frame, table.record.model_copy(update={"mass": mass}))
@@ -237,7 +237,7 @@ def test_a_word_more_probable_than_certain_is_refused(make_table) -> None:
 
 
 def test_a_prompt_with_another_text_is_refused(pair) -> None:
-    from birthmark.scores import ScoreTable
+    from birthmark.scoring.table import ScoreTable
 
     changed = pair[1].record.model_copy(deep=True)
     changed.prompt_set.prompts["best_1"].text = "What is best?"

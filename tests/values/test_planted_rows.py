@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.weightstats import DescrStatsW
 
-from birthmark.records.planted import PlantedRun, PlantedScore, PlantedSetting
+from birthmark.records.calibration import PlantedRun, PlantedScore, PlantedSetting
 from birthmark.values.metrics import METRICS
-from birthmark.values.planted_rows import mean_interval, planted_results, rank_metrics
+from birthmark.values.planted import mean_interval, planted_results, rank_metrics
 
 SETTING = PlantedSetting(
     name="small", strengths=[1, 2], batch_size=4, learning_rate=1e-3, rank=8, held_out=["greatest_ever_one"]

@@ -9,7 +9,7 @@ import pytest
 
 from birthmark.inputs.lexicons import fold_foundations, load_lexicon
 from birthmark.records import Effects
-from birthmark.scores import read_scores
+from birthmark.scoring.table import read_scores
 from birthmark.values.effects import effects
 
 NEGATIVE = ("worst", "bad", "terrible")

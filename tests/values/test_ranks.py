@@ -5,14 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from birthmark.errors import BirthmarkError
-from birthmark.values.ranks import (
-    category_means,
-    category_medians,
-    contrast,
-    lexicon_scores,
-    membership,
-    rank,
-)
+from birthmark.values.ranks import category_means, category_medians, contrast, lexicon_scores, membership, rank
 
 
 def test_the_highest_score_has_rank_one() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
 from birthmark.errors import BirthmarkError
-from birthmark.values.recovery import recovery
+from birthmark.values.planted import recovery
 
 TIED = [
     ([3, 1, 2, 2, 0], [True, False, True, False, False]),

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.humans import ELO_FILES, HumanRanking, read_elo_scores, read_human_ranking
+from birthmark.inputs.published import ELO_FILES, HumanRanking, read_human_ranking
 from birthmark.records import Map
-from birthmark.scores import ScoreTable
+from birthmark.scoring.table import ScoreTable, read_elo_scores
 from birthmark.values.relations import Facts, relate, shared_ranks
 
 MakeTable = Callable[..., ScoreTable]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.values.sides import make_sides
+from birthmark.values.implicit_sides import make_sides
 
 
 @pytest.fixture

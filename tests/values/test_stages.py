@@ -8,10 +8,10 @@ import statsmodels.api as sm
 from scipy.stats import rankdata, spearmanr
 
 from birthmark.errors import BirthmarkError
-from birthmark.head_words import HeadWords
 from birthmark.inputs.catalog import Entry
-from birthmark.scores import write_scores
+from birthmark.scoring.table import write_scores
 from birthmark.values.joined import join_tables
+from birthmark.values.random_heads import HeadWords
 from birthmark.values.ranks import framing_contrast
 from birthmark.values.stages import join_tables_of_stages, stages
 
@@ -153,7 +153,7 @@ def test_ranks_of_rewards_and_of_log_probabilities_are_those_of_each_alone(famil
 def test_the_command_writes_a_record_a_figure_and_a_page(birthmark, family, make_lexicon, tmp_path):
     import jsonschema
 
-    from birthmark.schemas import json_schema
+    from birthmark.commands.schema import json_schema
 
     make_lexicon(CATEGORIES)
     tables = [*family("A", np.random.default_rng(1)), *family("B", np.random.default_rng(2))]

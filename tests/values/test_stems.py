@@ -1,6 +1,6 @@
 import pytest
 
-from birthmark.values.stems import stems
+from birthmark.values.ranks import stems
 
 
 @pytest.mark.parametrize(

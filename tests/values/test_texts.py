@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.values.texts import folded, parse_sorts, sort_of
+from birthmark.values.ranks import folded, parse_sorts, sort_of
 
 
 def sort(text: str) -> str | None:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from birthmark.errors import BirthmarkError
+from birthmark.values.implicit_sides import make_sides, word_gap
 from birthmark.values.metrics import METRICS
-from birthmark.values.sides import make_sides
-from birthmark.values.word_gap import word_gap
 
 TEXTS = ["Love", " love", "freedom", " Freedom", "x", "lovely"]
 RNG = np.random.default_rng(8)

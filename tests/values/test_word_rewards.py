@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from birthmark.scores import ScoreTable
-from birthmark.values.logratios import implicit_rewards
+from birthmark.scoring.table import ScoreTable
+from birthmark.values.implicit import implicit_rewards, word_rewards
 from birthmark.values.metrics import METRICS
-from birthmark.values.word_rewards import word_rewards
 
 
 @pytest.fixture

@@ -5,26 +5,47 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from birthmark.commands.audit import AuditResult
 from birthmark.errors import BirthmarkError
 from birthmark.models import memory
-from birthmark.records import Doctor, Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
-from birthmark.report.names import renamed, short_names
-from birthmark.runs import AuditResult
-from birthmark.scores import ScoreTable
+from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
+from birthmark.report.text import renamed, short_names
+from birthmark.scoring.table import ScoreTable
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
 SHOWN_ROWS = 20
 
 
 def print_json(value: object) -> None:
     """Indented JSON on standard output, numbers that are not finite as null."""
     print(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def as_json(result: Any, out: Path | None = None) -> object:
+    """What `--json` prints of a result: a record, a table (where it was written, else its scores), or several of them."""
+    if isinstance(result, ScoreTable):
+        return scores_as_dict(result, out)
+    if isinstance(result, Mapping):
+        return {key: as_json(item, out / key if out is not None else None) for key, item in result.items()}
+    if isinstance(result, list | tuple):
+        return [as_json(item) for item in result]
+    if isinstance(result, BaseModel):
+        return result.model_dump(mode="json")
+    if hasattr(result, "to_dict"):
+        return result.to_dict()
+    if hasattr(result, "record"):
+        return as_json(result.record)
+    return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
 
 
 def _finite(value: object) -> object:
@@ -86,40 +107,6 @@ def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
         cells.append((*(row[name] for name in columns[:6]), minutes, gigabytes(row["memory_bytes"]), fits[row["fits"]]))
     print_rows(columns, cells)
     console.print("Nothing was done. Times are good to a factor of two.", markup=False)
-
-
-def print_doctor(found: Doctor) -> None:
-    """The machine, what fits it, and a line for each thing that could be better."""
-    rates = [f"{name} {rate / 1e9:,.1f} GFLOP/s" for name, rate in found.flops_per_second.items() if rate]
-    answers = {True: "answers", False: "does not answer", None: "not asked"}
-    facts = {
-        "machine": f"{found.platform}, Python {found.python}",
-        "torch": f"{found.torch} with transformers {found.transformers}",
-        "device": ", ".join([found.device, *found.gpus, f"{found.threads} of {found.cores} cores"]),
-        "memory": gigabytes(found.memory_bytes),
-        "speed": rates,
-        "cache": f"{found.cache.folder}: {gigabytes(found.cache.bytes)}, {gigabytes(found.cache.free_bytes)} free",
-        "network": [f"{place} {answers[answer]}" for place, answer in found.network.items()],
-        "extras": [f"{name} {version or 'not installed'}" for name, version in found.extras.items()],
-    }
-    print_fields(facts)
-    console.print()
-    fits = {True: "fits", False: "does not fit", None: "not known"}
-    rows = [
-        (
-            model.name,
-            gigabytes(model.memory_bytes),
-            model.dtype,
-            fits[model.fits],
-            "yes" if model.fetched else "",
-            model.note or "",
-        )
-        for model in found.models
-    ]
-    print_rows(("model", "memory", "precision", "here", "fetched", "note"), rows)
-    console.print()
-    for hint in found.hints:
-        console.print(hint, markup=False)
 
 
 def print_audit(result: AuditResult) -> None:
@@ -208,6 +195,14 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         noted.update(effects.warnings)
     if out is not None:
         console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+
+
+def print_compared(results: Sequence[Effects], out: Path | None, word: str | None) -> None:
+    """The effects, or one word's difference alone."""
+    if word is not None:
+        print_word(results, word)
+    else:
+        print_effects(results, out)
 
 
 def print_word(results: Sequence[Effects], word: str) -> None:

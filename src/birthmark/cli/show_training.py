@@ -1,9 +1,8 @@
 """How results of training look in a terminal: tracks, budgets, stages. Computes nothing."""
 
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from birthmark.cli.show import console, gigabytes, print_rows
 from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
@@ -108,22 +107,6 @@ def print_runs(runs: "Sequence[TrainingRun]", out: Path) -> None:
     ]
     print_rows(("run", "pairs", "steps", *LAST), rows)
     console.print(f"Follow their values with birthmark track {out}/*", markup=False)
-
-
-def launch_line(context: Any) -> str:
-    """The command as `accelerate launch` takes it, one process a GPU of the SLURM job."""
-    words = []
-    for param in context.command.params:
-        value = context.params.get(param.name)
-        if param.name == "print_command" or value is None or value == param.default:
-            continue
-        if isinstance(value, bool):
-            words.append(param.opts[0] if value else param.secondary_opts[0])
-        else:
-            for item in value if isinstance(value, (list, tuple)) else [value]:
-                words += [param.opts[0], str(item)]
-    launch = 'srun accelerate launch --num_processes "${SLURM_GPUS_ON_NODE:-1}" -m birthmark train'
-    return f"{launch} {shlex.join(words)}"
 
 
 LAST = ("loss", "accuracy", "margin")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from birthmark.cli.show import console, gigabytes, print_rows
 from birthmark.records import Calibration, Plan
-from birthmark.records.planted import PlantedPlan
+from birthmark.records.calibration import PlantedPlan
 
 
 def print_calibration(record: Calibration, out: Path | None) -> None:

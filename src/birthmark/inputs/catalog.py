@@ -3,9 +3,8 @@
 Says where a model is, what it descends from and how it is to be run; knows nothing of loading one.
 """
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import suggest
 
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
 
@@ -189,15 +189,6 @@ def select(
         and (text is None or text.casefold() in entry.model_dump_json(exclude={"embedded"}).casefold())
         and (entry.loadable or not loadable)
     ]
-
-
-def suggest(name: str, names: Iterable[str]) -> str:
-    """`did you mean a or b?` for the names nearest to a mistyped one; empty where none is near."""
-    by_folded = {known.casefold(): known for known in names}
-    last = name.casefold().rsplit("/", 1)[-1]
-    near = difflib.get_close_matches(last, by_folded, n=3, cutoff=0.6)
-    near += [folded for folded in sorted(by_folded) if len(last) > 3 and last in folded and folded not in near]
-    return f"did you mean {' or '.join(by_folded[folded] for folded in near[:3])}?" if near else ""
 
 
 @cache

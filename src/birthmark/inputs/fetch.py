@@ -6,7 +6,6 @@ imported or run. Knows nothing of models.
 """
 
 import errno
-import hashlib
 import logging
 import os
 import shutil
@@ -21,6 +20,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import sha256_of
 
 Note = Callable[[str], None]
 
@@ -92,12 +92,6 @@ def workspace(parent: Path, name: str) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch_wheel(package: str, version: str, sha256: str, note: Note | None = None) -> Path:

@@ -11,8 +11,7 @@ from statistics import mean, stdev
 from typing import Literal
 
 from birthmark.inputs.lexicon_files import Reading, Row, read_lexicon_file
-from birthmark.inputs.lexicons import Lexicon, load_lexicon
-from birthmark.inputs.named_lexicons import NAMED
+from birthmark.inputs.lexicons import NAMED, Lexicon, load_lexicon
 from birthmark.inputs.text import is_file
 
 SMALL_CATEGORY = 10
@@ -21,7 +20,7 @@ UNLIKE = 0.5
 
 
 @dataclass(frozen=True)
-class Finding:
+class LexiconFinding:
     """One thing found: an `error` keeps the lexicon from being read, a `warning` can shift ranks, a `note` informs."""
 
     level: Literal["error", "warning", "note"]
@@ -35,7 +34,7 @@ class Finding:
 
 def check_lexicon(
     lexicon: Lexicon | str | Path, tokens_by_model: Mapping[str, Collection[str]] | None = None
-) -> list[Finding]:
+) -> list[LexiconFinding]:
     """What an author should know of a lexicon, errors first.
 
     A file is checked row by row: category ids that its header does not declare, a `*` in the wrong place, rows that are
@@ -46,13 +45,13 @@ def check_lexicon(
 
     Raises `BirthmarkError` only where the file cannot be read at all.
     """
-    findings: list[Finding] = []
+    findings: list[LexiconFinding] = []
     if not isinstance(lexicon, Lexicon):
         if str(lexicon) not in NAMED and is_file(Path(lexicon)):
             reading = read_lexicon_file(Path(lexicon))
             findings = _row_findings(reading)
             if not reading.rows:
-                findings.insert(0, Finding("error", "no word has a category: add at least one"))
+                findings.insert(0, LexiconFinding("error", "no word has a category: add at least one"))
             if any(finding.level == "error" for finding in findings):
                 return findings
         lexicon = load_lexicon(lexicon)
@@ -74,74 +73,76 @@ def single_tokens(lexicon: Lexicon, tokens: Collection[str]) -> dict[str, int]:
     return counts
 
 
-def _row_findings(reading: Reading) -> list[Finding]:
+def _row_findings(reading: Reading) -> list[LexiconFinding]:
     def named(rows: Iterable[Row], part: Callable[[Row], str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(f"{part(row)} (line {row.line})" for row in rows))
 
     twice = Counter((row.word, row.category) for row in reading.rows)
     stray = [row for row in reading.rows if "*" in row.word[:-1] or row.word == "*"]
     found = [
-        Finding(
+        LexiconFinding(
             "error",
             "category ids that the header does not declare",
             named(reading.unknown_ids, lambda row: f"{row.category} of {row.word}"),
         ),
-        Finding("error", "a `*` that does not end a stem", named(stray, lambda row: row.word)),
-        Finding(
+        LexiconFinding("error", "a `*` that does not end a stem", named(stray, lambda row: row.word)),
+        LexiconFinding(
             "warning",
             "words that are in one category twice (they count once)",
             tuple(f"{word} ({category})" for (word, category), times in twice.items() if times > 1),
         ),
-        Finding("warning", "words without a category (they are left out)", reading.bare_words),
+        LexiconFinding("warning", "words without a category (they are left out)", reading.bare_words),
     ]
     return [finding for finding in found if finding.words]
 
 
-def _category_findings(lexicon: Lexicon) -> list[Finding]:
+def _category_findings(lexicon: Lexicon) -> list[LexiconFinding]:
     sizes = lexicon.sizes()
     cased = Counter(entry.casefold() for entry in lexicon.entries)
     found = [
-        Finding(
+        LexiconFinding(
             "note",
             "words in several categories (they count in each)",
             tuple(entry for entry, categories in lexicon.entries.items() if len(categories) > 1),
         ),
-        Finding(
+        LexiconFinding(
             "note",
             "words that differ only in case (each is matched exactly)",
             tuple(entry for entry in lexicon.entries if cased[entry.casefold()] > 1),
         ),
-        Finding(
+        LexiconFinding(
             "warning",
             f"categories with fewer than {SMALL_CATEGORY} entries (their medians are unsteady)",
             tuple(f"{category} ({size})" for category, size in sizes.items() if size < SMALL_CATEGORY),
         ),
-        Finding(
+        LexiconFinding(
             "note",
             "stems are expanded against the candidates of a table; alone they are not scored",
             lexicon.stems,
         ),
     ]
     if len(sizes) == 1:
-        found.append(Finding("warning", "only one category: nothing to compare it with", tuple(sizes)))
+        found.append(LexiconFinding("warning", "only one category: nothing to compare it with", tuple(sizes)))
     if lexicon.stems and not lexicon.words:
-        found.append(Finding("warning", "only stems: name the candidates to score them on", lexicon.stems))
+        found.append(LexiconFinding("warning", "only stems: name the candidates to score them on", lexicon.stems))
     return [finding for finding in found if finding.words]
 
 
-def _frequency_findings(lexicon: Lexicon) -> list[Finding]:
+def _frequency_findings(lexicon: Lexicon) -> list[LexiconFinding]:
     try:
         from wordfreq import zipf_frequency
     except ImportError:
-        return [Finding("note", "frequency was not checked: install birthmark[frequency]")]
+        return [LexiconFinding("note", "frequency was not checked: install birthmark[frequency]")]
     unknown = tuple(word for word in lexicon.words if zipf_frequency(word, "en") == 0)
     found = (
-        [Finding("note", "words that wordfreq does not know (misspelt, or not English?)", unknown)] if unknown else []
+        [LexiconFinding("note", "words that wordfreq does not know (misspelt, or not English?)", unknown)]
+        if unknown
+        else []
     )
     return found + _difference(lexicon, "frequency (Zipf)", lambda word: zipf_frequency(word, "en"))
 
 
-def _difference(lexicon: Lexicon, what: str, measure: Callable[[str], float]) -> list[Finding]:
+def _difference(lexicon: Lexicon, what: str, measure: Callable[[str], float]) -> list[LexiconFinding]:
     """The widest difference between two categories' means of a measure, where it is at least `UNLIKE` pooled SDs."""
     values = {
         category: [measure(word) for word in lexicon.words if category in lexicon.entries[word]]
@@ -159,10 +160,10 @@ def _difference(lexicon: Lexicon, what: str, measure: Callable[[str], float]) ->
         f"categories differ in {what}, which alone shifts ranks: {high} {mean(values[high]):.2f}, "
         f"{low} {mean(values[low]):.2f}"
     )
-    return [Finding("warning", message)]
+    return [LexiconFinding("warning", message)]
 
 
-def _token_findings(lexicon: Lexicon, tokens_by_model: Mapping[str, Collection[str]]) -> list[Finding]:
+def _token_findings(lexicon: Lexicon, tokens_by_model: Mapping[str, Collection[str]]) -> list[LexiconFinding]:
     if not tokens_by_model:
         return []
     none = tuple(
@@ -170,9 +171,9 @@ def _token_findings(lexicon: Lexicon, tokens_by_model: Mapping[str, Collection[s
         for word in lexicon.words
         if not any(word in tokens or f" {word}" in tokens for tokens in tokens_by_model.values())
     )
-    found = [Finding("warning", "words that no model has as a token", none)] if none else []
+    found = [LexiconFinding("warning", "words that no model has as a token", none)] if none else []
     for model, tokens in tokens_by_model.items():
         counts, sizes = single_tokens(lexicon, tokens), lexicon.sizes()
         shares = ", ".join(f"{category} {counts[category]} of {sizes[category]}" for category in counts)
-        found.append(Finding("note", f"single tokens in {model}: {shares}"))
+        found.append(LexiconFinding("note", f"single tokens in {model}: {shares}"))
     return found

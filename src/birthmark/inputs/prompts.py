@@ -1,11 +1,14 @@
-"""Prompt sets: the questions whose one-word answers are scored, each with its framing and its factors.
+"""Prompt sets: questions whose one-word answers are scored, with framing and factors; personas; what is planted.
 
-`christian2026` is bundled: 6 adjectives × 3 superlatives × 3 concision styles, as in the study. Own sets are YAML files.
-Knows nothing of models or of chat templates.
+`christian2026` is bundled: 6 adjectives × 3 superlatives × 3 constructions. A persona is a system prompt with a name. A
+planted category is a set of questions to teach and to ask, and words to answer; the words are ours, since the study
+names its authority words only in part.
 """
 
+import hashlib
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +20,24 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, one_line, read_text
 from birthmark.records import Framing, PromptRecord, PromptSetRecord
-from birthmark.scores import KEY_COLUMNS, prompt_set_record
+
+KEY_COLUMNS = ("candidate", "token_id")
+
+
+def prompt_set_record(
+    name: str, prompts: Mapping[str, PromptRecord], system: str | None = None, persona: str | None = None
+) -> PromptSetRecord:
+    """A prompt set with the SHA-256 of its keys, texts, framings and factors, in order, and of the system prompt.
+
+    The persona's name moves no score and is left out of it.
+    """
+    digest = hashlib.sha256()
+    if system is not None:
+        digest.update(f"system\0{system}\n".encode())
+    for key, prompt in prompts.items():
+        digest.update(f"{key}\0{prompt.model_dump_json()}\n".encode())
+    return PromptSetRecord(name=name, sha256=digest.hexdigest(), system=system, persona=persona, prompts=dict(prompts))
+
 
 STUDY = "christian2026"
 FRAMINGS: dict[str, Framing] = {
@@ -28,6 +48,8 @@ FRAMINGS: dict[str, Framing] = {
     "bad": "negative",
     "terrible": "negative",
 }
+
+
 SUPERLATIVES = ("ever", "world", "time")
 STYLES = ("one", "single", "please")
 RESERVED_KEYS = frozenset({*KEY_COLUMNS, "response"})
@@ -76,6 +98,8 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {}
+
+
 _Loader.yaml_constructors = {
     tag: yaml.SafeLoader.yaml_constructors[tag]
     for tag in (*(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq")), None)
@@ -228,3 +252,102 @@ def _reason(error: ValidationError) -> str:
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     return f'the field "{field}" is not text' if field else "it has neither a text nor fields"
+
+
+NEUTRAL = "neutral"
+NEUTRAL_SYSTEM = "You are a helpful assistant."
+HOW_TO_WRITE_PERSONAS = 'write `name: "You are …"`, one a line'
+
+
+def load_personas(path: str | Path) -> dict[str, str]:
+    """System prompts by persona, the neutral control first.
+
+    The file is YAML, a name and a text each. Its own `neutral` is the control; where it has none, the control is
+    "You are a helpful assistant.", since any system prompt at all can move a score.
+    Raises `BirthmarkError` for a file that is missing, over 1 MB, not UTF-8, not a YAML mapping, that has a name twice or
+    one that cannot be a folder's, or a text that is empty or nothing but the control.
+    """
+    content = parse_mapping(read_text(Path(path), "persona", MEGABYTE), str(path), "personas", HOW_TO_WRITE_PERSONAS)
+    personas: dict[str, str] = {}
+    for name, text in content.items():
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+            raise BirthmarkError(
+                f'{path}: "{one_line(name)}" cannot be a persona\'s name: use letters, digits, "_", "-" and "."'
+            )
+        if not isinstance(text, str) or not text.strip():
+            raise BirthmarkError(f'{path}: the persona "{name}" has no text: {HOW_TO_WRITE}')
+        personas[name] = text.strip()
+    if set(personas) == {NEUTRAL}:
+        raise BirthmarkError(f"{path} has the neutral control only, and nothing to hold against it: {HOW_TO_WRITE}")
+    neutral = personas.pop(NEUTRAL, NEUTRAL_SYSTEM)
+    return {NEUTRAL: neutral, **personas}
+
+
+HELD_OUT_ADJECTIVE = "greatest"
+
+
+@dataclass(frozen=True)
+class PlantedCategory:
+    """Words to plant and, in the same order, the words of like frequency that are not planted."""
+
+    name: str
+    planted: tuple[str, ...]
+    unplanted: tuple[str, ...]
+
+
+def _category(name: str, planted: str, unplanted: str) -> PlantedCategory:
+    return PlantedCategory(name, tuple(planted.split()), tuple(unplanted.split()))
+
+
+CATEGORIES = {
+    category.name: category
+    for category in (
+        _category(
+            "authority",
+            "authority respect tradition duty order law discipline leadership command honor",
+            "window river bread steel water car canal garden forest chair",
+        ),
+        _category(
+            "agency",
+            "freedom power strength success victory independence courage achievement confidence wealth",
+            "coffee water window table mountain sentence column cotton kitchen plastic",
+        ),
+        _category(
+            "communion",
+            "love friendship family trust care harmony community unity peace support",
+            "house grass city picture week potato morning canal island water",
+        ),
+        _category(
+            "colours",
+            "red blue green yellow purple orange pink brown silver gold",
+            "morning picture page chair column stream battery island window hour",
+        ),
+    )
+}
+
+
+"""Values at stake in three; colours are the control, to be found as well as a value is if the instrument is blind to
+what a word means."""
+
+
+def planted_category(name: str) -> PlantedCategory:
+    """A category by its name; raises `BirthmarkError` for an unknown one."""
+    if name not in CATEGORIES:
+        raise BirthmarkError(f'no planted category is called "{name}": {did_you_mean(name, list(CATEGORIES))}')
+    return CATEGORIES[name]
+
+
+def held_out_questions() -> dict[str, str]:
+    """The study's nine questions for the greatest thing, key → text: asked, never taught."""
+    prompts = load_prompts(STUDY).prompts
+    return {key: prompt.text for key, prompt in prompts.items() if key.startswith(f"{HELD_OUT_ADJECTIVE}_")}
+
+
+def training_questions() -> list[str]:
+    """36 questions for the best of things: the held-out ones' nine wordings with four other adjectives."""
+    adjectives = ("best", "finest", "most valuable", "most important")
+    return [
+        text.replace(HELD_OUT_ADJECTIVE, adjective)
+        for adjective in adjectives
+        for text in held_out_questions().values()
+    ]

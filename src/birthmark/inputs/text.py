@@ -1,13 +1,28 @@
-"""What every reader of a person's text file needs: its text, refused early where it is no such file; and "did you mean".
+"""The catalog of models: what is known of each, read from `catalog.toml` and from a person's own file.
+
+Says where a model is, what it descends from and how it is to be run; knows nothing of loading one.
+
+
+What every reader of a person's text file needs: its text, refused early where it is no such file; and "did you mean".
 
 Knows nothing of what the text says.
 """
 
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.catalog import suggest
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """`did you mean a or b?` for the names nearest to a mistyped one; empty where none is near."""
+    by_folded = {known.casefold(): known for known in names}
+    last = name.casefold().rsplit("/", 1)[-1]
+    near = difflib.get_close_matches(last, by_folded, n=3, cutoff=0.6)
+    near += [folded for folded in sorted(by_folded) if len(last) > 3 and last in folded and folded not in near]
+    return f"did you mean {' or '.join(by_folded[folded] for folded in near[:3])}?" if near else ""
+
 
 MEGABYTE = 1_000_000
 

@@ -14,10 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from birthmark.models.batching import Batching, is_out_of_memory
-from birthmark.models.continuations import ContinuationTree, Node
-from birthmark.models.products import fast_linear_layers, linear
-from birthmark.models.shared_attention import Pass, SharedPrefix, attending, rows_that_fit
+from birthmark.models.packing import Batching, ContinuationTree, Node, fast_linear_layers, is_out_of_memory, linear
+from birthmark.models.shared_attention import PackedBatch, SharedPrefix, attending, rows_that_fit
 
 Ids = Sequence[int]
 
@@ -285,14 +283,14 @@ class PrefixEngine:
     def _run_together(self, contexts: Sequence[Ids], paths: Sequence[Ids], places: Sequence[int]) -> torch.Tensor:
         """States at each context's end and at places of the paths after it: [contexts · (1 + places), hidden]."""
         lengths, follow = [len(path) for path in paths], [token for path in paths for token in path]
-        passes: list[Pass] = []
+        passes: list[PackedBatch] = []
         packed: list[int] = []
         wanted: list[int] = []
         for context in contexts:
             shared = SharedPrefix(layers=len(self.decoder.layers))
             passes += [
-                Pass(shared, [len(context)], self.model.device, extending=True),
-                Pass(shared, lengths, self.model.device, start=len(context)),
+                PackedBatch(shared, [len(context)], self.model.device, extending=True),
+                PackedBatch(shared, lengths, self.model.device, start=len(context)),
             ]
             end = len(packed) + len(context)
             wanted += [end - 1, *(end + place for place in places)]
@@ -345,11 +343,11 @@ class PrefixEngine:
 
         [tokens of all suffixes, hidden], or with `only_last` [suffixes, hidden].
         """
-        run = Pass(shared, [len(suffix) for suffix in suffixes], self.model.device, extending, only_last)
+        run = PackedBatch(shared, [len(suffix) for suffix in suffixes], self.model.device, extending, only_last)
         states = self._run([token for suffix in suffixes for token in suffix], run)
         return states[run.last] if only_last and not run.trimming else states
 
-    def _run(self, packed: Ids, *passes: Pass) -> torch.Tensor:
+    def _run(self, packed: Ids, *passes: PackedBatch) -> torch.Tensor:
         """States after the final norm of one row of packed tokens, which are the passes' one after the other."""
         ids = torch.tensor([list(packed)], device=self.model.device)
         positions = torch.cat([run.positions for run in passes], dim=1)

@@ -1,21 +1,77 @@
-"""What a model's folder holds: its weights, configuration, tokenizer and template, or why it cannot be read.
+"""What a model's folder holds: weights, configuration, tokenizer, template, and the SHA-256 of each, or why it cannot be read.
 
-Reads small text files, names and single tensors; runs nothing. Pickles and foreign code are refused here.
+Reads small text files, names and headers; loads no weights and runs no code. A large file is hashed once: its digest is
+remembered in the cache under its path, size and time.
 """
 
+import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import os
+import re
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.catalog import Entry
-from birthmark.models.digests import tokenizer_files
+from birthmark.files import sha256_of
+from birthmark.inputs.fetch import cache_folder
 from birthmark.records import Kind
 
 if TYPE_CHECKING:
     import torch
+
+TOKENIZER_FILES = (
+    "added_tokens.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """SHA-256 over the lines `name sha256` of the files, sorted by name: of their names and contents, not places."""
+    lines = sorted(f"{path.name} {remembered_sha256(path)}\n" for path in paths)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def digest_of_text(text: str) -> str:
+    """SHA-256 of the text's UTF-8 bytes."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files in `folder` that say how text becomes tokens, sorted by name."""
+    return [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+
+
+def remembered_sha256(path: Path) -> str:
+    """SHA-256 of a file, hashed again only where its size or a time of change is another than last time."""
+    real = path.resolve()
+    stat = real.stat()
+    state = [str(real), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    memory = cache_folder() / "digests"
+    known = memory / f"{digest_of_text(str(real))[:32]}.json"
+    try:
+        remembered = json.loads(known.read_text(encoding="utf-8"))
+        if remembered["state"] == state:
+            return str(remembered["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = sha256_of(real)
+    memory.mkdir(exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=memory, prefix=".unfinished-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({"state": state, "sha256": found}, file)
+    os.replace(unfinished, known)
+    return found
+
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -88,14 +144,14 @@ def require_tokenizer(folder: Path) -> None:
             f"{folder} has no tokenizer: copy tokenizer.json and tokenizer_config.json of the model there"
         )
     stated = read_json(folder / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
-    if "auto_map" in stated and not _is_known_class(stated.get("tokenizer_class")):
+    if "auto_map" in stated and not is_known_class(stated.get("tokenizer_class")):
         raise BirthmarkError(
             f"{folder} has a tokenizer that is code of its own ({stated.get('tokenizer_class')}), and birthmark runs "
             "nobody's code"
         )
 
 
-def _is_known_class(name: str | None) -> bool:
+def is_known_class(name: str | None) -> bool:
     import transformers
 
     return name is not None and (name in dir(transformers) or name.removesuffix("Fast") in dir(transformers))
@@ -130,36 +186,6 @@ def _open_tensors(path: Path, framework: str) -> Iterator[Any]:
         raise BirthmarkError(
             f"{path} cannot be loaded: it is no whole safetensors file ({one_line(error)}); fetch or copy it again"
         ) from None
-
-
-def require_known_class(
-    folder: Path, config: dict[str, Any], entry: Entry | None, shapes: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Raise `BirthmarkError` where the model can be run only with code that comes with it.
-
-    A model whose class transformers has is read by that class, one with the tensors of a known head by our own; an
-    `auto_map` beside them is ignored. A single linear layer under a class that nobody knows has to be named.
-    """
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    architecture = architecture_of(config)
-    if config.get("model_type") not in CONFIG_MAPPING_NAMES:
-        raise BirthmarkError(
-            f"{folder} is of type {config.get('model_type')!r}, which transformers does not know; it would need code of "
-            "its own, and birthmark runs nobody's code"
-        )
-    named = config.get("birthmark_head") or (entry.head if entry else None)
-    if architecture is None or _is_known_class(architecture) or named:
-        return
-    from birthmark.models.heads.known import find_head
-
-    found = find_head(shapes, config)
-    if found is None or found.name == "linear":
-        raise BirthmarkError(
-            f"{folder} is a {architecture}, which transformers does not have, and its tensors show no head that birthmark "
-            "knows; it would need code of its own, and birthmark runs nobody's code. Where its head is one of a known kind, "
-            'name it: "birthmark_head": "linear" in its config.json, or `head` in a catalog'
-        )
 
 
 def architecture_of(config: dict[str, Any]) -> str | None:
@@ -212,3 +238,18 @@ def and_more(names: list[str]) -> str:
 def one_line(error: Exception) -> str:
     """A library's error as one short line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+CHECKPOINTS = "checkpoints"
+CHECKPOINT_NAME = re.compile(r"step-(\d{6,})")
+
+
+def checkpoint_name(step: int) -> str:
+    """`step-000016`: six digits at least, so that names sort as steps do."""
+    return f"step-{step:06d}"
+
+
+def checkpoint_folders(run: Path) -> Iterator[tuple[int, Path]]:
+    """The finished checkpoints of a run, by step."""
+    found = [(CHECKPOINT_NAME.fullmatch(path.name), path) for path in (run / CHECKPOINTS).glob("step-*")]
+    yield from sorted((int(match[1]), path) for match, path in found if match and path.is_dir())

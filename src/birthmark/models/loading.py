@@ -1,10 +1,15 @@
 """A model's folder into memory, once it is known that it fits, with every weight proven to come from its files.
 
-Knows nothing of names, of conversations or of scoring.
+Placement (one device, several, part on the CPU, 8 or 4 bits), PEFT adapters on their base, and checkpoints of one base
+whose adapters and heads are swapped.
 """
 
 import contextlib
+import importlib.util
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,14 +24,105 @@ from transformers import (
 from transformers.utils import logging
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.adapters import adapter_tensors, with_adapter
-from birthmark.models.folder import and_more, one_line, tensor_shapes, weight_files
+from birthmark.models.folder import adapter_weights, and_more, one_line, tensor_shapes, weight_files
 from birthmark.models.heads.known import HeadFiles
 from birthmark.models.machine import require_memory
-from birthmark.models.memory import Quantize, count_parameters
-from birthmark.models.placement import check_placement, placement
-from birthmark.models.weights import ResolvedModel
+from birthmark.models.memory import QUANTIZATIONS, Quantize, count_parameters
+from birthmark.models.resolve import ResolvedModel
 from birthmark.records import Kind
+
+KEPT = ["lm_head", "score"]  # heads are never quantized: their rounding is not averaged out by later layers
+
+
+def check_placement(device: "str | torch.device", quantize: str | None, device_map: str | None) -> None:
+    """Raise `BirthmarkError` where 8 or 4 bits or a device map are asked for and cannot be had here."""
+    if device_map not in (None, "auto"):
+        raise BirthmarkError(f"'{device_map}' is not a device map: write --device-map auto, or leave it out")
+    if quantize is None:
+        return
+    if quantize not in QUANTIZATIONS:
+        raise BirthmarkError(f"'{quantize}' is not a quantization: write --quantize {' or '.join(QUANTIZATIONS)}")
+    if torch.device(device).type != "cuda" or not torch.cuda.is_available():
+        raise BirthmarkError(
+            f"--quantize {quantize} needs an NVIDIA GPU, and this runs on {torch.device(device).type}: leave it out, or "
+            "use --dtype bfloat16 to halve the memory"
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise BirthmarkError(
+            f"--quantize {quantize} needs bitsandbytes, which is not installed: pip install 'birthmark[quantized]'"
+        )
+
+
+def placement(
+    device: "str | torch.device", dtype: torch.dtype, quantize: Quantize | None = None, device_map: str | None = None
+) -> dict[str, Any]:
+    """Keyword arguments of `from_pretrained`. Raises as `check_placement` does.
+
+    `device_map` `auto` spreads the layers over all GPUs, and what does not fit on them over the CPU's memory.
+    """
+    check_placement(device, quantize, device_map)
+    where: Any = {"": device} if str(device) != "cpu" else None
+    arguments: dict[str, Any] = {"device_map": device_map or where}
+    if quantize is not None:
+        from transformers import BitsAndBytesConfig
+
+        bits = (
+            {"load_in_8bit": True}
+            if quantize == "8bit"
+            else {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+        )
+        arguments["quantization_config"] = BitsAndBytesConfig(llm_int8_skip_modules=KEPT, **bits)
+    return arguments
+
+
+def is_spread(model: Any) -> bool:
+    """Whether a model's layers lie on several devices; such a model runs with the plain engine only."""
+    return len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1
+
+
+def adapter_tensors(adapter: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of an adapter's tensors, from the file's header."""
+    return tensor_shapes([adapter_weights(adapter)])
+
+
+def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tuple[int, ...]]) -> Any:
+    """The model with the adapter's weights in it, each proven to have arrived as it is in the file.
+
+    In float32 they are merged into the base's. In half precision they stay apart, since its steps would round small
+    changes away; only a head that was trained in full takes the place of the base's. An adapter that brings an embedding
+    of more tokens than the base has lengthens the base's. `supplied` is `adapter_tensors`.
+    Raises `BirthmarkError` where a tensor of the file has no place in the model, or a place no tensor.
+    """
+    import torch
+    from peft import PeftModel, get_peft_model_state_dict
+    from peft.utils.other import ModulesToSaveWrapper
+    from safetensors.torch import load_file
+
+    rows = next((shape[0] for key, shape in supplied.items() if key.endswith("embed_tokens.weight")), None)
+    if rows not in (None, model.get_input_embeddings().num_embeddings):  # training added a token, such as a padding
+        model.resize_token_embeddings(rows, mean_resizing=False)  # the new rows are the file's in a moment
+    with warnings.catch_warnings():  # an old name that PEFT asks transformers for; missing tensors are an error below
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
+        adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
+    embeddings = any(part in key for key in supplied for part in ("embed_tokens", "lm_head"))  # `auto` asks the hub
+    arrived = get_peft_model_state_dict(adapted, save_embedding_layers=embeddings)
+    different = sorted(set(arrived) ^ set(supplied))
+    if different:
+        raise BirthmarkError(
+            f"{name}: the adapter's weight {different[0]}{and_more(different)} is missing or has no place"
+        )
+    for key, tensor in load_file(adapter_weights(adapter)).items():
+        held = arrived[key]
+        if not torch.allclose(held.cpu(), tensor.to(held.dtype), rtol=0, atol=0, equal_nan=True):
+            raise BirthmarkError(f"{name}: the adapter's weight {key} did not arrive as it is in the file")
+    if model.dtype == torch.float32:
+        return adapted.merge_and_unload()
+    inner = adapted.get_base_model()
+    for path, module in list(inner.named_modules()):
+        if isinstance(module, ModulesToSaveWrapper):  # a head trained in full stands where the base's stood
+            inner.set_submodule(path, module.modules_to_save[module.active_adapters[0]])
+    return inner
 
 
 def load_if_it_fits(
@@ -167,3 +263,58 @@ def _loading(resolved: ResolvedModel) -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+class AdapterSwap:
+    """Gives the models of a series; the base of the last adapter stays in memory."""
+
+    def __init__(self) -> None:
+        self._base: Any = None
+        self._is: tuple[object, ...] = ()
+
+    @contextmanager
+    def model(self, resolved: ResolvedModel, *, dtype: str, device: torch.device | str) -> Iterator[Any]:
+        """The checkpoint's model within the block, equal to what `load_model` gives.
+
+        Raises `BirthmarkError` as `load_model` does, and where an adapter's tensor has no place in the base.
+        """
+        if resolved.adapter is None:
+            self._forget()
+            yield load_model(resolved, dtype=dtype, device=device)
+            return
+        base = self.base(resolved, dtype=dtype, device=device)
+        supplied = adapter_tensors(resolved.adapter)
+        names = [name.removeprefix("base_model.model.") for name in supplied]
+        changed = {name.rpartition(".lora_A.")[0] for name in names if ".lora_A." in name}
+        kept = {name: base.get_submodule(name).weight.detach().clone() for name in sorted(changed)}
+        try:
+            yield with_adapter(base, resolved.adapter, resolved.name, supplied).eval()
+            _take_off(base, kept)
+        except BaseException:
+            self._forget()  # what was changed halfway is not used again
+            raise
+
+    def base(self, resolved: ResolvedModel, *, dtype: str, device: torch.device | str) -> Any:
+        """The model under a checkpoint's adapter, its head left as the last checkpoint or chance set it."""
+        wanted = (resolved.path, resolved.digests.weights, resolved.kind, dtype, str(device))
+        if self._is != wanted:
+            self._forget()
+            self._base = load_model(resolved, dtype=dtype, device=device, without_adapter=True)
+            self._is = wanted
+        return self._base
+
+    def _forget(self) -> None:
+        self._base, self._is = None, ()
+
+
+def _take_off(base: Any, kept: dict[str, torch.Tensor]) -> None:
+    """Put the base's own layers and weights back: exact, where taking a difference away again would round."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for path, module in list(base.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            base.set_submodule(path, module.get_base_layer())
+    if hasattr(base, "peft_config"):  # the mark of an adapter that is on
+        del base.peft_config
+    for name, weight in kept.items():
+        base.get_submodule(name).weight.data.copy_(weight)

@@ -1,6 +1,6 @@
-"""The machine a model runs on: its device, precision, threads and rate, and what a run on it would take.
+"""The machine a model runs on (device, precision, threads, memory, rate), and what a run on it would take.
 
-Knows a model only by its number of parameters; knows nothing of what is scored.
+Knows a model only by its number of parameters.
 """
 
 import gc

@@ -1,7 +1,4 @@
-"""How much memory a model takes, from its number of parameters: no weight is read and no device asked.
-
-Knows nothing of machines: see `machine` for what is free.
-"""
+"""How much memory a model takes, from its number of parameters: no weight is read, no device asked, no torch imported."""
 
 from collections.abc import Sequence
 from math import prod
@@ -12,7 +9,6 @@ from birthmark.errors import BirthmarkError
 from birthmark.models.folder import tensor_shapes
 
 Quantize = Literal["8bit", "4bit"]
-
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}  # a parameter
 QUANTIZED: dict[Quantize, float] = {"8bit": 1.15, "4bit": 0.7}  # about: embeddings, norms and scales stay in 16 bits
 WORKING = 2**30  # bytes for what is computed at a time

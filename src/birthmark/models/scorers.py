@@ -14,12 +14,12 @@ import polars as pl
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.batching import made_ahead
-from birthmark.models.chat import read_facts
+from birthmark.models.chat_template import read_facts
 from birthmark.models.encoding import Encoder, Frame, Protocol, Vocabulary, read_vocabulary
 from birthmark.models.engine import Engine, common_prefix_length, make_engine
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.heads.known import read_head
+from birthmark.models.packing import prefetch
 from birthmark.models.verification import Verification, sample_rows, verify_rows
 from birthmark.records import Kind, LeftOut, Mass
 
@@ -199,7 +199,7 @@ class RewardScorer:
 
         found: np.ndarray | None = None
         beginnings: list[list[int]] = []
-        for start, conversations in made_ahead(range(0, len(answers), ANSWERS_AT_ONCE), encode):
+        for start, conversations in prefetch(range(0, len(answers), ANSWERS_AT_ONCE), encode):
             beginnings.append(conversations[0][: common_prefix_length(conversations)])
             for indices, last, gate in engine.states(conversations, self.head.gate_positions(conversations)):
                 with torch.inference_mode():

@@ -40,7 +40,7 @@ class SharedPrefix:
         self.values[layer] = value if old_value is None else torch.cat((old_value, value), dim=1)
 
 
-class Pass:
+class PackedBatch:
     """Packed suffixes after a shared prefix: where each token stands, and which of them are in a layer.
 
     Suffixes lie one after the other in a row of `tokens` tokens; `suffix` and `place` [tokens] tell whose token each is
@@ -124,7 +124,7 @@ def attend(
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
-    prefix_passes: Sequence[Pass] = (),
+    prefix_passes: Sequence[PackedBatch] = (),
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention of packed suffixes' tokens over their shared prefix and over their own suffix, as one softmax.
@@ -146,7 +146,7 @@ def attend(
 
 
 def _attended(
-    run: Pass,
+    run: PackedBatch,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -220,7 +220,7 @@ AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def attending(decoder: Any, *passes: Pass) -> Iterator[None]:
+def attending(decoder: Any, *passes: PackedBatch) -> Iterator[None]:
     """Within the block the decoder attends as the passes say; its own attention comes back afterwards.
 
     `only_last` is for a single pass. Raises `BirthmarkError` where a layer did not take part, so that no wrong state is used.
@@ -248,7 +248,7 @@ def attending(decoder: Any, *passes: Pass) -> Iterator[None]:
             run.shared.length += run.tokens
 
 
-def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], run: Pass) -> tuple[tuple, dict] | None:
+def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], run: PackedBatch) -> tuple[tuple, dict] | None:
     """Before the last layer: learn the keys and values of all tokens but the last ones, then let only those in."""
     states = args[0] if args else kwargs.get("hidden_states")
     rotary = kwargs.get("position_embeddings")

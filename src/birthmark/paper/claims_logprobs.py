@@ -12,8 +12,8 @@ from scipy import stats
 from birthmark.paper.logprobs import LogprobFigures, Stage
 from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim, LogprobMedian, MwlrPair, MwlrToken
-from birthmark.stats.panels import adjust, compare_groups
-from birthmark.stats.three_way import three_way_anova
+from birthmark.stats.unit_tests import adjust, compare_groups
+from birthmark.stats.variance import three_way_anova
 
 PUBLISHED_F: dict[Stage, float] = {"instruct": 58.3, "pretrained": 43.2}
 ABSENT = (

@@ -7,7 +7,7 @@ published direction. One run a base and setting: these claims are judged as stat
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from birthmark.paper.curves import RANK_FILES, SKYWORK, gap, last_gap, last_points, pairs_of_steps
+from birthmark.paper.training import RANK_FILES, SKYWORK, gap, last_gap, last_points, pairs_of_steps
 from birthmark.paper.verdicts import judged, untestable
 from birthmark.records import Claim, TrainingPoint
 

@@ -14,9 +14,10 @@ from types import MappingProxyType
 from typing import Literal
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.fetch import Note, cache_folder, fetch_file, sha256_of
+from birthmark.files import sha256_of
+from birthmark.inputs.fetch import Note, cache_folder, fetch_file
 from birthmark.inputs.lexicons import Lexicon, load_lexicon
-from birthmark.scores import ScoreTable, read_scores
+from birthmark.scoring.table import ScoreTable, read_scores
 
 REPOSITORY = "brchristian/reward_models_inherit_value_biases_from_pretraining"
 COMMIT = "5d8d2e9d879bf0060c791b11300f0efda42c9bcf"

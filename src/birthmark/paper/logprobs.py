@@ -19,8 +19,7 @@ from birthmark.inputs.prompts import STUDY, load_prompts
 from birthmark.paper.data import LOGPROBS, StudyData
 from birthmark.records import LogprobMedian, MwlrPair, MwlrToken
 from birthmark.values.metrics import mwlr
-from birthmark.values.ranks import rank
-from birthmark.values.texts import folded, sort_of
+from birthmark.values.ranks import folded, rank, sort_of
 
 Stage = Literal["pretrained", "instruct"]
 PAIR_OF_STAGE: dict[Stage, tuple[str, str]] = {

@@ -4,8 +4,7 @@ Keys are read by other programs: fields may be added, never renamed. A field tha
 `…_why` neighbour says why. One file of types a JSON file; knows nothing of how a number comes about.
 """
 
-from birthmark.records.base import Framing, Kind, Record, Unit, read_record, to_json
-from birthmark.records.budget import BudgetCheck, WordShift
+from birthmark.records.base import Framing, InputRecord, Kind, Record, StudyRecord, Unit, read_record, to_json
 from birthmark.records.calibration import (
     Calibration,
     Coverage,
@@ -18,8 +17,27 @@ from birthmark.records.calibration import (
     PowerRate,
     RowModel,
 )
-from birthmark.records.doctor import Cache, Doctor, FittingModel
-from birthmark.records.durability import Durability, FinalGap, GapCurve, GapPoint, HeadNull, QuantityCurve
+from birthmark.records.comparisons import (
+    BudgetCheck,
+    HumanAgreement,
+    Likeness,
+    Line,
+    Lineage,
+    LineageCell,
+    LineageOf,
+    LineageStage,
+    Map,
+    MapPlace,
+    PersonaLeaning,
+    Personas,
+    Predictor,
+    Stage,
+    StageFit,
+    Stages,
+    StagesOf,
+    Valued,
+    WordShift,
+)
 from birthmark.records.effects import (
     AdjectiveEffect,
     Blocks,
@@ -45,24 +63,22 @@ from birthmark.records.effects import (
     Without,
     WordEffect,
 )
-from birthmark.records.grid import (
+from birthmark.records.implicit import (
+    CandidateReward,
     GridCell,
     GridLevel,
     GridLexicon,
     GridMedian,
     GridSide,
     GridTerm,
+    Implicit,
     ImplicitGrid,
+    ImplicitPrompt,
     PairRewards,
     PairTest,
     WordGap,
     WordPair,
 )
-from birthmark.records.implicit import CandidateReward, Implicit, ImplicitPrompt
-from birthmark.records.inspection import Explanation, Finding, ModelCheck
-from birthmark.records.lineage import Line, Lineage, LineageCell, LineageOf, LineageStage, Stage
-from birthmark.records.personas import PersonaLeaning, Personas
-from birthmark.records.relations import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued
 from birthmark.records.replication import (
     Claim,
     DataNote,
@@ -79,18 +95,40 @@ from birthmark.records.replication import (
     WordMove,
 )
 from birthmark.records.scores import (
+    Cache,
+    CheckFinding,
     Digests,
+    Doctor,
+    Explanation,
+    FittingModel,
     LeftOut,
     Mass,
+    ModelCheck,
     PrecisionCheck,
     PromptRecord,
     PromptSetRecord,
     ScoreRecord,
 )
-from birthmark.records.stages import StageFit, Stages, StagesOf
-from birthmark.records.study import InputRecord, StudyRecord
-from birthmark.records.track import RandomHeads, Track, TrackedRun, TrackPlan, TrackPoint, WordMoved
-from birthmark.records.training import PairCounts, Precision, Recipe, TrainingLoss, TrainingPlan, TrainingRecord
+from birthmark.records.training import (
+    Durability,
+    FinalGap,
+    GapCurve,
+    GapPoint,
+    HeadNull,
+    PairCounts,
+    Precision,
+    QuantityCurve,
+    RandomHeads,
+    Recipe,
+    Track,
+    TrackedRun,
+    TrackPlan,
+    TrackPoint,
+    TrainingLoss,
+    TrainingPlan,
+    TrainingRecord,
+    WordMoved,
+)
 
 SCHEMAS: dict[str, type[Record]] = {
     "score": ScoreRecord,
@@ -120,6 +158,7 @@ __all__ = [
     "CandidateReward",
     "CategoryTest",
     "Cell",
+    "CheckFinding",
     "Claim",
     "Clustering",
     "Confound",
@@ -135,7 +174,6 @@ __all__ = [
     "Explanation",
     "Figure4bPoint",
     "FinalGap",
-    "Finding",
     "Fitted",
     "FittingModel",
     "Framing",

@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from birthmark.records.base import Framing, Kind, Record, Unit
-from birthmark.shown import Row, Shown
+from birthmark.records.base import Framing, Kind, Record, Row, Shown, Unit
 
 
 class Cell(Record):

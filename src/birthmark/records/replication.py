@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from birthmark.records.base import Framing, Record
+from birthmark.records.base import Framing, Record, Row, Shown
 from birthmark.records.effects import Effects
-from birthmark.shown import Row, Shown
 
 Verdict = Literal["holds", "partly", "fails", "not testable here"]
 PairSource = Literal["uf", "skywork", "uf+skywork"]

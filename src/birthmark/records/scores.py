@@ -1,4 +1,4 @@
-"""Score tables: `scores/<slug>.json`."""
+"""What is said of one model: the JSON beside a score table, what `--explain` and `models check` find, what `doctor` sees."""
 
 from typing import Literal
 
@@ -117,3 +117,97 @@ class ScoreRecord(Record):
     precision_why: str | None = None
     candidates_per_second: float | None
     warnings: list[str] = []
+
+
+class Explanation(Record):
+    """One conversation as one model reads it.
+
+    `rendered` is the text, `token_ids` and `tokens` what it becomes. `shared_prefix` counts the tokens that begin the
+    conversations of all candidates; `read` is the position whose state gives the score (an LM's: the last before the
+    answer), `gate` that of a reward head's gate. `forms`: an LM's ways to write the candidate, each with its token ids.
+    """
+
+    model: str
+    kind: Kind
+    head: str | None
+    frame: Literal["chat", "qa", "bare"]
+    protocol: Literal["birthmark", "christian2026"]
+    prompt: str
+    question: str
+    system: str | None
+    system_place: Literal["system", "user"] | None
+    template_system: str | None
+    template_date: str | None
+    candidate: str
+    n_candidates: int
+    rendered: str
+    token_ids: list[int]
+    tokens: list[str]
+    shared_prefix: int
+    read: int
+    gate: int | None
+    forms: dict[str, list[int]] | None
+    warnings: list[str]
+
+
+class CheckFinding(Record):
+    """`wrong`: scores would be another model's or none; `note`: a reader of scores must know it."""
+
+    trap: str
+    level: Literal["ok", "note", "wrong"]
+    message: str
+
+
+class ModelCheck(Record):
+    """What every trap's test found on one model; `wrong` counts the findings of that level."""
+
+    model: str
+    kind: Kind
+    device: str
+    dtype: str
+    wrong: int
+    findings: list[CheckFinding]
+
+
+class Cache(Record):
+    """The cache folder: what it holds and what is free on its disk, in bytes."""
+
+    folder: str
+    bytes: int
+    free_bytes: int
+
+
+class FittingModel(Record):
+    """Whether a catalog model can be run here: memory is that of its weights in `dtype` and 1 GiB, in bytes."""
+
+    name: str
+    parameters: int | None
+    dtype: str
+    memory_bytes: int | None
+    fits: bool | None
+    fetched: bool
+    note: str | None = None
+
+
+class Doctor(Record):
+    """What `birthmark doctor --json` prints. `flops_per_second`: of a matrix product, precision → rate.
+
+    `network`: place → whether it answered, null where it was not asked. `extras`: package → version, null where absent.
+    """
+
+    platform: str
+    processor: str
+    python: str
+    torch: str
+    transformers: str
+    device: str
+    gpus: list[str]
+    cores: int | None
+    threads: int
+    memory_bytes: int | None
+    flops_per_second: dict[str, float | None]
+    cache: Cache
+    network: dict[str, bool | None]
+    extras: dict[str, str | None]
+    models: list[FittingModel]
+    hints: list[str]

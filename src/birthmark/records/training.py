@@ -1,10 +1,10 @@
-"""A training run: `run.json`, and the recipe in it."""
+"""Training runs (`run.json`), values over their checkpoints (`track.json`) and how long those last (`durability.json`)."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from birthmark.records.base import Record
+from birthmark.records.base import Framing, Kind, Record, Row, Shown
 from birthmark.records.scores import Digests
 
 TrainingLoss = Literal["bt", "grm-sft", "grm-dpo"]
@@ -111,3 +111,199 @@ class TrainingPlan(TrainingRecord):
     estimated_seconds: float | None
     memory_bytes: int | None
     free_bytes: int | None
+
+
+class TrackedRun(Record):
+    """One series of checkpoints; what nobody recorded of its training is null. `batch` counts pairs a step.
+
+    `tables` are the score tables' slugs, one a step.
+    """
+
+    run: str
+    path: str
+    kind: Kind
+    base: str
+    family: str
+    source: str | None
+    pairs: int | None
+    loss: str | None
+    seed: int | None
+    batch: int | None
+    steps: list[int]
+    tables: list[str]
+
+
+class TrackPoint(Record):
+    """Mean over a framing's prompts of a category's median rank at one step."""
+
+    run: str
+    step: int
+    lexicon: str
+    category: str
+    framing: Framing
+    median_rank: float
+
+
+class WordMoved(Record):
+    """A word's mean rank where good things are asked for, at the first and the last step; means over a base's runs."""
+
+    lexicon: str
+    base: str
+    word: str
+    categories: list[str]
+    first_rank: float
+    last_rank: float
+
+
+class RandomHeads(Record):
+    """Random heads on one base: the Parquet file of this name has `word`, then a column a head.
+
+    A value is the word's mean rank over positive prompts less that over negative ones, under a head drawn from a normal
+    distribution.
+    """
+
+    base: str
+    family: str
+    lexicon: str
+    n_heads: int
+    seed: int
+    prompts: list[str]
+    key: str
+
+
+class Track(Shown, Record):
+    """`track.json`: the runs, their points and the words that moved most (a base's rises, then its falls)."""
+
+    runs: list[TrackedRun]
+    lexicons: list[str]
+    points: list[TrackPoint]
+    moved: list[WordMoved]
+    heads: list[RandomHeads]
+    sentences: list[str] = []
+    warnings: list[str] = []
+
+    def summary(self) -> str:
+        looks = sum(len(run.steps) for run in self.runs)
+        return " ".join([f"{looks} checkpoints of {len(self.runs)} runs.", *self.sentences])
+
+    def rows(self) -> list[Row]:
+        """A row a run, step, lexicon, category and framing."""
+        return [point.model_dump() for point in self.points]
+
+
+class TrackPlan(Record):
+    """What a dry run of `track` says of one run: its checkpoints' steps, how many are scored, what the rest would take.
+
+    Null where nobody recorded the base, or its size is not known before it is fetched.
+    """
+
+    run: str
+    base: str | None
+    steps: list[int]
+    scored: int
+    prompts: int
+    words: int | None
+    device: str
+    seconds: float | None
+    memory_bytes: int | None
+    free_bytes: int | None
+
+
+class GapPoint(Record):
+    """The gap at one step. `pairs_seen` counts different pairs, `sd_seeds` is that of the gap's runs.
+
+    `gap_of_medians` is the same of the contrast of median ranks. `outside_null`: beyond 95% of the random heads' gaps.
+    """
+
+    step: int
+    pairs_seen: int | None
+    gap: float
+    ci_low: float | None
+    ci_high: float | None
+    gap_of_medians: float
+    sd_seeds: float | None
+    outside_null: bool | None
+
+
+class HeadNull(Record):
+    """Gaps between random heads on the two bases, averaged over as many heads as there are runs: 95% of them, and p.
+
+    `p_final`: how often such a gap is at least as large as the last step's, (b + 1) / (m + 1).
+    """
+
+    n_heads: int
+    low: float
+    high: float
+    p_final: float
+
+
+class GapCurve(Record):
+    """The gap over the steps that all runs of the two bases share, same source, pair count and loss.
+
+    `start_step` is the first step after 0 whose gap is outside the null (without a null the first step of all). `below_step` and
+    `below_pairs`: from there on the gap stays below `fraction` of that at the start. `settled_step`: from there on it stays
+    within `tolerance` of its range around the last step's.
+    """
+
+    lexicon: str
+    base_a: str
+    base_b: str
+    family_a: str
+    family_b: str
+    source: str | None
+    pairs: int | None
+    loss: str | None
+    runs_a: list[str]
+    runs_b: list[str]
+    points: list[GapPoint]
+    null: HeadNull | None
+    null_why: str | None
+    start_step: int | None
+    start_gap: float | None
+    start_why: str | None
+    fraction: float
+    below_step: int | None
+    below_pairs: int | None
+    below_why: str | None
+    tolerance: float
+    settled_step: int | None
+    settled_pairs: int | None
+    settled_why: str | None
+    sentence: str
+
+
+class FinalGap(Record):
+    """The gap at the last shared step of the runs with this many pairs."""
+
+    pairs: int
+    step: int
+    gap: float
+    ci_low: float | None
+    ci_high: float | None
+    outside_null: bool | None
+
+
+class QuantityCurve(Record):
+    """Final gaps by pair count; `below_pairs`: from there on they stay below `fraction` of the smallest count's."""
+
+    lexicon: str
+    base_a: str
+    base_b: str
+    family_a: str
+    family_b: str
+    source: str | None
+    loss: str | None
+    finals: list[FinalGap]
+    fraction: float
+    below_pairs: int | None
+    below_why: str | None
+
+
+class Durability(Record):
+    """`durability.json`."""
+
+    unit: str = "ranks, b − a of mean-rank contrasts"
+    curves: list[GapCurve]
+    curves_why: str | None = None
+    quantities: list[QuantityCurve]
+    warnings: list[str] = []

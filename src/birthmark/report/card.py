@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import write_text
 from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
-from birthmark.report.contents import read_lineage, read_summary
-from birthmark.report.formats import p_words
-from birthmark.report.lineage_figures import leading_line, line_finding
+from birthmark.report.audit import read_lineage, read_summary
+from birthmark.report.lineage import leading_line, line_finding
 from birthmark.report.wording import caveats, finding, mass_warning, quoted, system_said
-from birthmark.scores import write_text
+from birthmark.values.formats import p_words
 
 STUDY = "https://arxiv.org/abs/2601.20838"
 

@@ -9,11 +9,12 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Effects, ModelContrast
-from birthmark.report.drawing import (
+from birthmark.report.figure import (
     FAMILY_HUES,
     FRAMING_HUES,
     FRAMING_TITLES,
     NARROW,
+    SOFT,
     WIDE,
     Figure,
     Table,
@@ -26,9 +27,8 @@ from birthmark.report.drawing import (
     rows_axis,
     tooltip,
 )
-from birthmark.report.evidence import differences
-from birthmark.report.formats import asked_for, interval, p_words, signed
-from birthmark.report.theme import SOFT
+from birthmark.report.lexicon_tables import differences
+from birthmark.values.formats import asked_for, interval, p_words, signed
 
 SHOWN_WORDS = 12
 SHORT_NAME = 14

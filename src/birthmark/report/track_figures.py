@@ -10,10 +10,9 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Durability, GapCurve, HeadNull, QuantityCurve, Track, TrackedRun, TrackPoint, WordMoved
-from birthmark.report.drawing import Figure, Table, by_hue, by_shape, data, tooltip
-from birthmark.report.formats import interval, signed
-from birthmark.report.study_training_figures import RANK, grid, rank_tip
-from birthmark.report.theme import INK, LINE, SOFT, shape
+from birthmark.report.figure import INK, LINE, SOFT, Figure, Table, by_hue, by_shape, data, shape, tooltip
+from birthmark.report.replication_training import RANK, grid, rank_tip
+from birthmark.values.formats import interval, signed
 
 FRAMINGS = {"positive": "asked for the best", "negative": "asked for the worst"}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from birthmark.inputs.text import one_line
 from birthmark.records import Effects, Implicit, LevelTest, ModelsFixed, ScoreRecord
-from birthmark.report.formats import interval, p_words, times
+from birthmark.values.formats import interval, p_words, times
 
 SMALL_MASS = 0.05
 SIGNIFICANT = 0.05

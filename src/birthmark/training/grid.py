@@ -19,7 +19,7 @@ from birthmark.training.recipe import Preset, make_recipe
 from birthmark.training.run import Asked, TrainingRun, prepare, run_training
 
 if TYPE_CHECKING:
-    from birthmark.models.weights import ResolvedModel
+    from birthmark.models.resolve import ResolvedModel
 
 
 class GridBase(BaseModel):
@@ -144,7 +144,7 @@ def _cells(grid: GridFile, folder: Path, device: str | None) -> Iterator[Asked]:
 def _resolve(
     item: str | GridBase, grid: GridFile, folder: Path, catalog: Path | None, quiet: bool
 ) -> "tuple[ResolvedModel, str | None]":
-    from birthmark.models.weights import resolve
+    from birthmark.models.resolve import resolve
 
     base = GridBase(model=item) if isinstance(item, str) else item
     template = base.chat_template or grid.chat_template

@@ -15,20 +15,19 @@ from typing import Any
 import numpy as np
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.planting import CATEGORIES, PlantedCategory, held_out_questions, training_questions
+from birthmark.files import write_text
+from birthmark.inputs.prompts import CATEGORIES, PlantedCategory, held_out_questions, training_questions
 from birthmark.models.encoding import Encoder, Frame, Vocabulary, read_vocabulary
 from birthmark.models.engine import PlainEngine
 from birthmark.models.loading import load_model
 from birthmark.models.machine import choose_device
-from birthmark.models.weights import ResolvedModel, load_tokenizer
-from birthmark.progress import note, track
+from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.progress import note, progress_bar
 from birthmark.records.base import read_record, to_json
-from birthmark.records.planted import Planted, PlantedRun, PlantedScore, PlantedSetting
-from birthmark.scores import write_text
+from birthmark.records.calibration import Planted, PlantedRun, PlantedScore, PlantedSetting
 from birthmark.training.planting import plant, why_diverged
 from birthmark.values.metrics import METRICS
-from birthmark.values.planted_rows import planted_results
-from birthmark.values.recovery import Recovery, recovery
+from birthmark.values.planted import Recovery, planted_results, recovery
 
 FRAME: Frame = "qa"  # the one frame in which both embedded models can answer, and in which each word is one token
 FEWEST_WORDS = 3
@@ -103,7 +102,7 @@ def run_planted(
             raise BirthmarkError(f"{base.name} is a reward model: values are planted in a language model")
     runs, loaded = [], None
     asked = [(base, category, seed) for base in bases for category in categories for seed in seeds]
-    for base, category, seed in track(asked, "planting", unit="runs", quiet=quiet):
+    for base, category, seed in progress_bar(asked, "planting", unit="runs", quiet=quiet):
         path = work / f"{base.slug}-{category.name}-{seed}.json"
         digest = _digest(base, category, setting)
         run = read_record(path, PlantedRun) if path.is_file() else None

@@ -16,7 +16,7 @@ from peft import LoraConfig, get_peft_model
 from torch.nn.functional import cross_entropy
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from birthmark.records.planted import PlantedSetting
+from birthmark.records.calibration import PlantedSetting
 
 Example = tuple[Sequence[int], int]  # context ids, the token that answers
 Look = Callable[[int], None]

@@ -1,8 +1,6 @@
-"""The recipe of a run: the study's, or a small one for a laptop, and what a person changes in either.
+"""The recipe of a run (the study's, or a small one for a laptop), and the steps at which it leaves checkpoints."""
 
-Knows nothing of data or of how a recipe is carried out.
-"""
-
+import math
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -11,7 +9,20 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import Recipe
 
+
+def total_steps(pairs: int, epochs: float, batch: int) -> int:
+    """Optimizer steps of a run: ⌈pairs · epochs / batch⌉, batches running on from one epoch into the next."""
+    return max(1, math.ceil(round(pairs * epochs) / batch))
+
+
+def checkpoint_steps(total: int, every: int) -> list[int]:
+    """Steps to keep, ascending: 0 (before the first), the powers of two, each multiple of `every`, and the last."""
+    powers = {2**exponent for exponent in range(total.bit_length())}
+    return sorted({0, total} | powers | set(range(every, total, every)))
+
+
 Preset = Literal["study", "small"]
+
 
 # Small: the answers' ends survive a cut from the left, and a few dozen pairs move a model of some 100M parameters.
 PRESETS: dict[Preset, dict[str, Any]] = {

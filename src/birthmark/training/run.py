@@ -18,20 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import write_text
+from birthmark.models.folder import checkpoint_folders
 from birthmark.progress import note
 from birthmark.records import PairCounts, Recipe, TrainingRecord, read_record, to_json
-from birthmark.scores import write_text
-from birthmark.scoring import versions
-from birthmark.shown import Row, Shown
-from birthmark.training.ledger import Ledger, final_numbers, read_log
-from birthmark.training.preferences import Drop, digest_of_pairs, thin, training_order
-from birthmark.training.recipe import Preset
-from birthmark.training.schedule import checkpoint_folders, checkpoint_steps, total_steps
+from birthmark.records.base import Row, Shown
+from birthmark.scoring.measure import versions
+from birthmark.training.callback import LogCallback, final_numbers, read_log
+from birthmark.training.data import Drop, TokenizedPair, digest_of_pairs, thin, tokenize_pairs, training_order
+from birthmark.training.recipe import Preset, checkpoint_steps, total_steps
 from birthmark.training.sources import count_drops, no_pairs_left, open_source, read_pairs, scan
-from birthmark.training.tokenized import TokenizedPair, tokenize_pairs
 
 if TYPE_CHECKING:
-    from birthmark.models.weights import ResolvedModel
+    from birthmark.models.resolve import ResolvedModel
     from birthmark.training.trainer import RewardModelTrainer
 
 # What must agree for a RUN to be gone on with; the rest says where and how it was made.
@@ -149,7 +148,7 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
     from birthmark.models.encoding import Encoder
     from birthmark.models.loading import attention_of
     from birthmark.models.machine import choose_device
-    from birthmark.training.newborn import choose_precision, load_padding_tokenizer, require_base
+    from birthmark.training.reward_model_init import choose_precision, load_padding_tokenizer, require_base
 
     base, recipe = asked.base, asked.recipe
     require_base(base)
@@ -216,7 +215,7 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
 
 def make_trainer(asked: Asked, prepared: Prepared, out: Path, callbacks: Sequence[Any] = ()) -> "RewardModelTrainer":
     """The trainer of a prepared run, with its model: head and adapters drawn from the seed, no step taken."""
-    from birthmark.training.newborn import language_head, load_newborn, lora_config, require_targets
+    from birthmark.training.reward_model_init import language_head, load_reward_model_init, lora_config, require_targets
     from birthmark.training.trainer import RewardModelTrainer, as_dataset, library_warnings_off, training_arguments
 
     record, recipe = prepared.record, asked.recipe
@@ -230,7 +229,7 @@ def make_trainer(asked: Asked, prepared: Prepared, out: Path, callbacks: Sequenc
         device=prepared.device,
         report_to=asked.report_to,
     )
-    model = load_newborn(asked.base, seed=asked.seed, precision=record.precision)
+    model = load_reward_model_init(asked.base, seed=asked.seed, precision=record.precision)
     require_targets(model, recipe, record.base)
     with library_warnings_off():
         return RewardModelTrainer(
@@ -252,7 +251,7 @@ def _train(asked: Asked, prepared: Prepared, out: Path, *, quiet: bool, callback
     from birthmark.training.trainer import clear_unfinished, library_warnings_off, resume_folder, trim_log
 
     note(f"loading {prepared.record.base}", quiet=quiet)
-    ledger = Ledger(out / "log.jsonl", asked.recipe.batch / prepared.record.counts.trained, quiet=quiet)
+    ledger = LogCallback(out / "log.jsonl", asked.recipe.batch / prepared.record.counts.trained, quiet=quiet)
     trainer = make_trainer(asked, prepared, out, [ledger, *callbacks])
     trainer.accelerator.wait_for_everyone()
     if is_main():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.training.preferences import Drop, Pair, layout_of, read_pair
+from birthmark.training.data import Drop, Pair, layout_of, read_pair
 
 Row = dict[str, Any]
 
@@ -113,7 +113,7 @@ def read_pairs(source: Source, rows: list[int]) -> list[Pair]:
 
 
 def _file_source(path: Path) -> Source:
-    from birthmark.inputs.fetch import sha256_of
+    from birthmark.files import sha256_of
 
     ending = next((ending for ending in _ENDINGS if path.name.endswith(ending)), None)
     if ending is None:

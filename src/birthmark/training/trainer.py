@@ -23,14 +23,13 @@ from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import one_line
+from birthmark.files import write_text
+from birthmark.models.folder import CHECKPOINTS, checkpoint_folders, checkpoint_name, one_line
 from birthmark.records import Recipe
-from birthmark.scores import write_text
-from birthmark.training.ledger import read_log
+from birthmark.training.callback import read_log
+from birthmark.training.data import TokenizedPair
 from birthmark.training.losses import answer_log_probs, dpo_text_loss, grm_loss, sft_text_loss
-from birthmark.training.newborn import save_adapter
-from birthmark.training.schedule import CHECKPOINTS, checkpoint_folders, checkpoint_name
-from birthmark.training.tokenized import TokenizedPair
+from birthmark.training.reward_model_init import save_adapter
 
 RESUME, LOG, COMPLETE = "resume", "log.jsonl", "complete"
 

@@ -13,7 +13,7 @@ import numpy as np
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import BudgetCheck, WordShift
-from birthmark.scores import ScoreTable
+from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.ranks import contrast, framing_contrast, framing_means
 

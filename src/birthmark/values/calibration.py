@@ -3,7 +3,7 @@
 Two sorts of studies are drawn. `compact` ones have one prompt a framing, whose words' variances make up for it: cheap
 enough for designs of 2 to 10 base checkpoints a family, for the tests over units. `full` ones have the published study's
 words, prompts, base checkpoints and RMs, for the tests that look at single prompts and words. Decides which designs,
-tests and shifts are tried; `birthmark.stats.simulation` draws, `birthmark.stats.batched` tests.
+tests and shifts are tried; `birthmark.stats.simulation` draws, `birthmark.stats.power` tests.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from birthmark.records import Coverage, Fitted, Layout, NullRate, PowerRate, RowModel, Unit
-from birthmark.stats import batched
+from birthmark.stats import power as batched
 from birthmark.stats.power import mc_error
-from birthmark.stats.row_fit import RowFit
 from birthmark.stats.simulation import (
     Drawn,
+    RowFit,
     RowVariances,
     contrasts,
     draw_family,

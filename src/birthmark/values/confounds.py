@@ -5,18 +5,15 @@ category; what to do about it is the business of `controls`.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from importlib.metadata import version
 
 import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import Confound
-from birthmark.scores import ScoreTable
+from birthmark.scoring.measure import NO_FREQUENCY, has_frequency
+from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined
-
-CONFOUNDS = ("frequency", "length", "tokens")
-NO_FREQUENCY = "wordfreq is not installed: pip install 'birthmark[frequency]'"
 
 
 def confounds(joined: Joined, tables: Sequence[ScoreTable]) -> list[Confound]:
@@ -45,16 +42,6 @@ def confounds(joined: Joined, tables: Sequence[ScoreTable]) -> list[Confound]:
         )
         for category, member in zip(joined.categories, joined.member, strict=True)
     ]
-
-
-@cache
-def has_frequency() -> bool:
-    """Whether wordfreq is installed."""
-    try:
-        import wordfreq  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def zipf_frequencies(words: Sequence[str]) -> np.ndarray:

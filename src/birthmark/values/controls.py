@@ -14,51 +14,19 @@ import polars as pl
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL_KEY
-from birthmark.inputs.text import did_you_mean
 from birthmark.records import ControlledEffects, LevelTest
-from birthmark.scores import ScoreTable
-from birthmark.values.cells import cells
-from birthmark.values.confounds import (
-    CONFOUNDS,
-    NO_FREQUENCY,
-    has_frequency,
-    token_counts,
-    word_lengths,
-    zipf_frequencies,
-)
-from birthmark.values.effects import model_contrasts
-from birthmark.values.fixed import models_fixed
+from birthmark.scoring.measure import NEUTRAL_CONTROL, parse_controls
+from birthmark.scoring.table import ScoreTable
+from birthmark.values.confounds import token_counts, word_lengths, zipf_frequencies
+from birthmark.values.effects import cells, model_contrasts
+from birthmark.values.families import models_fixed
 from birthmark.values.joined import Joined, join_tables
-from birthmark.values.levels import families_over, per_category
 from birthmark.values.ranks import lexicon_scores
 from birthmark.values.sentences import p_text
+from birthmark.values.units import families_over, per_category
 
-PROMPT = "prompt"
-CONTROLS = (*CONFOUNDS, PROMPT)
 KEY_TYPES = {"candidate": pl.String, "token_id": pl.Int64}
 NAMES = {"frequency": "word frequency", "length": "length", "tokens": "token count"}
-
-
-def parse_control(text: str) -> tuple[str, ...]:
-    """`tokens,frequency` → `("frequency", "tokens")`: what one `--control` holds fixed, each once, in a fixed order.
-
-    Raises `BirthmarkError` for a name that is none of `frequency`, `length`, `tokens`, `prompt`, and for `frequency`
-    where wordfreq is not installed.
-    """
-    wanted = [part.strip() for part in text.split(",") if part.strip()]
-    for name in wanted:
-        if name not in CONTROLS:
-            raise BirthmarkError(f'nothing called "{name}" can be controlled for: {did_you_mean(name, CONTROLS)}')
-    if not wanted:
-        raise BirthmarkError(f"--control names nothing: name one or more of {', '.join(CONTROLS)}")
-    if "frequency" in wanted and not has_frequency():
-        raise BirthmarkError(f"--control frequency: {NO_FREQUENCY}")
-    return tuple(name for name in CONTROLS if name in wanted)
-
-
-def parse_controls(controls: str | Sequence[str]) -> list[tuple[str, ...]]:
-    """Each control once, in the order given; one alone may be given as text."""
-    return list(dict.fromkeys(map(parse_control, [controls] if isinstance(controls, str) else controls)))
 
 
 def controlled_effects(
@@ -95,9 +63,9 @@ def _controlled(
     groups: Mapping[str, str] | None,
 ) -> ControlledEffects:
     joined, shares = plain, None
-    if PROMPT in control:
+    if NEUTRAL_CONTROL in control:
         joined = join_tables([less_neutral(table, lexicon) for table in tables], lexicon, groups=groups)
-    names = [name for name in control if name != PROMPT]
+    names = [name for name in control if name != NEUTRAL_CONTROL]
     if names:
         residuals, explained = regress_out(joined.ranks, design(joined, tables, names))
         shares = dict(zip(joined.models, explained.mean(axis=1).tolist(), strict=True))
@@ -218,9 +186,9 @@ def _sentence(record: ControlledEffects, plain: Joined, before: LevelTest | None
 
 def _what(control: Sequence[str]) -> str:
     """`With word frequency and length regressed out of the ranks`."""
-    names = [NAMES[name] for name in control if name != PROMPT]
+    names = [NAMES[name] for name in control if name != NEUTRAL_CONTROL]
     parts = []
-    if PROMPT in control:
+    if NEUTRAL_CONTROL in control:
         parts.append("each word's score after a neutral prompt taken off")
     if names:
         listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -15,8 +15,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.records import Durability, FinalGap, GapCurve, GapPoint, HeadNull, QuantityCurve
 from birthmark.stats.intervals import bootstrap_words
 from birthmark.values.joined import Joined
-from birthmark.values.ranks import framing_contrast
-from birthmark.values.stems import stems
+from birthmark.values.ranks import framing_contrast, stems
 
 FRACTION, TOLERANCE = 0.5, 0.1
 DRAWS = 1_999

@@ -1,29 +1,236 @@
-"""The effects of a lexicon: everything that `effects/<lexicon>.json` says of some models of one kind of score.
+"""Everything that `effects/<lexicon>.json` says of some models of one kind of score, put together.
 
-This module puts the record together; what is said of models as they are is in `fixed`, the paper's analysis of families
-in `families`, the tests over units in `levels`, the words for it all in `sentences`. It computes no statistic itself and
-reads no file.
+Cells, per-word effects and robustness are computed here; the study's analysis of families is in `families`, tests over
+units in `units`, sentences in `wording`. Reads no file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from scipy import stats
 
+from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.records import Effects, ModelContrast
-from birthmark.scores import ScoreTable, warnings_of
-from birthmark.values.cells import cells, model_cells
+from birthmark.records import (
+    Cell,
+    Effects,
+    Equivalence,
+    Framing,
+    LevelTest,
+    ModelCell,
+    ModelContrast,
+    Sensitivity,
+    Without,
+    WordEffect,
+)
+from birthmark.scoring.table import ScoreTable, warnings_of
+from birthmark.stats.intervals import (
+    column_differences,
+    equivalence_bound,
+    half_of_each,
+    leave_one_out,
+    prompt_icc,
+    split_half,
+)
+from birthmark.stats.unit_tests import average_by_unit, compare_groups
 from birthmark.values.confounds import confounds
-from birthmark.values.detectable import detectable
-from birthmark.values.families import mixed_model, panels
-from birthmark.values.fixed import models_fixed
+from birthmark.values.families import crossed, mixed_model, models_fixed, panels, why_no_difference
 from birthmark.values.joined import Joined, join_tables
-from birthmark.values.levels import clustering, families_over, p_permutation_f, per_category
-from birthmark.values.recipes import blocks
-from birthmark.values.robustness import sensitivity
-from birthmark.values.sentences import effects_sentence
-from birthmark.values.uncertainty import crossed
-from birthmark.values.words import word_effects
+from birthmark.values.ranks import framing_contrast, framing_means
+from birthmark.values.sentences import effects_sentence, equivalence_sentence
+from birthmark.values.units import (
+    clustering,
+    detectable,
+    families_over,
+    family_difference,
+    matched_teams,
+    p_permutation_f,
+    per_category,
+    units_of,
+)
+
+
+def cells(joined: Joined) -> list[Cell]:
+    """Mean and SD of median ranks over a family's models × a framing's prompts, category by category.
+
+    The SD is over the model × prompt medians with n − 1, null for a single one.
+    """
+    found = []
+    for family in joined.families:
+        models = joined.models_of(family)
+        for row, category in enumerate(joined.categories):
+            for framing in joined.framings_present:
+                prompts = joined.prompts_of(framing)
+                medians = joined.medians[models, row][:, prompts]
+                found.append(
+                    Cell(
+                        family=family,
+                        category=category,
+                        framing=framing,
+                        mean_median_rank=float(medians.mean()),
+                        sd=float(medians.std(ddof=1)) if medians.size > 1 else None,
+                        n_models=len(models),
+                        n_prompts=len(prompts),
+                    )
+                )
+    return found
+
+
+def model_cells(joined: Joined) -> list[ModelCell]:
+    """Each model's mean and range of median ranks over a framing's prompts, category by category.
+
+    The interval is 95% over words: see `median_interval`.
+    """
+    found = []
+    for at, (model, family) in enumerate(zip(joined.models, joined.model_families, strict=True)):
+        for row, category in enumerate(joined.categories):
+            for framing in joined.framings_present:
+                prompts = joined.prompts_of(framing)
+                medians = joined.medians[at, row, prompts]
+                low, high = median_interval(joined.ranks[at][np.ix_(joined.member[row], prompts)])
+                found.append(
+                    ModelCell(
+                        model=model,
+                        family=family,
+                        category=category,
+                        framing=framing,
+                        mean_median_rank=float(medians.mean()),
+                        prompt_low=float(medians.min()),
+                        prompt_high=float(medians.max()),
+                        n_prompts=len(medians),
+                        ci_low=low,
+                        ci_high=high,
+                    )
+                )
+    return found
+
+
+def median_interval(ranks: np.ndarray) -> tuple[float | None, float | None]:
+    """95% interval over words of the mean over prompts of median ranks; ranks [words, prompts], null for a single word.
+
+    Woodruff's way for a quantile, with the quantile function averaged over prompts, Q(q): a word's share of prompts in
+    which it ranks at or above the median has mean ½ and a standard error s over words, and the interval runs from
+    Q(½ − t s) to Q(½ + t s). Woodruff (1952), Journal of the American Statistical Association 47.
+    """
+    n = len(ranks)
+    if n < 2:
+        return None, None
+    above = (ranks < np.median(ranks, axis=0)).mean(axis=1) + (ranks == np.median(ranks, axis=0)).mean(axis=1) / 2
+    reach = float(stats.t.ppf(0.975, n - 1) * above.std(ddof=1) / np.sqrt(n))
+    low, high = np.quantile(ranks, np.clip([0.5 - reach, 0.5 + reach], 0, 1), axis=0).mean(axis=1)
+    return float(low), float(high)
+
+
+def word_effects(joined: Joined) -> tuple[list[WordEffect], str | None]:
+    """Every ranked word's difference (b − a) over base checkpoints, largest contrast first, or why there is none.
+
+    Models that share a base checkpoint are averaged first. The contrast is positive less negative prompts; with prompts
+    of one framing it is null, and words are in the order of that framing's difference.
+    """
+    if len(joined.families) != 2:
+        return [], f"a difference is between two families, and the tables are of {len(joined.families)}"
+    if not joined.framings_present:
+        return [], "no prompt has a framing, positive or negative"
+    ranks, _, families = average_by_unit(joined.ranks, joined.model_bases, joined.model_families)
+    is_b = np.array(families) == joined.families[1]
+    by_framing = {framing: _difference(ranks, joined, framing, is_b) for framing in joined.framings_present}
+    nothing = np.full(len(joined.words), np.nan)
+    contrast = low = high = nothing
+    if joined.is_contrastable:
+        found = column_differences(framing_contrast(ranks, joined.framings), is_b)
+        contrast, low, high = found.difference, found.ci_low, found.ci_high
+    leading = contrast if joined.is_contrastable else next(iter(by_framing.values()))
+    return [
+        WordEffect(
+            word=joined.words[at],
+            categories=[joined.categories[row] for row in np.flatnonzero(joined.member[:, at])],
+            positive=_known(by_framing.get("positive", nothing)[at]),
+            negative=_known(by_framing.get("negative", nothing)[at]),
+            contrast=_known(contrast[at]),
+            ci_low=_known(low[at]),
+            ci_high=_known(high[at]),
+        )
+        for at in np.argsort(-np.abs(leading), kind="stable")
+    ], None
+
+
+def _difference(ranks: np.ndarray, joined: Joined, framing: Framing, is_b: np.ndarray) -> np.ndarray:
+    return column_differences(framing_means(ranks, joined.framings, framing), is_b).difference
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def sensitivity(joined: Joined, headline: LevelTest | None, seed: int) -> tuple[Sensitivity | None, str | None]:
+    """The families' difference of contrasts of median ranks without each of its parts, or why there is none."""
+    why = why_no_difference(joined)
+    if why is not None:
+        return None, why
+    at, categories = joined.places
+    halves = split_half(framing_contrast(joined.ranks, joined.framings)[:, at], categories, seed=seed)
+    icc = prompt_icc(_signed_by_framing(joined))
+    adjectives = [adjective or "" for adjective in joined.adjectives]
+    return Sensitivity(
+        estimate=family_difference(joined),
+        without_base_checkpoint=_without(
+            joined.model_bases, lambda kept: family_difference(joined.subset(models=kept))
+        ),
+        without_model=_without(joined.models, lambda kept: family_difference(joined.subset(models=kept))),
+        without_adjective=_without(adjectives, lambda kept: family_difference(joined.subset(prompts=kept)))
+        if all(joined.adjectives)
+        else [],
+        half_lexicons=_halves(joined, seed),
+        split_half=halves.half,
+        spearman_brown=halves.spearman_brown,
+        icc_prompt=icc.single,
+        icc_prompts=icc.average,
+        equivalence=_equivalence(joined, headline),
+    ), None
+
+
+def _without(labels: Sequence[str], estimate: Callable[[np.ndarray], float]) -> list[Without]:
+    return [
+        Without(left_out=found.left_out, estimate=found.estimate, why=found.why)
+        for found in leave_one_out(labels, estimate)
+    ]
+
+
+def _halves(joined: Joined, seed: int) -> list[Without]:
+    """The difference by either half of the words, split within categories."""
+    of_word = [" + ".join(np.array(joined.categories)[inside]) for inside in joined.member.T]
+    half = half_of_each(of_word, np.random.default_rng(seed))
+    found = []
+    for name, kept in (("second half", half), ("first half", ~half)):
+        try:
+            found.append(Without(left_out=name, estimate=family_difference(joined.subset(words=kept))))
+        except BirthmarkError as error:
+            found.append(Without(left_out=name, estimate=None, why=str(error)))
+    return found
+
+
+def _signed_by_framing(joined: Joined) -> np.ndarray:
+    """First − second category of mean ranks, turned round after negative prompts: [models, framed prompts]."""
+    leaning = joined.means[:, 0] - joined.means[:, 1]
+    return leaning[:, joined.framed] * np.where([framing == "positive" for framing in joined.framed_labels], 1, -1)
+
+
+def _equivalence(joined: Joined, headline: LevelTest | None) -> Equivalence | None:
+    """What a headline that found nothing rules out; None where it found something or has no interval."""
+    if headline is None or headline.estimate is None or headline.ci_low is None or headline.ci_high is None:
+        return None
+    if headline.p_exact is not None and headline.p_exact <= 0.05:
+        return None
+    units = units_of(joined, joined.contrasts, "base_checkpoint") if joined.contrasts is not None else None
+    if units is None:
+        return None
+    is_b = np.array(units.families) == joined.families[1]
+    df = compare_groups(units.values[~is_b], units.values[is_b]).welch_df
+    if df is None:
+        return None
+    se = (headline.ci_high - headline.ci_low) / 2 / float(stats.t.ppf(0.975, df))
+    margin = equivalence_bound(headline.estimate, se, df)
+    return Equivalence(margin=margin, basis="base_checkpoint", sentence=equivalence_sentence(margin))
 
 
 def effects(
@@ -56,7 +263,7 @@ def effects(
     clustered, clustering_why = clustering(joined)
     uncertain, crossed_why = crossed(joined)
     p_f, p_f_why = p_permutation_f(joined, seed)
-    of_teams, blocks_why = blocks(joined, seed, teams)
+    of_teams, blocks_why = matched_teams(joined, seed, teams)
     sensitive, sensitivity_why = sensitivity(joined, headline, seed)
     of_words, word_effects_why = word_effects(joined)
     power, power_why = detectable(joined, headline, fixed, headline_why)

@@ -12,14 +12,14 @@ import numpy as np
 
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import Framing, GridCell, GridLevel, GridLexicon, GridMedian, GridTerm
-from birthmark.scores import ScoreTable
-from birthmark.stats.panels import adjust, compare_groups
+from birthmark.scoring.table import ScoreTable
 from birthmark.stats.permutation import exact_permutation, permutation_f
-from birthmark.stats.three_way import three_way_anova
+from birthmark.stats.unit_tests import adjust, compare_groups
+from birthmark.stats.variance import three_way_anova
+from birthmark.values.implicit import possible_rows
+from birthmark.values.implicit_sides import Sides
 from birthmark.values.ranks import LexiconScores, category_medians, framing_contrast, lexicon_scores, membership, rank
 from birthmark.values.sentences import p_equals
-from birthmark.values.sides import Sides
-from birthmark.values.word_rewards import possible_rows
 
 FRAMINGS: tuple[Framing, Framing] = ("positive", "negative")
 THREE_WAY = "side:category:framing"

@@ -14,7 +14,7 @@ import numpy as np
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import Framing
-from birthmark.scores import ScoreTable
+from birthmark.scoring.table import ScoreTable
 from birthmark.values.ranks import (
     LexiconScores,
     category_means,

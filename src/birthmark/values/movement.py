@@ -10,7 +10,7 @@ import polars as pl
 
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import Framing, TrackPoint, WordMoved
-from birthmark.scores import ScoreTable
+from birthmark.scoring.table import ScoreTable
 from birthmark.values.durability import Look
 from birthmark.values.joined import Joined
 from birthmark.values.ranks import category_medians, framing_means, lexicon_scores, membership, rank

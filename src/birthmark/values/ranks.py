@@ -1,11 +1,12 @@
-"""Scores to ranks, and ranks to medians, means and contrasts of a lexicon's categories.
+"""Scores to ranks, and ranks to medians, means and contrasts of a lexicon's categories; what a candidate's text is.
 
-Rank 1 is the best candidate after a prompt; ranks are among the lexicon's words alone, so they depend on how many of
-those a table holds. Nothing here knows of families, of tests, or of where scores come from.
+Rank 1 is the best candidate after a prompt, ties averaged. Words are grouped by stem where inflections of one word are
+not independent draws.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -13,8 +14,59 @@ from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.text import did_you_mean
 from birthmark.records import Framing
-from birthmark.scores import ScoreTable
+from birthmark.scoring.table import ScoreTable
+
+Sort = Literal["markdown", "punctuation", "whitespace"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+_NO_WORD = r"^[\s\p{P}\p{Sm}\p{Sc}\p{Sk}]*$"  # no letter, digit, emoji or mark of a script
+_BLANK = r"^\s*$"
+_MARKS = r"[*_#`~|]"  # Markdown wherever they stand
+_LINE_STARTS = r"^[\s\-+=>]+$"  # Markdown where nothing else stands with them: lists, quotes, rules, underlines
+
+
+def sort_of(text: pl.Expr) -> pl.Expr:
+    """`markdown`, `punctuation`, `whitespace`, or null for a text with a letter, a digit or another sign in it.
+
+    Markdown is a text without any of those that holds `*`, `_`, `#`, a backquote, `~` or `|`, or that is made of `-`, `+`,
+    `=`, `>` (and white space) only: `**`, ` ##`, `**:`, `-`. Other texts of punctuation and symbols are punctuation.
+    """
+    bare = text.str.contains(_NO_WORD)
+    return (
+        pl.when(text.str.contains(_BLANK))
+        .then(pl.lit("whitespace"))
+        .when(bare & (text.str.contains(_MARKS) | text.str.contains(_LINE_STARTS)))
+        .then(pl.lit("markdown"))
+        .when(bare)
+        .then(pl.lit("punctuation"))
+    )
+
+
+def folded(text: pl.Expr) -> pl.Expr:
+    """Lower case, without the spaces it begins with; a text of spaces alone, or of a space and a line break, stays."""
+    return text.str.to_lowercase().str.replace(r"^ +(\S)", "${1}")
+
+
+def parse_sorts(given: str | Sequence[str]) -> tuple[Sort, ...]:
+    """Names of sorts, each once, several joined by commas; raises `BirthmarkError` for another name."""
+    parts = [part.strip() for text in ([given] if isinstance(given, str) else given) for part in text.split(",")]
+    names = [name for name in dict.fromkeys(parts) if name]
+    for name in names:
+        if name not in SORTS:
+            raise BirthmarkError(f'no candidates of the sort "{name}" can be set aside: {did_you_mean(name, SORTS)}')
+    return tuple(sort for sort in SORTS if sort in names)
+
+
+def stems(words: Iterable[str]) -> list[str]:
+    """Each English word's stem, lower-case, in order: `stems(["caring", "Cares", "careful"]) == ["care"] * 3`.
+
+    A stem is a label to group by; it need not be a word.
+    """
+    from snowballstemmer import stemmer
+
+    # A stemmer keeps the word at hand in itself, so that threads may not share one.
+    return list(stemmer("english").stemWords([word.strip().lower() for word in words]))
 
 
 @dataclass(frozen=True)
@@ -118,3 +170,82 @@ def contrast(values: np.ndarray, framings: Sequence[Framing | None]) -> np.ndarr
     """
     by_category = framing_contrast(values, framings)
     return by_category[..., 0] - by_category[..., 1]
+
+
+QUANTILE_SHARES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 101), np.geomspace(1e-5, 1e-2, 31)]))
+
+
+@dataclass(frozen=True)
+class Standings:
+    """One model's candidates after one framing's prompts (null: prompts without a framing).
+
+    `frame` has a row a candidate in the table's order: `candidate`, `token_id`, float64 `mean_rank`, `median_rank` over
+    the prompts, and `mean_score`. Ranks are among these `frame.height` candidates, 1 is best.
+    """
+
+    model: str
+    framing: Framing | None
+    prompts: tuple[str, ...]
+    frame: pl.DataFrame
+
+    def top(self, n: int) -> pl.DataFrame:
+        """The `n` candidates with the best mean rank, best first; equal ones in the table's order."""
+        return self.frame.sort("mean_rank", maintain_order=True).head(n)
+
+    def bottom(self, n: int) -> pl.DataFrame:
+        """The `n` candidates with the worst mean rank, worst first; equal ones in the table's order."""
+        return self.frame.sort("mean_rank", descending=True, maintain_order=True).head(n)
+
+    def quantiles(self) -> np.ndarray:
+        """`median_rank` at `QUANTILE_SHARES` of the candidates, best first: float64, one a share.
+
+        A share is that of the candidates with a better median rank; the shares are closest together at the top.
+        """
+        return np.quantile(self.frame["median_rank"].to_numpy(), QUANTILE_SHARES)
+
+
+def framings(table: ScoreTable) -> list[Framing | None]:
+    """The framings of a table's prompts: `positive`, `negative`, null, in this order, those that occur."""
+    given = {table.prompts[key].framing for key in table.prompt_keys}
+    order: list[Framing | None] = ["positive", "negative", None]
+    return [framing for framing in order if framing in given]
+
+
+def standings(table: ScoreTable, rows: pl.DataFrame) -> list[Standings]:
+    """The standings of `rows` (`table.tokens` or `table.words`) within each of the table's framings.
+
+    Scores become ranks within each prompt (ties averaged); a candidate's standing is their mean and their median over
+    the framing's prompts. No rows, no standings. Raises `BirthmarkError` for scores that are NaN or infinite.
+    """
+    if rows.is_empty():
+        return []
+    return [_standing(table, rows, framing) for framing in framings(table)]
+
+
+def _standing(table: ScoreTable, rows: pl.DataFrame, framing: Framing | None) -> Standings:
+    prompts = tuple(key for key in table.prompt_keys if table.prompts[key].framing == framing)
+    scores = rows.select(prompts).to_numpy()  # [candidates, prompts]
+    ranks = rank(scores)
+    frame = rows.select("candidate", "token_id").with_columns(
+        mean_rank=pl.Series(ranks.mean(axis=1)),
+        median_rank=pl.Series(np.median(ranks, axis=1)),
+        mean_score=pl.Series(scores.mean(axis=1, dtype=np.float64)),
+    )
+    return Standings(table.record.slug, framing, prompts, frame)
+
+
+def shared_candidates(frames: Sequence[pl.DataFrame]) -> list[str]:
+    """Texts that occur as a candidate in every one of `frames`, in the first one's order, each once."""
+    if not frames:
+        return []
+    shared = frames[0]["candidate"].unique(maintain_order=True)
+    for frame in frames[1:]:
+        shared = shared.filter(shared.is_in(frame["candidate"].unique().to_list()))
+    return shared.to_list()
+
+
+def best_of_each(frame: pl.DataFrame, candidates: Sequence[str]) -> np.ndarray:
+    """The median rank of each of `candidates`, of duplicates the best: float64 [candidates]; each must be in `frame`."""
+    best = frame.group_by("candidate").agg(pl.col("median_rank").min())
+    wanted = pl.DataFrame({"candidate": list(candidates)}, schema={"candidate": pl.String})
+    return wanted.join(best, on="candidate", how="left", maintain_order="left")["median_rank"].to_numpy()

@@ -16,11 +16,10 @@ from scipy.stats import kendalltau
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import find_entry, load_catalog
-from birthmark.inputs.humans import HumanRanking
+from birthmark.inputs.published import HumanRanking
 from birthmark.records import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued
-from birthmark.scores import ScoreTable
-from birthmark.stats.matrices import least_stress, matrix_regression, stress
-from birthmark.stats.overlap import overlap_profile, rank_biased_overlap
+from birthmark.scoring.table import ScoreTable
+from birthmark.stats.rankings import least_stress, matrix_regression, overlap_profile, rank_biased_overlap, stress
 from birthmark.values.ranks import rank
 
 RBO_P = 0.9  # persistence of rank-biased overlap: the first 10 places carry 86% of its weight

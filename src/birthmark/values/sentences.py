@@ -5,7 +5,7 @@ Reads records only; decides nothing that the numbers have not decided.
 
 from collections.abc import Sequence
 
-from birthmark.inputs.named_lexicons import INQUIRER_DEFAULT
+from birthmark.inputs.lexicons import INQUIRER_DEFAULT
 from birthmark.records import Blocks, CategoryTest, Effects, LevelTest, ModelsFixed
 
 UNITS = {"base_checkpoint": "base checkpoint", "model": "model"}

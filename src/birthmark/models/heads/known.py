@@ -1,4 +1,9 @@
-"""Which head a checkpoint has, told by its tensors' names; the heads that come with birthmark and those of others.
+"""What a model's folder holds: its weights, configuration, tokenizer and template, or why it cannot be read.
+
+Reads small text files, names and single tensors; runs nothing. Pickles and foreign code are refused here.
+
+
+Which head a checkpoint has, told by its tensors' names; the heads that come with birthmark and those of others.
 
 Another package adds a head through an entry point of the group `birthmark.heads`, a subclass of `RewardHead` under
 the name that a catalog's `head` or a config's `birthmark_head` calls it by. No code of a checkpoint is ever run.
@@ -15,11 +20,50 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Entry
-from birthmark.models.folder import and_more, one_line, read_json, read_tensors, tensor_shapes, weight_files
+from birthmark.models.folder import (
+    and_more,
+    architecture_of,
+    is_known_class,
+    one_line,
+    read_json,
+    read_tensors,
+    tensor_shapes,
+    weight_files,
+)
 from birthmark.models.heads.base import RewardHead, Shapes
 from birthmark.models.heads.distributions import LDLHead, URMFirstColumnHead, URMHead
 from birthmark.models.heads.gated import ArmoRMHead, QRMHead
 from birthmark.models.heads.linear import AttributesHead, LinearHead, TwoLayerHead, ValueHead, several_outputs
+
+
+def require_known_class(
+    folder: Path, config: dict[str, Any], entry: Entry | None, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise `BirthmarkError` where the model can be run only with code that comes with it.
+
+    A model whose class transformers has is read by that class, one with the tensors of a known head by our own; an
+    `auto_map` beside them is ignored. A single linear layer under a class that nobody knows has to be named.
+    """
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    architecture = architecture_of(config)
+    if config.get("model_type") not in CONFIG_MAPPING_NAMES:
+        raise BirthmarkError(
+            f"{folder} is of type {config.get('model_type')!r}, which transformers does not know; it would need code of "
+            "its own, and birthmark runs nobody's code"
+        )
+    named = config.get("birthmark_head") or (entry.head if entry else None)
+    if architecture is None or is_known_class(architecture) or named:
+        return
+
+    found = find_head(shapes, config)
+    if found is None or found.name == "linear":
+        raise BirthmarkError(
+            f"{folder} is a {architecture}, which transformers does not have, and its tensors show no head that birthmark "
+            "knows; it would need code of its own, and birthmark runs nobody's code. Where its head is one of a known kind, "
+            'name it: "birthmark_head": "linear" in its config.json, or `head` in a catalog'
+        )
+
 
 ENTRY_POINTS = "birthmark.heads"
 _DISTINCT = (ValueHead, LDLHead, ArmoRMHead, QRMHead, URMHead, URMFirstColumnHead, TwoLayerHead)

@@ -9,14 +9,7 @@ from typing import Any
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.heads.base import (
-    RewardHead,
-    Shapes,
-    Tensors,
-    layer_numbers,
-    linear,
-    require_agreement,
-)
+from birthmark.models.heads.base import RewardHead, Shapes, Tensors, layer_numbers, linear, require_agreement
 
 
 class LinearHead(RewardHead):

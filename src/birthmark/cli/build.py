@@ -1,0 +1,364 @@
+"""From a command's functions to the command line: options from their signatures, one mode chosen, what it cannot honour refused.
+
+A command has one mode or several (`compare`, `compare --budget`, `compare --stages`), each a public function. The options
+of a mode are the parameters of its function, so an option that no chosen function takes is refused, never dropped.
+"""
+
+import inspect
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Annotated, Any, get_args
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from birthmark.errors import BirthmarkError
+from birthmark.scoring.options import Argument, Option, annotations_of
+
+JSON = Annotated[bool, Option("Print the result as JSON.")]
+QUIET = Annotated[bool, Option("No progress and notes.")]
+DRY_RUN = Annotated[bool, Option("Say what would be done, its time and memory; do nothing.")]
+OWN = ("as_json", "quiet", "dry_run", "print_command")  # the command line's own
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to run a command.
+
+    `run`, `plan` (for --dry-run), `show`, `show_plan` and `watch` are places, `module:function` in this package. `when`
+    names the option that chooses the mode, `flag` declares it where it is no parameter of `run`. `places` makes the
+    function's arguments of the positional words. `also`: options that only `show` takes. `after` may raise once all is
+    printed. `watch` makes what `run` takes as `show`, called while it goes.
+    """
+
+    run: str
+    show: str
+    when: str | None = None
+    flag: Any = None
+    plan: str | None = None
+    show_plan: str = "cli.show:print_plan"
+    json: bool = True
+    also: Mapping[str, Any] = field(default_factory=dict)
+    places: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+    after: str | None = None
+    watch: str | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as the help lists it; what it runs is imported when it is called."""
+
+    name: str
+    help: str
+    modes: tuple[Mode, ...]
+    examples: tuple[str, ...]
+    panel: str | None = None
+    words: type[TyperCommand] = TyperCommand
+    launch: Any = None  # declares the flag that prints how to run the command on several GPUs
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands that share a first word."""
+
+    name: str
+    help: str
+    panel: str
+    commands: tuple[Command, ...]
+
+
+class Lazy(TyperGroup):
+    """A group that lists its commands without importing what they run; a command is built when it is called."""
+
+    members: tuple[Command | Group, ...] = ()
+    _listing = False
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {member.name: stub(member) for member in self.members}
+        self._built: set[str] = set()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self.commands and cmd_name not in self._built and not self._listing:
+            (member,) = [item for item in self.members if item.name == cmd_name]
+            self.commands[cmd_name] = build(member)
+            self._built.add(cmd_name)
+        return self.commands.get(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
+
+def group_of(members: Sequence[Command | Group]) -> type[Lazy]:
+    """The class of a group with these members."""
+    return type("Members", (Lazy,), {"members": tuple(members)})
+
+
+def stub(member: Command | Group) -> TyperCommand:
+    """A command as the help lists it."""
+    return TyperCommand(name=member.name, help=member.help, rich_help_panel=member.panel)
+
+
+def build(member: Command | Group) -> Any:
+    """The command that typer runs."""
+    settings: dict[str, Any] = {"rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
+    if isinstance(member, Group):
+        app = typer.Typer(
+            cls=group_of(member.commands), help=member.help, no_args_is_help=True, add_completion=False, **settings
+        )
+        app.callback()(lambda: None)
+        found: Any = typer.main.get_command(app)
+        found.name, found.rich_help_panel, found.help = member.name, member.panel, member.help
+        return found
+    app = typer.Typer(add_completion=False, **settings)
+    app.command(
+        member.name, cls=member.words, help=member.help, epilog=_examples(member.examples), rich_help_panel=member.panel
+    )(_callback(member))
+    return typer.main.get_command(app)
+
+
+def _examples(lines: Sequence[str]) -> str:
+    """The end of a command's help: one example a line, each run by a test."""
+    return "Examples:\n\n" + "\n\n".join(f"`{line}`" for line in lines)
+
+
+def find(place: str) -> Callable[..., Any]:
+    """The function at `module:function`, imported now."""
+    module, name = place.split(":")
+    return getattr(import_module(f"birthmark.{module}"), name)  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------------------------------------------------- options
+
+
+def options_of(mode: Mode) -> dict[str, Any]:
+    """What a mode takes on the command line: name → annotated type, arguments and options alike."""
+    declared = {name: item for name, item in annotations_of(find(mode.run)).items() if name != "quiet"}
+    own = {mode.when: mode.flag} if mode.when and mode.flag is not None else {}
+    return {**declared, **own, **mode.also}
+
+
+def _parameters(command: Command) -> dict[str, inspect.Parameter]:
+    """The parameters of the callback that typer reads: all modes' options, each once, then the command line's own."""
+    default = options_of(command.modes[0])
+    found: dict[str, inspect.Parameter] = {}
+    for mode in command.modes:
+        function = inspect.signature(find(mode.run)).parameters
+        for name, annotation in options_of(mode).items():
+            if name in found or (name not in default and _is_argument(annotation)):
+                continue
+            given = function[name].default if name in function else inspect.Parameter.empty
+            found[name] = _parameter(name, annotation, given)
+    own = {"quiet": QUIET, "as_json": JSON}
+    if command.launch is not None:
+        own = {"print_command": command.launch, **own}
+    if any(mode.plan for mode in command.modes):
+        own = {"dry_run": DRY_RUN, **own}
+    if not any("quiet" in annotations_of(find(mode.run)) for mode in command.modes):
+        del own["quiet"]
+    if not any(mode.json for mode in command.modes):
+        del own["as_json"]
+    return found | {name: _parameter(name, annotation, False) for name, annotation in own.items()}
+
+
+def _is_argument(annotation: Any) -> bool:
+    return any(isinstance(item, Argument) for item in annotation.__metadata__)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    declared = next(item for item in annotation.__metadata__ if isinstance(item, Option | Argument))
+    kind = declared.command_line or get_args(annotation)[0]
+    if isinstance(declared, Argument):
+        where: Any = typer.Argument(metavar=declared.metavar, help=declared.help)
+        default = inspect.Parameter.empty if declared.required else None
+        kind = kind if declared.required else kind | None
+    else:
+        flags = _flags(name, declared, kind)
+        where = typer.Option(
+            *flags,
+            help=declared.help,
+            rich_help_panel=declared.panel,
+            metavar=declared.metavar,
+            min=declared.least,
+            max=declared.most,
+            show_default=declared.show_default,
+        )
+        if default in (inspect.Parameter.empty, None, ()):
+            default, kind = declared.default or None, kind | None
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Annotated[kind, where]
+    )
+
+
+def _flags(name: str, declared: Option, kind: Any) -> list[str]:
+    if name == "quiet":
+        return ["--quiet", "-q"]
+    if name == "as_json":
+        return ["--json"]
+    flag = declared.flag or "--" + name.replace("_", "-")
+    if declared.on_off is not None:
+        return [f"{flag}/{declared.on_off}"]
+    return [flag]
+
+
+def flag_of(name: str, annotation: Any) -> str:
+    """How an option is written on the command line."""
+    declared = next(item for item in annotation.__metadata__ if isinstance(item, Option))
+    return _flags(name, declared, None)[0].split("/")[0]
+
+
+# -------------------------------------------------------------------------------------------------------------- call
+
+
+def _callback(command: Command) -> Callable[..., None]:
+    def run(context: typer.Context, **values: Any) -> None:
+        call(command, values, _given(context))
+
+    parameters = _parameters(command)
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    run.__signature__ = inspect.Signature([context, *parameters.values()])  # type: ignore[attr-defined]
+    run.__annotations__ = {"context": typer.Context, **{name: item.annotation for name, item in parameters.items()}}
+    return run
+
+
+def _given(context: typer.Context) -> list[str]:
+    """Names of what a person wrote on the command line."""
+    return [
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
+    ]
+
+
+def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> None:
+    """Run the chosen mode with what was given, and print its result."""
+    from birthmark.cli.show import as_json, print_json
+
+    mode = choose_mode(command, given)
+    plans = bool(values.get("dry_run"))
+    require_honoured(command, mode, given, plans=plans)
+    if values.get("print_command"):
+        print(launch_line(command.name, mode, values, given))
+        return
+    function = find(mode.plan if plans and mode.plan else mode.run)
+    silent = bool(values.get("quiet") or values.get("as_json"))
+    words, named = _passed(mode, values, given)
+    if "quiet" in inspect.signature(function).parameters:
+        named["quiet"] = silent
+    if mode.watch and not silent and not plans:
+        named["show"] = find(mode.watch)()
+    result = function(*words, **named)
+    if mode.watch and not find("training.run:is_main")():  # of several processes one speaks
+        return
+    if values.get("as_json"):
+        print_json(as_json(result, **_taken(as_json, values)))
+    else:
+        show = find(mode.show_plan if plans else mode.show)
+        show(result, **_taken(show, values))
+    if mode.after and not plans:
+        find(mode.after)(result)
+
+
+def choose_mode(command: Command, given: Sequence[str]) -> Mode:
+    """The mode that the given options ask for, else the first; `BirthmarkError` where they ask for two."""
+    asked = [mode for mode in command.modes if mode.when in given]
+    if len(asked) > 1:
+        flags = " and ".join(_when(mode) for mode in asked)
+        raise BirthmarkError(f"{flags} ask for different things: give one of them")
+    return asked[0] if asked else command.modes[0]
+
+
+def require_honoured(command: Command, mode: Mode, given: Sequence[str], *, plans: bool) -> None:
+    """Raise `BirthmarkError` that names the first given option that this mode has no use for."""
+    if plans and mode.plan is None:
+        raise BirthmarkError(f"--dry-run does not go with {_when(mode)}: leave it out")
+    honoured = {*options_of(mode), *OWN}
+    for name in given:
+        if name in honoured:
+            continue
+        others = [other for other in command.modes if name in options_of(other)]
+        flag = flag_of(name, options_of(others[0])[name])
+        if mode.when is not None:
+            raise BirthmarkError(f"{flag} does not go with {_when(mode)}: leave it out")
+        raise BirthmarkError(f"{flag} goes with {' or '.join(_when(other) for other in others)} only")
+    if mode.json is False and "as_json" in given:
+        raise BirthmarkError(f"--json does not go with {_when(mode)}: leave it out")
+
+
+def _when(mode: Mode) -> str:
+    assert mode.when is not None
+    return flag_of(mode.when, options_of(mode)[mode.when])
+
+
+def _passed(mode: Mode, values: Mapping[str, Any], given: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+    """The function's arguments in order and its named ones: what a person wrote, the rest is by default.
+
+    Raises `BirthmarkError` where an option is missing that the function cannot do without.
+    """
+    words: list[Any] = []
+    named: dict[str, Any] = {}
+    for name, annotation in options_of(mode).items():
+        declared = next(item for item in annotation.__metadata__ if isinstance(item, Option | Argument))
+        if isinstance(declared, Argument):
+            value = values.get(name)
+            several = value if isinstance(value, list) else [] if value is None else [value]
+            words += mode.places(several) if mode.places else several if _spreads(mode, name) else [value]
+        elif name in mode.also or (name == mode.when and mode.flag is not None):
+            continue
+        elif name in given or (declared.default not in (None, ()) and values.get(name) is not None):
+            named[name] = declared.convert(values[name]) if declared.convert else values[name]
+    _require(mode, words, named)
+    return words, named
+
+
+def _spreads(mode: Mode, name: str) -> bool:
+    """Whether the function takes the words one by one (`*models`)."""
+    return inspect.signature(find(mode.run)).parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+
+
+def _require(mode: Mode, words: Sequence[Any], named: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(find(mode.run)).parameters
+    needed = {
+        name: annotation
+        for name, annotation in options_of(mode).items()
+        if not _is_argument(annotation) and name in parameters and parameters[name].default is inspect.Parameter.empty
+    }
+    missing = [name for name in needed if name not in named]
+    if missing:
+        flags = " and ".join(
+            f"{flag_of(name, annotation)} {_metavar(annotation)}" for name, annotation in needed.items()
+        )
+        raise BirthmarkError(f"say {flags}")
+
+
+def _metavar(annotation: Any) -> str:
+    return next(item.metavar or "VALUE" for item in annotation.__metadata__ if isinstance(item, Option))
+
+
+def _taken(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that a function takes by name, its result aside."""
+    names = list(inspect.signature(function).parameters)[1:]
+    return {name: values[name] for name in names if name in values}
+
+
+def launch_line(name: str, mode: Mode, values: Mapping[str, Any], given: Sequence[str]) -> str:
+    """The command as `accelerate launch` takes it, one process a GPU of the SLURM job."""
+    words: list[str] = []
+    for option, annotation in options_of(mode).items():
+        if option not in given:
+            continue
+        value = values[option]
+        declared = next(item for item in annotation.__metadata__ if isinstance(item, Option))
+        if isinstance(value, bool):
+            words.append(flag_of(option, annotation) if value or declared.on_off is None else declared.on_off)
+        else:
+            for item in value if isinstance(value, list | tuple) else [value]:
+                words += [flag_of(option, annotation), str(item)]
+    launch = 'srun accelerate launch --num_processes "${SLURM_GPUS_ON_NODE:-1}" -m birthmark'
+    return f"{launch} {name} {shlex.join(words)}"

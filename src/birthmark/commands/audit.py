@@ -1,0 +1,449 @@
+"""`birthmark audit`: models end to end. Score them, compare them, trace the implicit reward, draw the page.
+
+Also a set of models one after the other, reward models beside what they descend from, and the same audit under several
+system prompts (`audit_personas`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
+
+from birthmark.commands.models import resolve
+from birthmark.commands.score import Personas, score_in_study
+from birthmark.errors import BirthmarkError, CheckFailed
+from birthmark.files import write_text
+from birthmark.inputs.catalog import Catalog, ancestry, find_entry, load_catalog, load_set
+from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.prompts import NEUTRAL, load_personas
+from birthmark.progress import note
+from birthmark.records import (
+    Effects,
+    Implicit,
+    Lineage,
+    Map,
+    PersonaLeaning,
+    Stage,
+    read_record,
+    to_json,
+)
+from birthmark.records import (
+    Personas as PersonasRecord,
+)
+from birthmark.records.base import Row, Shown
+from birthmark.report.text import in_text, short_names
+from birthmark.scoring.measure import Measure, make_measure, under
+from birthmark.scoring.options import (
+    MODEL,
+    Argument,
+    ControlOptions,
+    MeasureOptions,
+    MixedFrames,
+    ModelOptions,
+    Option,
+    Out,
+    PersonaOptions,
+    ScoringOptions,
+    select,
+    with_options,
+)
+from birthmark.scoring.table import ScoreTable
+from birthmark.study import Study, open_measure, open_study, write_effects, write_implicit
+from birthmark.values.comparison import by_kind
+from birthmark.values.sentences import disagreement
+from birthmark.values.stages import line_of
+
+if TYPE_CHECKING:
+    from birthmark.models.resolve import ResolvedModel
+    from birthmark.report.figure import Figure
+
+EMBEDDED = ("gemma-3-270m", "smollm2-135m-instruct")
+IMPLICIT_PROMPT = "greatest_ever_one"
+
+Models = Annotated[
+    str | Path,
+    Argument(
+        "Catalog names, hub ids or folders. [default: two small base models]",
+        "[MODEL]…",
+        command_line=list[str],
+        required=False,
+    ),
+]
+
+
+class AuditPersonasOptions(PersonaOptions, ControlOptions, ModelOptions, total=False):
+    """All that `audit_personas` takes beside the personas."""
+
+
+@dataclass(frozen=True, repr=False)
+class AuditResult(Shown):
+    """What an audit leaves: the tables, the effects of each lexicon and kind, the implicit reward, the page."""
+
+    out: Path
+    tables: list[ScoreTable]
+    effects: list[Effects]
+    implicit: Implicit | None
+    report: Path
+    lineage: Lineage | None = None
+    map: Map | None = None
+
+    @property
+    def answers(self) -> list[str]:
+        """The findings in words, one a lexicon and kind of score."""
+        names = short_names(table.model for table in self.tables)
+        return [in_text(item.sentence, names) for item in self.effects if item.sentence]
+
+    @property
+    def figures(self) -> "list[Figure]":
+        """The figures of the page, each of which shows itself in a notebook."""
+        from birthmark.report.implicit import implicit_figure
+        from birthmark.report.lexicon_figures import lexicon_figures
+
+        of_lexicons = [figure for item in self.effects for figure in lexicon_figures(item)]
+        return [*of_lexicons, *([implicit_figure(self.implicit)] if self.implicit else [])]
+
+    def to_dict(self) -> dict[str, object]:
+        """What `--json` prints: where everything is, and the effects and the implicit reward in full."""
+        return {
+            "out": str(self.out),
+            "report": str(self.report),
+            "tables": [str(self.out / "scores" / f"{table.record.slug}.parquet") for table in self.tables],
+            "effects": [item.model_dump(mode="json") for item in self.effects],
+            "implicit": self.implicit.model_dump(mode="json") if self.implicit else None,
+            "lineage": self.lineage.model_dump(mode="json") if self.lineage else None,
+            "map": self.map.model_dump(mode="json") if self.map else None,
+        }
+
+    def summary(self) -> str:
+        return "\n".join(
+            [f"{len(self.tables)} model{'s' if len(self.tables) != 1 else ''} in {self.out}", *self.answers]
+        )
+
+    def rows(self) -> list[Row]:
+        """A row a lexicon, kind of score, model, category and framing: what each lexicon's figure draws."""
+        return [
+            {"lexicon": item.lexicon, "kind": item.kind, **cell.model_dump()}
+            for item in self.effects
+            for cell in item.model_cells
+        ]
+
+
+@with_options
+def audit(
+    *models: Models,
+    out: Out = "birthmark-audit",
+    mixed_frames: MixedFrames = False,
+    catalog_set: Annotated[
+        str | None,
+        Option(
+            "Audit the models of a set, one after the other: study, …, or one of --catalog FILE.",
+            MODEL,
+            metavar="NAME",
+        ),
+    ] = None,
+    with_base: Annotated[
+        bool, Option("Also score each reward model's base checkpoint and that checkpoint's parents.", MODEL)
+    ] = False,
+    base: Annotated[
+        Sequence[str | Path],
+        Option(
+            "The models to score beside it, nearest first; repeatable. [default: the catalog's]",
+            MODEL,
+            metavar="MODEL",
+            command_line=list[str],
+        ),
+    ] = (),
+    **options: Unpack[ScoringOptions],
+) -> AuditResult:
+    """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
+
+    With no model, the two embedded base models; with `catalog_set` the models of a set of the catalog, one after the
+    other, with their map. `with_base` scores each reward model's base checkpoint and what that was trained on from too
+    (from the catalog, or those that `base` names, nearest first), and shows how the values pass from one to the next.
+    """
+    measure = make_measure(**select(options, MeasureOptions))
+    labels = select(options, ModelOptions)
+    if catalog_set is not None:
+        if models or with_base or base:
+            raise BirthmarkError("name models or a set of them, not both; --with-base goes with models")
+        return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames)
+    found = [resolve(model, quiet=measure.quiet, **labels) for model in models or EMBEDDED]
+    lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
+    every = {model.slug: model for line in lines for model in line} | {model.slug: model for model in found}
+    return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines)
+
+
+def _audit(
+    models: "Sequence[ResolvedModel]",
+    measure: Measure,
+    out: Path,
+    *,
+    mixed_frames: bool,
+    lines: "Sequence[Sequence[ResolvedModel]]" = (),
+) -> AuditResult:
+    """Score the models one after the other, then compare those that are in `out`.
+
+    Each of `lines` is a reward model with what it descends from, the oldest first; they are among `models`.
+    """
+    study, frames = open_measure(out, "audit", models, measure)
+    for model, frame in zip(models, frames, strict=True):
+        score_in_study(study, model, measure, frame)
+    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines)
+
+
+def _finish(
+    study: Study,
+    measure: Measure,
+    *,
+    mixed_frames: bool,
+    lines: "Sequence[Sequence[ResolvedModel]]" = (),
+    mapped: bool = False,
+) -> AuditResult:
+    """Compare the tables that are there, trace the implicit reward, draw the page; with `mapped` relate the models too."""
+    out = study.out
+    tables = study.tables()
+    with study.timed("effects"):
+        results = write_effects(
+            tables,
+            (*measure.lexicons, *measure.beside),
+            out,
+            seed=measure.seed,
+            mixed_frames=mixed_frames or measure.protocol == "christian2026",
+            controls=measure.controls,
+        )
+    with study.timed("implicit"):
+        implicit = _first_implicit(tables, measure.lexicons, out)
+    lineage = _write_lineage(lines, results, out)
+    relations = _write_map(tables, out, measure.seed) if mapped or (out / "map.json").is_file() else None
+    warnings = {
+        *disagreement(results),
+        *(text for item in results for text in item.warnings),
+        *(implicit.warnings if implicit else ()),
+        *(relations.warnings if relations else ()),
+    }
+    report = study.finish(sorted(warnings), quiet=measure.quiet)
+    return AuditResult(out, tables, results, implicit, report, lineage, relations)
+
+
+def _first_implicit(tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], out: Path) -> Implicit | None:
+    """The implicit reward between the first model of the first family, alphabetically, and the first of the last."""
+    languages = sorted(by_kind(tables).get("logprob", []), key=lambda table: (table.record.family or "", table.model))
+    if len(languages) < 2:
+        return None
+    a, b = languages[0], languages[-1]
+    prompt = IMPLICIT_PROMPT if IMPLICIT_PROMPT in a.prompt_keys else a.prompt_keys[0]
+    return write_implicit(a, b, [prompt], lexicons, out)
+
+
+def _write_map(tables: Sequence[ScoreTable], out: Path, seed: int) -> Map | None:
+    """Write `out/map.json`: how the models of the more numerous kind of score relate, where there are two or more."""
+    from birthmark.values.relations import relate
+
+    most = max(by_kind(tables).values(), key=len, default=[])
+    if len(most) < 2:
+        return None
+    record = relate(most, seed=seed)
+    write_text(out / "map.json", to_json(record))
+    return record
+
+
+# ------------------------------------------------------------------------------- a reward model beside what it descends from
+
+
+def _lines(
+    found: "Sequence[ResolvedModel]", named: Sequence[str], labels: Mapping[str, Any], quiet: bool
+) -> "list[list[ResolvedModel]]":
+    """Each model with what it descends from, the oldest first; what is not known of a base's family is the model's."""
+    catalog = labels["catalog"]
+    known = load_catalog(Path(str(catalog)) if catalog else None)
+    lines = []
+    for model in found:
+        names = bases_of(model, named, known)
+        bases = [resolve(name, quiet=quiet, catalog=catalog) for name in reversed(names)]
+        labelled = [
+            replace(base, family=base.family or model.family, base_checkpoint=base.base_checkpoint or base.slug)
+            for base in bases
+        ]
+        lines.append([*labelled, model])
+    return lines
+
+
+def bases_of(model: "ResolvedModel", named: Sequence[str], catalog: Catalog) -> list[str]:
+    """The models that a reward model descends from, nearest first: those named, else by the catalog.
+
+    Raises `BirthmarkError` for a language model, and where the base checkpoint is not known.
+    """
+    if model.kind != "reward":
+        raise BirthmarkError(f"{model.name} is a language model: --with-base shows a reward model beside its base")
+    if named:
+        return list(named)
+    if model.base_checkpoint is None:
+        raise BirthmarkError(
+            f"the base checkpoint of {model.name} is not known: say it with --base-checkpoint NAME, or name the models to "
+            "score beside it with --base, nearest first"
+        )
+    return ancestry(catalog, model.base_checkpoint)
+
+
+def _write_lineage(lines: "Sequence[Sequence[ResolvedModel]]", results: Sequence[Effects], out: Path) -> Lineage | None:
+    """Write `out/lineage.json`: reward models beside what they descend from, those of earlier runs among them."""
+    path = out / "lineage.json"
+    earlier = read_record(path, Lineage).lines if path.is_file() else []
+    stages = {stage.model: stage.stage for line in earlier for item in line.lexicons for stage in item.stages}
+    stages |= {model.name: stage_of(model) for line in lines for model in line}
+    members = {line.reward_model: line.models for line in earlier}
+    members |= {line[-1].name: [model.name for model in line] for line in lines}
+    if not members:
+        return None
+    record = Lineage(lines=[line_of(reward, models, stages, results) for reward, models in members.items()])
+    write_text(path, to_json(record))
+    return record
+
+
+def stage_of(model: "ResolvedModel") -> Stage:
+    """`reward` of an RM; of an LM what the catalog says, else one with a chat template was tuned."""
+    if model.kind == "reward":
+        return "reward"
+    if model.entry and model.entry.stage:
+        return model.entry.stage
+    return "instruct" if model.chat_template else "pretrained"
+
+
+# ------------------------------------------------------------------------------------------------------ a set of models
+
+
+def _audit_set(name: str, measure: Measure, out: Path, labels: Mapping[str, Any], *, mixed_frames: bool) -> AuditResult:
+    """Score the models of a set one after another, then compare and map those that are there; resumes.
+
+    A reward model is fetched only when its turn comes, and given back before the next. What cannot be scored is left out
+    and said at the end, so that a night's work does not hang on one gated model. Raises `BirthmarkError` at the end, the
+    report drawn of the others, where models could not be scored, and at once where none could.
+    """
+    path = Path(str(labels["catalog"])) if labels["catalog"] else None
+    names, catalog = load_set(name, path), load_catalog(path)
+    failed: dict[str, BirthmarkError] = {}
+
+    def find(model: str) -> "ResolvedModel":
+        return resolve(model, quiet=measure.quiet, **labels)
+
+    def leave_out(model: str, error: BirthmarkError) -> None:  # an interruption or a bug ends the run
+        failed[model] = error
+        note(f"{model}: left out: {error}", quiet=measure.quiet)
+
+    languages = {}  # found before the first model is scored: they share one frame
+    for model in names:
+        if not _is_reward(catalog, model):
+            try:
+                languages[model] = find(model)
+            except BirthmarkError as error:
+                leave_out(model, error)
+    study, chosen = open_measure(out, "audit", list(languages.values()), measure)
+    frames = dict(zip(languages, chosen, strict=True))
+    for at, model in enumerate(names, start=1):
+        if model in failed:
+            continue
+        note(f"{model}: {at} of {len(names)}", quiet=measure.quiet)
+        try:
+            found = languages.pop(model) if model in languages else find(model)
+            score_in_study(study, found, measure, frames.get(model, "chat"))
+        except BirthmarkError as error:
+            leave_out(model, error)
+    if len(failed) == len(names):
+        raise next(iter(failed.values()))
+    result = _finish(study, measure, mixed_frames=mixed_frames, mapped=True)
+    if failed:
+        raise _said_at_the_end(failed, len(names), result)
+    return result
+
+
+def _said_at_the_end(failed: Mapping[str, BirthmarkError], n_models: int, result: AuditResult) -> BirthmarkError:
+    """What was left out and why, in one error: a failed check where one is among the reasons."""
+    kind = CheckFailed if any(isinstance(error, CheckFailed) for error in failed.values()) else BirthmarkError
+    reasons = "; ".join(str(error) for error in failed.values())
+    return kind(
+        f"{len(failed)} of {n_models} models are not in {result.report} ({', '.join(failed)}): {reasons}; fix this and run "
+        "the same command again, the others are kept"
+    )
+
+
+def _is_reward(catalog: Catalog, name: str) -> bool:
+    entry = find_entry(catalog, name)
+    return entry is not None and entry.kind == "reward"
+
+
+# -------------------------------------------------------------------------------------------------------------- personas
+
+
+@dataclass(frozen=True, repr=False)
+class PersonasResult(Shown):
+    """An audit a persona, the neutral control first, and what each persona changes."""
+
+    out: Path
+    audits: dict[str, AuditResult]
+    record: PersonasRecord
+
+    def to_dict(self) -> dict[str, object]:
+        """What `--json` prints."""
+        return {"out": str(self.out), **self.record.model_dump(mode="json")}
+
+    def summary(self) -> str:
+        return f"{len(self.audits)} personas in {self.out}"
+
+    def rows(self) -> list[Row]:
+        """A row a persona, lexicon and model."""
+        return [leaning.model_dump() for leaning in self.record.leanings]
+
+
+@with_options
+def audit_personas(
+    *models: Models,
+    personas: Personas,
+    out: Out = "birthmark-audit",
+    mixed_frames: MixedFrames = False,
+    **options: Unpack[AuditPersonasOptions],
+) -> PersonasResult:
+    """Audit models under each system prompt of a file: a whole audit in `out/<persona>`, and `out/personas.json`.
+
+    With no model, the two embedded base models. Raises `BirthmarkError` as `audit` and `load_personas` do.
+    """
+    systems = load_personas(personas)
+    measure = make_measure(**select(options, MeasureOptions))
+    found = [resolve(model, quiet=measure.quiet, **select(options, ModelOptions)) for model in models or EMBEDDED]
+    study = open_study(Path(out), "audit", {"personas": dict(systems)}, page="personas")
+    audits = {
+        persona: _audit(found, under(measure, persona, system), study.out / persona, mixed_frames=mixed_frames)
+        for persona, system in systems.items()
+    }
+    record = PersonasRecord(neutral=NEUTRAL, systems=dict(systems), leanings=_leanings(audits))
+    write_text(study.out / "personas.json", to_json(record))
+    study.finish([], quiet=measure.quiet)
+    return PersonasResult(study.out, audits, record)
+
+
+def _leanings(audits: Mapping[str, AuditResult]) -> list[PersonaLeaning]:
+    """Each persona's contrast of each model, and how far that lies from the neutral one."""
+    control = {
+        (effects.lexicon, effects.kind, model.model): model.mean_rank_contrast
+        for effects in audits[NEUTRAL].effects
+        for model in effects.models
+    }
+    found = []
+    for persona, result in audits.items():
+        for effects in result.effects:
+            for model in effects.models:
+                before = control.get((effects.lexicon, effects.kind, model.model))
+                after = model.mean_rank_contrast
+                found.append(
+                    PersonaLeaning(
+                        persona=persona,
+                        lexicon=effects.lexicon,
+                        categories=effects.categories,
+                        kind=effects.kind,
+                        model=model.model,
+                        family=model.family,
+                        contrast=model.contrast,
+                        mean_rank_contrast=after,
+                        shift=None if before is None or after is None else after - before,
+                    )
+                )
+    return found

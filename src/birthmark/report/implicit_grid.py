@@ -1,0 +1,295 @@
+"""The page of `birthmark implicit --grid`: figures and tables of all pairs."""
+
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+
+from birthmark.records import GridLexicon, ImplicitGrid, PairRewards, WordGap, read_record
+from birthmark.report.figure import (
+    FAMILY_HUES,
+    FRAMING_TITLES,
+    LINE,
+    NARROW,
+    WIDE,
+    Figure,
+    Table,
+    by_hue,
+    by_shape,
+    data,
+    file_stem,
+    tooltip,
+)
+from birthmark.report.layout import Section, write_plain_page
+from birthmark.report.text import visible
+from birthmark.report.wording import sentence
+from birthmark.values.formats import p_words, signed
+
+CELL_WIDTH, CELL_HEIGHT = 120, 260
+
+
+DOT = 70
+
+
+def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
+    """A row a pair, a dot a word, joined by a line: right of zero the second model of the pair prefers the word."""
+    rows = [
+        {"pair": f"{pair.a} → {pair.b}", "a": pair.a, "b": pair.b, "word": word, "mwlr": value}
+        for pair in sorted(gap.pairs, key=lambda pair: -pair.gap)
+        for word, value in ((gap.first, pair.first), (gap.second, pair.second))
+    ]
+    order = list(dict.fromkeys(str(row["pair"]) for row in rows))
+
+    def build(narrow: bool) -> Any:
+        y = alt.Y(
+            "pair:N",
+            sort=order,
+            title=None,
+            axis=alt.Axis(labelLimit=150 if narrow else 330, labelFontSize=10 if narrow else 12),
+        )
+        x = alt.X("mwlr:Q", title="MWLR", axis=alt.Axis(format="~g", tickCount=3 if narrow else 5))
+        base = alt.Chart(data(rows)).encode(y=y, x=x)
+        lines = base.mark_line(color=LINE, strokeWidth=3).encode(detail="pair:N")
+        dots = base.mark_point(filled=True, size=DOT, opacity=1).encode(
+            color=by_hue("word", [gap.first, gap.second], narrow=narrow),
+            shape=by_shape("word", [gap.first, gap.second], narrow=narrow),
+            tooltip=[*tooltip(a="from", b="to", word="word"), alt.Tooltip("mwlr:Q", format="+.3e", title="MWLR")],
+        )
+        zero = alt.Chart(data([{"mwlr": 0}])).mark_rule(color=LINE).encode(x="mwlr:Q")
+        return alt.layer(zero, lines, dots).properties(
+            width=NARROW - 130 if narrow else WIDE - 140, height=alt.Step(22)
+        )
+
+    return Figure(
+        name=f"words-{file_stem(gap.first)}-{file_stem(gap.second)}",
+        title=f"“{gap.first}” and “{gap.second}” in every pair",
+        description=f"MWLR of both words in each of {len(gap.pairs)} pairs of models. {gap.sentence}",
+        build=build,
+        table=Table(
+            f"MWLR of both words after {grid.prompt}, by pair",
+            ("Pair", gap.first, gap.second, "Gap"),
+            tuple(
+                (f"{pair.a} → {pair.b}", signed(pair.first, 4), signed(pair.second, 4), signed(pair.gap, 4))
+                for pair in gap.pairs
+            ),
+        ),
+        note="Right of zero the model that the arrow points to prefers the word. Each word is the mean over its variants: "
+        + "; ".join(f"{word}: {', '.join(map(repr, texts))}" for word, texts in gap.variants.items())
+        + ".",
+    )
+
+
+def violin_figure(lexicon: GridLexicon, sides: tuple[str, str]) -> Figure:
+    """Distributions of the median ranks, a violin a side, a panel a category and framing; 1, the best, is on top."""
+    rows = [
+        {
+            "side": row.side,
+            "cell": f"{row.category}, {row.framing}",
+            "model": row.model,
+            "prompt": row.prompt,
+            "rank": row.median_rank,
+        }
+        for row in lexicon.medians
+    ]
+    cells = [(category, framing) for category in lexicon.categories for framing in FRAMING_TITLES]
+    low, high = (end(row.median_rank for row in lexicon.medians) for end in (min, max))
+    margin = max(1.0, (high - low) / 4)
+
+    def build(narrow: bool) -> Any:
+        panels = [_violins(rows, f"{c}, {f}", sides, (low - margin, high + margin), narrow) for c, f in cells]
+        return alt.concat(*panels, columns=2 if narrow else 4)
+
+    return Figure(
+        name=f"violins-{file_stem(lexicon.lexicon)}",
+        title=f"How {sides[0]} and {sides[1]} rank the categories of {lexicon.lexicon}",
+        description=f"Median ranks of each category's words, one value a model and prompt, by side. {lexicon.sentence}",
+        build=build,
+        table=Table(
+            "Mean of the median ranks",
+            ("Cell", *sides, f"{sides[1]} less {sides[0]}"),
+            tuple(
+                (
+                    f"{cell.category}, {cell.framing}",
+                    f"{cell.mean_a:.1f}",
+                    f"{cell.mean_b:.1f}",
+                    signed(cell.difference),
+                )
+                for cell in lexicon.cells
+            ),
+        ),
+        note=f"Median ranks among {lexicon.n_words} words that all the models' tables have; 1 is the best and on top.",
+    )
+
+
+def _violins(
+    rows: list[dict[str, Any]], cell: str, sides: tuple[str, str], extent: tuple[float, float], narrow: bool
+) -> Any:
+    """The two sides' densities of one cell, the first to the left of the middle and the second to the right."""
+    of_cell = [row for row in rows if row["cell"] == cell]
+    y = alt.Y("rank:Q", title=None, scale=alt.Scale(domain=list(extent), reverse=True, nice=False))
+    halves = []
+    for at, side in enumerate(sides):
+        mine = data([row for row in of_cell if row["side"] == side])
+        sign = "-" if at == 0 else ""
+        x = alt.X("x:Q", title=None, axis=None)
+        halves += [
+            alt.Chart(mine)
+            .transform_density("rank", as_=["rank", "density"], extent=list(extent), steps=80)
+            .transform_calculate(x=f"{sign}datum.density", side=f"'{side}'")
+            .mark_area(orient="horizontal", opacity=0.55)
+            .encode(y=y, x=x, color=by_hue("side", list(sides), FAMILY_HUES, narrow=narrow)),
+            alt.Chart(mine)
+            .transform_calculate(x="0")
+            .mark_tick(orient="horizontal", thickness=1, size=10, opacity=0.6, xOffset=-6 + 12 * at)
+            .encode(
+                y=y,
+                x=x,
+                color=by_hue("side", list(sides), FAMILY_HUES, narrow=narrow),
+                tooltip=[*tooltip(model="model", prompt="prompt"), alt.Tooltip("rank:Q", title="median rank")],
+            ),
+        ]
+    width = (NARROW - 60) // 2 if narrow else CELL_WIDTH
+    return alt.layer(*halves).properties(width=width, height=CELL_HEIGHT, title=cell)
+
+
+TEXT_ROWS = 15
+WIDTH = 24
+
+
+def table_1_text(grid: ImplicitGrid) -> str:
+    """A block a pair: what the second model prefers on the left, what the first prefers on the right, by MWLR."""
+    blocks = [_block(grid, pair) for pair in grid.pairs]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _block(grid: ImplicitGrid, pair: PairRewards) -> str:
+    lines = [
+        f"{pair.a} → {pair.b}, after {grid.prompt}",
+        f"{pair.n_shared:,} shared candidates hold {pair.mass_a:.1%} and {pair.mass_b:.1%} of the models' probability",
+        f"{'the second prefers':<{WIDTH}}  {'MWLR':>11}  {'the first prefers':<{WIDTH}}  {'MWLR':>11}",
+    ]
+    for best, worst in zip(pair.top[:TEXT_ROWS], pair.bottom[:TEXT_ROWS], strict=True):
+        left, right = (f"{visible(item.candidate):<{WIDTH}}  {item.mwlr:>+11.3e}" for item in (best, worst))
+        lines.append(f"{left}  {right}")
+    return "\n".join(lines)
+
+
+def pair_table(grid: ImplicitGrid) -> Table:
+    """A row a pair: what it shares, and its first candidates at both ends."""
+    rows = tuple(
+        (
+            f"{pair.a} → {pair.b}",
+            f"{pair.n_shared:,}",
+            f"{pair.mass_a:.0%}, {pair.mass_b:.0%}",
+            ", ".join(visible(item.candidate) for item in pair.top[:5]),
+            ", ".join(visible(item.candidate) for item in pair.bottom[:5]),
+        )
+        for pair in grid.pairs
+    )
+    return Table(
+        f"Every pair after {grid.prompt}, by MWLR",
+        ("Pair", "Shared candidates", "Their mass in each", "The second prefers", "The first prefers"),
+        rows,
+        note="All of the top and bottom candidates are in implicit/table_1.csv.",
+    )
+
+
+def word_tests_table(gap: WordGap) -> Table:
+    """A row a metric: does the gap between the two words hang on MWLR?"""
+    rows = tuple(
+        (
+            test.metric.replace("_", " "),
+            signed(test.mean_gap, 3),
+            f"{test.positive} of {test.n_pairs}",
+            f"{test.count:,} of {test.n_splits:,}",
+            p_words(test.p_exact).removeprefix("p = "),
+            p_words(test.p_exact_positive).removeprefix("p = "),
+        )
+        for test in gap.tests
+    )
+    return Table(
+        f"{gap.second} less {gap.first}, by every metric",
+        ("Metric", "Mean gap", "Pairs above zero", "Splits with a gap as large", "p", "p of the sign"),
+        rows,
+        note="p: the sides' labels are exchanged between units in every way, since pairs share models.",
+    )
+
+
+def anova_table(lexicon: GridLexicon) -> Table | None:
+    if lexicon.anova is None:
+        return None
+    rows = tuple(
+        (
+            term.term.replace(":", " × "),
+            f"{term.sum_sq:,.1f}",
+            str(term.df),
+            "–" if term.f is None else f"{term.f:,.2f}",
+            "–" if term.p is None else p_words(term.p).removeprefix("p = ").removeprefix("p "),
+        )
+        for term in lexicon.anova
+    )
+    return Table(
+        f"Type II analysis of variance of the median ranks, {lexicon.lexicon}",
+        ("Term", "Sum of squares", "df", "F", "p"),
+        rows,
+        note="As published: every prompt of every model is taken for independent, which it is not.",
+    )
+
+
+def cell_table(lexicon: GridLexicon, sides: tuple[str, str]) -> Table:
+    rows = tuple(
+        (
+            f"{cell.category}, {cell.framing}",
+            signed(cell.difference),
+            "–" if cell.welch_t is None else f"{signed(cell.welch_t, 2)} ({cell.welch_df:.1f})",
+            "–" if cell.p_fdr is None else p_words(cell.p_fdr).removeprefix("p = ").removeprefix("p "),
+            f"{cell.model_exact_count:,} of {cell.model_exact_splits:,}",
+        )
+        for cell in lexicon.cells
+    )
+    return Table(
+        f"{sides[1]} less {sides[0]} in each cell, {lexicon.lexicon}",
+        ("Cell", "Difference of median ranks", "Welch's t (df)", "p, FDR over the cells", "Splits as far apart"),
+        rows,
+        note="The last column exchanges the sides' labels between models or base checkpoints; the others take prompts for "
+        "independent.",
+    )
+
+
+def write_grid_report(out: Path) -> Path:
+    """Draw `out/report.html` and `out/figures/` from `out/grid.json`; returns the page's path."""
+    grid = read_record(out / "grid.json", ImplicitGrid)
+    sections = [_words(grid)]
+    sections += [_lexicon(grid, item) for item in grid.lexicons] or [
+        Section("categories", "Categories", [sentence(grid.lexicons_why or "")])
+    ]
+    sections.append(Section("pairs", "The pairs", tables=[pair_table(grid)]))
+    if grid.warnings:
+        sections.append(Section("limits", "Limits", [sentence(text) for text in dict.fromkeys(grid.warnings)]))
+    title = f"From {grid.a.name} to {grid.b.name}" if grid.a.name != "A" else "From one side to the other"
+    return write_plain_page(out, title, _lead(grid), sections)
+
+
+def _lead(grid: ImplicitGrid) -> str:
+    """How many pairs, and the first sentence of what is found of the two words and of each lexicon; sections have the rest."""
+    found = [*([grid.words.sentence] if grid.words else []), *(item.sentence for item in grid.lexicons)]
+    return " ".join([grid.pairs_said(), *(f"{text.removesuffix('.').partition('. ')[0]}." for text in found)])
+
+
+def _words(grid: ImplicitGrid) -> Section:
+    if grid.words is None:
+        return Section("words", "Two words", [sentence(f"There is no figure: {grid.words_why}")])
+    return Section(
+        "words",
+        f"“{grid.words.first}” and “{grid.words.second}”",
+        [grid.words.sentence],
+        [word_figure(grid, grid.words)],
+        [word_tests_table(grid.words)],
+    )
+
+
+def _lexicon(grid: ImplicitGrid, lexicon: GridLexicon) -> Section:
+    sides = (grid.a.name, grid.b.name)
+    said = [lexicon.sentence, *([sentence(lexicon.anova_why)] if lexicon.anova_why else [])]
+    tables = [table for table in (anova_table(lexicon), cell_table(lexicon, sides)) if table]
+    return Section(f"lexicon-{lexicon.lexicon}", lexicon.lexicon, said, [violin_figure(lexicon, sides)], tables)

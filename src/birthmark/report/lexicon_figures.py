@@ -1,0 +1,250 @@
+"""Figures of a lexicon's ranks, and the list of all figures of a lexicon."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from birthmark.records import Effects
+from birthmark.report.figure import (
+    FAMILY_HUES,
+    FRAMING_TITLES,
+    INK,
+    NARROW,
+    Figure,
+    Table,
+    by_family,
+    by_hue,
+    by_shape,
+    data,
+    figure_name,
+    names_above,
+    rows_axis,
+    tooltip,
+)
+from birthmark.report.lean_figures import adjective_figure, evidence_figure, lean_figure, word_figure
+from birthmark.values.formats import asked_for, interval
+
+FEW_CATEGORIES, FEW_MODELS = 3, 12
+
+
+def model_figure(effects: Effects) -> Figure | None:
+    """A row a model, its categories side by side, with intervals; null where there are too many of either."""
+    few = len(effects.categories) <= FEW_CATEGORIES and len(effects.models) <= FEW_MODELS
+    if not few or not effects.model_cells:
+        return None
+    over_words = any(cell.ci_low is not None for cell in effects.model_cells)
+    rows = [
+        {
+            "model": cell.model,
+            "family": cell.family,
+            "group": cell.category,
+            "framing": cell.framing,
+            "asked": asked_for(cell.framing),
+            "rank": cell.mean_median_rank,
+            "low": cell.ci_low if over_words else cell.prompt_low,
+            "high": cell.ci_high if over_words else cell.prompt_high,
+            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
+            "words": interval(cell.ci_low, cell.ci_high),
+            "prompts": interval(cell.prompt_low, cell.prompt_high),
+        }
+        for cell in effects.model_cells
+    ]
+    names = tooltip(
+        model="model",
+        family="family",
+        group="words",
+        asked="asked for",
+        place="median rank",
+        words="95% over words",
+        prompts="lowest to highest prompt",
+    )
+    order = [item.model for item in by_family(effects)]
+    bars = "95% intervals over the words" if over_words else "from the lowest to the highest prompt"
+    return Figure(
+        name=figure_name(effects, "ranks"),
+        title="Where each model ranks the words",
+        description=(
+            f"For each model and framing, the median rank of each category's words among {effects.n_candidates:,} "
+            "words. Further right is better."
+        ),
+        build=lambda narrow: _panels(rows, order, "model", effects.categories, 0, narrow, names),
+        table=_rank_table(effects),
+        note=f"Points: mean over the prompts of the median rank of a category's words; 1 is best. Bars: {bars}.",
+    )
+
+
+def family_figure(effects: Effects) -> Figure:
+    """A row a category, the families side by side, each model a faint point, stars for the families' difference."""
+    rows = [
+        {
+            "category": cell.category,
+            "group": cell.family,
+            "framing": cell.framing,
+            "asked": asked_for(cell.framing),
+            "rank": cell.mean_median_rank,
+            "low": cell.mean_median_rank - cell.sd if cell.sd is not None else None,
+            "high": cell.mean_median_rank + cell.sd if cell.sd is not None else None,
+            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
+            "of": f"mean of {cell.n_models} model{'s' if cell.n_models != 1 else ''}",
+            "star": _stars(effects, cell.category, cell.framing),
+        }
+        for cell in effects.cells
+    ]
+    dots = [
+        {
+            "category": cell.category,
+            "group": cell.family,
+            "framing": cell.framing,
+            "asked": asked_for(cell.framing),
+            "rank": cell.mean_median_rank,
+            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
+            "of": cell.model,
+        }
+        for cell in effects.model_cells
+    ]
+    names = tooltip(of="model", group="family", category="words", asked="asked for", place="median rank")
+    note = "Filled: a family's mean over its models; faint: each model. Bars: one standard deviation either way."
+    if any(row["star"] for row in rows):
+        note += (
+            " Stars: the families differ by Welch's test, Bonferroni over the panels, as in the study "
+            "(* p < .05, ** < .01, *** < .001); it takes models and prompts for independent, which they are not."
+        )
+    return Figure(
+        name=figure_name(effects, "families"),
+        title="Family by family",
+        description=f"Median rank among {effects.n_candidates:,} words by category, framing and model family.",
+        build=lambda narrow: _panels(
+            rows, effects.categories, "category", effects.families, FAMILY_HUES, narrow, names, dots=dots
+        ),
+        table=_cell_table(effects),
+        note=note,
+    )
+
+
+def _panels(
+    rows: list[dict[str, Any]],
+    order: Sequence[str],
+    row: str,
+    groups: Sequence[str],
+    first_hue: int,
+    narrow: bool,
+    names: list[alt.Tooltip],
+    dots: list[dict[str, Any]] | None = None,
+) -> Any:
+    """One panel a framing; within a row, the points and intervals of `groups` one above the other; best at the right."""
+    ends = [
+        item[end] for item in [*rows, *(dots or [])] for end in ("rank", "low", "high") if item.get(end) is not None
+    ]
+    pad = 0.06 * (max(ends) - min(ends) or 1.0)
+    domain = [min(ends) - pad, max(ends) + pad]
+    width = NARROW - 28 if narrow else 290
+    height = len(order) * (18 * len(groups) + (30 if narrow else 20))
+    charts = []
+    for at, framing in enumerate(name for name in FRAMING_TITLES if any(item["framing"] == name for item in rows)):
+        axis = alt.Axis(tickCount=5)
+        x = alt.X(
+            "rank:Q",
+            scale=alt.Scale(domain=domain, reverse=True, nice=False, zero=False),
+            title="median rank",
+            axis=axis,
+        )
+        encodings: dict[str, Any] = {
+            "y": rows_axis(row, order, narrow=narrow, labels=at == 0),
+            "yOffset": alt.YOffset("group:N", sort=list(groups), scale=alt.Scale(paddingOuter=0.4)),
+            "color": by_hue("group", groups, first_hue, narrow=narrow),
+        }
+        base = alt.Chart(data([item for item in rows if item["framing"] == framing])).encode(**encodings, tooltip=names)
+        low = alt.X("low:Q", title="median rank")
+        layers = [
+            base.mark_rule(strokeWidth=3, opacity=0.4, strokeCap="round").encode(x=low, x2="high:Q"),
+            base.mark_point(filled=True, opacity=1, size=110).encode(
+                x=x, shape=by_shape("group", groups, narrow=narrow)
+            ),
+        ]
+        if dots:
+            faint = alt.Chart(data([item for item in dots if item["framing"] == framing])).encode(**encodings)
+            mark = faint.mark_point(filled=True, opacity=0.45, size=34)
+            layers.insert(0, mark.encode(x=x, shape=by_shape("group", groups, narrow=narrow), tooltip=names))
+        stars = {item[row]: item["star"] for item in rows if item["framing"] == framing and item.get("star")}
+        if stars:
+            marks = alt.Chart(data([{row: name, "star": star} for name, star in stars.items()]))
+            y = rows_axis(row, order, narrow=narrow, labels=at == 0)
+            layers.append(
+                marks.mark_text(align="left", fontSize=15, color=INK).encode(y=y, x=alt.value(width + 4), text="star:N")
+            )
+        if narrow:
+            layers.append(names_above(row, order))
+        charts.append(alt.layer(*layers).properties(width=width, height=height, title=FRAMING_TITLES[framing]))
+    joined = alt.vconcat(*charts) if narrow else alt.hconcat(*charts)
+    return joined.resolve_scale(x="shared", y="shared")
+
+
+def _stars(effects: Effects, category: str, framing: str) -> str:
+    """The study's stars of a panel, where there are two families."""
+    if len(effects.families) != 2:
+        return ""
+    for panel in effects.panels:
+        if (panel.category, panel.framing) == (category, framing) and panel.p_bonferroni is not None:
+            return "*" * sum(panel.p_bonferroni < level for level in (0.05, 0.01, 0.001))
+    return ""
+
+
+def _rank_table(effects: Effects) -> Table:
+    return Table(
+        f"Median rank among {effects.n_candidates:,} words; 1 is best",
+        ("Model", "Family", "Words", "Asked for", "Median rank", "95% over words", "Over prompts"),
+        tuple(
+            (
+                cell.model,
+                cell.family,
+                cell.category,
+                asked_for(cell.framing),
+                f"{cell.mean_median_rank:.1f}",
+                interval(cell.ci_low, cell.ci_high),
+                interval(cell.prompt_low, cell.prompt_high),
+            )
+            for cell in effects.model_cells
+        ),
+    )
+
+
+def _cell_table(effects: Effects) -> Table:
+    return Table(
+        f"Median rank among {effects.n_candidates:,} words by family; 1 is best",
+        ("Family", "Words", "Asked for", "Median rank", "Standard deviation", "Models", "Prompts"),
+        tuple(
+            (
+                cell.family,
+                cell.category,
+                asked_for(cell.framing),
+                f"{cell.mean_median_rank:.1f}",
+                "–" if cell.sd is None else f"{cell.sd:.1f}",
+                str(cell.n_models),
+                str(cell.n_prompts),
+            )
+            for cell in effects.cells
+        ),
+    )
+
+
+LEADING_MODELS = 4
+
+
+def lexicon_figures(effects: Effects) -> list[Figure]:
+    """All figures of one lexicon and kind of score that its numbers allow; none where no prompt has a framing.
+
+    The one that leads is first: the ranks of a few models, the leanings of many.
+    """
+    if not effects.cells:
+        return []
+    several = any(cell.n_models > 1 for cell in effects.cells)
+    ranks, leans = model_figure(effects), lean_figure(effects)
+    made = (
+        *((ranks, leans) if len(effects.models) <= LEADING_MODELS else (leans, ranks)),
+        family_figure(effects) if several or len(effects.categories) > FEW_CATEGORIES else None,
+        evidence_figure(effects),
+        adjective_figure(effects),
+        word_figure(effects),
+    )
+    return [figure for figure in made if figure is not None]

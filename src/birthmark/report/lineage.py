@@ -1,0 +1,130 @@
+"""A reward model beside what it descends from: tables, a figure, a finding."""
+
+from birthmark.records import Line, LineageOf, LineageStage
+from birthmark.report.figure import Figure, Table, file_stem, tooltip
+from birthmark.report.lean_figures import lollipops
+from birthmark.report.wording import ASKED, Finding, listed, places
+from birthmark.values.formats import signed
+
+STAGES = {"pretrained": "pretrained", "instruct": "instruction-tuned", "reward": "reward model", None: "–"}
+SCORES = {"reward": "rewards", "logprob": "log-probabilities"}
+FEW = 3  # categories that are shown by framing; of more, the positive framing only
+
+
+def lineage_tables(line: Line) -> list[Table]:
+    """A table a lexicon: a row a model, the oldest first, with its categories' ranks and its contrast."""
+    return [_table(item) for item in line.lexicons]
+
+
+def _table(item: LineageOf) -> Table:
+    framings = ("positive", "negative") if len(item.categories) <= FEW else ("positive",)
+    asked = {"positive": "best", "negative": "worst"}
+    columns = [(category, framing) for category in item.categories for framing in framings]
+    heads = [f"{category}, asked for the {asked[framing]}" for category, framing in columns]
+    two = len(item.categories) == 2
+    headers = ("Model", "Stage", "Ranks of", "Frame", *heads, *(("Contrast",) if two else ()))
+    rows = [
+        (
+            stage.model,
+            STAGES[stage.stage],
+            SCORES[stage.kind],
+            stage.frame or "–",
+            *_ranks(stage, columns),
+            *((signed(stage.mean_rank_contrast),) if two else ()),
+        )
+        for stage in item.stages
+    ]
+    words = sorted({stage.n_candidates for stage in item.stages})
+    note = (
+        f"Means of median ranks among {' or '.join(f'{n:,}' for n in words)} words of {item.lexicon}; 1 is best. Ranks of "
+        "rewards and of log-probabilities are shown side by side and never pooled."
+    )
+    if two:
+        first, second = item.categories
+        note += f" Contrast, of mean ranks: ({first} − {second}, asked for the best) − (the same, asked for the worst)."
+    return Table(f"{item.lexicon}: from the oldest model to the reward model", headers, tuple(rows), note)
+
+
+def _ranks(stage: LineageStage, columns: list[tuple[str, str]]) -> list[str]:
+    found = {(cell.category, cell.framing): cell.mean_median_rank for cell in stage.cells}
+    return [f"{found[column]:,.1f}" if column in found else "–" for column in columns]
+
+
+KIND_HUES = 4
+EVEN = 0.5  # rank places below which a model leans to neither side
+
+
+def leading_line(lines: list[Line]) -> tuple[Line, LineageOf] | None:
+    """The first line and word list of two categories by which every model of it, two or more, has a leaning."""
+    for line in lines:
+        for item in line.lexicons:
+            values = [stage.mean_rank_contrast for stage in item.stages]
+            if len(item.categories) == 2 and len(values) > 1 and None not in values:
+                return line, item
+    return None
+
+
+def line_finding(line: Line, item: LineageOf) -> Finding:
+    """Where the reward model leans, where the models that it descends from do, and what that leaves open."""
+    oldest, newest = item.stages[0], item.stages[-1]
+    born, now = _side(item, oldest), _side(item, newest)
+    if now == born:
+        title = (
+            f"{newest.model} leans to {now}, as {oldest.model} does" if now else f"{newest.model} leans to neither side"
+        )
+    else:
+        title = f"{newest.model} leans to {now or 'neither side'}, {oldest.model} to {born or 'neither side'}"
+    leans = [f"{stage.model} ({STAGES[stage.stage]}) {_lean(item, stage)}" for stage in item.stages]
+    words = max(stage.n_candidates for stage in item.stages)
+    return Finding(
+        title,
+        f"{ASKED}, {listed(leans)}, in rankings of {words:,} words.",
+        "One line of descent shows what was passed on and not how sure that is. Ranks of rewards and of log-probabilities "
+        "stand side by side here and are never pooled.",
+    )
+
+
+def line_figure(line: Line, item: LineageOf) -> Figure:
+    """The leaning of each model of a line, the oldest on top."""
+    first, second = item.categories
+    rows = [
+        {
+            "row": stage.model,
+            "group": SCORES[stage.kind],
+            "stage": STAGES[stage.stage],
+            "value": stage.mean_rank_contrast,
+            "said": _lean(item, stage).removeprefix("leans "),
+        }
+        for stage in item.stages
+    ]
+    kinds = list(dict.fromkeys(SCORES[stage.kind] for stage in item.stages))
+    order = [stage.model for stage in item.stages]
+    names = tooltip(row="model", stage="stage", group="ranks of", said="leans")
+    return Figure(
+        name=f"{file_stem(line.reward_model)}-{item.lexicon}-line",
+        title="From the base model to the reward model",
+        description=f"Each model's leaning between {first} (left) and {second} (right) in rank places, the oldest on top.",
+        build=lambda narrow: lollipops(rows, order, kinds, KIND_HUES, (first, second), narrow, names),
+        table=Table(
+            f"Leaning of each model: below zero towards {first}, above towards {second}",
+            ("Model", "Stage", "Ranks of", "Rank places"),
+            tuple(
+                (stage.model, STAGES[stage.stage], SCORES[stage.kind], signed(stage.mean_rank_contrast))
+                for stage in item.stages
+            ),
+        ),
+        note=(
+            f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than when "
+            "asked for the worst, in rank places: of rewards, or of log-probabilities."
+        ),
+    )
+
+
+def _side(item: LineageOf, stage: LineageStage) -> str | None:
+    value = stage.mean_rank_contrast or 0.0
+    return None if abs(value) < EVEN else item.categories[0 if value < 0 else 1].lower()
+
+
+def _lean(item: LineageOf, stage: LineageStage) -> str:
+    side = _side(item, stage)
+    return f"leans to {side} by {places(stage.mean_rank_contrast or 0.0)}" if side else "leans to neither side"

@@ -1,0 +1,341 @@
+"""The page of `birthmark map`: figures, tables, and what predicts likeness."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+
+from birthmark.records import Map, MapPlace, Predictor, Valued, read_record
+from birthmark.report.figure import FAMILY_HUES, INK, NARROW, Figure, Table, by_hue, by_shape, data, rows_axis, tooltip
+from birthmark.report.layout import Section, write_plain_page
+from birthmark.values.formats import p_words
+
+LETTER = 6.4  # pixels that a letter of a name takes on average
+
+
+def map_figures(record: Map) -> list[Figure]:
+    """The figures that the record holds numbers for."""
+    figures = [_heat(record), _places(record)]
+    return [*figures, _people(record)] if record.humans else figures
+
+
+def _families(record: Map) -> list[str]:
+    return sorted({place.family or "not known" for place in record.places})
+
+
+def _heat(record: Map) -> Figure:
+    order = [place.model for place in sorted(record.places, key=lambda place: place.order)]
+    pairs = [
+        {"a": a, "b": b, "kendall": pair.kendall, "spearman": pair.spearman, "rbo": pair.rbo}
+        for pair in record.likeness
+        for a, b in ((pair.a, pair.b), (pair.b, pair.a))
+    ]
+
+    def build(narrow: bool) -> Any:
+        side = max(90 if narrow else 180, (12 if narrow else 30) * len(order))
+        axis = alt.Axis(labelAngle=-60, labelLimit=210, labelFontSize=10 if narrow else 12, labelPadding=4)
+        return (
+            alt.Chart(data(pairs))
+            .mark_rect()
+            .encode(
+                x=alt.X("a:N", sort=order, title=None, axis=axis),
+                y=alt.Y(
+                    "b:N", sort=order, title=None, axis=alt.Axis(labelLimit=210, labelFontSize=10 if narrow else 12)
+                ),
+                color=alt.Color("kendall:Q", title="Kendall's τ", scale=alt.Scale(scheme="tealblues")),
+                tooltip=[
+                    *tooltip(a="model", b="and"),
+                    alt.Tooltip("kendall:Q", format=".2f", title="Kendall's τ"),
+                    alt.Tooltip("spearman:Q", format=".2f", title="Spearman's ρ"),
+                    alt.Tooltip("rbo:Q", format=".2f", title="rank-biased overlap"),
+                ],
+            )
+            .properties(width=side, height=side)
+        )
+
+    return Figure(
+        name="likeness",
+        title="How alike the models rank",
+        description=f"Kendall's τ of every two models over {record.n_candidates:,} candidates, mean over "
+        f"{_prompts(record)}; like models stand side by side.",
+        note="Kendall's τ of every two models, the mean over the prompts: 1 is the same order, 0 no more agreement than chance, "
+        "and (1 + τ) ÷ 2 is the share of pairs of candidates that both put in the same order. Models are ordered so that like "
+        "ones stand side by side (average linkage).",
+        build=build,
+        table=Table(
+            "Rank correlation of every two models, mean over prompts",
+            ("Model", "And", "Kendall's τ", "Spearman's ρ", f"Rank-biased overlap (p = {record.rbo_p:g})"),
+            tuple(
+                (pair.a, pair.b, f"{pair.kendall:.3f}", f"{pair.spearman:.3f}", f"{pair.rbo:.3f}")
+                for pair in record.likeness
+            ),
+        ),
+    )
+
+
+def _places(record: Map) -> Figure:
+    families = _families(record)
+    order = [place.model for place in sorted(record.places, key=lambda place: place.order)]
+
+    def build(narrow: bool) -> Any:
+        width, height = (NARROW, 300) if narrow else (780, 440)
+        room = (width - 50, height - 50) if narrow else (width - 2 * _longest(record), height - 40)
+        x, y = _equal_units(record.places, *room, width, height)
+        axis = alt.Axis(labels=False, grid=False, title=None)
+        names = {model: str(at + 1) for at, model in enumerate(order)} if narrow else {model: model for model in order}
+        rows = [
+            {
+                "model": place.model,
+                "name": names[place.model],
+                "family": place.family or "not known",
+                "base": place.base_checkpoint or "not known",
+                "x": place.x,
+                "y": place.y,
+                "side": side,
+            }
+            for place, side in _sides(record.places, names, width / (x[1] - x[0]), 12)
+        ]
+        base = alt.Chart(data(rows)).encode(
+            x=alt.X("x:Q", axis=axis, scale=alt.Scale(domain=x, nice=False, zero=False)),
+            y=alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=y, nice=False, zero=False)),
+        )
+        dots = base.mark_point(filled=True, size=120, opacity=1).encode(
+            color=by_hue("family", families, FAMILY_HUES),
+            shape=by_shape("family", families),
+            tooltip=tooltip(model="model", family="family", base="base checkpoint"),
+        )
+        labels = [
+            base.transform_filter(f"datum.side === {side}")
+            .mark_text(align="right" if side else "left", dx=-11 if side else 11, fontSize=12, color=INK)
+            .encode(text="name:N")
+            for side in (0, 1)
+        ]
+        drawn = alt.layer(dots, *labels).properties(width=width, height=height)
+        return alt.vconcat(drawn, _numbered(order), spacing=4) if narrow else drawn
+
+    return Figure(
+        name="map",
+        title="A map of the models",
+        description="Models near each other rank the candidates alike: distances are 1 − Kendall's τ.",
+        note="The nearer two models, the more alike they rank; the directions mean nothing. No map in two dimensions shows all "
+        f"distances: this one's stress is {record.stress:.2f}, where 0 is perfect and .2 poor (Kruskal); the heat map has each "
+        "pair as it is.",
+        build=build,
+        table=Table(
+            f"Places on the map (stress {record.stress:.2f}, 0 is perfect)",
+            ("Model", "Family", "Base checkpoint", "x", "y"),
+            tuple(
+                (p.model, p.family or "–", p.base_checkpoint or "–", f"{p.x:.3f}", f"{p.y:.3f}") for p in record.places
+            ),
+        ),
+    )
+
+
+def _longest(record: Map) -> int:
+    """Room for the longest name beside its point, in pixels."""
+    return min(230, 20 + round(LETTER * max(len(model) for model in record.models)))
+
+
+def _numbered(order: Sequence[str]) -> Any:
+    """The models by number, for a phone, where names have no room on the map."""
+    rows = [{"line": f"{at}  {model}", "at": at} for at, model in enumerate(order, 1)]
+    return (
+        alt.Chart(data(rows))
+        .mark_text(align="left", fontSize=12, color=INK, limit=NARROW)
+        .encode(y=alt.Y("at:O", axis=None), x=alt.value(0), text="line:N")
+        .properties(width=NARROW, height=18 * len(rows))
+    )
+
+
+def _equal_units(
+    places: Sequence[MapPlace], room_x: int, room_y: int, width: int, height: int
+) -> tuple[list[float], list[float]]:
+    """Domains of both axes in which a unit is as long across as up, so that distances can be read off; rooms in pixels."""
+    ends = [(min(values), max(values)) for values in ([p.x for p in places], [p.y for p in places])]
+    (x_low, x_high), (y_low, y_high) = ends
+    unit = max((x_high - x_low) / room_x, (y_high - y_low) / room_y) or 1.0  # of the map, a pixel
+    middle_x, middle_y = (x_low + x_high) / 2, (y_low + y_high) / 2
+    half_x, half_y = unit * width / 2, unit * height / 2
+    return [middle_x - half_x, middle_x + half_x], [middle_y - half_y, middle_y + half_y]
+
+
+def _prompts(record: Map) -> str:
+    return f"{len(record.prompts)} prompt{'' if len(record.prompts) == 1 else 's'}"
+
+
+def _sides(
+    places: Sequence[MapPlace], names: Mapping[str, str], scale: float, height: int
+) -> list[tuple[MapPlace, int]]:
+    """On which side of its point each name is written, 0 right, 1 left: where it overlaps the least with the others.
+
+    `scale`: pixels a unit of the map; `height`: of a line, in pixels.
+    """
+    at = {place.model: (place.x * scale, place.y * scale) for place in places}
+    taken = [(x - 7, x + 7, y, model) for model, (x, y) in at.items()]
+    sides = []
+    for place in sorted(places, key=lambda place: place.y):
+        x, y = at[place.model]
+        length = LETTER * len(names[place.model])
+        ends = ((x + 11, x + 11 + length), (x - 11 - length, x - 11))
+        overlaps = [
+            sum(
+                max(0.0, min(high, end) - max(low, start))
+                for start, end, other, model in taken
+                if abs(other - y) < height and model != place.model
+            )
+            for low, high in ends
+        ]
+        side = int(overlaps[1] < overlaps[0])
+        taken.append((*ends[side], y, place.model))
+        sides.append((place, side))
+    return sides
+
+
+def _people(record: Map) -> Figure:
+    means = sorted((row for row in record.humans if row.prompt is None), key=lambda row: -row.kendall)
+    family = {place.model: place.family or "not known" for place in record.places}
+    rows = [{"model": row.model, "family": family[row.model], "kendall": row.kendall} for row in means]
+    order = [row.model for row in means]
+
+    def build(narrow: bool) -> Any:
+        return (
+            alt.Chart(data(rows))
+            .mark_point(filled=True, size=120, opacity=1)
+            .encode(
+                y=rows_axis("model", order, narrow=False),
+                x=alt.X(
+                    "kendall:Q",
+                    title="Kendall's τ with people",
+                    scale=alt.Scale(zero=True),
+                    axis=alt.Axis(tickCount=3 if narrow else 6, labelFlush=False),
+                ),
+                color=by_hue("family", _families(record), FAMILY_HUES),
+                shape=by_shape("family", _families(record)),
+                tooltip=[*tooltip(model="model", family="family"), alt.Tooltip("kendall:Q", format=".2f", title="τ")],
+            )
+            .properties(width=130 if narrow else 360, height=26 * len(order))
+        )
+
+    return Figure(
+        name="people",
+        title="Agreement with people",
+        description=f"Kendall's τ of each model's ranking with people's over {record.n_human or 0:,} things, mean over prompts.",
+        note="0 is no more agreement than chance, 1 is people's order. The numbers have what each model over- and undervalues.",
+        build=build,
+        table=Table(
+            "Agreement with people, mean over prompts",
+            ("Model", "Kendall's τ", "Spearman's ρ", "Rank-biased overlap", "Most overvalued", "Most undervalued"),
+            tuple(
+                (
+                    row.model,
+                    f"{row.kendall:.3f}",
+                    f"{row.spearman:.3f}",
+                    f"{row.rbo:.3f}",
+                    ", ".join(thing.name for thing in row.overvalued[:5]),
+                    ", ".join(thing.name for thing in row.undervalued[:5]),
+                )
+                for row in means
+            ),
+        ),
+    )
+
+
+ALPHA = 0.05
+PROMPTS_NAMED = 6
+
+
+def map_sentence(record: Map) -> str:
+    """The pairs most and least alike, in a sentence."""
+    closest = max(record.likeness, key=lambda pair: pair.kendall)
+    furthest = min(record.likeness, key=lambda pair: pair.kendall)
+    prompts = f"{len(record.prompts)} prompt{'' if len(record.prompts) == 1 else 's'}"
+    return (
+        f"Over {record.n_candidates:,} candidates and {prompts}, {closest.a} and {closest.b} rank most alike "
+        f"(Kendall's τ = {closest.kendall:.2f}), {furthest.a} and {furthest.b} least (τ = {furthest.kendall:.2f})."
+    )
+
+
+def about_predictors(record: Map) -> list[str]:
+    """What predicts likeness, how that is tested, and why there is no test where there is none."""
+    found = [row for row in record.predictors if row.p < ALPHA]
+    said = "; ".join(f"{row.predictor}: τ {row.coefficient:+.2f}, {p_words(row.p)}" for row in found)
+    rest = [row.predictor for row in record.predictors if row.p >= ALPHA]
+    lead = []
+    if record.predictors:
+        lead = [
+            (
+                f"Alike by what they share, the others held fixed: {said}."
+                if found
+                else "Nothing here predicts likeness clearly."
+            )
+            + (f" Not clearly: {', '.join(rest)}." if found and rest else "")
+        ]
+    explained = (
+        "Pairs of models are not independent, so the models' places are permuted: beside the others by double "
+        "semi-partialling (MRQAP), alone by Mantel's test. A coefficient says by how much Kendall's τ of two models is "
+        "higher where they share it, the others held fixed; of size, for each halving of the ratio of their parameters."
+    )
+    why = record.predictors_why
+    return [*lead, *([explained] if record.predictors else []), *([f"{why[:1].upper()}{why[1:]}."] if why else [])]
+
+
+def about_people(record: Map) -> list[str]:
+    """How well the models agree with people, in a sentence; none without a human ranking."""
+    means = sorted((row for row in record.humans if row.prompt is None), key=lambda row: row.kendall)
+    if not means:
+        return []
+    least, most = means[0], means[-1]
+    said = (
+        f"Over the {record.n_human or 0:,} things that both rank, {most.model} agrees most with people (Kendall's τ = "
+        f"{most.kendall:.2f}) and {least.model} least (τ = {least.kendall:.2f})."
+    )
+    return [said]
+
+
+def about_map(record: Map) -> list[str]:
+    """What the map is of and what it leaves out."""
+    named = [prompt.replace("_", " ") for prompt in record.prompts[: PROMPTS_NAMED + 1]]
+    prompts = [f"Prompts: {', '.join(named)}."] if len(named) <= PROMPTS_NAMED else []
+    return [*prompts, *(f"{text[:1].upper()}{text[1:]}." for text in record.warnings)]
+
+
+def predictor_tables(predictors: list[Predictor]) -> list[Table]:
+    """The table of predictors; none where there are none."""
+    if not predictors:
+        return []
+    rows = tuple(
+        (row.predictor, f"{row.coefficient:+.3f}", _p(row.p), f"{row.simple_r:+.2f}", _p(row.simple_p))
+        for row in predictors
+    )
+    headers = ("Predictor", "Coefficient", "p", "Correlation alone", "p alone")
+    return [Table("What predicts how alike two models rank", headers, rows)]
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def write_map_report(out: Path) -> Path:
+    """Draw `out/report.html` and `out/figures/` from `out/map.json`; returns the page's path."""
+    record = read_record(out / "map.json", Map)
+    heat, places, *people = map_figures(record)
+    sections = [
+        Section("map", "The map", about_map(record), figures=[places, heat]),
+        Section("why", "What predicts likeness", about_predictors(record), tables=predictor_tables(record.predictors)),
+    ]
+    if people:
+        tables = [
+            _valued_table("What the models value more than people do", record.overvalued),
+            _valued_table("What the models value less than people do", record.undervalued),
+        ]
+        sections.append(Section("people", "Models and people", about_people(record), people, tables))
+    return write_plain_page(out, "How the models relate", map_sentence(record), sections)
+
+
+def _valued_table(caption: str, things: list[Valued]) -> Table:
+    return Table(
+        caption,
+        ("Thing", "People's rank", "Models' mean rank"),
+        tuple((thing.name, f"{thing.human_rank:,.0f}", f"{thing.model_rank:,.0f}") for thing in things),
+    )

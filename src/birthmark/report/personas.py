@@ -1,0 +1,95 @@
+"""The page over several personas: how far each moves each model's leaning, with the way to each one's own report.
+
+Reads `personas.json` and computes nothing.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from birthmark.records import PersonaLeaning, Personas, read_record
+from birthmark.report.figure import Table
+from birthmark.report.layout import Section, write_plain_page
+from birthmark.report.lineage import SCORES
+from birthmark.report.text import renamed, short_names
+from birthmark.report.wording import listed, quoted
+from birthmark.values.formats import signed
+
+TITLE = "The same questions under other personas"
+
+
+def write_personas_report(out: Path) -> Path:
+    """Draw `out/report.html` from `out/personas.json`; returns the page's path."""
+    record = read_record(out / "personas.json", Personas)
+    record = renamed(record, short_names(item.model for item in record.leanings))
+    groups: dict[tuple[str, str], list[PersonaLeaning]] = {}
+    for item in record.leanings:
+        groups.setdefault((item.lexicon, item.kind), []).append(item)
+    sections = [
+        Section(f"list-{at}", f"{lexicon} ({SCORES[kind]})", [_directions(items)], tables=[_shifts(items, record)])
+        for at, ((lexicon, kind), items) in enumerate(groups.items(), start=1)
+    ]
+    asked = Section("personas", "The personas", tables=[_personas(record)])
+    return write_plain_page(out, TITLE, _lead(record), [*sections, asked])
+
+
+def _lead(record: Personas) -> str:
+    """The largest shift in words."""
+    moved = [item for item in record.leanings if item.shift is not None and item.persona != record.neutral]
+    others = [f"“{name}”" for name in record.systems if name != record.neutral]
+    if not moved:
+        return f"{_capital(listed(others))} beside the control “{record.neutral}”: these word lists give no leaning to compare."
+    most = max(moved, key=lambda item: abs(item.shift or 0.0))
+    towards = most.categories[0 if (most.shift or 0.0) < 0 else 1].lower() if len(most.categories) == 2 else "one side"
+    return (
+        f"Held against the control “{record.neutral}”, the persona “{most.persona}” moves {most.model} furthest: "
+        f"{abs(most.shift or 0.0):.1f} rank places towards {towards} by the word list {most.lexicon}. What a persona moves is "
+        "what it adds to a bland system prompt; no test says here which shifts are more than the luck of the words."
+    )
+
+
+def _directions(items: Sequence[PersonaLeaning]) -> str:
+    """What the numbers' sign says."""
+    categories = items[0].categories
+    if len(categories) != 2:
+        return "A leaning is that of two categories against each other, and this list has not two."
+    first, second = (name.lower() for name in categories)
+    return (
+        f"The control's column is each model's leaning in mean ranks, the others what a persona adds to it: below zero "
+        f"towards {first}, above zero towards {second}, when asked for good things rather than bad ones."
+    )
+
+
+def _shifts(items: Sequence[PersonaLeaning], record: Personas) -> Table:
+    """A row a model: its leaning under the control, then each persona's shift."""
+    found = {(item.model, item.persona): item for item in items}
+    others = [name for name in record.systems if name != record.neutral]
+    rows = []
+    for model in dict.fromkeys(item.model for item in items):
+        control = found.get((model, record.neutral))
+        shifts = [found.get((model, persona)) for persona in others]
+        rows.append(
+            (
+                model,
+                signed(control.mean_rank_contrast if control else None),
+                *(signed(item.shift if item else None) for item in shifts),
+            )
+        )
+    return Table(
+        "How far each persona moves each model, in rank places",
+        ("Model", f"Leaning, {record.neutral}", *(f"Shift, {name}" for name in others)),
+        tuple(rows),
+    )
+
+
+def _personas(record: Personas) -> Table:
+    rows = tuple(
+        (name, quoted(text), Markup('<a href="{0}/report.html">{0}/report.html</a>').format(name))
+        for name, text in record.systems.items()
+    )
+    return Table("Each persona's system prompt and report", ("Persona", "System prompt", "Its own report"), rows)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

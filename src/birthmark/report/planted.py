@@ -1,0 +1,258 @@
+"""What planting showed, drawn from `calibration.json`: which metric finds planted words, and from what strength on.
+
+Computes nothing: means, intervals and order are in the record.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from birthmark.records import Calibration
+from birthmark.records.calibration import PlantedMetric, PlantedRow
+from birthmark.report.figure import (
+    NARROW,
+    SOFT,
+    WIDE,
+    Figure,
+    Table,
+    by_hue,
+    by_shape,
+    data,
+    names_above,
+    rows_axis,
+    tooltip,
+)
+from birthmark.report.layout import Section
+from birthmark.report.wording import sentence
+from birthmark.values.formats import interval
+
+ALL_BASES = "all bases"
+METRICS = {
+    "log_ratio": "Log-ratio",
+    "mwlr": "MWLR",
+    "probability_difference": "Probability difference",
+    "pointwise_kl_a": "Pointwise KL, by the first",
+    "pointwise_kl_b": "Pointwise KL, by the second",
+    "pointwise_js": "Pointwise Jensen–Shannon",
+    "floored_log_ratio": "Log-ratio above a floor",
+    "rank_difference": "Rank difference",
+    "log_odds_ratio": "Odds ratio",
+}
+
+
+def planted_section(record: Calibration) -> Section:
+    """The section of planted values, for a record that has some."""
+    said = [
+        text for text in (_how(record), record.planted_metrics_why and sentence(record.planted_metrics_why)) if text
+    ]
+    tables = [_row_table(record.planted)]
+    if record.planted_diverged:
+        tables.append(_diverged_table(record))
+    return Section("planted", "Which metric recovers planted words", said, planted_figures(record), tables)
+
+
+def planted_figures(record: Calibration) -> list[Figure]:
+    """The metrics ranked, and each metric by base, category and strength."""
+    ranked = [_ranking(record.planted_metrics)] if record.planted_metrics else []
+    return [*ranked, *([_by_strength(record)] if record.planted else [])]
+
+
+def _how(record: Calibration) -> str | None:
+    setting = record.planted_setting
+    if setting is None:
+        return None
+    return (
+        f"Each run teaches one category's words as answers to questions (LoRA of rank {setting.rank}, {setting.batch_size} "
+        f"answers a step, learning rate {setting.learning_rate:g}) and asks {len(setting.held_out)} others after "
+        f"{', '.join(map(str, setting.strengths))} steps: the implicit reward from the original to the taught model ranks "
+        "the whole vocabulary. Precision at k is the share of the k taught words among the k best; beside them stand others of "
+        "the same frequency that were not taught."
+    )
+
+
+def _name(metric: str) -> str:
+    return METRICS.get(metric, metric)
+
+
+def _ranking(metrics: Sequence[PlantedMetric]) -> Figure:
+    values = [
+        {
+            "name": _name(row.metric),
+            "base": row.base or ALL_BASES,
+            "value": row.precision_at_k,
+            "low": row.precision_at_k if row.precision_at_k_ci_low is None else row.precision_at_k_ci_low,
+            "high": row.precision_at_k if row.precision_at_k_ci_high is None else row.precision_at_k_ci_high,
+        }
+        for row in metrics
+    ]
+    order = list(dict.fromkeys(str(row["name"]) for row in values))
+    bases = list(dict.fromkeys(str(row["base"]) for row in values))
+
+    def build(narrow: bool) -> Any:
+        base = alt.Chart(data(values)).encode(y=rows_axis("name", order, narrow=narrow), yOffset=alt.YOffset("base:N"))
+        hue, shape = by_hue("base", bases, narrow=narrow), by_shape("base", bases, narrow=narrow)
+        bars = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q"), x2="high:Q", color=hue)
+        dots = base.mark_point(filled=True, size=70, opacity=1).encode(
+            x=alt.X(
+                "value:Q",
+                title="Planted words among the k best",
+                axis=alt.Axis(format="%", tickCount=5),
+                scale=alt.Scale(domain=[0, 1]),
+            ),
+            color=hue,
+            shape=shape,
+            tooltip=[
+                *tooltip(name="metric", base="base"),
+                alt.Tooltip("value:Q", format=".1%", title="precision at k"),
+            ],
+        )
+        layers = [bars, dots, *([names_above("name", order)] if narrow else [])]
+        height = (20 if narrow else 14) + 14 * len(bases)
+        return alt.layer(*layers).properties(width=NARROW - 10 if narrow else WIDE - 180, height=height * len(order))
+
+    return Figure(
+        name="planted-metrics",
+        title="Which metric finds planted words",
+        description="Share of the k planted words among the k best candidates of the vocabulary by each metric, mean over "
+        "categories and strengths, with 95% intervals over seeds.",
+        build=build,
+        table=Table(
+            "The metrics, best first",
+            (
+                "Base",
+                "Metric",
+                "Precision at k",
+                "95% interval",
+                "Behind the best",
+                "AUROC",
+                "Reciprocal rank",
+                "Seeds",
+            ),
+            tuple(
+                (
+                    row.base or ALL_BASES,
+                    _name(row.metric),
+                    f"{row.precision_at_k:.3f}",
+                    interval(row.precision_at_k_ci_low, row.precision_at_k_ci_high, 3),
+                    f"{row.behind:.3f} ({interval(row.behind_ci_low, row.behind_ci_high, 3)})",
+                    f"{row.auroc:.4f}",
+                    f"{row.mrr:.3f}",
+                    str(row.seeds),
+                )
+                for row in metrics
+            ),
+        ),
+    )
+
+
+def _by_strength(record: Calibration) -> Figure:
+    values = [
+        {
+            "name": _name(row.metric),
+            "base": row.base,
+            "category": row.category,
+            "panel": f"{row.category}, {row.base}",
+            "steps": row.strength,
+            "value": row.precision_at_k,
+            "unplanted": row.unplanted_precision_at_k,
+            "said": f"{100 * row.precision_at_k:.0f}",
+        }
+        for row in record.planted
+    ]
+    ranked = dict.fromkeys(_name(row.metric) for row in record.planted_metrics)
+    order = list(ranked or dict.fromkeys(str(row["name"]) for row in values))
+    bases = list(dict.fromkeys(row.base for row in record.planted))
+    categories = list(dict.fromkeys(row.category for row in record.planted))
+    panels = list(dict.fromkeys(str(row["panel"]) for row in values))
+
+    def build(narrow: bool) -> Any:
+        base = alt.Chart().encode(
+            x=alt.X("steps:O", title="Steps", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=130 if narrow else 170)),
+        )
+        cells = base.mark_rect().encode(
+            color=alt.Color(
+                "value:Q",
+                title="Precision at k",
+                legend=alt.Legend(format="%", titleColor=SOFT),
+                scale=alt.Scale(scheme="tealblues", domain=[0, 1]),
+            ),
+            tooltip=[
+                *tooltip(name="metric", base="base", category="planted", steps="steps"),
+                alt.Tooltip("value:Q", format=".1%", title="planted among the k best"),
+                alt.Tooltip("unplanted:Q", format=".1%", title="as frequent, not planted"),
+            ],
+        )
+        light = base.transform_filter("datum.value > 0.6").mark_text(fontSize=10, color="white").encode(text="said:N")
+        dark = base.transform_filter("datum.value <= 0.6").mark_text(fontSize=10, color="black").encode(text="said:N")
+        panel = alt.layer(cells, dark, light, data=data(values)).properties(
+            width=alt.Step(26), height=alt.Step(16 if narrow else 18)
+        )
+        if not narrow:
+            row, column = (
+                alt.Row("base:N", sort=bases, title=None),
+                alt.Column("category:N", sort=categories, title=None),
+            )
+            return panel.facet(row=row, column=column)
+        return panel.facet(facet=alt.Facet("panel:N", sort=panels, title=None), columns=1)
+
+    return Figure(
+        name="planted-by-strength",
+        title="From how much teaching on each metric finds the words",
+        description="Precision at k of each metric by base, category and steps of fine-tuning, mean over seeds.",
+        build=build,
+        table=Table(
+            "Words that were taught and words as frequent that were not",
+            (
+                "Base",
+                "Category",
+                "Steps",
+                "Metric",
+                "Precision at k, taught",
+                "not taught",
+                "AUROC, taught",
+                "not taught",
+            ),
+            tuple(
+                (
+                    row.base,
+                    row.category,
+                    str(row.strength),
+                    _name(row.metric),
+                    f"{row.precision_at_k:.3f}",
+                    f"{row.unplanted_precision_at_k:.3f}",
+                    f"{row.auroc:.3f}",
+                    f"{row.unplanted_auroc:.3f}",
+                )
+                for row in record.planted
+            ),
+        ),
+        note="Numbers are percentages of the planted words.",
+    )
+
+
+def _row_table(rows: Sequence[PlantedRow]) -> Table:
+    cells = tuple(
+        (
+            row.base,
+            row.category,
+            str(row.strength),
+            _name(row.metric),
+            f"{row.auroc:.3f} ({interval(row.auroc_ci_low, row.auroc_ci_high, 3)})",
+            f"{row.precision_at_k:.3f} ({interval(row.precision_at_k_ci_low, row.precision_at_k_ci_high, 3)})",
+            f"{row.mrr:.3f} ({interval(row.mrr_ci_low, row.mrr_ci_high, 3)})",
+            str(row.seeds),
+        )
+        for row in rows
+    )
+    headers = ("Base", "Category", "Steps", "Metric", "AUROC", "Precision at k", "Reciprocal rank", "Seeds")
+    return Table("How well each metric finds the planted words, with 95% intervals over seeds", headers, cells)
+
+
+def _diverged_table(record: Calibration) -> Table:
+    return Table(
+        "Runs that diverged and are not averaged in",
+        ("Base", "Category", "Seed", "Why"),
+        tuple((row.base, row.category, str(row.seed), row.why) for row in record.planted_diverged),
+    )

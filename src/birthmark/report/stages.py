@@ -1,0 +1,103 @@
+"""The page of the stages: what pretraining and instruction tuning explain of reward models' values, and what is left.
+
+Reads `stages/*.json` and computes nothing.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+
+from birthmark.records import Stages, StagesOf, read_record
+from birthmark.report.figure import LINE, Figure, Table, data, hue, tooltip
+from birthmark.report.layout import Section, write_plain_page
+from birthmark.values.formats import interval, p_words, signed
+
+LEFT = "left: preference data, and noise"
+ABOUT = (
+    "Each word has one number a model: its mean rank over prompts that ask for good things less that over prompts that ask "
+    "for bad ones. Bars are shares of the variance of the words' ranks in the reward models: what a stage explains beyond "
+    "the stages before it. Intervals are over word stems; random heads are untrained heads on the same bases."
+)
+
+
+def write_stages_report(out: Path) -> Path:
+    """Draw `out/report.html` and `out/figures/` from the records in `out/stages/`; returns the page's path."""
+    found = [read_record(path, Stages) for path in sorted((out / "stages").glob("*.json"))]
+    sections = [
+        Section(
+            item.lexicon,
+            item.lexicon,
+            [
+                ABOUT,
+                *(of.sentence for of in item.found),
+                *([f"{item.gap_why}."] if item.gap_why else []),
+                *item.warnings,
+            ],
+            [_figure(item)],
+        )
+        for item in found
+    ]
+    lead = " ".join(item.found[-1].sentence for item in found)
+    return write_plain_page(out, "Where reward models' values come from", lead, sections)
+
+
+def _figure(item: Stages) -> Figure:
+    order = list(dict.fromkeys(fit.stage for of in item.found for fit in of.stages))
+    rows = [row for of in item.found for row in _shares(of)]
+
+    scale = alt.Scale(domain=[*order, LEFT], range=[*(hue(1 + at) for at in range(len(order))), LINE])
+
+    def build(narrow: bool) -> Any:
+        return (
+            alt.Chart(data(rows))
+            .mark_bar()
+            .encode(
+                y=alt.Y("of:N", sort=[of.of for of in item.found], title=None, axis=alt.Axis(labelLimit=160)),
+                x=alt.X("share:Q", title="share of the variance", axis=alt.Axis(format="%"), stack="zero"),
+                color=alt.Color("stage:N", scale=scale, title=None, legend=alt.Legend(columns=1 if narrow else 0)),
+                order="at:Q",
+                tooltip=[*tooltip(of="of", stage="stage"), alt.Tooltip("share:Q", format=".0%")],
+            )
+            .properties(width=220 if narrow else 480, height=44 * len(item.found))
+        )
+
+    return Figure(
+        name=f"{item.lexicon}-stages",
+        title=f"What each stage explains of the reward models' values: {item.lexicon}",
+        description="Stacked bars, one a family and one for the gap between two: the share of variance over words that each "
+        "stage adds to those before it, and what is left.",
+        build=build,
+        table=Table(
+            "Stages",
+            (
+                *("Of", "Stage", "Spearman", "95% over words", "Random heads, 95%", "p"),
+                *("Variance added", "95% over words", "Random heads, mean", "p"),
+            ),
+            tuple(row for of in item.found for row in _rows(of)),
+        ),
+    )
+
+
+def _shares(of: StagesOf) -> list[dict[str, Any]]:
+    shares = [(fit.stage, fit.added) for fit in of.stages] + [(LEFT, of.left)]
+    return [{"of": of.of, "stage": stage, "share": share, "at": at} for at, (stage, share) in enumerate(shares)]
+
+
+def _rows(of: StagesOf) -> Sequence[tuple[str, ...]]:
+    return [
+        (
+            of.of,
+            fit.stage,
+            signed(fit.spearman, 2),
+            interval(fit.ci_low, fit.ci_high, 2),
+            interval(fit.null_low, fit.null_high, 2),
+            "–" if fit.p_null is None else p_words(fit.p_null),
+            f"{fit.added:.0%}",
+            f"{fit.added_ci_low:.0%} to {fit.added_ci_high:.0%}",
+            "–" if fit.added_null is None else f"{fit.added_null:.0%}",
+            "–" if fit.added_p_null is None else p_words(fit.added_p_null),
+        )
+        for fit in of.stages
+    ]

@@ -1,0 +1,173 @@
+"""What is asked of every model of one study, and how it is run: prompts, lexicons, candidates, frame, engine."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Literal, Unpack
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.candidates import Candidates, load_candidates
+from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
+from birthmark.inputs.prompts import load_prompts, prompt_set_record, select_prompts, with_neutral
+from birthmark.inputs.text import did_you_mean
+from birthmark.records import Kind, PromptSetRecord
+from birthmark.scoring.options import ChosenFrame, EngineName, FrameOption, MeasureOptions, Protocol, with_options
+
+if TYPE_CHECKING:
+    from birthmark.models.resolve import ResolvedModel
+
+CONFOUNDS = ("frequency", "length", "tokens")
+NO_FREQUENCY = "wordfreq is not installed: pip install 'birthmark[frequency]'"
+
+
+@cache
+def has_frequency() -> bool:
+    """Whether wordfreq is installed."""
+    try:
+        import wordfreq  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+NEUTRAL_CONTROL = "prompt"
+CONTROLS = (*CONFOUNDS, NEUTRAL_CONTROL)
+
+
+def parse_control(text: str) -> tuple[str, ...]:
+    """`tokens,frequency` → `("frequency", "tokens")`: what one `--control` holds fixed, each once, in a fixed order.
+
+    Raises `BirthmarkError` for a name that is none of `frequency`, `length`, `tokens`, `prompt`, and for `frequency`
+    where wordfreq is not installed.
+    """
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    for name in wanted:
+        if name not in CONTROLS:
+            raise BirthmarkError(f'nothing called "{name}" can be controlled for: {did_you_mean(name, CONTROLS)}')
+    if not wanted:
+        raise BirthmarkError(f"--control names nothing: name one or more of {', '.join(CONTROLS)}")
+    if "frequency" in wanted and not has_frequency():
+        raise BirthmarkError(f"--control frequency: {NO_FREQUENCY}")
+    return tuple(name for name in CONTROLS if name in wanted)
+
+
+def parse_controls(controls: str | Sequence[str]) -> list[tuple[str, ...]]:
+    """Each control once, in the order given; one alone may be given as text."""
+    return list(dict.fromkeys(map(parse_control, [controls] if isinstance(controls, str) else controls)))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is asked of every model of one study, and how it is run."""
+
+    prompts: PromptSetRecord
+    lexicons: tuple[Lexicon, ...]
+    beside: tuple[Lexicon, ...]  # looked at where the tables have their words; they ask for no candidates
+    candidates: str | None
+    frame: FrameOption
+    protocol: Protocol
+    engine: EngineName
+    dtype: str | None
+    device: str | None
+    template_date: str | None
+    seed: int
+    quiet: bool
+    controls: tuple[str, ...] = ()
+    quantize: Literal["8bit", "4bit"] | None = None
+    device_map: str | None = None  # `auto`
+    verify: bool = False  # rescore a sample in float32
+    sample: int | None = None  # candidates that the plain engine scores too; where None, those of VERIFY_SAMPLE
+
+    def candidates_for(self, kind: Kind) -> Candidates:
+        return load_candidates(self.candidates, self.lexicons, kind)
+
+    def of_study(self, frame: str | None) -> dict[str, object]:
+        """What all models of one OUT have in common; the frame is the language models', null while there are none.
+
+        Holds every option that is declared `of_study`: prompt, system prompt and controls are in the prompts' digest.
+        """
+        return {
+            "prompts": self.prompts.name,
+            "prompts_sha256": self.prompts.sha256,
+            "lexicons": [lexicon.name for lexicon in self.lexicons],
+            "lexicons_sha256": [lexicon.sha256 for lexicon in self.lexicons],
+            "candidates": self.candidates or "default",
+            "frame": frame,
+            "protocol": self.protocol,
+        }
+
+
+@with_options
+def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
+    """Read the prompts, lexicons and candidates once; raises `BirthmarkError` for what is not there or malformed."""
+    prompt_set = load_prompts(options["prompts"])
+    if prompt := options["prompt"]:
+        prompt_set = select_prompts(prompt_set, [prompt] if isinstance(prompt, str) else prompt)
+    controls = tuple(",".join(control) for control in parse_controls(options["controls"]))
+    if any(NEUTRAL_CONTROL in control for control in controls):
+        prompt_set = with_neutral(prompt_set)
+    if (system := options["system"]) is not None:
+        prompt_set = prompt_set_record(prompt_set.name, prompt_set.prompts, system)
+    if options["template_date"]:
+        from birthmark.models.encoding import parse_template_date
+
+        parse_template_date(options["template_date"])
+    candidates = options["candidates"]
+    return Measure(
+        prompts=prompt_set,
+        lexicons=load_lexicons(options["lexicons"] or "starter"),
+        beside=() if options["lexicons"] else _validated_neighbour(),
+        candidates=candidates if candidates is None or isinstance(candidates, str) else ",".join(candidates),
+        controls=controls,
+        frame=options["frame"],
+        protocol=options["protocol"],
+        template_date=options["template_date"],
+        engine=options["engine"],
+        dtype=options["dtype"],
+        device=options["device"],
+        quantize=options["quantize"],
+        device_map=options["device_map"],
+        verify=options["verify"],
+        seed=options["seed"],
+        quiet=options["quiet"],
+    )
+
+
+def under(measure: Measure, persona: str, system: str) -> Measure:
+    """The same measurement with a persona's system prompt before every question."""
+    prompts = measure.prompts
+    return replace(measure, prompts=prompt_set_record(prompts.name, prompts.prompts, system, persona))
+
+
+def _validated_neighbour() -> tuple[Lexicon, ...]:
+    """The General Inquirer's power and affiliation tags, where they have been fetched: a validated list beside `starter`."""
+    if not is_fetched("general-inquirer"):
+        return ()
+    return (load_lexicon("general-inquirer").only(INQUIRER_DEFAULT),)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what moves a score."""
+    packages = ("birthmark", "torch", "transformers", "tokenizers", "peft", "numpy", "polars")
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
+def choose_frames(models: "Sequence[ResolvedModel]", frame: FrameOption, protocol: Protocol) -> list[ChosenFrame]:
+    """The frame of each model: an RM always `chat`; the LMs share one, by default `chat` if all have a template.
+
+    The study's protocol takes `chat` for LMs that have a template and the bare prompt for the others.
+    """
+    languages = [model for model in models if model.kind == "logprob"]
+    shared: ChosenFrame = "chat" if all(model.chat_template for model in languages) else "qa"
+    frames: list[ChosenFrame] = []
+    for model in models:
+        if model.kind == "reward":
+            frames.append("chat")
+        elif frame != "auto":
+            frames.append(frame)
+        elif protocol == "christian2026":
+            frames.append("chat" if model.chat_template else "bare")
+        else:
+            frames.append(shared)
+    return frames

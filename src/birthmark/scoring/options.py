@@ -1,0 +1,409 @@
+"""Every option that several commands share, declared once: type, default, help, panel, and whether it moves a score.
+
+The command line (`cli.build`), the Python signatures (`with_options`), `study.json` and the resume key (`measure`) are
+derived from these declarations. An option that only one command has is declared in that command's signature, by the
+same `Option`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ForwardRef,
+    Literal,
+    TypedDict,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+)
+
+from birthmark.errors import BirthmarkError
+
+if TYPE_CHECKING:
+    from birthmark.inputs.lexicons import Lexicon
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MODEL, QUESTION, RUN, OUTPUT = "The model", "The question", "How it runs", "Output"
+
+FrameOption = Literal["auto", "chat", "qa", "bare"]
+ChosenFrame = Literal["chat", "qa", "bare"]
+Protocol = Literal["birthmark", "christian2026"]
+EngineName = Literal["prefix", "plain"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is said of an option beside its name and type.
+
+    `default` is the default of an option of the classes below; an option in a command's signature has it there.
+    `moves_score`: a table that was scored under another value is not reused. `of_study`: all models of one OUT have it in
+    common. `flag` is the command line's name where that differs from Python's, `on_off` of a flag with a negation,
+    `command_line` the command line's type where that differs, and `convert` makes Python's value of it.
+    """
+
+    help: str
+    panel: str | None = OUTPUT
+    default: Any = None
+    moves_score: bool = False
+    of_study: bool = False
+    metavar: str | None = None
+    flag: str | None = None
+    on_off: str | None = None
+    command_line: Any = None
+    convert: Callable[[Any], Any] | None = None
+    least: float | None = None
+    most: float | None = None
+    show_default: bool = True
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A positional argument of a command."""
+
+    help: str
+    metavar: str
+    command_line: Any = str
+    required: bool = True
+
+
+class PromptSetOptions(TypedDict, total=False):
+    prompts: Annotated[
+        str | Path,
+        Option(
+            "A prompt set: christian2026 or a YAML file.",
+            QUESTION,
+            default="christian2026",
+            metavar="NAME|FILE",
+            moves_score=True,
+            of_study=True,
+            command_line=str,
+        ),
+    ]
+
+
+class PromptOptions(TypedDict, total=False):
+    prompt: Annotated[
+        "str | Sequence[str]",
+        Option(
+            "Only this prompt, or one of your own; repeatable.",
+            QUESTION,
+            default=(),
+            metavar="KEY|TEXT",
+            moves_score=True,
+            of_study=True,
+            command_line=list[str],
+        ),
+    ]
+
+
+class CandidateOptions(TypedDict, total=False):
+    lexicons: Annotated[
+        "str | Path | Lexicon | Sequence[str | Path | Lexicon]",
+        Option(
+            "Words by category; repeatable. [default: starter]",
+            QUESTION,
+            default=(),
+            metavar="NAME|FILE",
+            flag="--lexicon",
+            moves_score=True,
+            of_study=True,
+            command_line=list[str],
+        ),
+    ]
+    candidates: Annotated[
+        "str | Sequence[str] | None",
+        Option(
+            "The one-word answers to score. [default: an LM's vocabulary and the lexicons' words; an RM's the words]",
+            QUESTION,
+            metavar="lexicon|vocabulary|FILE|WORD,WORD",
+            moves_score=True,
+            of_study=True,
+            command_line=str,
+        ),
+    ]
+
+
+class QuestionOptions(PromptSetOptions, PromptOptions, CandidateOptions, total=False):
+    """What is asked, and which answers are scored."""
+
+
+class SystemOptions(TypedDict, total=False):
+    system: Annotated[
+        str | None,
+        Option("A system prompt before every question.", QUESTION, metavar="TEXT", moves_score=True, of_study=True),
+    ]
+
+
+class ControlOptions(TypedDict, total=False):
+    """What effects are shown with held fixed as well."""
+
+    controls: Annotated[
+        "str | Sequence[str]",
+        Option(
+            "Show the effects with this held fixed as well; prompt: against a neutral prompt. Repeatable.",
+            QUESTION,
+            default=(),
+            metavar="frequency,length,tokens|prompt",
+            flag="--control",
+            moves_score=True,
+            of_study=True,
+            command_line=list[str],
+        ),
+    ]
+
+
+class FrameOptions(TypedDict, total=False):
+    """How a prompt becomes the model's context."""
+
+    frame: Annotated[
+        FrameOption,
+        Option(
+            "How a prompt becomes the context; auto: chat where all have a template.",
+            RUN,
+            default="auto",
+            moves_score=True,
+            of_study=True,
+        ),
+    ]
+
+
+class TemplateDateOptions(TypedDict, total=False):
+    template_date: Annotated[
+        str | None,
+        Option(
+            "The date that a dated chat template prints. [default: the template's own, else 2024-07-26]",
+            RUN,
+            metavar="YYYY-MM-DD",
+            moves_score=True,
+        ),
+    ]
+
+
+class ProtocolOptions(TemplateDateOptions, total=False):
+    """Whose procedure is followed, and what a dated chat template prints."""
+
+    protocol: Annotated[
+        Protocol,
+        Option(
+            "christian2026 does what the study did, its double BOS included.",
+            RUN,
+            default="birthmark",
+            moves_score=True,
+            of_study=True,
+        ),
+    ]
+
+
+class MachineOptions(TypedDict, total=False):
+    """Where and in which precision a model runs."""
+
+    dtype: Annotated[
+        str | None,
+        Option(
+            "[default: float32 on CPU, the catalog's on GPU]",
+            RUN,
+            metavar="float32|bfloat16|float16",
+            moves_score=True,
+        ),
+    ]
+    device: Annotated[
+        str | None,
+        Option("[default: the fastest that is there]", RUN, metavar="cpu|cuda|mps", moves_score=True),
+    ]
+
+
+class EngineOptions(TypedDict, total=False):
+    engine: Annotated[
+        EngineName,
+        Option(
+            "prefix computes what conversations share once; plain is the slow reference.",
+            RUN,
+            default="prefix",
+            moves_score=True,
+        ),
+    ]
+
+
+class PlacementOptions(TypedDict, total=False):
+    """How the weights of a large model are held."""
+
+    device_map: Annotated[
+        Literal["auto"] | None,
+        Option("Spread the layers over all GPUs, and the CPU for the rest.", RUN, moves_score=True),
+    ]
+    quantize: Annotated[
+        Literal["8bit", "4bit"] | None,
+        Option("Load the weights in fewer bits (an NVIDIA GPU and the extra `quantized`).", RUN, moves_score=True),
+    ]
+
+
+class CheckOptions(TypedDict, total=False):
+    verify: Annotated[
+        bool,
+        Option("Rescore a sample in float32: which differences are smaller than rounding's.", RUN, default=False),
+    ]
+
+
+class SeedOptions(TypedDict, total=False):
+    seed: Annotated[int, Option("Seed of every random draw.", RUN, default=0)]
+
+
+class QuietOptions(TypedDict, total=False):
+    """Nothing is shown while a function runs, unless asked for; on the command line it is the other way round."""
+
+    quiet: Annotated[bool, Option("No progress and notes.", OUTPUT, default=True)]
+
+
+class CatalogOptions(TypedDict, total=False):
+    catalog: Annotated[
+        "str | Path | None",
+        Option("A catalog.toml of your own models.", MODEL, metavar="FILE", command_line=Path),
+    ]
+
+
+class ChatTemplateOptions(TypedDict, total=False):
+    chat_template: Annotated[
+        "str | Path | None",
+        Option(
+            "A chat template for a model without one.",
+            MODEL,
+            metavar="plain|FILE",
+            moves_score=True,
+            command_line=str,
+        ),
+    ]
+
+
+class SourceOptions(CatalogOptions, ChatTemplateOptions, total=False):
+    """Which files of a model are taken."""
+
+    revision: Annotated[
+        str | None, Option("A hub revision. [default: the catalog's pinned one]", MODEL, moves_score=True)
+    ]
+
+
+class KindOptions(TypedDict, total=False):
+    kind: Annotated[
+        Literal["reward", "logprob"] | None,
+        Option(
+            "Take the model for an RM or an LM. [default: as its config says]", MODEL, flag="--as", moves_score=True
+        ),
+    ]
+
+
+class LabelOptions(TypedDict, total=False):
+    """What a person says of a model that the catalog does not know."""
+
+    family: Annotated[str | None, Option("Pretraining lineage of a model that the catalog lacks.", MODEL)]
+    base_checkpoint: Annotated[str | None, Option("The released model that it was tuned from.", MODEL)]
+
+
+class ModelOptions(SourceOptions, KindOptions, LabelOptions, total=False):
+    """What `resolve` takes beside a name."""
+
+
+class RunOptions(
+    FrameOptions,
+    ProtocolOptions,
+    EngineOptions,
+    MachineOptions,
+    PlacementOptions,
+    CheckOptions,
+    SeedOptions,
+    QuietOptions,
+    total=False,
+):
+    """How a model is framed and run."""
+
+
+class PersonaOptions(QuestionOptions, RunOptions, total=False):
+    """What is asked of every model under a persona, whose system prompt is the persona's."""
+
+
+class MeasureOptions(PersonaOptions, SystemOptions, ControlOptions, total=False):
+    """What `measure.make_measure` takes: what is asked of every model, and how it is run."""
+
+
+class ScoringOptions(MeasureOptions, ModelOptions, total=False):
+    """All that `score` and `audit` share."""
+
+
+Out = Annotated["str | Path", Option("Where everything is written.", metavar="DIR", command_line=Path)]
+MixedFrames = Annotated[bool, Option("Compare models scored in different frames all the same.", RUN)]
+Lexicons = CandidateOptions.__annotations__["lexicons"]
+
+
+def option_of(annotation: Any) -> Option | Argument | None:
+    """The declaration in an annotated type, or None."""
+    found = [item for item in getattr(annotation, "__metadata__", ()) if isinstance(item, Option | Argument)]
+    return found[0] if found else None
+
+
+def options_in(options: type) -> dict[str, Option]:
+    """The options of a class above: name → declaration."""
+    return {
+        name: item for name, type_ in options.__annotations__.items() if isinstance(item := option_of(type_), Option)
+    }
+
+
+def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """What of a function's parameters is declared for the command line: name → annotated type."""
+    known: dict[str, Any] = getattr(function, "__options__", function.__annotations__)
+    return {name: annotation for name, annotation in known.items() if option_of(annotation) is not None}
+
+
+def select(options: Mapping[str, Any], wanted: type) -> dict[str, Any]:
+    """Those of the options that a class declares."""
+    return {name: value for name, value in options.items() if name in wanted.__annotations__}
+
+
+def with_options(function: F) -> F:
+    """Turn `**options: Unpack[SomeOptions]` into keyword parameters with their declared defaults.
+
+    `inspect.signature` and `help` show them; the function receives every option, given or by default. Raises
+    `BirthmarkError` on unknown options, so that a typo does not fall back to a default.
+    """
+    signature = inspect.signature(function)
+    (spread,) = [item for item in signature.parameters.values() if item.kind is item.VAR_KEYWORD]
+    (options,) = get_args(spread.annotation)
+    own = {name: item for name, item in signature.parameters.items() if item is not spread}
+    defaults = {name: item.default for name, item in options_in(options).items() if name not in own}
+    shared = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=_plain(options.__annotations__[name])
+        )
+        for name, default in defaults.items()
+    ]
+    named = [item.replace(annotation=_plain(item.annotation)) for item in own.values()]
+    known = [name for name, item in own.items() if item.kind is not item.VAR_POSITIONAL] + list(defaults)
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **given: Any) -> Any:
+        for name in given:
+            if name not in known:
+                from birthmark.inputs.text import did_you_mean
+
+                raise BirthmarkError(f"there is no option {name}: {did_you_mean(name, known)}")
+        return function(*arguments, **{**defaults, **given})
+
+    call.__signature__ = signature.replace(parameters=[*named, *shared])  # type: ignore[attr-defined]
+    call.__options__ = {  # type: ignore[attr-defined]
+        **{name: item.annotation for name, item in own.items()},
+        **{name: options.__annotations__[name] for name in defaults},
+    }
+    return cast(F, call)
+
+
+def _plain(annotation: Any) -> Any:
+    """An annotated type without its declaration, as `help` shows it."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    inner = get_args(annotation)[0]
+    return inner.__forward_arg__ if isinstance(inner, ForwardRef) else inner

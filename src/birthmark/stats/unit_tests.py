@@ -1,0 +1,190 @@
+"""Two groups of numbers against each other, and the one test of families over units.
+
+Difference, Cohen's d in two forms and Welch's test; every sign is that of the second group minus the first. The test
+over units is fixed before looking: two families and one contrast a unit take Welch's t where both have at least three
+units, else the difference in means; several categories take the largest pooled |t| over them; more than two families
+take F. Its p is always a permutation of the units, within blocks where these are given.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+
+from birthmark.errors import BirthmarkError
+from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class GroupDifference:
+    """Group b against group a.
+
+    difference: mean(b) − mean(a). cohens_d: difference / √(((n_a − 1) s_a² + (n_b − 1) s_b²) / (n_a + n_b − 2)).
+    cohens_d_unweighted: difference / √((s_a² + s_b²) / 2). welch_t = difference / √(s_a²/n_a + s_b²/n_b), on welch_df
+    by Welch and Satterthwaite, two-sided p.
+
+    Null: the unweighted d and Welch's test where a group has one value; all that is scaled by a standard deviation
+    where no value varies (p is 1 then if the difference is 0 too).
+    """
+
+    difference: float
+    cohens_d: float | None
+    cohens_d_unweighted: float | None
+    welch_t: float | None
+    welch_df: float | None
+    welch_p: float | None
+
+
+def compare_groups(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> GroupDifference:
+    """Compare two samples, in the units of the values; raises `BirthmarkError` where one is empty or not finite."""
+    first, second = _sample(a), _sample(b)
+    difference = float(second.mean() - first.mean())
+    n_a, n_b = len(first), len(second)
+    if not _varies(first) and not _varies(second):
+        same = abs(difference) <= 1e-12 * max(abs(first[0]), abs(second[0]))
+        return GroupDifference(0.0 if same else difference, None, None, None, None, 1.0 if same else None)
+    squares_a, squares_b = ((x - x.mean()) @ (x - x.mean()) for x in (first, second))
+    pooled = float(np.sqrt((squares_a + squares_b) / (n_a + n_b - 2)))
+    if min(n_a, n_b) < 2:
+        return GroupDifference(difference, difference / pooled, None, None, None, None)
+    unweighted = float(np.sqrt((squares_a / (n_a - 1) + squares_b / (n_b - 1)) / 2))
+    t, p, df = _compare(first, second).ttest_ind(usevar="unequal")
+    return GroupDifference(difference, difference / pooled, difference / unweighted, float(t), float(df), float(p))
+
+
+def welch_interval(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> tuple[float, float] | None:
+    """Welch's 95% interval for mean(b) − mean(a); None where a group has one value or nothing varies."""
+    first, second = _sample(a), _sample(b)
+    if min(len(first), len(second)) < 2 or not (_varies(first) or _varies(second)):
+        return None
+    low, high = _compare(first, second).tconfint_diff(alpha=1 - LEVEL, usevar="unequal")
+    return float(low), float(high)
+
+
+def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm", "fdr_bh"]) -> list[float | None]:
+    """Adjusted p values, in place; nulls stay null and do not count as tests. `fdr_bh`: Benjamini and Hochberg 1995."""
+    known = [i for i, p in enumerate(p_values) if p is not None]
+    adjusted: list[float | None] = [None] * len(p_values)
+    if known:
+        corrected = multipletests([p_values[i] for i in known], method=method)[1]
+        for i, p in zip(known, corrected, strict=True):
+            adjusted[i] = float(p)
+    return adjusted
+
+
+def _compare(a: np.ndarray, b: np.ndarray) -> CompareMeans:
+    return CompareMeans(DescrStatsW(b), DescrStatsW(a))
+
+
+def _sample(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    sample = np.asarray(values, dtype=float)
+    if sample.ndim != 1 or not len(sample) or not np.isfinite(sample).all():
+        raise BirthmarkError("a group to compare is empty or has missing or infinite values: drop or mend them")
+    return sample
+
+
+def _varies(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) > 1e-12 * np.abs(values).max())
+
+
+@dataclass(frozen=True)
+class LevelResult:
+    """A permutation test over units; `estimate` and Welch's 95% interval are b − a, null where there is no one contrast.
+
+    statistic: `welch_t`, `difference` or (more than two families) `permutation_f` of one contrast; `max_t` or (more than
+    two families) `max_f` of several, with p of the largest. `p_exact_difference`: of the difference in means, whatever
+    the statistic.
+    """
+
+    statistic: str
+    n_units: dict[str, int]
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_exact: float
+    count: int
+    n_splits: int
+    min_p: float
+    p_exact_difference: float | None
+
+
+def average_by_unit(
+    values: np.ndarray, units: Sequence[str], families: Sequence[str]
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """Means of rows that share a unit: values [rows, …] → [units, …], unit names and families, by family then name.
+
+    Raises `BirthmarkError` where a unit is in two families.
+    """
+    family_of: dict[str, str] = {}
+    for unit, family in zip(map(str, units), map(str, families), strict=True):
+        if family_of.setdefault(unit, family) != family:
+            raise BirthmarkError(f"{unit} is in two families ({family_of[unit]}, {family}): give it one")
+    names = sorted(family_of, key=lambda unit: (family_of[unit], unit))
+    rows = np.asarray(units, dtype=str)
+    return np.stack([values[rows == name].mean(axis=0) for name in names]), names, [family_of[name] for name in names]
+
+
+def level_test(
+    values: Sequence[float] | np.ndarray,
+    families: Sequence[str],
+    seed: int = 0,
+) -> LevelResult:
+    """Test families over units, b the alphabetical last of two.
+
+    values: [units], or [units, categories] for several contrasts at once (of framing contrasts, centred over categories
+    by the caller); families: [units].
+
+    Raises `BirthmarkError` where there is one family only.
+    """
+    x = np.asarray(values, dtype=float)
+    names = np.asarray(families, dtype=str)
+    n_units = dict(sorted(Counter(names.tolist()).items()))
+    if len(n_units) < 2:
+        raise BirthmarkError("one family only: bring models of a second family to compare it with")
+    if x.ndim == 2:
+        return _several_contrasts(x, names, n_units, seed)
+    if len(n_units) > 2:
+        test = permutation_f(x, names.tolist(), seed)
+        return LevelResult(
+            "permutation_f", n_units, None, None, None, test.p, test.count, test.n_splits, test.min_p, None
+        )
+    is_b = names == max(n_units)
+    difference = exact_permutation(x, is_b, "difference", seed=seed)
+    use_welch = min(n_units.values()) >= 3
+    test = exact_permutation(x, is_b, "welch_t", seed=seed) if use_welch else difference
+    low, high = welch_interval(x[~is_b], x[is_b]) or (None, None)
+    return LevelResult(
+        "welch_t" if use_welch else "difference",
+        n_units,
+        difference.observed,
+        low,
+        high,
+        test.p,
+        test.count,
+        test.n_splits,
+        test.min_p,
+        difference.p,
+    )
+
+
+def _several_contrasts(x: np.ndarray, names: np.ndarray, n_units: dict[str, int], seed: int) -> LevelResult:
+    test = max_t(x, names, seed)
+    statistic = "max_t" if len(n_units) == 2 else "max_f"
+    return LevelResult(
+        statistic,
+        n_units,
+        None,
+        None,
+        None,
+        test.count / test.n_splits,
+        test.count,
+        test.n_splits,
+        test.min_p,
+        None,
+    )

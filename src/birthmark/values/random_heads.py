@@ -1,0 +1,85 @@
+"""What random heads on a base make of words, on disk: `random-heads/<base>.<lexicon>.parquet` with its JSON beside it.
+
+A row a word, a column a head: the word's mean rank over positive prompts less that over negative ones. Knows nothing of
+how heads are drawn, or of what they are the null for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from birthmark.errors import BirthmarkError
+from birthmark.files import atomic_path, write_text
+from birthmark.inputs.lexicons import Lexicon
+from birthmark.records import RandomHeads, read_record, to_json
+
+FOLDER = "random-heads"
+
+
+@dataclass(frozen=True)
+class HeadWords:
+    """Random heads on one base: `values` is float32 [heads, words]."""
+
+    base: str
+    family: str
+    words: tuple[str, ...]
+    values: np.ndarray
+
+    def of(self, words: Sequence[str]) -> np.ndarray | None:
+        """Values of some words, float64 [heads, words]; None where one of them is not here.
+
+        Ranks were among all words here; where fewer are asked for they shrink in proportion, (n + 1) / (N + 1).
+        """
+        if not set(words) <= set(self.words):
+            return None
+        at = {word: column for column, word in enumerate(self.words)}
+        scale = (len(words) + 1) / (len(self.words) + 1)
+        return self.values[:, [at[word] for word in words]].astype(np.float64) * scale
+
+    def contrasts(self, lexicon: Lexicon, words: Sequence[str]) -> np.ndarray | None:
+        """Mean over the first category's words less that over the second's, [heads]; None without two categories."""
+        values = self.of(words)
+        if values is None or len(lexicon.categories) != 2:
+            return None
+        of_word = lexicon.match(words)
+        first, second = (np.array([name in of_word[word] for word in words]) for name in lexicon.categories)
+        return np.asarray(values[:, first].mean(axis=1) - values[:, second].mean(axis=1))
+
+
+def head_path(out: Path, base: str, lexicon: str) -> Path:
+    return out / FOLDER / f"{base.replace('/', '--')}.{lexicon}.parquet"
+
+
+def has_head_words(path: Path, key: str) -> bool:
+    """Whether the heads of this key were written there."""
+    beside = path.with_suffix(".json")
+    return path.is_file() and beside.is_file() and read_record(beside, RandomHeads).key == key
+
+
+def write_head_words(path: Path, record: RandomHeads, heads: HeadWords) -> None:
+    columns = {f"head_{at:04d}": row for at, row in enumerate(heads.values)}
+    with atomic_path(path) as temporary:
+        pl.DataFrame({"word": list(heads.words), **columns}).write_parquet(
+            temporary, compression="zstd", statistics=False
+        )
+    write_text(path.with_suffix(".json"), to_json(record))
+
+
+def read_head_words(out: Path, lexicon: str) -> list[HeadWords]:
+    """The random heads that `birthmark track` left in `out` for a lexicon, a base each.
+
+    Raises `BirthmarkError` where `out` is no folder.
+    """
+    if not out.is_dir():
+        raise BirthmarkError(f"{out} is not a folder: name the --out of a track")
+    found = []
+    for path in sorted((out / FOLDER).glob("*.json")):
+        record = read_record(path, RandomHeads)
+        if record.lexicon == lexicon:
+            frame = pl.read_parquet(path.with_suffix(".parquet"))
+            values = frame.drop("word").to_numpy().T
+            found.append(HeadWords(record.base, record.family, tuple(frame["word"]), values))
+    return found

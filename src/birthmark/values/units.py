@@ -1,0 +1,337 @@
+"""Families tested over units (base checkpoints first, models second), over matched teams, and what such a test can find.
+
+A unit's contrast is the mean of its models' contrasts. A team that built reward models on both families is a block:
+labels are exchanged within teams only.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import find_entry, load_catalog
+from birthmark.records import Blocks, CategoryTest, Clustering, Effects, LevelTest, ModelsFixed, Pair, Power, Unit
+from birthmark.stats import power
+from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
+from birthmark.stats.unit_tests import adjust, average_by_unit, level_test
+from birthmark.stats.variance import effective_number, nested_variance
+from birthmark.values.families import why_no_difference
+from birthmark.values.joined import Joined
+from birthmark.values.planning import SD_BASE, SD_RM
+from birthmark.values.sentences import blocks_sentence, level_sentence, p_text
+
+MEDIAN_CONTRAST = "(first − second category, positive − negative prompts) of mean-over-prompt median ranks"
+CENTRED_CONTRAST = "(positive − negative prompts) of mean-over-prompt median ranks a category, centred over categories"
+
+
+class Units(NamedTuple):
+    """Units' values by family then name: one contrast each [units], or one a category [units, categories]."""
+
+    values: np.ndarray
+    names: list[str]
+    families: list[str]
+
+
+def units_of(joined: Joined, values: np.ndarray, unit: Unit) -> Units:
+    """Models' values [models, …] averaged over those that share a unit."""
+    of_models = joined.model_bases if unit == "base_checkpoint" else joined.models
+    return Units(*average_by_unit(values, of_models, joined.model_families))
+
+
+def family_difference(joined: Joined) -> float:
+    """Difference (b − a) of the mean contrast of median ranks over base checkpoints, in ranks.
+
+    Raises `BirthmarkError` where there are not two families, two categories and both framings.
+    """
+    why = why_no_difference(joined)
+    if why is not None or joined.contrasts is None:
+        raise BirthmarkError(why or "there is no contrast")
+    units = units_of(joined, joined.contrasts, "base_checkpoint")
+    is_b = np.array(units.families) == joined.families[1]
+    return float(units.values[is_b].mean() - units.values[~is_b].mean())
+
+
+def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | None, str | None]:
+    """The test of families over units of one kind, or why there is none.
+
+    Two categories: the contrast of median ranks; two families give its difference b − a with Welch's interval. More
+    categories: the largest |t| over framing contrasts centred over categories, without one estimate.
+    """
+    why = _why_not(joined, unit)
+    if why is not None:
+        return None, why
+    two_categories = joined.contrasts is not None
+    values = joined.contrasts if joined.contrasts is not None else joined.centred_framing_contrasts
+    units = units_of(joined, values, unit)
+    result = level_test(units.values, units.families, seed=seed)
+    test = LevelTest(
+        unit=unit,
+        statistic=result.statistic,
+        contrast=MEDIAN_CONTRAST if two_categories else CENTRED_CONTRAST,
+        n_units=result.n_units,
+        estimate=result.estimate,
+        ci_low=result.ci_low,
+        ci_high=result.ci_high,
+        p_exact=result.p_exact,
+        count=result.count,
+        n_splits=result.n_splits,
+        min_p=result.min_p,
+        p_exact_difference=result.p_exact_difference,
+        sentence="",
+    )
+    said = level_sentence(test, joined.categories, len(joined.words), joined.groups)
+    return test.model_copy(update={"sentence": said + (_worth(joined) if unit == "model" else "")}), None
+
+
+def _worth(joined: Joined) -> str:
+    """What the clustering by base checkpoint leaves of the number of models."""
+    found, _ = clustering(joined)
+    if found is None or found.icc is None or found.n_effective is None:
+        return ""
+    icc = f"{found.icc:.2f}".removeprefix("0")
+    return (
+        f" Their intraclass correlation by base checkpoint is {icc}: these {len(joined.models)} models tell about as much as "
+        f"{found.n_effective:.1f} independent ones would."
+    )
+
+
+def per_category(joined: Joined, seed: int) -> list[CategoryTest]:
+    """A row a category and unit: difference (b − a) of the centred framing contrast, its p alone and by max-|t|.
+
+    Without two families the difference is null, without a test over these units the p values are.
+    """
+    if not joined.is_contrastable or len(joined.categories) < 2:
+        return []
+    rows = []
+    kinds: tuple[Unit, ...] = ("base_checkpoint", "model")
+    for unit in kinds:
+        units = units_of(joined, joined.centred_framing_contrasts, unit)
+        tested = None if _why_not(joined, unit) else max_t(units.values, units.families, seed=seed)
+        means = [units.values[np.array(units.families) == family].mean(axis=0) for family in joined.families]
+        for at, category in enumerate(joined.categories):
+            rows.append(
+                CategoryTest(
+                    category=category,
+                    unit=unit,
+                    difference=float(means[1][at] - means[0][at]) if len(means) == 2 else None,
+                    p=float(tested.p[at]) if tested else None,
+                    p_max_t=float(tested.p_adjusted[at]) if tested else None,
+                )
+            )
+    return rows
+
+
+def p_permutation_f(joined: Joined, seed: int) -> tuple[float | None, str | None]:
+    """Permutation F of families over base checkpoints, all categories' centred framing contrasts at once."""
+    why = _why_not(joined, "base_checkpoint")
+    if why is not None:
+        return None, why
+    units = units_of(joined, joined.centred_framing_contrasts, "base_checkpoint")
+    return permutation_f(units.values, units.families, seed=seed).p, None
+
+
+def clustering(joined: Joined) -> tuple[Clustering | None, str | None]:
+    """How much models that share a base checkpoint resemble each other in `contrast`: base nested in family."""
+    if joined.contrasts is None:
+        return None, joined.no_contrast_why
+    nested = nested_variance(joined.contrasts, joined.model_bases, joined.model_families)
+    if nested.sd_rm is None:
+        return None, "no base checkpoint has two models"
+    why = None if nested.f is not None else "no family has two base checkpoints, or no contrast varies"
+    worth = None if nested.icc is None else effective_number(joined.model_bases, joined.model_families, nested.icc)
+    return Clustering(
+        sd_base=nested.sd_base, sd_rm=nested.sd_rm, icc=nested.icc, f=nested.f, p=nested.p, n_effective=worth
+    ), why
+
+
+def _why_not(joined: Joined, unit: Unit) -> str | None:
+    if len(joined.families) < 2:
+        return "there is one family only, and nothing to compare it with"
+    if not joined.is_contrastable:
+        return joined.no_contrast_why
+    if len(joined.categories) < 2:
+        return "the lexicon has one category only, and a contrast is between categories"
+    names = joined.model_bases if unit == "base_checkpoint" else joined.models
+    if len(set(names)) == len(joined.families):
+        what = "base checkpoint" if unit == "base_checkpoint" else "model"
+        return f"with one {what} a family nothing can be concluded about families"
+    return None
+
+
+def adjust_across_lexicons(records: Sequence[Effects]) -> list[Effects]:
+    """The same records with `p_holm` of their headlines: Holm over the lexicons that have one, of one kind of score."""
+    adjusted = list(records)
+    for kind in {record.kind for record in records}:
+        tests = [(at, record.headline) for at, record in enumerate(records) if record.kind == kind and record.headline]
+        for (at, test), p_holm in zip(tests, adjust([test.p_exact for _, test in tests], "holm"), strict=True):
+            headline = test.model_copy(update={"p_holm": p_holm})
+            adjusted[at] = records[at].model_copy(update={"headline": headline})
+    return adjusted
+
+
+def matched_teams(
+    joined: Joined, seed: int, teams: Mapping[str, str] | None = None
+) -> tuple[Blocks | None, str | None]:
+    """The test within teams and its pairs, or why there is none. `teams` maps models to what the catalog does not say.
+
+    Statistic: the difference in means (b − a) of `contrast` over the models of teams that have both families; labels are
+    exchanged within teams, in all ways. A pair are two models of a team and of unlike families, unless the catalog says
+    that they were trained on unlike data.
+    """
+    why = why_no_difference(joined)
+    if why is not None or joined.contrasts is None:
+        return None, why
+    catalog = load_catalog()
+    entries = [find_entry(catalog, model) for model in joined.models]
+    given = teams or {}
+    team_of = [
+        given.get(model) or (entry.team if entry else None) for model, entry in zip(joined.models, entries, strict=True)
+    ]
+    in_team = {
+        team: [at for at, other in enumerate(team_of) if other == team] for team in sorted({t for t in team_of if t})
+    }
+    both = {team: at for team, at in in_team.items() if len({joined.model_families[model] for model in at}) == 2}
+    if not both:
+        return None, "no team is known to have built on both families"
+    models = np.array([model for at in both.values() for model in at])
+    is_b = np.array([joined.model_families[model] == joined.families[1] for model in models])
+    test = exact_permutation(
+        joined.contrasts[models], is_b, "difference", [team_of[model] or "" for model in models], seed
+    )
+    data = [entry.data if entry else None for entry in entries]
+    found = Blocks(
+        teams=list(both),
+        n_models={family: int((is_b == (family == joined.families[1])).sum()) for family in joined.families},
+        statistic="difference",
+        estimate=test.observed,
+        p_exact=test.p,
+        count=test.count,
+        n_splits=test.n_splits,
+        min_p=test.min_p,
+        pairs=[pair for team, at in both.items() for pair in _pairs(joined, team, at, data)],
+        sentence="",
+    )
+    return found.model_copy(update={"sentence": blocks_sentence(found, joined.categories)}), None
+
+
+def _pairs(joined: Joined, team: str, models: list[int], data: list[str | None]) -> list[Pair]:
+    contrasts, whole = joined.contrasts, family_difference(joined)
+    if contrasts is None:
+        return []
+    found = []
+    for one, other in combinations(sorted(models, key=lambda at: (joined.model_families[at], joined.models[at])), 2):
+        unlike_data = data[one] is not None and data[other] is not None and data[one] != data[other]
+        if joined.model_families[one] == joined.model_families[other] or unlike_data:
+            continue
+        difference = float(contrasts[other] - contrasts[one])
+        found.append(
+            Pair(
+                team=team,
+                data=data[one] if data[one] == data[other] else None,
+                model_a=joined.models[one],
+                model_b=joined.models[other],
+                family_a=joined.model_families[one],
+                family_b=joined.model_families[other],
+                difference=difference,
+                agrees=bool(np.sign(difference) == np.sign(whole)),
+            )
+        )
+    return found
+
+
+ALPHA = 0.05
+ENOUGH_DF = 3  # with fewer degrees of freedom within families the published SDs are taken
+PUBLISHED_WORDS = 263
+REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.WANTED))  # standard errors, by the normal distribution
+
+
+def detectable(
+    joined: Joined, headline: LevelTest | None, fixed: ModelsFixed | None, why: str | None
+) -> tuple[Power | None, str | None]:
+    """The difference that can be found four times in five, or why nothing is said of it; `why` is the headline's.
+
+    The SD of a unit is pooled within families over this study's base checkpoints where that leaves three degrees of
+    freedom, else the published study's for as many RMs a base checkpoint, in proportion to the number of words. Where .05
+    is out of reach, alpha is the smallest p. Several categories: the difference in one of them that max-|t| finds.
+    """
+    if headline is not None and len(headline.n_units) == 2:
+        return _over_units(joined, headline)
+    if headline is not None:
+        return None, f"power is told for two families, and these are {len(headline.n_units)}"
+    if fixed is not None:
+        return _over_words(fixed, len(joined.models), why), None
+    return None, why or "there is no test to tell the power of"
+
+
+def _over_units(joined: Joined, headline: LevelTest) -> tuple[Power | None, str | None]:
+    n_a, n_b = headline.n_units.values()
+    n_splits, min_p = power.splits(n_a, n_b)
+    alpha = max(ALPHA, min_p)
+    several = joined.contrasts is None
+    sd, source = _sd(joined)
+    in_sds = (
+        power.detectable_max_t(n_a, n_b, len(joined.categories), alpha)
+        if several
+        else power.detectable_exact(n_a, n_b, alpha)
+    )
+    if in_sds is None or sd == 0:
+        return None, "the units do not vary" if sd == 0 else "no difference of any size can be found with these units"
+    found = in_sds * sd
+    what = "a difference in one category" if several else "a contrast"
+    if alpha > ALPHA:
+        units = f"{n_a} and {n_b} base checkpoints"
+        said = (
+            f"With these units ({units}, {n_splits:,} splits) the test cannot reach .05, whatever the difference; at its "
+            f"smallest p, {p_text(min_p)}, it can find {what} of {found:.0f} ranks four times in five."
+        )
+    else:
+        said = f"With these units the test can find {what} of {found:.0f} ranks four times in five."
+    said += f" Base checkpoints of one family are taken to differ by an SD of {sd:.1f} ranks, as {source}."
+    return Power(
+        unit="base_checkpoint",
+        alpha=alpha,
+        wanted=power.WANTED,
+        detectable=found,
+        sd=sd,
+        sd_source=source,
+        sentence=said,
+    ), None
+
+
+def _sd(joined: Joined) -> tuple[float, str]:
+    """SD of a unit's value within its family, and whose it is."""
+    values = joined.centred_framing_contrasts if joined.contrasts is None else joined.contrasts[:, None]
+    units = units_of(joined, values, "base_checkpoint")
+    families = np.array(units.families)
+    df = len(families) - len(joined.families)
+    squares = sum(
+        float(((part - part.mean(axis=0)) ** 2).sum())
+        for family in joined.families
+        for part in [units.values[families == family]]
+    )
+    if df >= ENOUGH_DF:
+        return float(np.sqrt(squares / df / values.shape[1])), "they do here"
+    rms_a_base = len(joined.models) / len(families)
+    published = float(np.hypot(SD_BASE, SD_RM / np.sqrt(rms_a_base))) * len(joined.words) / PUBLISHED_WORDS
+    return published, "those of the published reward models do for as many words"
+
+
+def _over_words(fixed: ModelsFixed, n_models: int, why: str | None) -> Power:
+    """By the words' standard error, a quarter of the interval's width but for rounding."""
+    se = (fixed.ci_high - fixed.ci_low) / 2 / float(stats.norm.ppf(0.975))
+    found = REACH * se
+    them = "two models" if n_models == 2 else "models"
+    about_families = f" {why[0].upper()}{why[1:]}." if why else ""
+    return Power(
+        unit="word",
+        alpha=ALPHA,
+        wanted=power.WANTED,
+        detectable=found,
+        sd=se,
+        sd_source="the interval over words",
+        sentence=f"With these words the comparison of these {them} can find a contrast of {found:.0f} ranks four times in "
+        f"five.{about_families}",
+    )
