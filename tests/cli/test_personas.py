@@ -159,7 +159,7 @@ def test_a_plan_counts_every_persona(birthmark, tiny_lm, personas):
 
 def test_one_system_prompt_or_a_file_of_them(birthmark, tiny_lm, personas):
     answer = birthmark("score", tiny_lm, "--candidates", WORDS, *SHORT, "--persona", personas, "--system", "Be brief.")
-    assert answer.is_error("not both")
+    assert answer.is_error("--system", "--persona")
 
 
 def test_personas_go_with_named_models(birthmark, personas):

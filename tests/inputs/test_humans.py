@@ -82,7 +82,7 @@ def test_the_published_files_are_read_whole(shared: Path) -> None:
 def test_fetching_asks_for_the_sources_own_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[str] = []
     monkeypatch.setattr(
-        "birthmark.inputs.fetch.fetch_file", lambda url, sha256, name: asked.append(url) or tmp_path / name
+        "birthmark.inputs.published.fetch_file", lambda url, sha256, name: asked.append(url) or tmp_path / name
     )
     fetch_elo_files()
     assert asked[0].endswith("/data/elo/What,%20in%20one%20word,%20is%20the%20greatest%20thing%20ever.csv")

@@ -3,7 +3,6 @@
 A new command is an entry here, a file in `commands/`, and a function in a `show` module.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -437,13 +436,19 @@ def birthmark(
 
 def command_tree() -> dict[str, Any]:
     """Every command built, by name; a group has its own in `commands`. For the reference and the tests."""
-    return {member.name: build(member) for member in ALL}
+    tree = {member.name: build(member) for member in ALL}
+    for member in ALL:
+        if isinstance(member, Group):
+            tree[member.name].commands = {child.name: build(child) for child in member.commands}
+    return tree
 
 
-def all_modes(members: Sequence[Command | Group] = ALL, path: str = "") -> list[tuple[str, Command]]:
-    """Every command that is no group, with its words."""
-    found: list[tuple[str, Command]] = []
-    for member in members:
-        words = f"{path} {member.name}".strip()
-        found += all_modes(member.commands, words) if isinstance(member, Group) else [(words, member)]
+def all_commands() -> dict[str, Command]:
+    """Every command that is no group, by its words: `models list`."""
+    found: dict[str, Command] = {}
+    for member in ALL:
+        if isinstance(member, Group):
+            found |= {f"{member.name} {child.name}": child for child in member.commands}
+        else:
+            found[member.name] = member
     return found

@@ -9,13 +9,13 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from birthmark.errors import BirthmarkError
-from birthmark.scoring.options import Argument, Option, annotations_of
+from birthmark.scoring.options import MODEL, OUTPUT, QUESTION, RUN, Argument, Option, annotations_of
 
 JSON = Annotated[bool, Option("Print the result as JSON.")]
 QUIET = Annotated[bool, Option("No progress and notes.")]
@@ -164,7 +164,17 @@ def _parameters(command: Command) -> dict[str, inspect.Parameter]:
         del own["quiet"]
     if not any(mode.json for mode in command.modes):
         del own["as_json"]
-    return found | {name: _parameter(name, annotation, False) for name, annotation in own.items()}
+    found |= {name: _parameter(name, annotation, False) for name, annotation in own.items()}
+    return dict(sorted(found.items(), key=lambda item: _place(item[1])))
+
+
+def _place(parameter: inspect.Parameter) -> int:
+    """Arguments first, then the panels in the order in which a person thinks of them."""
+    where = get_args(parameter.annotation)[1]
+    if isinstance(where, typer.models.ArgumentInfo):
+        return -1
+    panels = (None, MODEL, QUESTION, *({where.rich_help_panel} - {RUN, OUTPUT}), RUN, OUTPUT)
+    return panels.index(where.rich_help_panel)
 
 
 def _is_argument(annotation: Any) -> bool:
@@ -189,8 +199,12 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
             max=declared.most,
             show_default=declared.show_default,
         )
-        if default in (inspect.Parameter.empty, None, ()):
-            default, kind = declared.default or None, kind | None
+        if declared.default not in (None, ()):
+            default = declared.default
+        elif default in (inspect.Parameter.empty, ()):
+            default = None
+        if default is None:
+            kind = kind | None
     return inspect.Parameter(
         name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Annotated[kind, where]
     )
@@ -228,12 +242,10 @@ def _callback(command: Command) -> Callable[..., None]:
 
 
 def _given(context: typer.Context) -> list[str]:
-    """Names of what a person wrote on the command line."""
-    return [
-        name
-        for name in context.params
-        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
-    ]
+    """Names of the options that a person wrote on the command line."""
+    options = [param.name for param in context.command.params if param.param_type_name == "option"]
+    sources = {name: context.get_parameter_source(name) for name in context.params if name in options}
+    return [name for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
 
 
 def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> None:
@@ -248,7 +260,7 @@ def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> N
         return
     function = find(mode.plan if plans and mode.plan else mode.run)
     silent = bool(values.get("quiet") or values.get("as_json"))
-    words, named = _passed(mode, values, given)
+    words, named = _passed(mode, values, given, _words(command, values))
     if "quiet" in inspect.signature(function).parameters:
         named["quiet"] = silent
     if mode.watch and not silent and not plans:
@@ -296,7 +308,16 @@ def _when(mode: Mode) -> str:
     return flag_of(mode.when, options_of(mode)[mode.when])
 
 
-def _passed(mode: Mode, values: Mapping[str, Any], given: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+def _words(command: Command, values: Mapping[str, Any]) -> list[Any]:
+    """What stands on the command line without a flag; all modes of a command share it."""
+    names = [name for name, annotation in options_of(command.modes[0]).items() if _is_argument(annotation)]
+    value = values.get(names[0]) if names else None
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _passed(
+    mode: Mode, values: Mapping[str, Any], given: Sequence[str], places: Sequence[Any]
+) -> tuple[list[Any], dict[str, Any]]:
     """The function's arguments in order and its named ones: what a person wrote, the rest is by default.
 
     Raises `BirthmarkError` where an option is missing that the function cannot do without.
@@ -306,9 +327,7 @@ def _passed(mode: Mode, values: Mapping[str, Any], given: Sequence[str]) -> tupl
     for name, annotation in options_of(mode).items():
         declared = next(item for item in annotation.__metadata__ if isinstance(item, Option | Argument))
         if isinstance(declared, Argument):
-            value = values.get(name)
-            several = value if isinstance(value, list) else [] if value is None else [value]
-            words += mode.places(several) if mode.places else several if _spreads(mode, name) else [value]
+            words += mode.places(places) if mode.places else _arranged(mode, name, places)
         elif name in mode.also or (name == mode.when and mode.flag is not None):
             continue
         elif name in given or (declared.default not in (None, ()) and values.get(name) is not None):
@@ -317,9 +336,17 @@ def _passed(mode: Mode, values: Mapping[str, Any], given: Sequence[str]) -> tupl
     return words, named
 
 
-def _spreads(mode: Mode, name: str) -> bool:
-    """Whether the function takes the words one by one (`*models`)."""
-    return inspect.signature(find(mode.run)).parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+def _arranged(mode: Mode, name: str, places: Sequence[Any]) -> Sequence[Any]:
+    """The words one by one (`*models`), as one list (`tables`), or the only one; none where none was given."""
+    parameter = inspect.signature(find(mode.run)).parameters[name]
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL or not places:
+        return places
+    several = get_origin(next(iter(_declared_kinds(mode, name)))) is list
+    return [list(places)] if several else places
+
+
+def _declared_kinds(mode: Mode, name: str) -> list[Any]:
+    return [item.command_line for item in options_of(mode)[name].__metadata__ if isinstance(item, Argument)]
 
 
 def _require(mode: Mode, words: Sequence[Any], named: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from birthmark.paper.scores import label_shuffle
 from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration, Plan, read_record, to_json
 from birthmark.records.calibration import PlantedMetric
-from birthmark.scoring.options import RUN, CatalogOptions, Option, QuietOptions, SeedOptions, with_options
+from birthmark.scoring.options import CatalogOptions, MachineOptions, Option, QuietOptions, SeedOptions, with_options
 from birthmark.stats.simulation import fit_rows
 from birthmark.stats.variance import nested_variance
 from birthmark.study import Study, open_study
@@ -61,6 +61,7 @@ Categories = Annotated[
         command_line=list[str],
     ),
 ]
+Device = MachineOptions.__annotations__["device"]
 Setting = Annotated[
     Literal["small", "full"],
     Option("small: 8 steps, minutes on a laptop; full: 50 steps and all nine held-out questions.", None),
@@ -74,8 +75,6 @@ class RatesOptions(SeedOptions, QuietOptions, total=False):
 
 class PlantedOptions(CatalogOptions, SeedOptions, QuietOptions, total=False):
     """What `calibrate_planted` shares with other commands."""
-
-    device: Annotated[str | None, Option("[default: the fastest that is there]", RUN, metavar="cpu|cuda|mps")]
 
 
 @overload
@@ -224,6 +223,7 @@ def calibrate_plan(
         Option(
             "Base checkpoints of either family.",
             None,
+            default="5,5",
             metavar="N,N",
             command_line=str,
             convert=lambda text: _numbers(text, "--bases"),
@@ -251,6 +251,7 @@ def calibrate_planted(
     out: Out = None,
     setting: Setting = "small",
     seeds: Seeds = SEEDS,
+    device: Device = None,  # type: ignore[valid-type]
     **options: Unpack[PlantedOptions],
 ) -> Calibration:
     """Plant every category's words in every base, `seeds` times, and rank the metrics by what they find.
@@ -284,7 +285,7 @@ def calibrate_planted(
             setting=steps,
             seeds=seeds,
             seed=seed,
-            device=options["device"],
+            device=device,
             quiet=quiet,
         )
     parts: dict[str, object] = {

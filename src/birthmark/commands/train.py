@@ -12,6 +12,7 @@ from birthmark.scoring.options import (
     RUN,
     CatalogOptions,
     LabelOptions,
+    MachineOptions,
     ModelOptions,
     Option,
     QuietOptions,
@@ -28,7 +29,7 @@ RECIPE = "The recipe (defaults: the preset's)"
 
 Preset = Literal["study", "small"]
 Out = Annotated["str | Path", Option("The run's folder; with --grid, of all runs.", metavar="RUN", command_line=Path)]
-Device = Annotated[str | None, Option("[default: the fastest that is there]", RUN, metavar="cpu|cuda|mps")]
+Device = MachineOptions.__annotations__["device"]
 ReportTo = Annotated[
     Sequence[str],
     Option(
@@ -130,7 +131,7 @@ def train(
     pairs: Pairs = None,
     every: Every = None,
     preset: PresetOption = "study",
-    device: Device = None,
+    device: Device = None,  # type: ignore[valid-type]
     report_to: ReportTo = (),
     callbacks: Sequence[Any] = (),
     show: Callable[[TrainingRecord], None] | None = None,
@@ -197,7 +198,7 @@ def train_grid(
     grid: Grid,
     *,
     out: Out = "birthmark-train",
-    device: Device = None,
+    device: Device = None,  # type: ignore[valid-type]
     report_to: ReportTo = (),
     show: Callable[[TrainingRecord], None] | None = None,
     **options: Unpack[GridOptions],
