@@ -1,185 +1,55 @@
-"""The page of an audit or a comparison: what an OUT folder holds, read for drawing, and `report.html` made of it."""
+"""The page of an audit, a comparison or a score."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
-from birthmark.errors import BirthmarkError
-from birthmark.files import write_text
-from birthmark.records import (
-    Effects,
-    Framing,
-    Implicit,
-    Line,
-    Lineage,
-    LineageOf,
-    Map,
-    Record,
-    ScoreRecord,
-    StudyRecord,
-    read_record,
-)
-from birthmark.report.figure import save_figure
+from markupsafe import Markup
+
+from birthmark.records import Effects, Implicit, Line, LineageOf
+from birthmark.report.columns import Column, Table
+from birthmark.report.contents import Contents, read_contents
+from birthmark.report.figure import Figure
 from birthmark.report.implicit import implicit_figure
-from birthmark.report.layout import environment
+from birthmark.report.layout import (
+    Code,
+    Custom,
+    Fold,
+    Heading,
+    Items,
+    Page,
+    Part,
+    Terms,
+    Text,
+    Topic,
+    Warnings,
+    write_page,
+)
 from birthmark.report.lexicon_figures import lexicon_figures
 from birthmark.report.lexicon_tables import lexicon_tables, mean_table
-from birthmark.report.lineage import leading_line, line_figure, line_finding, lineage_tables
+from birthmark.report.lineage import SCORES, leading_line, line_figure, line_finding, lineage_tables
 from birthmark.report.map import about_predictors, map_figures, map_sentence, predictor_tables
-from birthmark.report.models import SearchData, run_table, search_data
-from birthmark.report.text import renamed, short_names
-from birthmark.report.wording import Finding, caveats, finding, glossary, mass_warning, sentence, system_said
-from birthmark.scoring.table import ScoreTable, read_scores, warnings_of
-from birthmark.values.ranks import Standings, standings
+from birthmark.report.models import run_table
+from birthmark.report.wording import (
+    Finding,
+    caveats,
+    examples,
+    finding,
+    glossary,
+    key_numbers,
+    mass_warning,
+    sentence,
+    system_said,
+)
+from birthmark.scoring.table import ScoreTable, warnings_of
 
-SHOWN = 25
-R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True)
-class Extremes:
-    """The first and last candidates of one model and framing, each {candidate, mean_rank}."""
-
-    framing: Framing | None
-    top: list[dict[str, Any]]
-    bottom: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Group:
-    """A model's candidates of one sort, `n` of them: its vocabulary's tokens, or words."""
-
-    sort: str
-    n: int
-    framings: list[Extremes]
-
-
-@dataclass(frozen=True)
-class ModelExtremes:
-    model: str
-    kind: str
-    groups: list[Group]
-
-
-@dataclass(frozen=True)
-class Contents:
-    """Everything that a report is drawn from; empty lists where a part is missing."""
-
-    study: StudyRecord | None
-    effects: list[Effects]
-    implicit: list[Implicit]
-    scores: list[ScoreRecord]
-    extremes: list[ModelExtremes]
-    search: SearchData
-    lineage: Lineage | None = None
-    map: Map | None = None
-
-
-def read_contents(out: Path, tables: Sequence[ScoreTable] = ()) -> Contents:
-    """Read an OUT folder. Raises `BirthmarkError` where it holds nothing to draw, or a file of it is damaged."""
-    if not out.is_dir():
-        raise BirthmarkError(f"{out} is not a folder: name the OUT of an audit or a comparison")
-    study = _optional(out / "study.json", StudyRecord)
-    effects = _read_effects(out, study)
-    implicit = [read_record(path, Implicit) for path in sorted((out / "implicit").glob("*.json"))]
-    paths = sorted((out / "scores").glob("*.parquet"))
-    if not effects and not paths and not implicit:
-        raise BirthmarkError(f"{out} holds no effects, scores or implicit reward: run birthmark audit --out {out}")
-    scores: list[ScoreRecord] = []
-    extremes: list[ModelExtremes] = []
-    tokens: list[Standings] = []
-    words: list[Standings] = []
-    known = {table.record.slug: table for table in tables}
-    names = _names(effects, implicit, [read_record(path.with_suffix(".json"), ScoreRecord) for path in paths])
-    for path in paths:
-        table = known.get(path.stem) or read_scores(path)
-        model = names.get(table.model, table.model)
-        of_tokens, of_words = (
-            [replace(item, model=model) for item in standings(table, rows)] for rows in (table.tokens, table.words)
-        )
-        scores.append(renamed(table.record, names))
-        extremes.append(ModelExtremes(model, table.record.kind, _groups(of_tokens, of_words)))
-        tokens += of_tokens
-        words += of_words
-    lineage, relations = _optional(out / "lineage.json", Lineage), _optional(out / "map.json", Map)
-    return Contents(
-        _as_shown(study, names),
-        [renamed(item, names) for item in effects],
-        [renamed(item, names) for item in implicit if item.prompts],
-        scores,
-        extremes,
-        search_data(tokens, words),
-        renamed(lineage, names) if lineage else None,
-        renamed(relations, names) if relations else None,
-    )
-
-
-def read_summary(out: Path) -> tuple[StudyRecord | None, list[Effects], list[ScoreRecord]]:
-    """What a card needs: the study, the effects and the scores' records, without the scores; models by short names."""
-    study = _optional(out / "study.json", StudyRecord)
-    effects = _read_effects(out, study)
-    scores = [read_record(path, ScoreRecord) for path in sorted((out / "scores").glob("*.json"))]
-    names = _names(effects, [], scores)
-    return (
-        _as_shown(study, names),
-        [renamed(item, names) for item in effects],
-        [renamed(item, names) for item in scores],
-    )
-
-
-def read_lineage(out: Path) -> Lineage | None:
-    """The lines of descent that an audit wrote, models by short names; None where it was not asked for them."""
-    found = _optional(out / "lineage.json", Lineage)
-    return renamed(found, short_names(name for line in found.lines for name in line.models)) if found else None
-
-
-def _optional(path: Path, record_type: type[R]) -> R | None:
-    return read_record(path, record_type) if path.is_file() else None
-
-
-def _names(effects: list[Effects], implicit: list[Implicit], scores: list[ScoreRecord]) -> dict[str, str]:
-    compared = (model.model for item in effects for model in item.models)
-    return short_names(
-        [*compared, *(name for item in implicit for name in (item.a, item.b)), *(r.model for r in scores)]
-    )
-
-
-def _as_shown(study: StudyRecord | None, names: dict[str, str]) -> StudyRecord | None:
-    """The study with short names, but for the command line, which is to be run again."""
-    return renamed(study, names).model_copy(update={"command_line": study.command_line}) if study else None
-
-
-def _read_effects(out: Path, study: StudyRecord | None) -> list[Effects]:
-    """By lexicon in the order of `_place`, then by kind."""
-    effects = [read_record(path, Effects) for path in sorted((out / "effects").glob("*.json"))]
-    return sorted(effects, key=lambda item: (_place(study, item.lexicon), item.kind))
-
-
-def _place(study: StudyRecord | None, lexicon: str) -> int:
-    """Lexicons come in the order in which they were asked for, and those that were merely looked at after them."""
-    asked = study.asked.get("lexicons") if study else None
-    if not isinstance(asked, list):
-        return 0
-    return asked.index(lexicon) if lexicon in asked else len(asked)
-
-
-def _groups(tokens: list[Standings], words: list[Standings]) -> list[Group]:
-    return [
-        Group(sort, items[0].frame.height, [_extremes(item) for item in items])
-        for sort, items in (("tokens", tokens), ("words", words))
-        if items
-    ]
-
-
-def _extremes(item: Standings) -> Extremes:
-    """The best and the worst, none of them in both."""
-    height = item.frame.height
-    top, bottom = min(SHOWN, height - height // 2), min(SHOWN, height // 2)
-    columns = ("candidate", "mean_rank")
-    return Extremes(
-        item.framing, item.top(top).select(columns).to_dicts(), item.bottom(bottom).select(columns).to_dicts()
-    )
+OPEN_MODELS, OPEN_TABLES = 4, 3
+MOST_CATEGORIES = 4  # whose words are shown at the top
+FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", None: "Asked neither way"}
+INPUTS = (
+    Column("name", "Name"),
+    Column("role", "What"),
+    Column("sha256", "SHA-256", lambda digest: Markup("<code>{}</code>").format(digest[:16])),
+)
 
 
 def write_report(out: Path | str, tables: Sequence[ScoreTable] = ()) -> Path:
@@ -187,48 +57,199 @@ def write_report(out: Path | str, tables: Sequence[ScoreTable] = ()) -> Path:
 
     Raises `BirthmarkError` where `out` holds nothing to draw, or a file of it is damaged.
     """
-    out = Path(out)
-    contents = read_contents(out, tables)
-    of_lexicons = [lexicon_figures(item) for item in contents.effects]
-    of_implicit = [implicit_figure(item) for item in contents.implicit]
-    of_map = map_figures(contents.map)[1::-1] if contents.map else []
+    contents = read_contents(Path(out), tables)
+    return write_page(Path(out), _page(contents))
+
+
+def _page(contents: Contents) -> Page:
     line = _leading_line(contents)
-    of_line = line_figure(*line) if line else None
-    page = (
-        environment()
-        .get_template("report.html.jinja")
-        .render(
-            contents=contents,
-            found=line_finding(*line) if line else _found(contents),
-            lead=contents.effects[0] if contents.effects else None,
-            line_figure=of_line,
-            lexicon_figures=of_lexicons,
-            lexicon_tables=[lexicon_tables(item) for item in contents.effects],
-            implicit_figures=of_implicit,
-            mean_tables=[mean_table(item) for item in contents.implicit],
-            implied=bool(contents.implicit) or sum(record.kind == "logprob" for record in contents.scores) > 1,
-            run_table=run_table(contents.scores),
-            line_tables=[lineage_tables(line) for line in contents.lineage.lines] if contents.lineage else [],
-            map_lead=map_sentence(contents.map) if contents.map else "",
-            map_drawn=of_map,
-            map_tables=predictor_tables(contents.map.predictors) if contents.map else [],
-            map_about=about_predictors(contents.map) if contents.map else [],
-            caveats=caveats(contents.effects, contents.scores),
-            glossary=glossary(contents.effects, contents.implicit),
-            system=system_said(contents.scores),
-            warnings=_warnings(contents),
-            marked=_marked(contents.effects),
-            markers=_markers(contents.effects),
-            prompt_texts={
-                key: prompt.text for record in contents.scores for key, prompt in record.prompt_set.prompts.items()
-            },
-        )
+    figures = [lexicon_figures(item) for item in contents.effects]
+    first = figures[0][:1] if figures and not line else []
+    leading = [line_figure(*line)] if line else first
+    found = line_finding(*line) if line else _found(contents)
+    made = (
+        _lineage(contents),
+        _map(contents),
+        _look_up(contents),
+        _extremes_topic(contents),
+        _implicit(contents),
+        _numbers(contents, [[figure for figure in group if figure not in first] for group in figures]),
+        _run(contents),
+        Topic("limits", "What the numbers cannot say", [Items(caveats(contents.effects, contents.scores))], "Limits"),
     )
-    of_lists = [figure for group in of_lexicons for figure in group]
-    for figure in [*([of_line] if of_line else []), *of_lists, *of_implicit, *of_map]:
-        save_figure(figure, out / "figures")
-    write_text(out / "report.html", page)
-    return out / "report.html"
+    return Page(
+        found.title,
+        [
+            *_said(contents, found),
+            *_counted(contents, line is not None),
+            *leading,
+            *_beside(contents, line is not None),
+        ],
+        [topic for topic in made if topic is not None],
+        kicker=_kicker(contents),
+    )
+
+
+def _kicker(contents: Contents) -> str:
+    said = "Value report"
+    if contents.scores:
+        n_models, n_questions = len(contents.scores), len(contents.scores[0].prompt_set.prompts)
+        said += f" · {_counted_as(n_models, 'model')}, {_counted_as(n_questions, 'question')}"
+        if contents.effects:
+            said += f", {contents.effects[0].n_candidates:,} words"
+    return said
+
+
+def _counted_as(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _said(contents: Contents, found: Finding) -> list[Part]:
+    """The finding in words."""
+    seconds = [text for text in (found.sure, system_said(contents.scores)) if text]
+    return [Text(found.said, "lead"), *(Text(text, "lead second") for text in seconds)]
+
+
+def _counted(contents: Contents, of_line: bool) -> list[Part]:
+    """The finding in numbers, and what the categories are; the numbers are the families', so a line has none."""
+    if not contents.effects:
+        return []
+    lead = contents.effects[0]
+    named = bool(lead.words) and len(lead.categories) <= MOST_CATEGORIES
+    categories = [
+        (name, f"{len(lead.words[name])} words: {', '.join(examples(lead, name))} …")
+        for name in (lead.categories if named else [])
+    ]
+    return [Custom("finding", {"numbers": [] if of_line else key_numbers(lead), "categories": categories})]
+
+
+def _beside(contents: Contents, of_line: bool) -> list[Part]:
+    """What stands below the leading figure: the other word lists, warnings, terms."""
+    others = [] if of_line else contents.effects[1:]
+    said = [
+        Markup("<strong>{}</strong> ({}): {}").format(item.lexicon, SCORES[item.kind], finding(item).said)
+        for item in others
+    ]
+    warnings = _warnings(contents)
+    return [
+        *([Heading("The other word lists", small=True), Items(said, "others")] if said else []),
+        *([Warnings(warnings)] if warnings else []),
+        Fold("What the terms mean", [Terms(glossary(contents.effects, contents.implicit))]),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------ topics
+
+
+def _lineage(contents: Contents) -> Topic | None:
+    if contents.lineage is None:
+        return None
+    parts = [
+        part
+        for line in contents.lineage.lines
+        for item, table in zip(line.lexicons, lineage_tables(line), strict=True)
+        for part in (item.sentence, table)
+    ]
+    return Topic("lineage", "From base model to reward model", parts, "From base to reward")
+
+
+def _map(contents: Contents) -> Topic | None:
+    found = contents.map
+    if found is None:
+        return None
+    notes = [Text(text) for text in about_predictors(found)]
+    heat, places, *_ = map_figures(found)
+    parts = [map_sentence(found), places, heat, *predictor_tables(found.predictors), *notes]
+    return Topic("map", "How the models relate", parts, "Map")
+
+
+def _look_up(contents: Contents) -> Topic | None:
+    if not contents.scores:
+        return None
+    return Topic("look-up", "Look up a word", [Custom("look_up", {"search": contents.search})])
+
+
+def _extremes_topic(contents: Contents) -> Topic | None:
+    if not contents.scores:
+        return None
+    values = {
+        "models": contents.extremes,
+        "marked": list(_marked(contents.effects)),
+        "markers": _markers(contents.effects),
+        "framed": FRAMED,
+        "open_models": OPEN_MODELS,
+    }
+    return Topic("extremes", "What each model puts first and last", [Custom("extremes", values)], "First and last")
+
+
+def _implicit(contents: Contents) -> Topic | None:
+    """There, or said not to be there, where two language models were scored."""
+    if not contents.implicit and sum(record.kind == "logprob" for record in contents.scores) < 2:
+        return None
+    asked = {key: prompt.text for record in contents.scores for key, prompt in record.prompt_set.prompts.items()}
+    parts = [part for item in contents.implicit for part in _implicit_parts(item, asked)]
+    missing = Text("There is none here: it takes the log-probabilities of two language models.", "missing")
+    return Topic("implicit", "The implicit reward", parts or [missing], "Implicit reward")
+
+
+def _implicit_parts(item: Implicit, asked: Mapping[str, str]) -> list[Part]:
+    prompt, means = item.prompts[0], mean_table(item)
+    question = (
+        f"“{asked[prompt.prompt]}”" if prompt.prompt in asked else Markup("<code>{}</code>").format(prompt.prompt)
+    )
+    said = Markup(
+        "If preference training had turned {} into {}, what would it have rewarded? The two models' log-probabilities say "
+        "so, candidate by candidate, here after the question {}, over the {} candidates that both know. These hold {} of "
+        "{}'s next-token probability and {} of {}'s."
+    ).format(
+        item.a, item.b, question, f"{prompt.n_shared:,}", f"{prompt.mass_a:.0%}", item.a, f"{prompt.mass_b:.0%}", item.b
+    )
+    return [said, implicit_figure(item), *([means] if means else [])]
+
+
+def _numbers(contents: Contents, figures: list[list[Figure]]) -> Topic:
+    parts = [part for item, drawn in zip(contents.effects, figures, strict=True) for part in _numbers_of(item, drawn)]
+    missing = Text("No word list was compared here.", "missing")
+    return Topic("numbers", "The numbers", parts or [missing], "Numbers")
+
+
+def _numbers_of(item: Effects, figures: Sequence[Figure]) -> list[Part]:
+    """A lexicon's sentence, figures and tables, the tables that most readers need open."""
+    counts = ", ".join(f"{category} {n}" for category, n in item.words_by_category.items())
+    of_list = f" of {item.n_lexicon_words:,} in the list" if item.n_lexicon_words else ""
+    validated = "Validated with people." if item.validated else "Not validated with people."
+    ranked = f"{item.n_candidates:,} words ranked{of_list}{f': {counts}' if counts else ''}. {validated}"
+    why = item.cells_why or "the prompts have no framing, positive or negative"
+    missing = [] if item.cells else [Text(f"No figure: {why}.", "missing")]
+    tables = lexicon_tables(item)
+    return [
+        Heading(f"{item.lexicon}, {SCORES[item.kind]}"),
+        *([item.sentence] if item.sentence else []),
+        Text(ranked),
+        *figures,
+        *missing,
+        *tables[:OPEN_TABLES],
+        *(Fold(table.caption, [table]) for table in tables[OPEN_TABLES:]),
+    ]
+
+
+def _run(contents: Contents) -> Topic:
+    study, parts = contents.study, list[Part]()
+    if study and study.command_line:
+        parts += ["To repeat it:", Code(study.command_line)]
+    no_tables = Text("No score tables lie in this folder.", "missing")
+    parts.append(run_table(contents.scores) if contents.scores else no_tables)
+    if study is None:
+        parts.append(Text("study.json is not in this folder, so what was asked is not known.", "missing"))
+        return Topic("run", "How it was run", parts)
+    if study.inputs:
+        inputs = Table("Inputs and their SHA-256", INPUTS, study.inputs)
+        parts.append(Fold(inputs.caption, [inputs]))
+    parts.append(Text(" · ".join(f"{name} {version}" for name, version in study.versions.items())))
+    if study.durations:
+        times = " · ".join(f"{step} {seconds:.1f} s" for step, seconds in study.durations.items())
+        parts.append(Text(f"Time: {times}"))
+    return Topic("run", "How it was run", parts)
 
 
 def _leading_line(contents: Contents) -> tuple[Line, LineageOf] | None:

@@ -1,27 +1,17 @@
 """The page of `birthmark calibrate tests`: figures of rates, power and coverage."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 
 from birthmark.records import Calibration, Coverage, Fitted, LabelShuffle, NullRate, RowModel, read_record
-from birthmark.report.figure import (
-    INK,
-    NARROW,
-    SOFT,
-    WIDE,
-    Figure,
-    Table,
-    by_hue,
-    by_shape,
-    data,
-    names_above,
-    rows_axis,
-)
-from birthmark.report.layout import Section, write_plain_page
-from birthmark.report.planted import planted_section
+from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.figure import INK, NARROW, SOFT, WIDE, Figure, by_hue, by_shape, data, names_above, rows_axis
+from birthmark.report.layout import Page, Part, Text, Topic, write_page
+from birthmark.report.planted import planted_topic
 from birthmark.values.formats import signed
 
 TESTS = {
@@ -50,6 +40,57 @@ INTERVALS = {
 }
 
 
+LEXICONS = {
+    "big2": "Big Two",
+    "mfd2_as_published": "Moral foundations, as published",
+    "mfd2_all_columns": "Moral foundations, all columns",
+}
+
+
+def test_name(test: str, unit: str) -> str:
+    """A test as a reader knows it."""
+    return TESTS.get(test) or TESTS.get(f"{test} {unit}") or test
+
+
+LAYOUT, TEST = Column("layout", "Layout"), Column(("test", "unit"), "Test", test_name, tip=True)
+LEVEL, ERROR = Column("alpha", "Level", number(".3g")), Column("mc_error", "Error", lambda error: f"± {error:.3f}")
+STUDIES = Column("studies", "Studies", number(","))
+RATES = (LAYOUT, TEST, LEVEL, Column("rate", "False positives", number(".3f")), ERROR, STUDIES)
+COVERAGE = (
+    LAYOUT,
+    Column("interval", "Interval", lambda name: INTERVALS.get(name, name)),
+    Column("target", "Of"),
+    Column("coverage", "Coverage", number(".3f")),
+    ERROR,
+    Column("width", "Mean width", number(".1f")),
+    STUDIES,
+)
+POWER = (
+    LAYOUT,
+    TEST,
+    LEVEL,
+    Column("shift", "Difference", partial(signed, digits=0)),
+    Column("power", "Power", number(".3f")),
+    ERROR,
+)
+DOTS = (
+    Column("name", "Of", tip=True),
+    Column("icc", "Clustering", tip=True),
+    Column("value", "Share", number(".1%"), tip=True),
+)
+BY_DESIGN = (
+    Column("test", "Test", tip=True),
+    Column("bases", "Base checkpoints a family", str, tip=True),
+    Column("rate", "Called significant", number(".1%"), tip=True),
+    Column("alpha", "Level", number(".3f"), tip=True),
+)
+FOUND = (
+    Column("bases", "Base checkpoints", tip=True),
+    Column("shift", "Difference in ranks", number("g"), tip=True),
+    Column("power", "Found", number(".0%"), tip=True),
+)
+
+
 def calibration_figures(record: Calibration) -> list[Figure]:
     """The figures that the record holds numbers for."""
     published = [row for row in record.null_studies if _is_plain(row) and row.layout.startswith("published")]
@@ -62,11 +103,6 @@ def calibration_figures(record: Calibration) -> list[Figure]:
         _coverage(coverage) if coverage else None,
     )
     return [figure for figure in made if figure is not None]
-
-
-def test_name(test: str, unit: str) -> str:
-    """A test as a reader knows it."""
-    return TESTS.get(test) or TESTS.get(f"{test} {unit}") or test
 
 
 def clustering_name(icc: float) -> str:
@@ -101,7 +137,7 @@ def _published_rates(rows: Sequence[NullRate]) -> Figure:
         values=values,
         axis="Share of null studies called significant",
         line=0.05,
-        table=rate_table("False positives on the published layout", rows),
+        table=Table("False positives on the published layout", RATES, rows),
         note="The line is 5%. Two and three base checkpoints, four and six reward models; the published data have .84.",
     )
 
@@ -125,7 +161,7 @@ def _coverage(rows: Sequence[Coverage]) -> Figure:
         values=values,
         axis="Share of intervals that hold the true value",
         line=0.95,
-        table=coverage_table("Coverage of 95% intervals on the published layout", rows),
+        table=Table("Coverage of 95% intervals on the published layout", COVERAGE, rows),
         note="The line is 95%.",
     )
 
@@ -141,6 +177,7 @@ def _dots(
     table: Table,
     note: str,
 ) -> Figure:
+    values = drawn(values, DOTS)
     order = list(dict.fromkeys(str(row["name"]) for row in values))
     iccs = _in_order(values)
 
@@ -153,11 +190,7 @@ def _dots(
             x=x,
             color=hue,
             shape=shape,
-            tooltip=[
-                alt.Tooltip("name:N", title="of"),
-                alt.Tooltip("icc:N", title="clustering"),
-                alt.Tooltip("value:Q", format=".1%", title="share"),
-            ],
+            tooltip=tips(DOTS),
         )
         rule = alt.Chart(data([{"at": line}])).mark_rule(color=SOFT, strokeDash=[4, 3]).encode(x="at:Q")
         layers = [rule, bars, dots, *([names_above("name", order)] if narrow else [])]
@@ -185,6 +218,7 @@ def _rates_by_design(rows: Sequence[NullRate]) -> Figure:
         }
         for row in shown
     ]
+    values = drawn(values, BY_DESIGN)
     order = [name for name in TESTS.values() if name in {row["test"] for row in values}]
     iccs = _in_order(values)
 
@@ -196,12 +230,7 @@ def _rates_by_design(rows: Sequence[NullRate]) -> Figure:
         )
         dots = base.mark_point(filled=True, size=60, opacity=1).encode(
             shape=by_shape("test", order, narrow=narrow),
-            tooltip=[
-                alt.Tooltip("test:N"),
-                alt.Tooltip("bases:Q", title="base checkpoints a family"),
-                alt.Tooltip("rate:Q", format=".1%", title="called significant"),
-                alt.Tooltip("alpha:Q", format=".3f", title="level"),
-            ],
+            tooltip=tips(BY_DESIGN),
         )
         rule = alt.Chart().mark_rule(color=SOFT, strokeDash=[4, 3]).encode(y=alt.datum(0.05))
         layered = alt.layer(rule, base.mark_line(strokeWidth=1.5), dots, data=data(values)).properties(
@@ -215,7 +244,7 @@ def _rates_by_design(rows: Sequence[NullRate]) -> Figure:
         description="Share of null studies called significant at 5%, or at the largest level below it that an exact test "
         "can have, with two reward models on each base checkpoint.",
         build=build,
-        table=rate_table("False positives by design, two RMs on each base checkpoint", shown),
+        table=Table("False positives by design, two RMs on each base checkpoint", RATES, shown),
         note="Over models, more base checkpoints do not help: their reward models are still taken for independent.",
     )
 
@@ -230,6 +259,7 @@ def _power(record: Calibration) -> Figure:
         {"shift": row.shift, "power": row.power, "bases": f"{row.design.bases[0]} and {row.design.bases[1]}"}
         for row in rows
     ]
+    values = drawn(values, FOUND)
     order = list(dict.fromkeys(str(row["bases"]) for row in values))
 
     def build(narrow: bool) -> Any:
@@ -242,79 +272,20 @@ def _power(record: Calibration) -> Figure:
         )
         dots = base.mark_point(filled=True, size=70, opacity=1).encode(
             shape=by_shape("bases", order, narrow=narrow),
-            tooltip=[
-                alt.Tooltip("bases:N", title="base checkpoints"),
-                alt.Tooltip("shift:Q", title="difference in ranks"),
-                alt.Tooltip("power:Q", format=".0%", title="found"),
-            ],
+            tooltip=tips(FOUND),
         )
         goal = alt.Chart(data([{"at": 0.8}])).mark_rule(color=INK, strokeDash=[4, 3]).encode(y="at:Q")
         return alt.layer(goal, base.mark_line(), dots).properties(width=NARROW - 50 if narrow else WIDE, height=260)
 
-    table_rows = tuple(
-        (
-            row.layout,
-            test_name(row.test, row.unit),
-            f"{row.alpha:.3g}",
-            signed(row.shift, 0),
-            f"{row.power:.3f}",
-            _pm(row.mc_error),
-        )
-        for row in record.power
-    )
     return Figure(
         name="power",
         title="What the exact test over base checkpoints can find",
         description="Share of simulated studies in which the exact test over base checkpoints finds a difference of so many "
         "ranks, by the number of base checkpoints of either family.",
         build=build,
-        table=Table("Power of every test", ("Layout", "Test", "Level", "Difference", "Power", "Error"), table_rows),
+        table=Table("Power of every test", POWER, record.power),
         note="The line is four times in five. Designs whose exact test cannot reach 5% are not drawn.",
     )
-
-
-def rate_table(caption: str, rows: Sequence[NullRate]) -> Table:
-    """A row a layout, test and level."""
-    cells = tuple(
-        (
-            row.layout,
-            test_name(row.test, row.unit),
-            f"{row.alpha:.3g}",
-            f"{row.rate:.3f}",
-            _pm(row.mc_error),
-            f"{row.studies:,}",
-        )
-        for row in rows
-    )
-    return Table(caption, ("Layout", "Test", "Level", "False positives", "Error", "Studies"), cells)
-
-
-def coverage_table(caption: str, rows: Sequence[Coverage]) -> Table:
-    """A row a layout and interval."""
-    cells = tuple(
-        (
-            row.layout,
-            INTERVALS.get(row.interval, row.interval),
-            row.target,
-            f"{row.coverage:.3f}",
-            _pm(row.mc_error),
-            f"{row.width:.1f}",
-            f"{row.studies:,}",
-        )
-        for row in rows
-    )
-    return Table(caption, ("Layout", "Interval", "Of", "Coverage", "Error", "Mean width", "Studies"), cells)
-
-
-def _pm(error: float) -> str:
-    return f"± {error:.3f}"
-
-
-LEXICONS = {
-    "big2": "Big Two",
-    "mfd2_as_published": "Moral foundations, as published",
-    "mfd2_all_columns": "Moral foundations, all columns",
-}
 
 
 def write_calibration_report(out: Path) -> Path:
@@ -322,44 +293,29 @@ def write_calibration_report(out: Path) -> Path:
     record = read_record(out / "calibration.json", Calibration)
     figures = {figure.name: figure for figure in calibration_figures(record)}
 
-    def drawn(*names: str) -> list:  # type: ignore[type-arg]
+    def named(*names: str) -> list[Part]:
         return [figures[name] for name in names if name in figures]
 
-    sections = []
+    topics = []
     if record.label_shuffle:
-        sections.append(
-            Section(
-                "relabelled",
-                "The published models, relabelled",
-                [_SHUFFLE],
-                tables=[_shuffle_table(record.label_shuffle)],
-            )
+        topics.append(
+            Topic("relabelled", "The published models, relabelled", [_SHUFFLE, _shuffle_table(record.label_shuffle)])
         )
     if record.null_studies:
         unlike = [row for row in record.null_studies if row.design.sd_ratio != 1 or row.design.skewed]
-        sections += [
-            Section(
-                "false-positives",
-                "False positives",
-                [_NULL],
-                drawn("false-positives", "false-positives-by-design"),
-                [rate_table("Families that spread unlike, or skewed", unlike)] if unlike else [],
-            ),
-            Section("power", "Power", [], drawn("power")),
-            Section("coverage", "Coverage", [], drawn("coverage")),
+        of_unlike = [Table("Families that spread unlike, or skewed", RATES, unlike)] if unlike else []
+        rates = named("false-positives", "false-positives-by-design")
+        topics += [
+            Topic("false-positives", "False positives", [_NULL, *rates, *of_unlike]),
+            Topic("power", "Power", named("power")),
+            Topic("coverage", "Coverage", named("coverage")),
         ]
     if record.fitted is not None:
-        sections.append(
-            Section(
-                "drawn-from",
-                "What the studies are drawn from",
-                [_DRAWN],
-                tables=_truth_tables(record.fitted, record.row_models),
-            )
-        )
+        tables = _truth_tables(record.fitted, record.row_models)
+        topics.append(Topic("drawn-from", "What the studies are drawn from", [_DRAWN, *tables]))
     if record.planted or record.planted_diverged:
-        sections.append(planted_section(record))
-    return write_plain_page(out, "What the instrument can see", record.summary(), sections)
+        topics.append(planted_topic(record))
+    return write_page(out, Page("What the instrument can see", [Text(record.summary(), "lead")], topics))
 
 
 _SHUFFLE = (
@@ -384,19 +340,21 @@ _DRAWN = (
 def _shuffle_table(rows: list[LabelShuffle]) -> Table:
     lexicons = list(dict.fromkeys(row.lexicon for row in rows))
     found = {(row.test, row.unit, row.alpha, row.lexicon): row for row in rows}
-    cells = tuple(
-        (
-            test_name(test, unit),
-            f"{alpha:.2g}",
-            *(_of_splits(found.get((test, unit, alpha, name))) for name in lexicons),
-        )
-        for test, unit, alpha in dict.fromkeys((row.test, row.unit, row.alpha) for row in rows)
-    )
-    headers = ("Test", "Level", *(LEXICONS.get(name, name) for name in lexicons))
     why = dict.fromkeys(
         f"{test_name(row.test, row.unit)}: {row.significant_why}." for row in rows if row.significant_why
     )
-    return Table("Relabellings called significant", headers, cells, note=" ".join(why))
+    shuffles = [
+        {
+            "test": test,
+            "unit": unit,
+            "alpha": alpha,
+            **{f"list {at}": found.get((test, unit, alpha, name)) for at, name in enumerate(lexicons)},
+        }
+        for test, unit, alpha in dict.fromkeys((row.test, row.unit, row.alpha) for row in rows)
+    ]
+    lists = [Column(f"list {at}", LEXICONS.get(name, name), _of_splits) for at, name in enumerate(lexicons)]
+    columns = (TEST, Column("alpha", "Level", number(".2g")), *lists)
+    return Table("Relabellings called significant", columns, shuffles, note=" ".join(why))
 
 
 def _of_splits(row: LabelShuffle | None) -> str:
@@ -404,20 +362,17 @@ def _of_splits(row: LabelShuffle | None) -> str:
 
 
 def _truth_tables(fitted: Fitted, models: list[RowModel]) -> list[Table]:
-    names = [name for name, value in fitted.model_dump().items() if isinstance(value, float)]
+    name = Column("name", "Variance or SD", lambda name: name.replace("_", " "))
     fit = Table(
         f"Fitted to {fitted.source}",
-        ("Variance or SD", "Value"),
-        tuple((name.replace("_", " "), f"{getattr(fitted, name):.4g}") for name in names),
+        (name, Column("value", "Value", number(".4g"))),
+        [{"name": key, "value": value} for key, value in fitted.model_dump().items() if isinstance(value, float)],
     )
     shown = [
-        name
-        for name in RowModel.model_fields
-        if name not in ("name", "words", "prompts") and any(getattr(model, name) for model in models)
+        key
+        for key in RowModel.model_fields
+        if key not in ("name", "words", "prompts") and any(getattr(model, key) for model in models)
     ]
-    rows = tuple((name.replace("_", " "), *(_number(getattr(model, name)) for model in models)) for name in shown)
-    return [fit, Table("Drawn from", ("Variance or SD", *(model.name for model in models)), rows)]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    of_models = [Column(f"model {at}", model.name, number(".4g")) for at, model in enumerate(models)]
+    rows = [{"name": key, **{f"model {at}": getattr(model, key) for at, model in enumerate(models)}} for key in shown]
+    return [fit, Table("Drawn from", (name, *of_models), rows)]

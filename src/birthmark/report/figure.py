@@ -13,6 +13,7 @@ import vl_convert
 
 from birthmark.files import atomic_path, write_text
 from birthmark.records import Effects, ModelContrast
+from birthmark.report.columns import Table
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 SHAPES = ("circle", "diamond", "square", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left")
@@ -105,16 +106,6 @@ WIDE, NARROW = 560, 310
 
 
 FAMILY_HUES, FRAMING_HUES = 2, 6
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under headers; the first cell names its row. `note` stands below."""
-
-    caption: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -221,8 +212,3 @@ def names_above(field: str, order: Sequence[str]) -> Any:
         .mark_text(align="left", baseline="bottom", fontSize=12, color=INK, dy=3, limit=NARROW - 10)
         .encode(y=alt.Y(f"{field}:N", sort=list(order), bandPosition=0), x=alt.value(0), text=f"{field}:N")
     )
-
-
-def tooltip(**titles: str) -> list[alt.Tooltip]:
-    """Tooltips of text fields: field → what it is called."""
-    return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]

@@ -1,11 +1,13 @@
 """The page of `birthmark implicit --grid`: figures and tables of all pairs."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 
 from birthmark.records import GridLexicon, ImplicitGrid, PairRewards, WordGap, read_record
+from birthmark.report.columns import Column, Table, drawn, number, tips
 from birthmark.report.figure import (
     FAMILY_HUES,
     FRAMING_TITLES,
@@ -13,22 +15,68 @@ from birthmark.report.figure import (
     NARROW,
     WIDE,
     Figure,
-    Table,
     by_hue,
     by_shape,
     data,
     file_stem,
-    tooltip,
 )
-from birthmark.report.layout import Section, write_plain_page
+from birthmark.report.implicit import first_candidates
+from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.text import visible
 from birthmark.report.wording import sentence
 from birthmark.values.formats import p_words, signed
 
 CELL_WIDTH, CELL_HEIGHT = 120, 260
-
-
 DOT = 70
+
+PAIR = Column(("a", "b"), "Pair", lambda a, b: f"{a} → {b}", tip=True)
+WORDS = (PAIR, Column("word", "Word", tip=True), Column("mwlr", "MWLR", number("+.3e"), tip=True))
+MEDIANS = (
+    Column("model", "Model", tip=True),
+    Column("prompt", "Prompt", tip=True),
+    Column("rank", "Median rank", tip=True),
+)
+PAIRS = (
+    PAIR,
+    Column("n_shared", "Shared candidates", number(",")),
+    Column(("mass_a", "mass_b"), "Their mass in each", lambda a, b: f"{a:.0%}, {b:.0%}"),
+    Column("top", "The second prefers", first_candidates),
+    Column("bottom", "The first prefers", first_candidates),
+)
+
+
+def bare_p(p: float | None) -> str:
+    """A p value under a header that says so."""
+    return "–" if p is None else p_words(p).removeprefix("p = ").removeprefix("p ")
+
+
+TESTS = (
+    Column("metric", "Metric", lambda metric: metric.replace("_", " ")),
+    Column("mean_gap", "Mean gap", partial(signed, digits=3)),
+    Column(("positive", "n_pairs"), "Pairs above zero", lambda n, of: f"{n} of {of}"),
+    Column(("count", "n_splits"), "Splits with a gap as large", lambda n, of: f"{n:,} of {of:,}"),
+    Column("p_exact", "p", bare_p),
+    Column("p_exact_positive", "p of the sign", bare_p),
+)
+ANOVA = (
+    Column("term", "Term", lambda term: term.replace(":", " × ")),
+    Column("sum_sq", "Sum of squares", number(",.1f")),
+    Column("df", "df"),
+    Column("f", "F", number(",.2f")),
+    Column("p", "p", bare_p),
+)
+CELL = Column(("category", "framing"), "Cell", lambda category, framing: f"{category}, {framing}")
+CELLS = (
+    CELL,
+    Column("difference", "Difference of median ranks", signed),
+    Column(
+        ("welch_t", "welch_df"),
+        "Welch's t (df)",
+        lambda t, df: "–" if t is None else f"{signed(t, 2)} ({df:.1f})",
+    ),
+    Column("p_fdr", "p, FDR over the cells", bare_p),
+    Column(("model_exact_count", "model_exact_splits"), "Splits as far apart", lambda n, of: f"{n:,} of {of:,}"),
+)
 
 
 def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
@@ -39,6 +87,8 @@ def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
         for word, value in ((gap.first, pair.first), (gap.second, pair.second))
     ]
     order = list(dict.fromkeys(str(row["pair"]) for row in rows))
+    points = drawn(rows, WORDS)
+    gaps = {"first": gap.first, "second": gap.second, "gap": "Gap"}
 
     def build(narrow: bool) -> Any:
         y = alt.Y(
@@ -48,12 +98,12 @@ def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
             axis=alt.Axis(labelLimit=150 if narrow else 330, labelFontSize=10 if narrow else 12),
         )
         x = alt.X("mwlr:Q", title="MWLR", axis=alt.Axis(format="~g", tickCount=3 if narrow else 5))
-        base = alt.Chart(data(rows)).encode(y=y, x=x)
+        base = alt.Chart(data(points)).encode(y=y, x=x)
         lines = base.mark_line(color=LINE, strokeWidth=3).encode(detail="pair:N")
         dots = base.mark_point(filled=True, size=DOT, opacity=1).encode(
             color=by_hue("word", [gap.first, gap.second], narrow=narrow),
             shape=by_shape("word", [gap.first, gap.second], narrow=narrow),
-            tooltip=[*tooltip(a="from", b="to", word="word"), alt.Tooltip("mwlr:Q", format="+.3e", title="MWLR")],
+            tooltip=tips(WORDS),
         )
         zero = alt.Chart(data([{"mwlr": 0}])).mark_rule(color=LINE).encode(x="mwlr:Q")
         return alt.layer(zero, lines, dots).properties(
@@ -67,11 +117,8 @@ def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
         build=build,
         table=Table(
             f"MWLR of both words after {grid.prompt}, by pair",
-            ("Pair", gap.first, gap.second, "Gap"),
-            tuple(
-                (f"{pair.a} → {pair.b}", signed(pair.first, 4), signed(pair.second, 4), signed(pair.gap, 4))
-                for pair in gap.pairs
-            ),
+            (PAIR, *(Column(key, title, partial(signed, digits=4)) for key, title in gaps.items())),
+            gap.pairs,
         ),
         note="Right of zero the model that the arrow points to prefers the word. Each word is the mean over its variants: "
         + "; ".join(f"{word}: {', '.join(map(repr, texts))}" for word, texts in gap.variants.items())
@@ -94,6 +141,7 @@ def violin_figure(lexicon: GridLexicon, sides: tuple[str, str]) -> Figure:
     cells = [(category, framing) for category in lexicon.categories for framing in FRAMING_TITLES]
     low, high = (end(row.median_rank for row in lexicon.medians) for end in (min, max))
     margin = max(1.0, (high - low) / 4)
+    means = [Column(key, side, number(".1f")) for key, side in zip(("mean_a", "mean_b"), sides, strict=True)]
 
     def build(narrow: bool) -> Any:
         panels = [_violins(rows, f"{c}, {f}", sides, (low - margin, high + margin), narrow) for c, f in cells]
@@ -106,16 +154,8 @@ def violin_figure(lexicon: GridLexicon, sides: tuple[str, str]) -> Figure:
         build=build,
         table=Table(
             "Mean of the median ranks",
-            ("Cell", *sides, f"{sides[1]} less {sides[0]}"),
-            tuple(
-                (
-                    f"{cell.category}, {cell.framing}",
-                    f"{cell.mean_a:.1f}",
-                    f"{cell.mean_b:.1f}",
-                    signed(cell.difference),
-                )
-                for cell in lexicon.cells
-            ),
+            (CELL, *means, Column("difference", f"{sides[1]} less {sides[0]}", signed)),
+            lexicon.cells,
         ),
         note=f"Median ranks among {lexicon.n_words} words that all the models' tables have; 1 is the best and on top.",
     )
@@ -145,7 +185,7 @@ def _violins(
                 y=y,
                 x=x,
                 color=by_hue("side", list(sides), FAMILY_HUES, narrow=narrow),
-                tooltip=[*tooltip(model="model", prompt="prompt"), alt.Tooltip("rank:Q", title="median rank")],
+                tooltip=tips(MEDIANS),
             ),
         ]
     width = (NARROW - 60) // 2 if narrow else CELL_WIDTH
@@ -176,41 +216,16 @@ def _block(grid: ImplicitGrid, pair: PairRewards) -> str:
 
 def pair_table(grid: ImplicitGrid) -> Table:
     """A row a pair: what it shares, and its first candidates at both ends."""
-    rows = tuple(
-        (
-            f"{pair.a} → {pair.b}",
-            f"{pair.n_shared:,}",
-            f"{pair.mass_a:.0%}, {pair.mass_b:.0%}",
-            ", ".join(visible(item.candidate) for item in pair.top[:5]),
-            ", ".join(visible(item.candidate) for item in pair.bottom[:5]),
-        )
-        for pair in grid.pairs
-    )
-    return Table(
-        f"Every pair after {grid.prompt}, by MWLR",
-        ("Pair", "Shared candidates", "Their mass in each", "The second prefers", "The first prefers"),
-        rows,
-        note="All of the top and bottom candidates are in implicit/table_1.csv.",
-    )
+    note = "All of the top and bottom candidates are in implicit/table_1.csv."
+    return Table(f"Every pair after {grid.prompt}, by MWLR", PAIRS, grid.pairs, note)
 
 
 def word_tests_table(gap: WordGap) -> Table:
     """A row a metric: does the gap between the two words hang on MWLR?"""
-    rows = tuple(
-        (
-            test.metric.replace("_", " "),
-            signed(test.mean_gap, 3),
-            f"{test.positive} of {test.n_pairs}",
-            f"{test.count:,} of {test.n_splits:,}",
-            p_words(test.p_exact).removeprefix("p = "),
-            p_words(test.p_exact_positive).removeprefix("p = "),
-        )
-        for test in gap.tests
-    )
     return Table(
         f"{gap.second} less {gap.first}, by every metric",
-        ("Metric", "Mean gap", "Pairs above zero", "Splits with a gap as large", "p", "p of the sign"),
-        rows,
+        TESTS,
+        gap.tests,
         note="p: the sides' labels are exchanged between units in every way, since pairs share models.",
     )
 
@@ -218,39 +233,19 @@ def word_tests_table(gap: WordGap) -> Table:
 def anova_table(lexicon: GridLexicon) -> Table | None:
     if lexicon.anova is None:
         return None
-    rows = tuple(
-        (
-            term.term.replace(":", " × "),
-            f"{term.sum_sq:,.1f}",
-            str(term.df),
-            "–" if term.f is None else f"{term.f:,.2f}",
-            "–" if term.p is None else p_words(term.p).removeprefix("p = ").removeprefix("p "),
-        )
-        for term in lexicon.anova
-    )
     return Table(
         f"Type II analysis of variance of the median ranks, {lexicon.lexicon}",
-        ("Term", "Sum of squares", "df", "F", "p"),
-        rows,
+        ANOVA,
+        lexicon.anova,
         note="As published: every prompt of every model is taken for independent, which it is not.",
     )
 
 
 def cell_table(lexicon: GridLexicon, sides: tuple[str, str]) -> Table:
-    rows = tuple(
-        (
-            f"{cell.category}, {cell.framing}",
-            signed(cell.difference),
-            "–" if cell.welch_t is None else f"{signed(cell.welch_t, 2)} ({cell.welch_df:.1f})",
-            "–" if cell.p_fdr is None else p_words(cell.p_fdr).removeprefix("p = ").removeprefix("p "),
-            f"{cell.model_exact_count:,} of {cell.model_exact_splits:,}",
-        )
-        for cell in lexicon.cells
-    )
     return Table(
         f"{sides[1]} less {sides[0]} in each cell, {lexicon.lexicon}",
-        ("Cell", "Difference of median ranks", "Welch's t (df)", "p, FDR over the cells", "Splits as far apart"),
-        rows,
+        CELLS,
+        lexicon.cells,
         note="The last column exchanges the sides' labels between models or base checkpoints; the others take prompts for "
         "independent.",
     )
@@ -259,15 +254,15 @@ def cell_table(lexicon: GridLexicon, sides: tuple[str, str]) -> Table:
 def write_grid_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from `out/grid.json`; returns the page's path."""
     grid = read_record(out / "grid.json", ImplicitGrid)
-    sections = [_words(grid)]
-    sections += [_lexicon(grid, item) for item in grid.lexicons] or [
-        Section("categories", "Categories", [sentence(grid.lexicons_why or "")])
+    topics = [_words(grid)]
+    topics += [_lexicon(grid, item) for item in grid.lexicons] or [
+        Topic("categories", "Categories", [sentence(grid.lexicons_why or "")])
     ]
-    sections.append(Section("pairs", "The pairs", tables=[pair_table(grid)]))
+    topics.append(Topic("pairs", "The pairs", [pair_table(grid)]))
     if grid.warnings:
-        sections.append(Section("limits", "Limits", [sentence(text) for text in dict.fromkeys(grid.warnings)]))
+        topics.append(Topic("limits", "Limits", [sentence(text) for text in dict.fromkeys(grid.warnings)]))
     title = f"From {grid.a.name} to {grid.b.name}" if grid.a.name != "A" else "From one side to the other"
-    return write_plain_page(out, title, _lead(grid), sections)
+    return write_page(out, Page(title, [Text(_lead(grid), "lead")], topics))
 
 
 def _lead(grid: ImplicitGrid) -> str:
@@ -276,20 +271,21 @@ def _lead(grid: ImplicitGrid) -> str:
     return " ".join([grid.pairs_said(), *(f"{text.removesuffix('.').partition('. ')[0]}." for text in found)])
 
 
-def _words(grid: ImplicitGrid) -> Section:
-    if grid.words is None:
-        return Section("words", "Two words", [sentence(f"There is no figure: {grid.words_why}")])
-    return Section(
-        "words",
-        f"“{grid.words.first}” and “{grid.words.second}”",
-        [grid.words.sentence],
-        [word_figure(grid, grid.words)],
-        [word_tests_table(grid.words)],
-    )
+def _words(grid: ImplicitGrid) -> Topic:
+    found = grid.words
+    if found is None:
+        return Topic("words", "Two words", [sentence(f"There is no figure: {grid.words_why}")])
+    parts = [found.sentence, word_figure(grid, found), word_tests_table(found)]
+    return Topic("words", f"“{found.first}” and “{found.second}”", parts)
 
 
-def _lexicon(grid: ImplicitGrid, lexicon: GridLexicon) -> Section:
+def _lexicon(grid: ImplicitGrid, lexicon: GridLexicon) -> Topic:
     sides = (grid.a.name, grid.b.name)
-    said = [lexicon.sentence, *([sentence(lexicon.anova_why)] if lexicon.anova_why else [])]
-    tables = [table for table in (anova_table(lexicon), cell_table(lexicon, sides)) if table]
-    return Section(f"lexicon-{lexicon.lexicon}", lexicon.lexicon, said, [violin_figure(lexicon, sides)], tables)
+    parts: list[Part] = [lexicon.sentence]
+    if lexicon.anova_why:
+        parts.append(sentence(lexicon.anova_why))
+    parts.append(violin_figure(lexicon, sides))
+    if anova := anova_table(lexicon):
+        parts.append(anova)
+    parts.append(cell_table(lexicon, sides))
+    return Topic(f"lexicon-{lexicon.lexicon}", lexicon.lexicon, parts)

@@ -1,11 +1,13 @@
-"""What every page has: the environment of the templates, text made safe for it, and a page of sections."""
+"""A page: topics made of parts, each part drawn by its own piece of the one template, and text made safe for it."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,16 +16,129 @@ from markupsafe import Markup, escape
 from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
 from birthmark.inputs.fetch import cache_folder
-from birthmark.report.figure import Figure, Table, save_figure, svg
+from birthmark.report.columns import Table
+from birthmark.report.figure import Figure, file_stem, save_figure, svg
 from birthmark.report.text import pieces, spoken
-from birthmark.report.wording import examples, finding, key_numbers
-from birthmark.values.formats import p_words
 
-OPEN_MODELS = 4
-FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", None: "Asked neither way"}
+MOST_ROWS = 40  # a longer table is folded up, so that what comes after it can be found
 
 
-def environment() -> Environment:
+# ------------------------------------------------------------------------------------------ what a page is made of
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `look` is a class of the style sheet: `note`, `missing`, `lead`, `lead second`."""
+
+    text: str
+    look: str = "note"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a topic; `small` for one that is no topic of its own in what follows."""
+
+    text: str
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of texts."""
+
+    items: Sequence[str]
+    look: str = "prose"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms, each with its meaning."""
+
+    items: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Warnings:
+    """What must be read together with the rest, in a box."""
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command line to be copied."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Parts that are folded up behind a summary."""
+
+    summary: str
+    parts: "Sequence[Part]"
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A part with a template of its own, `templates/<template>.html.jinja`, which is given `values`."""
+
+    template: str
+    values: dict[str, Any]
+
+
+Part: TypeAlias = str | Text | Heading | Items | Terms | Warnings | Code | Fold | Custom | Figure | Table
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A heading and its parts in reading order, a plain text being a paragraph; `anchor` is its name in the page's address.
+
+    `link` is what the page's contents call it, where that is not the heading.
+    """
+
+    anchor: str
+    heading: str
+    parts: Sequence[Part] = ()
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A title with the parts that open the page, then topics."""
+
+    title: str
+    opening: Sequence[Part]
+    topics: Sequence[Topic]
+    kicker: str = ""
+
+    @property
+    def figures(self) -> list[Figure]:
+        return list(_figures([*self.opening, *(part for topic in self.topics for part in topic.parts)]))
+
+
+def _figures(parts: Sequence[Part]) -> Iterator[Figure]:
+    for part in parts:
+        if isinstance(part, Figure):
+            yield part
+        elif isinstance(part, Fold):
+            yield from _figures(part.parts)
+
+
+def write_page(out: Path, page: Page) -> Path:
+    """Write `out/report.html` and every figure as `out/figures/<name>.svg|png`; returns the page's path."""
+    text = environment(page).get_template("page.html.jinja").render(page=page)
+    for figure in page.figures:
+        save_figure(figure, out / "figures")
+    write_text(out / "report.html", text)
+    return out / "report.html"
+
+
+# ------------------------------------------------------------------------------------------------ the template
+
+
+def environment(page: Page) -> Environment:
+    """The templates with what they call."""
     environment = Environment(
         loader=PackageLoader("birthmark.report"),
         autoescape=True,
@@ -31,17 +146,19 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"token": token, "embedded": embedded, "p": p_words, "thousands": lambda n: f"{n:,}"}
+    figures = page.figures
+    ids = {figure.name: f"figure-{at}" for at, figure in enumerate(figures, start=1)}
+    environment.filters |= {"token": token, "embedded": embedded, "thousands": lambda n: f"{n:,}"}
     environment.globals |= {
+        "kind": lambda part: type(part).__name__,
+        "custom": lambda part: Markup(environment.get_template(f"{part.template}.html.jinja").render(part.values)),
+        "figure_id": lambda figure: ids[figure.name],
+        "csv_link": csv_link,
         "inline_svg": inline_svg,
-        "finding": finding,
-        "examples": examples,
-        "key_numbers": key_numbers,
-        "framed": FRAMED,
-        "open_models": OPEN_MODELS,
+        "most_rows": MOST_ROWS,
         "style": page_part("report.css"),
         "script": page_part("report.js"),
-        "vega": script_text(_vega()),
+        "vega": script_text(_vega()) if figures else "",
     }
     return environment
 
@@ -55,6 +172,14 @@ def _vega() -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, BirthmarkError):  # a page can be drawn where nothing can be kept
         return vl_convert.javascript_bundle()  # type: ignore[call-arg]
+
+
+def csv_link(table: Table, name: str = "") -> Markup:
+    """A link that saves the table's values as a CSV file; the values are in the link itself."""
+    return Markup(
+        '<p class="download"><a download="{}.csv" href="data:text/csv;charset=utf-8,{}">Download CSV'
+        '<span class="vh">: {}</span></a></p>'
+    ).format(name or file_stem(table.caption)[:60], quote(table.csv), table.caption)
 
 
 def token(candidate: str) -> Markup:
@@ -88,42 +213,3 @@ def page_part(name: str) -> Markup:
 
 def script_text(source: str) -> Markup:
     return Markup(source.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
-
-
-MOST_ROWS = 40
-
-
-"""A longer table is folded up, so that what comes after it can be found."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with its sentences, then figures, then tables; `anchor` is its name in the page's address."""
-
-    anchor: str
-    heading: str
-    sentences: list[str] = field(default_factory=list)
-    figures: list[Figure] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-
-
-def write_plain_page(out: Path, title: str, lead: str, sections: list[Section]) -> Path:
-    """Write `out/report.html` and every figure as `out/figures/<name>.svg|png`; returns the page's path."""
-    environment = Environment(
-        loader=PackageLoader("birthmark.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"embedded": embedded, "token": token}  # the macros name them
-    style = (files("birthmark.report") / "templates" / "report.css").read_text(encoding="utf-8")
-    environment.globals |= {"inline_svg": inline_svg, "style": Markup(style)}
-    page = environment.get_template("plain.html.jinja").render(
-        title=title, lead=lead, sections=sections, most_rows=MOST_ROWS
-    )
-    for section in sections:
-        for figure in section.figures:
-            save_figure(figure, out / "figures")
-    write_text(out / "report.html", page)
-    return out / "report.html"

@@ -4,11 +4,13 @@ Each point names itself in a tooltip. It computes nothing: what it draws is in t
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
 
 from birthmark.records import Effects, ModelContrast
+from birthmark.report.columns import Column, Table
 from birthmark.report.figure import (
     FAMILY_HUES,
     FRAMING_HUES,
@@ -17,7 +19,6 @@ from birthmark.report.figure import (
     SOFT,
     WIDE,
     Figure,
-    Table,
     by_family,
     by_hue,
     by_shape,
@@ -25,7 +26,6 @@ from birthmark.report.figure import (
     figure_name,
     names_above,
     rows_axis,
-    tooltip,
 )
 from birthmark.report.lexicon_tables import differences
 from birthmark.values.formats import asked_for, interval, p_words, signed
@@ -33,6 +33,33 @@ from birthmark.values.formats import asked_for, interval, p_words, signed
 SHOWN_WORDS = 12
 SHORT_NAME = 14
 MANY_ROWS = 12
+
+MODELS = (
+    Column("row", "Model", tip=True),
+    Column("group", "Family", tip=True),
+    Column("base", "Base checkpoint", tip=True),
+    Column("said", "Leans", tip=True, table=False),
+    Column("value", "Ranks", signed),
+)
+ADJECTIVES = (
+    Column("row", "Adjective", tip=True),
+    Column("framing", "Asked for", asked_for, tip=True),
+    Column("said", "Compared", tip=True, table=False),
+    Column("value", "Ranks", signed),
+)
+WORDS = (
+    Column("row", "Word", tip=True),
+    Column("categories", "Categories", ", ".join, tip=True),
+    Column("said", "Is", tip=True, table=False),
+    Column("value", "Ranks", partial(signed, digits=0)),
+    Column(("low", "high"), "95% over base checkpoints", partial(interval, digits=0), tip=True),
+)
+SAMPLES = (
+    Column("row", "Sample", tip=True),
+    Column("value", "Difference, ranks", signed, tip=True),
+    Column(("low", "high"), "95% interval", interval, tip=True),
+    Column("p", "p", p_words, tip=True),
+)
 
 
 def leaning(effects: Effects, model: ModelContrast) -> float | None:
@@ -56,18 +83,14 @@ def lean_figure(effects: Effects) -> Figure | None:
         }
         for item, value in models
     ]
-    names = tooltip(row="model", group="family", base="base checkpoint", said="leans")
     order = [item.model for item, _ in models]
+    table = Table(f"Leaning of each model: below zero towards {first}, above towards {second}", MODELS, rows)
     return Figure(
         name=figure_name(effects, "leanings"),
         title="Which way each model leans",
         description=f"Each model's leaning between {first} (left) and {second} (right) in rank places.",
-        build=lambda narrow: lollipops(rows, order, effects.families, FAMILY_HUES, (first, second), narrow, names),
-        table=Table(
-            f"Leaning of each model: below zero towards {first}, above towards {second}",
-            ("Model", "Family", "Base checkpoint", "Ranks"),
-            tuple((item.model, item.family, item.base_checkpoint, signed(value)) for item, value in models),
-        ),
+        build=lambda narrow: lollipops(table, order, effects.families, FAMILY_HUES, (first, second), narrow),
+        table=table,
         note=(
             f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than "
             "when asked for the worst, in rank places. A model that only likes frequent words lands at zero."
@@ -85,6 +108,7 @@ def adjective_figure(effects: Effects) -> Figure | None:
     rows = [
         {
             "row": item.adjective,
+            "framing": item.framing,
             "group": FRAMING_TITLES[item.framing],
             "value": item.estimate,
             "said": f"{b} puts {first if item.estimate < 0 else second} further ahead by {abs(item.estimate):.1f} ranks",
@@ -93,18 +117,15 @@ def adjective_figure(effects: Effects) -> Figure | None:
     ]
     framings = [title for title in FRAMING_TITLES.values() if any(row["group"] == title for row in rows)]
     order = [item.adjective for item in items]
-    names = tooltip(row="adjective", group="framing", said="compared")
     ends = (f"{b} more {first}", f"{b} more {second}")
+    caption = f"{b} minus {effects.families[0]}: mean rank of {first} minus mean rank of {second}"
+    table = Table(caption, ADJECTIVES, rows)
     return Figure(
         name=figure_name(effects, "adjectives"),
         title="The difference, adjective by adjective",
         description=f"For each adjective of the questions, how {b} differs from {effects.families[0]}, in rank places.",
-        build=lambda narrow: lollipops(rows, order, framings, FRAMING_HUES, ends, narrow, names),
-        table=Table(
-            f"{b} minus {effects.families[0]}: mean rank of {first} minus mean rank of {second}",
-            ("Adjective", "Asked for", "Ranks"),
-            tuple((item.adjective, asked_for(item.framing), signed(item.estimate)) for item in items),
-        ),
+        build=lambda narrow: lollipops(table, order, framings, FRAMING_HUES, ends, narrow),
+        table=table,
         note=(
             f"{b} against {effects.families[0]}: mean rank of {first} words less that of {second} words. A difference in "
             "values shows as opposite signs for best and worst; one sign throughout is a taste for the words themselves."
@@ -126,36 +147,23 @@ def word_figure(effects: Effects) -> Figure | None:
         {
             "row": item.word,
             "group": item.categories[0] if item.categories else "none",
+            "categories": item.categories,
             "value": item.contrast,
             "low": item.ci_low,
             "high": item.ci_high,
             "said": f"{abs(item.contrast or 0.0):.0f} ranks better in {b if (item.contrast or 0) < 0 else a}",
-            "sure": interval(item.ci_low, item.ci_high, 0),
         }
         for item in chosen
     ]
-    names = tooltip(row="word", group="category", said="is", sure="95% over base checkpoints")
     ends = (f"{b} prefers", f"{a} prefers")
+    order = [item.word for item in chosen]
+    table = Table(f"Rank in {b} minus rank in {a}, best minus worst; below zero {b} prefers the word", WORDS, rows)
     return Figure(
         name=figure_name(effects, "words"),
         title="The words that carry the difference",
         description=f"The words that {b} and {a} rank most differently when asked for the best rather than the worst.",
-        build=lambda narrow: lollipops(
-            rows, [item.word for item in chosen], effects.categories, 0, ends, narrow, names
-        ),
-        table=Table(
-            f"Rank in {b} minus rank in {a}, best minus worst; below zero {b} prefers the word",
-            ("Word", "Categories", "Ranks", "95% interval"),
-            tuple(
-                (
-                    item.word,
-                    ", ".join(item.categories),
-                    signed(item.contrast, 0),
-                    interval(item.ci_low, item.ci_high, 0),
-                )
-                for item in chosen
-            ),
-        ),
+        build=lambda narrow: lollipops(table, order, effects.categories, 0, ends, narrow),
+        table=table,
         note="The extremes of many words: some are there by chance. Read them as examples, not as findings.",
     )
 
@@ -174,29 +182,20 @@ def evidence_figure(effects: Effects) -> Figure | None:
             "value": item.estimate,
             "low": item.low,
             "high": item.high,
-            "said": f"{signed(item.estimate)} ranks",
-            "sure": interval(item.low, item.high),
-            "p": p_words(item.p),
+            "p": item.p,
         }
         for at, item in enumerate(evidence)
     ]
-    names = tooltip(row="sample", said="difference", sure="95% interval", p="p")
     order = [item.sample for item in evidence]
+    table = Table("The families' difference in ranks, by what is taken as a sample", SAMPLES, rows)
     groups = list(dict.fromkeys(str(row["group"]) for row in rows))
     ends = (f"{b} more {first}", f"{b} more {second}")
     return Figure(
         name=figure_name(effects, "evidence"),
         title="How sure, by what is taken as a sample",
         description="The families' difference with its interval, one row for each way of taking samples.",
-        build=lambda narrow: lollipops(rows, order, groups, FRAMING_HUES, ends, narrow, names),
-        table=Table(
-            "The families' difference in ranks, by what is taken as a sample",
-            ("Sample", "Difference", "95% interval", "p"),
-            tuple(
-                (item.sample, signed(item.estimate), interval(item.low, item.high), p_words(item.p))
-                for item in evidence
-            ),
-        ),
+        build=lambda narrow: lollipops(table, order, groups, FRAMING_HUES, ends, narrow),
+        table=table,
         note=(
             "Models that share a base checkpoint are not independent, and words are few: the more is taken as given, the "
             "surer a difference looks."
@@ -205,15 +204,18 @@ def evidence_figure(effects: Effects) -> Figure | None:
 
 
 def lollipops(
-    rows: list[dict[str, Any]],
+    table: Table,
     order: Sequence[str],
     groups: Sequence[str],
     first_hue: int,
     ends: tuple[str, str],
     narrow: bool,
-    names: list[alt.Tooltip],
 ) -> Any:
-    """A stem from zero, a head and, where there is one, an interval a row; `ends` say what left and right mean."""
+    """A stem from zero, a head and, where there is one, an interval a row; `ends` say what left and right mean.
+
+    The table's rows have `row`, `group`, `value` and, where there is an interval, `low` and `high`.
+    """
+    rows = table.drawn
     values = [abs(row[end]) for row in rows for end in ("value", "low", "high") if row.get(end) is not None]
     reach = 1.12 * max(values) or 1.0
     middle = "   ·   rank places   ·   " if not narrow else "  ·  "
@@ -223,7 +225,7 @@ def lollipops(
     base = alt.Chart(data(rows)).encode(
         y=rows_axis("row", order, narrow=not beside),
         color=by_hue("group", groups, first_hue, narrow=narrow),
-        tooltip=names,
+        tooltip=table.tips,
     )
     zero = alt.Chart(data([{}])).mark_rule(color=SOFT).encode(x=alt.datum(0))
     layers = [

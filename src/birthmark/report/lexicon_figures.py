@@ -6,13 +6,13 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Effects
+from birthmark.report.columns import Column, Table, drawn, number
 from birthmark.report.figure import (
     FAMILY_HUES,
     FRAMING_TITLES,
     INK,
     NARROW,
     Figure,
-    Table,
     by_family,
     by_hue,
     by_shape,
@@ -20,12 +20,32 @@ from birthmark.report.figure import (
     figure_name,
     names_above,
     rows_axis,
-    tooltip,
 )
 from birthmark.report.lean_figures import adjective_figure, evidence_figure, lean_figure, word_figure
 from birthmark.values.formats import asked_for, interval
 
 FEW_CATEGORIES, FEW_MODELS = 3, 12
+
+ASKED = Column("framing", "Asked for", asked_for, tip=True)
+MODELS = (
+    Column("model", "Model", tip=True),
+    Column("family", "Family", tip=True),
+    Column("group", "Words", tip=True),
+    ASKED,
+    Column("rank", "Median rank", number(".1f"), tip=True),
+    Column(("ci_low", "ci_high"), "95% over words", interval, tip=True),
+    Column(("prompt_low", "prompt_high"), "Over prompts", interval, tip=True),
+)
+FAMILIES = (
+    Column("of", "Model", tip=True, table=False),
+    Column("group", "Family", tip=True),
+    Column("category", "Words", tip=True),
+    ASKED,
+    Column("rank", "Median rank", number(".1f"), tip=True),
+    Column("sd", "Standard deviation", number(".1f")),
+    Column("n_models", "Models"),
+    Column("n_prompts", "Prompts"),
+)
 
 
 def model_figure(effects: Effects) -> Figure | None:
@@ -40,25 +60,17 @@ def model_figure(effects: Effects) -> Figure | None:
             "family": cell.family,
             "group": cell.category,
             "framing": cell.framing,
-            "asked": asked_for(cell.framing),
             "rank": cell.mean_median_rank,
             "low": cell.ci_low if over_words else cell.prompt_low,
             "high": cell.ci_high if over_words else cell.prompt_high,
-            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
-            "words": interval(cell.ci_low, cell.ci_high),
-            "prompts": interval(cell.prompt_low, cell.prompt_high),
+            "ci_low": cell.ci_low,
+            "ci_high": cell.ci_high,
+            "prompt_low": cell.prompt_low,
+            "prompt_high": cell.prompt_high,
         }
         for cell in effects.model_cells
     ]
-    names = tooltip(
-        model="model",
-        family="family",
-        group="words",
-        asked="asked for",
-        place="median rank",
-        words="95% over words",
-        prompts="lowest to highest prompt",
-    )
+    table = Table(f"Median rank among {effects.n_candidates:,} words; 1 is best", MODELS, rows)
     order = [item.model for item in by_family(effects)]
     bars = "95% intervals over the words" if over_words else "from the lowest to the highest prompt"
     return Figure(
@@ -68,8 +80,8 @@ def model_figure(effects: Effects) -> Figure | None:
             f"For each model and framing, the median rank of each category's words among {effects.n_candidates:,} "
             "words. Further right is better."
         ),
-        build=lambda narrow: _panels(rows, order, "model", effects.categories, 0, narrow, names),
-        table=_rank_table(effects),
+        build=lambda narrow: _panels(table, order, "model", effects.categories, 0, narrow),
+        table=table,
         note=f"Points: mean over the prompts of the median rank of a category's words; 1 is best. Bars: {bars}.",
     )
 
@@ -81,12 +93,13 @@ def family_figure(effects: Effects) -> Figure:
             "category": cell.category,
             "group": cell.family,
             "framing": cell.framing,
-            "asked": asked_for(cell.framing),
             "rank": cell.mean_median_rank,
+            "sd": cell.sd,
             "low": cell.mean_median_rank - cell.sd if cell.sd is not None else None,
             "high": cell.mean_median_rank + cell.sd if cell.sd is not None else None,
-            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
             "of": f"mean of {cell.n_models} model{'s' if cell.n_models != 1 else ''}",
+            "n_models": cell.n_models,
+            "n_prompts": cell.n_prompts,
             "star": _stars(effects, cell.category, cell.framing),
         }
         for cell in effects.cells
@@ -96,14 +109,12 @@ def family_figure(effects: Effects) -> Figure:
             "category": cell.category,
             "group": cell.family,
             "framing": cell.framing,
-            "asked": asked_for(cell.framing),
             "rank": cell.mean_median_rank,
-            "place": f"{cell.mean_median_rank:.1f} of {effects.n_candidates:,}",
             "of": cell.model,
         }
         for cell in effects.model_cells
     ]
-    names = tooltip(of="model", group="family", category="words", asked="asked for", place="median rank")
+    table = Table(f"Median rank among {effects.n_candidates:,} words by family; 1 is best", FAMILIES, rows)
     note = "Filled: a family's mean over its models; faint: each model. Bars: one standard deviation either way."
     if any(row["star"] for row in rows):
         note += (
@@ -115,27 +126,25 @@ def family_figure(effects: Effects) -> Figure:
         title="Family by family",
         description=f"Median rank among {effects.n_candidates:,} words by category, framing and model family.",
         build=lambda narrow: _panels(
-            rows, effects.categories, "category", effects.families, FAMILY_HUES, narrow, names, dots=dots
+            table, effects.categories, "category", effects.families, FAMILY_HUES, narrow, dots=drawn(dots, FAMILIES)
         ),
-        table=_cell_table(effects),
+        table=table,
         note=note,
     )
 
 
 def _panels(
-    rows: list[dict[str, Any]],
+    table: Table,
     order: Sequence[str],
     row: str,
     groups: Sequence[str],
     first_hue: int,
     narrow: bool,
-    names: list[alt.Tooltip],
-    dots: list[dict[str, Any]] | None = None,
+    dots: Sequence[dict[str, Any]] = (),
 ) -> Any:
     """One panel a framing; within a row, the points and intervals of `groups` one above the other; best at the right."""
-    ends = [
-        item[end] for item in [*rows, *(dots or [])] for end in ("rank", "low", "high") if item.get(end) is not None
-    ]
+    rows, names = table.drawn, table.tips
+    ends = [item[end] for item in [*rows, *dots] for end in ("rank", "low", "high") if item.get(end) is not None]
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     domain = [min(ends) - pad, max(ends) + pad]
     width = NARROW - 28 if narrow else 290
@@ -188,44 +197,6 @@ def _stars(effects: Effects, category: str, framing: str) -> str:
         if (panel.category, panel.framing) == (category, framing) and panel.p_bonferroni is not None:
             return "*" * sum(panel.p_bonferroni < level for level in (0.05, 0.01, 0.001))
     return ""
-
-
-def _rank_table(effects: Effects) -> Table:
-    return Table(
-        f"Median rank among {effects.n_candidates:,} words; 1 is best",
-        ("Model", "Family", "Words", "Asked for", "Median rank", "95% over words", "Over prompts"),
-        tuple(
-            (
-                cell.model,
-                cell.family,
-                cell.category,
-                asked_for(cell.framing),
-                f"{cell.mean_median_rank:.1f}",
-                interval(cell.ci_low, cell.ci_high),
-                interval(cell.prompt_low, cell.prompt_high),
-            )
-            for cell in effects.model_cells
-        ),
-    )
-
-
-def _cell_table(effects: Effects) -> Table:
-    return Table(
-        f"Median rank among {effects.n_candidates:,} words by family; 1 is best",
-        ("Family", "Words", "Asked for", "Median rank", "Standard deviation", "Models", "Prompts"),
-        tuple(
-            (
-                cell.family,
-                cell.category,
-                asked_for(cell.framing),
-                f"{cell.mean_median_rank:.1f}",
-                "–" if cell.sd is None else f"{cell.sd:.1f}",
-                str(cell.n_models),
-                str(cell.n_prompts),
-            )
-            for cell in effects.cells
-        ),
-    )
 
 
 LEADING_MODELS = 4

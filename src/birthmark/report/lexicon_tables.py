@@ -1,11 +1,52 @@
 """Tables of a lexicon's effects, and the families' difference once for each thing that can be taken as a sample."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, Sensitivity
-from birthmark.report.figure import Table
+from birthmark.report.columns import Column, Table, number
 from birthmark.report.wording import listed, sides
-from birthmark.values.formats import interval, p_words, signed
+from birthmark.values.formats import asked_for, interval, p_words, signed
+
+CATEGORIES = (
+    Column("category", "Category"),
+    Column("unit", "Sample", lambda unit: unit.replace("_", " ")),
+    Column("difference", "Ranks", signed),
+    Column("p", "p", p_words),
+    Column("p_max_t", "p, adjusted", p_words),
+)
+PAIRS = (
+    Column("team", "Team"),
+    Column(("model_b", "model_a"), "Models", lambda b, a: f"{b} − {a}"),
+    Column("difference", "Difference", signed),
+    Column("agrees", "Agrees with the headline's sign", lambda agrees: "yes" if agrees else "no"),
+)
+PANELS = (
+    Column("category", "Words"),
+    Column("framing", "Asked for", asked_for),
+    Column(("family_b", "family_a"), "Families", lambda b, a: f"{b} − {a}"),
+    Column("difference", "Ranks", signed),
+    Column("cohens_d", "d", partial(signed, digits=2)),
+    Column("p_bonferroni", "p, Bonferroni", p_words),
+    Column("model_exact_p", "p, models exact", p_words),
+    Column("p_max_t", "p, max-t", p_words),
+)
+TERMS = (
+    Column("term", "Term"),
+    Column("estimate", "Estimate", partial(signed, digits=2)),
+    Column("se", "Standard error", number(".2f")),
+    Column("df", "df", number(".0f")),
+    Column("t", "t", partial(signed, digits=2)),
+    Column("p", "p", p_words),
+)
+LEFT_OUT = (Column("left_out", "Left out"), Column("kind", "Kind"), Column("estimate", "Difference", signed))
+METRICS = {"mwlr": "MWLR", "log_ratio": "Log-ratio"}
+ESTIMATE = (
+    Column("estimate", "Difference", signed),
+    Column(("low", "high"), "95% interval", interval),
+    Column("p", "p", lambda p: "–" if p is None else p_words(p)),
+)
 
 
 @dataclass(frozen=True)
@@ -70,15 +111,11 @@ def lexicon_tables(effects: Effects) -> list[Table]:
         panel_table(effects),
         term_table(effects),
     )
-    return [table for table in made if table is not None and table.rows]
+    return [table for table in made if table is not None and table.data]
 
 
 def certainty_table(effects: Effects) -> Table:
     """The families' difference by what is taken as a sample."""
-    rows = [
-        (item.sample, signed(item.estimate), interval(item.low, item.high), p_words(item.p), item.source)
-        for item in differences(effects)
-    ]
     why = [
         f"{name}: {text}."
         for name, text in (
@@ -89,8 +126,8 @@ def certainty_table(effects: Effects) -> Table:
     ]
     return Table(
         f"How sure: {_difference(effects)}, in ranks, by what is taken as a sample",
-        ("What is a sample", "Difference", "95% interval", "p", "From"),
-        tuple(rows),
+        (Column("sample", "What is a sample"), *ESTIMATE[:2], Column("p", "p", p_words), Column("source", "From")),
+        differences(effects),
         note=" ".join(why),
     )
 
@@ -102,27 +139,13 @@ def _difference(effects: Effects) -> str:
     return f"{b} minus {a}"
 
 
-def _level(test: LevelTest) -> tuple[str, str, str]:
-    estimate = "–" if test.estimate is None else signed(test.estimate)
-    return estimate, interval(test.ci_low, test.ci_high), p_words(test.p_exact)
-
-
 def category_table(effects: Effects) -> Table | None:
     if len(effects.categories) <= 2:
         return None
     return Table(
         "Category by category: difference of the framing contrasts, centred over categories",
-        ("Category", "Sample", "Ranks", "p", "p, adjusted"),
-        tuple(
-            (
-                item.category,
-                item.unit.replace("_", " "),
-                "–" if item.difference is None else signed(item.difference),
-                p_words(item.p),
-                p_words(item.p_max_t),
-            )
-            for item in effects.per_category
-        ),
+        CATEGORIES,
+        effects.per_category,
     )
 
 
@@ -132,58 +155,54 @@ def control_table(effects: Effects) -> Table | None:
         return None
     if effects.headline is None and effects.models_fixed is None and len(effects.categories) == 2:
         return _controlled_leanings(effects)
-    plain = ("nothing", f"{effects.n_candidates:,}", *_finding(effects))
-    held = ((_spoken(item.control), f"{item.n_candidates:,}", *_finding(item)) for item in effects.controlled)
     return Table(
         f"With other things held fixed: {_difference(effects)}, in ranks",
-        ("Held fixed", "Words", "Difference", "95% interval", "p"),
-        (plain, *held),
+        (Column("held", "Held fixed"), Column("words", "Words", number(",")), *ESTIMATE),
+        [{"held": name, "words": item.n_candidates, **_estimate(item)} for name, item in _held(effects)],
     )
 
 
 def _controlled_leanings(effects: Effects) -> Table:
     first, second = effects.categories
-    held: list[tuple[str, Effects | ControlledEffects]] = [
-        ("nothing", effects),
-        *((_spoken(item.control), item) for item in effects.controlled),
-    ]
+    models = [item.model for item in effects.models]
     return Table(
         f"With other things held fixed: each model's leaning in ranks, below zero to {first}, above zero to {second}",
-        ("Held fixed", "Words", *(item.model for item in effects.models)),
-        tuple(
-            (name, f"{item.n_candidates:,}", *(signed(model.mean_rank_contrast) for model in item.models))
-            for name, item in held
+        (
+            Column("held", "Held fixed"),
+            Column("words", "Words", number(",")),
+            *(Column(f"leaning {at}", model, signed) for at, model in enumerate(models)),
         ),
+        [
+            {
+                "held": name,
+                "words": item.n_candidates,
+                **{f"leaning {at}": model.mean_rank_contrast for at, model in enumerate(item.models)},
+            }
+            for name, item in _held(effects)
+        ],
     )
 
 
-def _spoken(control: str) -> str:
-    return control.replace(",", ", ").replace("prompt", "a neutral prompt")
+def _held(effects: Effects) -> Sequence[tuple[str, Effects | ControlledEffects]]:
+    held = [
+        (item.control.replace(",", ", ").replace("prompt", "a neutral prompt"), item) for item in effects.controlled
+    ]
+    return [("nothing", effects), *held]
 
 
-def _finding(item: Effects | ControlledEffects) -> tuple[str, str, str]:
-    if item.headline is not None:
-        return _level(item.headline)
-    fixed = item.models_fixed
-    if fixed is None:
-        return "–", "–", "–"
-    return signed(fixed.estimate), interval(fixed.ci_low, fixed.ci_high), p_words(fixed.p_words)
+def _estimate(item: Effects | ControlledEffects) -> dict[str, float | None]:
+    test, fixed = item.headline, item.models_fixed
+    if test is not None:
+        return {"estimate": test.estimate, "low": test.ci_low, "high": test.ci_high, "p": test.p_exact}
+    if fixed is not None:
+        return {"estimate": fixed.estimate, "low": fixed.ci_low, "high": fixed.ci_high, "p": fixed.p_words}
+    return {"estimate": None, "low": None, "high": None, "p": None}
 
 
 def confound_table(effects: Effects) -> Table | None:
     if not effects.confounds:
         return None
     models = list(effects.confounds[0].tokens)
-    rows = tuple(
-        (
-            item.category,
-            str(item.n_words),
-            _number(item.frequency, 2),
-            f"{item.length:.1f}",
-            *(_number(item.tokens.get(model), 2) for model in models),
-        )
-        for item in effects.confounds
-    )
     why = " ".join(
         dict.fromkeys(
             f"{text}." for item in effects.confounds for text in (item.frequency_why, item.tokens_why) if text
@@ -191,8 +210,17 @@ def confound_table(effects: Effects) -> Table | None:
     )
     return Table(
         "What else sets the categories apart: means over their words",
-        ("Words", "Number", "Frequency (Zipf)", "Letters", *(f"Tokens in {model}" for model in models)),
-        rows,
+        (
+            Column("category", "Words"),
+            Column("n_words", "Number"),
+            Column("frequency", "Frequency (Zipf)", number(".2f")),
+            Column("length", "Letters", number(".1f")),
+            *(Column(f"tokens {at}", f"Tokens in {model}", number(".2f")) for at, model in enumerate(models)),
+        ),
+        [
+            {**item.model_dump(), **{f"tokens {at}": item.tokens.get(model) for at, model in enumerate(models)}}
+            for item in effects.confounds
+        ],
         note=why,
     )
 
@@ -200,15 +228,8 @@ def confound_table(effects: Effects) -> Table | None:
 def pair_table(effects: Effects) -> Table | None:
     if effects.blocks is None:
         return None
-    return Table(
-        "Teams that built on both families: matched pairs, one by one",
-        ("Team", "Models", "Difference", "Agrees with the headline's sign"),
-        tuple(
-            (item.team, f"{item.model_b} − {item.model_a}", signed(item.difference), "yes" if item.agrees else "no")
-            for item in effects.blocks.pairs
-        ),
-        note=effects.blocks.sentence,
-    )
+    caption = "Teams that built on both families: matched pairs, one by one"
+    return Table(caption, PAIRS, effects.blocks.pairs, note=effects.blocks.sentence)
 
 
 def without_table(effects: Effects) -> Table | None:
@@ -231,8 +252,12 @@ def without_table(effects: Effects) -> Table | None:
     return Table(
         f"With parts left out: {_difference(effects)}, of median ranks (with all: {signed(found.estimate)}); descriptive, "
         "not for choosing",
-        ("Left out", "Kind", "Difference"),
-        tuple((item.left_out, kind, signed(item.estimate)) for kind, item in left if item.estimate is not None),
+        LEFT_OUT,
+        [
+            {"left_out": item.left_out, "kind": kind, "estimate": item.estimate}
+            for kind, item in left
+            if item.estimate is not None
+        ],
         note=" ".join(note for note in notes if note),
     )
 
@@ -252,23 +277,11 @@ def _reliability(found: Sensitivity) -> str:
     return f"Reliability of the models' contrasts, 1 is perfect: {', '.join(said)}." if said else ""
 
 
-def panel_table(effects: Effects) -> Table | None:
+def panel_table(effects: Effects) -> Table:
     return Table(
         "The study's panels: family b minus family a, in ranks",
-        ("Words", "Asked for", "Families", "Ranks", "d", "p, Bonferroni", "p, models exact", "p, max-t"),
-        tuple(
-            (
-                item.category,
-                "the best" if item.framing == "positive" else "the worst",
-                f"{item.family_b} − {item.family_a}",
-                signed(item.difference),
-                signed(item.cohens_d, 2),
-                p_words(item.p_bonferroni),
-                p_words(item.model_exact_p),
-                p_words(item.p_max_t),
-            )
-            for item in effects.panels
-        ),
+        PANELS,
+        effects.panels,
         note="d and the Bonferroni p take models and prompts for independent; the last two columns do not.",
     )
 
@@ -279,18 +292,8 @@ def term_table(effects: Effects) -> Table | None:
         return None
     return Table(
         f"The study's mixed model ({model.method}): {model.formula}",
-        ("Term", "Estimate", "Standard error", "df", "t", "p"),
-        tuple(
-            (
-                term.term,
-                signed(term.estimate, 2),
-                f"{term.se:.2f}",
-                f"{term.df:.0f}",
-                signed(term.t, 2),
-                p_words(term.p),
-            )
-            for term in model.terms
-        ),
+        TERMS,
+        model.terms,
         note="It takes each model × prompt median as nearly independent, so its p values are far too small.",
     )
 
@@ -300,20 +303,14 @@ def mean_table(implicit: Implicit) -> Table | None:
     means = implicit.prompts[0].category_means
     if not means:
         return None
+    metrics = [Column(metric, title, partial(signed, digits=3)) for metric, title in METRICS.items()]
     return Table(
         f"Mean over each category's words, after {implicit.prompts[0].prompt}",
-        ("Words", "List", *METRICS.values()),
-        tuple(
-            (category, lexicon, *(signed(values.get(metric), 3) for metric in METRICS))
+        (Column("category", "Words"), Column("lexicon", "List"), *metrics),
+        [
+            {"category": category, "lexicon": lexicon, **{metric: values.get(metric) for metric in METRICS}}
             for lexicon, categories in means.items()
             for category, values in categories.items()
-        ),
+        ],
         note=f"Above zero {implicit.b} gives the words more than {implicit.a} does.",
     )
-
-
-METRICS = {"mwlr": "MWLR", "log_ratio": "Log-ratio"}
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

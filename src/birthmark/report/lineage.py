@@ -1,13 +1,16 @@
 """A reward model beside what it descends from: tables, a figure, a finding."""
 
 from birthmark.records import Line, LineageOf, LineageStage
-from birthmark.report.figure import Figure, Table, file_stem, tooltip
+from birthmark.report.columns import Column, Table, number
+from birthmark.report.figure import Figure, file_stem
 from birthmark.report.lean_figures import lollipops
 from birthmark.report.wording import ASKED, Finding, listed, places
 from birthmark.values.formats import signed
 
 STAGES = {"pretrained": "pretrained", "instruct": "instruction-tuned", "reward": "reward model", None: "–"}
 SCORES = {"reward": "rewards", "logprob": "log-probabilities"}
+STAGE = Column("stage", "Stage", STAGES.__getitem__, tip=True)
+KIND = Column("kind", "Ranks of", SCORES.__getitem__, tip=True)
 FEW = 3  # categories that are shown by framing; of more, the positive framing only
 
 
@@ -19,21 +22,13 @@ def lineage_tables(line: Line) -> list[Table]:
 def _table(item: LineageOf) -> Table:
     framings = ("positive", "negative") if len(item.categories) <= FEW else ("positive",)
     asked = {"positive": "best", "negative": "worst"}
-    columns = [(category, framing) for category in item.categories for framing in framings]
-    heads = [f"{category}, asked for the {asked[framing]}" for category, framing in columns]
     two = len(item.categories) == 2
-    headers = ("Model", "Stage", "Ranks of", "Frame", *heads, *(("Contrast",) if two else ()))
-    rows = [
-        (
-            stage.model,
-            STAGES[stage.stage],
-            SCORES[stage.kind],
-            stage.frame or "–",
-            *_ranks(stage, columns),
-            *((signed(stage.mean_rank_contrast),) if two else ()),
-        )
-        for stage in item.stages
+    ranks = [
+        Column(f"{category} {framing}", f"{category}, asked for the {asked[framing]}", number(",.1f"))
+        for category in item.categories
+        for framing in framings
     ]
+    contrast = [Column("mean_rank_contrast", "Contrast", signed)] if two else []
     words = sorted({stage.n_candidates for stage in item.stages})
     note = (
         f"Means of median ranks among {' or '.join(f'{n:,}' for n in words)} words of {item.lexicon}; 1 is best. Ranks of "
@@ -42,12 +37,17 @@ def _table(item: LineageOf) -> Table:
     if two:
         first, second = item.categories
         note += f" Contrast, of mean ranks: ({first} − {second}, asked for the best) − (the same, asked for the worst)."
-    return Table(f"{item.lexicon}: from the oldest model to the reward model", headers, tuple(rows), note)
+    return Table(
+        f"{item.lexicon}: from the oldest model to the reward model",
+        (Column("model", "Model"), STAGE, KIND, Column("frame", "Frame"), *ranks, *contrast),
+        [{**dict.fromkeys(column.keys[0] for column in ranks), **_row(stage)} for stage in item.stages],
+        note,
+    )
 
 
-def _ranks(stage: LineageStage, columns: list[tuple[str, str]]) -> list[str]:
-    found = {(cell.category, cell.framing): cell.mean_median_rank for cell in stage.cells}
-    return [f"{found[column]:,.1f}" if column in found else "–" for column in columns]
+def _row(stage: LineageStage) -> dict[str, object]:
+    ranks = {f"{cell.category} {cell.framing}": cell.mean_median_rank for cell in stage.cells}
+    return {**stage.model_dump(exclude={"cells"}), **ranks}
 
 
 KIND_HUES = 4
@@ -91,7 +91,8 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
         {
             "row": stage.model,
             "group": SCORES[stage.kind],
-            "stage": STAGES[stage.stage],
+            "stage": stage.stage,
+            "kind": stage.kind,
             "value": stage.mean_rank_contrast,
             "said": _lean(item, stage).removeprefix("leans "),
         }
@@ -99,20 +100,23 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
     ]
     kinds = list(dict.fromkeys(SCORES[stage.kind] for stage in item.stages))
     order = [stage.model for stage in item.stages]
-    names = tooltip(row="model", stage="stage", group="ranks of", said="leans")
+    table = Table(
+        f"Leaning of each model: below zero towards {first}, above towards {second}",
+        (
+            Column("row", "Model", tip=True),
+            STAGE,
+            KIND,
+            Column("said", "Leans", tip=True, table=False),
+            Column("value", "Rank places", signed),
+        ),
+        rows,
+    )
     return Figure(
         name=f"{file_stem(line.reward_model)}-{item.lexicon}-line",
         title="From the base model to the reward model",
         description=f"Each model's leaning between {first} (left) and {second} (right) in rank places, the oldest on top.",
-        build=lambda narrow: lollipops(rows, order, kinds, KIND_HUES, (first, second), narrow, names),
-        table=Table(
-            f"Leaning of each model: below zero towards {first}, above towards {second}",
-            ("Model", "Stage", "Ranks of", "Rank places"),
-            tuple(
-                (stage.model, STAGES[stage.stage], SCORES[stage.kind], signed(stage.mean_rank_contrast))
-                for stage in item.stages
-            ),
-        ),
+        build=lambda narrow: lollipops(table, order, kinds, KIND_HUES, (first, second), narrow),
+        table=table,
         note=(
             f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than when "
             "asked for the worst, in rank places: of rewards, or of log-probabilities."

@@ -6,12 +6,53 @@ from typing import Any
 
 import altair as alt
 
-from birthmark.records import Map, MapPlace, Predictor, Valued, read_record
-from birthmark.report.figure import FAMILY_HUES, INK, NARROW, Figure, Table, by_hue, by_shape, data, rows_axis, tooltip
-from birthmark.report.layout import Section, write_plain_page
+from birthmark.records import Map, MapPlace, Predictor, read_record
+from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.figure import FAMILY_HUES, INK, NARROW, Figure, by_hue, by_shape, data, rows_axis
+from birthmark.report.layout import Page, Text, Topic, write_page
 from birthmark.values.formats import p_words
 
 LETTER = 6.4  # pixels that a letter of a name takes on average
+MODEL = Column("model", "Model", tip=True)
+TAU, RHO = (
+    Column("kendall", "Kendall's τ", number(".3f"), tip=True),
+    Column("spearman", "Spearman's ρ", number(".3f"), tip=True),
+)
+
+
+def bare_p(p: float) -> str:
+    """A p value under a header that says so."""
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+PLACES = (
+    MODEL,
+    Column("family", "Family", tip=True),
+    Column("base_checkpoint", "Base checkpoint", tip=True),
+    Column("x", "x", number(".3f")),
+    Column("y", "y", number(".3f")),
+)
+PEOPLE = (
+    MODEL,
+    TAU,
+    RHO,
+    Column("rbo", "Rank-biased overlap", number(".3f")),
+    Column("overvalued", "Most overvalued", lambda things: ", ".join(thing.name for thing in things[:5])),
+    Column("undervalued", "Most undervalued", lambda things: ", ".join(thing.name for thing in things[:5])),
+)
+POINTS = (MODEL, Column("family", "Family", tip=True), TAU)
+PREDICTORS = (
+    Column("predictor", "Predictor"),
+    Column("coefficient", "Coefficient", number("+.3f")),
+    Column("p", "p", bare_p),
+    Column("simple_r", "Correlation alone", number("+.2f")),
+    Column("simple_p", "p alone", bare_p),
+)
+VALUED = (
+    Column("name", "Thing"),
+    Column("human_rank", "People's rank", number(",.0f")),
+    Column("model_rank", "Models' mean rank", number(",.0f")),
+)
 
 
 def map_figures(record: Map) -> list[Figure]:
@@ -26,11 +67,19 @@ def _families(record: Map) -> list[str]:
 
 def _heat(record: Map) -> Figure:
     order = [place.model for place in sorted(record.places, key=lambda place: place.order)]
+    columns = (
+        Column("a", "Model", tip=True),
+        Column("b", "And", tip=True),
+        TAU,
+        RHO,
+        Column("rbo", f"Rank-biased overlap (p = {record.rbo_p:g})", number(".3f"), tip=True),
+    )
     pairs = [
         {"a": a, "b": b, "kendall": pair.kendall, "spearman": pair.spearman, "rbo": pair.rbo}
         for pair in record.likeness
         for a, b in ((pair.a, pair.b), (pair.b, pair.a))
     ]
+    pairs = drawn(pairs, columns)
 
     def build(narrow: bool) -> Any:
         side = max(90 if narrow else 180, (12 if narrow else 30) * len(order))
@@ -44,12 +93,7 @@ def _heat(record: Map) -> Figure:
                     "b:N", sort=order, title=None, axis=alt.Axis(labelLimit=210, labelFontSize=10 if narrow else 12)
                 ),
                 color=alt.Color("kendall:Q", title="Kendall's τ", scale=alt.Scale(scheme="tealblues")),
-                tooltip=[
-                    *tooltip(a="model", b="and"),
-                    alt.Tooltip("kendall:Q", format=".2f", title="Kendall's τ"),
-                    alt.Tooltip("spearman:Q", format=".2f", title="Spearman's ρ"),
-                    alt.Tooltip("rbo:Q", format=".2f", title="rank-biased overlap"),
-                ],
+                tooltip=tips(columns),
             )
             .properties(width=side, height=side)
         )
@@ -63,14 +107,7 @@ def _heat(record: Map) -> Figure:
         "and (1 + τ) ÷ 2 is the share of pairs of candidates that both put in the same order. Models are ordered so that like "
         "ones stand side by side (average linkage).",
         build=build,
-        table=Table(
-            "Rank correlation of every two models, mean over prompts",
-            ("Model", "And", "Kendall's τ", "Spearman's ρ", f"Rank-biased overlap (p = {record.rbo_p:g})"),
-            tuple(
-                (pair.a, pair.b, f"{pair.kendall:.3f}", f"{pair.spearman:.3f}", f"{pair.rbo:.3f}")
-                for pair in record.likeness
-            ),
-        ),
+        table=Table("Rank correlation of every two models, mean over prompts", columns, record.likeness),
     )
 
 
@@ -89,7 +126,7 @@ def _places(record: Map) -> Figure:
                 "model": place.model,
                 "name": names[place.model],
                 "family": place.family or "not known",
-                "base": place.base_checkpoint or "not known",
+                "base_checkpoint": place.base_checkpoint or "not known",
                 "x": place.x,
                 "y": place.y,
                 "side": side,
@@ -103,7 +140,7 @@ def _places(record: Map) -> Figure:
         dots = base.mark_point(filled=True, size=120, opacity=1).encode(
             color=by_hue("family", families, FAMILY_HUES),
             shape=by_shape("family", families),
-            tooltip=tooltip(model="model", family="family", base="base checkpoint"),
+            tooltip=tips(PLACES),
         )
         labels = [
             base.transform_filter(f"datum.side === {side}")
@@ -122,13 +159,7 @@ def _places(record: Map) -> Figure:
         f"distances: this one's stress is {record.stress:.2f}, where 0 is perfect and .2 poor (Kruskal); the heat map has each "
         "pair as it is.",
         build=build,
-        table=Table(
-            f"Places on the map (stress {record.stress:.2f}, 0 is perfect)",
-            ("Model", "Family", "Base checkpoint", "x", "y"),
-            tuple(
-                (p.model, p.family or "–", p.base_checkpoint or "–", f"{p.x:.3f}", f"{p.y:.3f}") for p in record.places
-            ),
-        ),
+        table=Table(f"Places on the map (stress {record.stress:.2f}, 0 is perfect)", PLACES, record.places),
     )
 
 
@@ -195,7 +226,10 @@ def _sides(
 def _people(record: Map) -> Figure:
     means = sorted((row for row in record.humans if row.prompt is None), key=lambda row: -row.kendall)
     family = {place.model: place.family or "not known" for place in record.places}
-    rows = [{"model": row.model, "family": family[row.model], "kendall": row.kendall} for row in means]
+    points = [
+        {**row.model_dump(include={"model", "kendall", "spearman"}), "family": family[row.model]} for row in means
+    ]
+    rows = drawn(points, POINTS)
     order = [row.model for row in means]
 
     def build(narrow: bool) -> Any:
@@ -212,7 +246,7 @@ def _people(record: Map) -> Figure:
                 ),
                 color=by_hue("family", _families(record), FAMILY_HUES),
                 shape=by_shape("family", _families(record)),
-                tooltip=[*tooltip(model="model", family="family"), alt.Tooltip("kendall:Q", format=".2f", title="τ")],
+                tooltip=tips(POINTS),
             )
             .properties(width=130 if narrow else 360, height=26 * len(order))
         )
@@ -223,21 +257,7 @@ def _people(record: Map) -> Figure:
         description=f"Kendall's τ of each model's ranking with people's over {record.n_human or 0:,} things, mean over prompts.",
         note="0 is no more agreement than chance, 1 is people's order. The numbers have what each model over- and undervalues.",
         build=build,
-        table=Table(
-            "Agreement with people, mean over prompts",
-            ("Model", "Kendall's τ", "Spearman's ρ", "Rank-biased overlap", "Most overvalued", "Most undervalued"),
-            tuple(
-                (
-                    row.model,
-                    f"{row.kendall:.3f}",
-                    f"{row.spearman:.3f}",
-                    f"{row.rbo:.3f}",
-                    ", ".join(thing.name for thing in row.overvalued[:5]),
-                    ", ".join(thing.name for thing in row.undervalued[:5]),
-                )
-                for row in means
-            ),
-        ),
+        table=Table("Agreement with people, mean over prompts", PEOPLE, means),
     )
 
 
@@ -302,40 +322,22 @@ def about_map(record: Map) -> list[str]:
 
 def predictor_tables(predictors: list[Predictor]) -> list[Table]:
     """The table of predictors; none where there are none."""
-    if not predictors:
-        return []
-    rows = tuple(
-        (row.predictor, f"{row.coefficient:+.3f}", _p(row.p), f"{row.simple_r:+.2f}", _p(row.simple_p))
-        for row in predictors
-    )
-    headers = ("Predictor", "Coefficient", "p", "Correlation alone", "p alone")
-    return [Table("What predicts how alike two models rank", headers, rows)]
-
-
-def _p(p: float) -> str:
-    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+    return [Table("What predicts how alike two models rank", PREDICTORS, predictors)] if predictors else []
 
 
 def write_map_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from `out/map.json`; returns the page's path."""
     record = read_record(out / "map.json", Map)
     heat, places, *people = map_figures(record)
-    sections = [
-        Section("map", "The map", about_map(record), figures=[places, heat]),
-        Section("why", "What predicts likeness", about_predictors(record), tables=predictor_tables(record.predictors)),
+    why = [*about_predictors(record), *predictor_tables(record.predictors)]
+    topics = [
+        Topic("map", "The map", [*about_map(record), places, heat]),
+        Topic("why", "What predicts likeness", why),
     ]
     if people:
         tables = [
-            _valued_table("What the models value more than people do", record.overvalued),
-            _valued_table("What the models value less than people do", record.undervalued),
+            Table("What the models value more than people do", VALUED, record.overvalued),
+            Table("What the models value less than people do", VALUED, record.undervalued),
         ]
-        sections.append(Section("people", "Models and people", about_people(record), people, tables))
-    return write_plain_page(out, "How the models relate", map_sentence(record), sections)
-
-
-def _valued_table(caption: str, things: list[Valued]) -> Table:
-    return Table(
-        caption,
-        ("Thing", "People's rank", "Models' mean rank"),
-        tuple((thing.name, f"{thing.human_rank:,.0f}", f"{thing.model_rank:,.0f}") for thing in things),
-    )
+        topics.append(Topic("people", "Models and people", [*about_people(record), *people, *tables]))
+    return write_page(out, Page("How the models relate", [Text(map_sentence(record), "lead")], topics))

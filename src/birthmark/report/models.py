@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from birthmark.records import ScoreRecord
-from birthmark.report.figure import Table
+from birthmark.report.columns import Column, Table
 from birthmark.report.wording import quoted
 from birthmark.values.ranks import QUANTILE_SHARES, Standings, best_of_each, shared_candidates
 
@@ -38,10 +38,14 @@ RUN_ROWS = (
 
 def run_table(scores: Sequence[ScoreRecord]) -> Table:
     """A row a fact, those of which no model has any left out."""
-    columns = [_run(record) for record in scores]
-    rows = [(name, *(column[at] for column in columns)) for at, name in enumerate(RUN_ROWS)]
-    told = tuple(row for row in rows if set(row[1:]) != {"–"})
-    return Table("The models and how they were scored", ("", *(record.model for record in scores)), told)
+    told = [_run(record) for record in scores]
+    rows = [
+        {"fact": name, **{f"model {at}": values[row] for at, values in enumerate(told)}}
+        for row, name in enumerate(RUN_ROWS)
+        if any(values[row] != "–" for values in told)
+    ]
+    models = [Column(f"model {at}", record.model) for at, record in enumerate(scores)]
+    return Table("The models and how they were scored", (Column("fact", ""), *models), rows)
 
 
 def _run(record: ScoreRecord) -> tuple[str, ...]:

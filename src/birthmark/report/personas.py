@@ -9,14 +9,19 @@ from pathlib import Path
 from markupsafe import Markup
 
 from birthmark.records import PersonaLeaning, Personas, read_record
-from birthmark.report.figure import Table
-from birthmark.report.layout import Section, write_plain_page
+from birthmark.report.columns import Column, Table
+from birthmark.report.layout import Page, Text, Topic, write_page
 from birthmark.report.lineage import SCORES
 from birthmark.report.text import renamed, short_names
 from birthmark.report.wording import listed, quoted
 from birthmark.values.formats import signed
 
 TITLE = "The same questions under other personas"
+PERSONAS = (
+    Column("persona", "Persona"),
+    Column("system", "System prompt", quoted),
+    Column("report", "Its own report", Markup('<a href="{0}">{0}</a>').format),
+)
 
 
 def write_personas_report(out: Path) -> Path:
@@ -26,12 +31,12 @@ def write_personas_report(out: Path) -> Path:
     groups: dict[tuple[str, str], list[PersonaLeaning]] = {}
     for item in record.leanings:
         groups.setdefault((item.lexicon, item.kind), []).append(item)
-    sections = [
-        Section(f"list-{at}", f"{lexicon} ({SCORES[kind]})", [_directions(items)], tables=[_shifts(items, record)])
+    topics = [
+        Topic(f"list-{at}", f"{lexicon} ({SCORES[kind]})", [_directions(items), _shifts(items, record)])
         for at, ((lexicon, kind), items) in enumerate(groups.items(), start=1)
     ]
-    asked = Section("personas", "The personas", tables=[_personas(record)])
-    return write_plain_page(out, TITLE, _lead(record), [*sections, asked])
+    asked = Topic("personas", "The personas", [_personas(record)])
+    return write_page(out, Page(TITLE, [Text(_lead(record), "lead")], [*topics, asked]))
 
 
 def _lead(record: Personas) -> str:
@@ -70,25 +75,23 @@ def _shifts(items: Sequence[PersonaLeaning], record: Personas) -> Table:
         control = found.get((model, record.neutral))
         shifts = [found.get((model, persona)) for persona in others]
         rows.append(
-            (
-                model,
-                signed(control.mean_rank_contrast if control else None),
-                *(signed(item.shift if item else None) for item in shifts),
-            )
+            {
+                "model": model,
+                "leaning": control.mean_rank_contrast if control else None,
+                **{f"shift {at}": item.shift if item else None for at, item in enumerate(shifts)},
+            }
         )
-    return Table(
-        "How far each persona moves each model, in rank places",
-        ("Model", f"Leaning, {record.neutral}", *(f"Shift, {name}" for name in others)),
-        tuple(rows),
+    columns = (
+        Column("model", "Model"),
+        Column("leaning", f"Leaning, {record.neutral}", signed),
+        *(Column(f"shift {at}", f"Shift, {name}", signed) for at, name in enumerate(others)),
     )
+    return Table("How far each persona moves each model, in rank places", columns, rows)
 
 
 def _personas(record: Personas) -> Table:
-    rows = tuple(
-        (name, quoted(text), Markup('<a href="{0}/report.html">{0}/report.html</a>').format(name))
-        for name, text in record.systems.items()
-    )
-    return Table("Each persona's system prompt and report", ("Persona", "System prompt", "Its own report"), rows)
+    rows = [{"persona": name, "system": text, "report": f"{name}/report.html"} for name, text in record.systems.items()]
+    return Table("Each persona's system prompt and report", PERSONAS, rows)
 
 
 def _capital(text: str) -> str:

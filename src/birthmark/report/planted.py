@@ -4,26 +4,16 @@ Computes nothing: means, intervals and order are in the record.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
 
 from birthmark.records import Calibration
-from birthmark.records.calibration import PlantedMetric, PlantedRow
-from birthmark.report.figure import (
-    NARROW,
-    SOFT,
-    WIDE,
-    Figure,
-    Table,
-    by_hue,
-    by_shape,
-    data,
-    names_above,
-    rows_axis,
-    tooltip,
-)
-from birthmark.report.layout import Section
+from birthmark.records.calibration import PlantedMetric
+from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.figure import NARROW, SOFT, WIDE, Figure, by_hue, by_shape, data, names_above, rows_axis
+from birthmark.report.layout import Topic
 from birthmark.report.wording import sentence
 from birthmark.values.formats import interval
 
@@ -41,15 +31,70 @@ METRICS = {
 }
 
 
-def planted_section(record: Calibration) -> Section:
-    """The section of planted values, for a record that has some."""
+def _name(metric: str) -> str:
+    return METRICS.get(metric, metric)
+
+
+def _with_interval(value: float, low: float | None, high: float | None) -> str:
+    return f"{value:.3f} ({interval(low, high, 3)})"
+
+
+def _estimate(key: str, title: str) -> Column:
+    return Column((key, f"{key}_ci_low", f"{key}_ci_high"), title, _with_interval)
+
+
+BASE = Column("base", "Base", lambda base: base or ALL_BASES, tip=True)
+METRIC = Column("metric", "Metric", _name, tip=True)
+CATEGORY, STEPS, SEEDS = (
+    Column("category", "Category", tip=True),
+    Column("strength", "Steps", str, tip=True),
+    Column("seeds", "Seeds"),
+)
+RANKED = (
+    BASE,
+    METRIC,
+    Column("precision_at_k", "Precision at k", number(".3f"), tip=True),
+    Column(("precision_at_k_ci_low", "precision_at_k_ci_high"), "95% interval", partial(interval, digits=3)),
+    Column(("behind", "behind_ci_low", "behind_ci_high"), "Behind the best", _with_interval),
+    Column("auroc", "AUROC", number(".4f")),
+    Column("mrr", "Reciprocal rank", number(".3f")),
+    SEEDS,
+)
+BY_STRENGTH = (
+    BASE,
+    CATEGORY,
+    STEPS,
+    METRIC,
+    Column("precision_at_k", "Precision at k, taught", number(".3f"), tip=True),
+    Column("unplanted_precision_at_k", "Precision at k, not taught", number(".3f"), tip=True),
+    Column("auroc", "AUROC, taught", number(".3f")),
+    Column("unplanted_auroc", "AUROC, not taught", number(".3f")),
+)
+ROWS = (
+    BASE,
+    CATEGORY,
+    STEPS,
+    METRIC,
+    _estimate("auroc", "AUROC"),
+    _estimate("precision_at_k", "Precision at k"),
+    _estimate("mrr", "Reciprocal rank"),
+    SEEDS,
+)
+DIVERGED = (BASE, CATEGORY, Column("seed", "Seed"), Column("why", "Why"))
+
+
+def planted_topic(record: Calibration) -> Topic:
+    """The topic of planted values, for a record that has some."""
     said = [
         text for text in (_how(record), record.planted_metrics_why and sentence(record.planted_metrics_why)) if text
     ]
-    tables = [_row_table(record.planted)]
+    tables = [
+        Table("How well each metric finds the planted words, with 95% intervals over seeds", ROWS, record.planted)
+    ]
     if record.planted_diverged:
-        tables.append(_diverged_table(record))
-    return Section("planted", "Which metric recovers planted words", said, planted_figures(record), tables)
+        tables.append(Table("Runs that diverged and are not averaged in", DIVERGED, record.planted_diverged))
+    heading = "Which metric recovers planted words"
+    return Topic("planted", heading, [*said, *planted_figures(record), *tables])
 
 
 def planted_figures(record: Calibration) -> list[Figure]:
@@ -71,21 +116,20 @@ def _how(record: Calibration) -> str | None:
     )
 
 
-def _name(metric: str) -> str:
-    return METRICS.get(metric, metric)
-
-
 def _ranking(metrics: Sequence[PlantedMetric]) -> Figure:
+    table = Table("The metrics, best first", RANKED, [row.model_dump() for row in metrics])
     values = [
         {
             "name": _name(row.metric),
             "base": row.base or ALL_BASES,
-            "value": row.precision_at_k,
+            "metric": row.metric,
+            "precision_at_k": row.precision_at_k,
             "low": row.precision_at_k if row.precision_at_k_ci_low is None else row.precision_at_k_ci_low,
             "high": row.precision_at_k if row.precision_at_k_ci_high is None else row.precision_at_k_ci_high,
         }
         for row in metrics
     ]
+    values = drawn(values, RANKED)
     order = list(dict.fromkeys(str(row["name"]) for row in values))
     bases = list(dict.fromkeys(str(row["base"]) for row in values))
 
@@ -95,17 +139,14 @@ def _ranking(metrics: Sequence[PlantedMetric]) -> Figure:
         bars = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q"), x2="high:Q", color=hue)
         dots = base.mark_point(filled=True, size=70, opacity=1).encode(
             x=alt.X(
-                "value:Q",
+                "precision_at_k:Q",
                 title="Planted words among the k best",
                 axis=alt.Axis(format="%", tickCount=5),
                 scale=alt.Scale(domain=[0, 1]),
             ),
             color=hue,
             shape=shape,
-            tooltip=[
-                *tooltip(name="metric", base="base"),
-                alt.Tooltip("value:Q", format=".1%", title="precision at k"),
-            ],
+            tooltip=tips(RANKED),
         )
         layers = [bars, dots, *([names_above("name", order)] if narrow else [])]
         height = (20 if narrow else 14) + 14 * len(bases)
@@ -117,32 +158,7 @@ def _ranking(metrics: Sequence[PlantedMetric]) -> Figure:
         description="Share of the k planted words among the k best candidates of the vocabulary by each metric, mean over "
         "categories and strengths, with 95% intervals over seeds.",
         build=build,
-        table=Table(
-            "The metrics, best first",
-            (
-                "Base",
-                "Metric",
-                "Precision at k",
-                "95% interval",
-                "Behind the best",
-                "AUROC",
-                "Reciprocal rank",
-                "Seeds",
-            ),
-            tuple(
-                (
-                    row.base or ALL_BASES,
-                    _name(row.metric),
-                    f"{row.precision_at_k:.3f}",
-                    interval(row.precision_at_k_ci_low, row.precision_at_k_ci_high, 3),
-                    f"{row.behind:.3f} ({interval(row.behind_ci_low, row.behind_ci_high, 3)})",
-                    f"{row.auroc:.4f}",
-                    f"{row.mrr:.3f}",
-                    str(row.seeds),
-                )
-                for row in metrics
-            ),
-        ),
+        table=table,
     )
 
 
@@ -150,12 +166,13 @@ def _by_strength(record: Calibration) -> Figure:
     values = [
         {
             "name": _name(row.metric),
+            "metric": row.metric,
             "base": row.base,
             "category": row.category,
             "panel": f"{row.category}, {row.base}",
-            "steps": row.strength,
-            "value": row.precision_at_k,
-            "unplanted": row.unplanted_precision_at_k,
+            "strength": row.strength,
+            "precision_at_k": row.precision_at_k,
+            "unplanted_precision_at_k": row.unplanted_precision_at_k,
             "said": f"{100 * row.precision_at_k:.0f}",
         }
         for row in record.planted
@@ -168,25 +185,29 @@ def _by_strength(record: Calibration) -> Figure:
 
     def build(narrow: bool) -> Any:
         base = alt.Chart().encode(
-            x=alt.X("steps:O", title="Steps", axis=alt.Axis(labelAngle=0)),
+            x=alt.X("strength:O", title="Steps", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=130 if narrow else 170)),
         )
         cells = base.mark_rect().encode(
             color=alt.Color(
-                "value:Q",
+                "precision_at_k:Q",
                 title="Precision at k",
                 legend=alt.Legend(format="%", titleColor=SOFT),
                 scale=alt.Scale(scheme="tealblues", domain=[0, 1]),
             ),
-            tooltip=[
-                *tooltip(name="metric", base="base", category="planted", steps="steps"),
-                alt.Tooltip("value:Q", format=".1%", title="planted among the k best"),
-                alt.Tooltip("unplanted:Q", format=".1%", title="as frequent, not planted"),
-            ],
+            tooltip=tips(BY_STRENGTH),
         )
-        light = base.transform_filter("datum.value > 0.6").mark_text(fontSize=10, color="white").encode(text="said:N")
-        dark = base.transform_filter("datum.value <= 0.6").mark_text(fontSize=10, color="black").encode(text="said:N")
-        panel = alt.layer(cells, dark, light, data=data(values)).properties(
+        light = (
+            base.transform_filter("datum.precision_at_k > 0.6")
+            .mark_text(fontSize=10, color="white")
+            .encode(text="said:N")
+        )
+        dark = (
+            base.transform_filter("datum.precision_at_k <= 0.6")
+            .mark_text(fontSize=10, color="black")
+            .encode(text="said:N")
+        )
+        panel = alt.layer(cells, dark, light, data=data(drawn(values, BY_STRENGTH))).properties(
             width=alt.Step(26), height=alt.Step(16 if narrow else 18)
         )
         if not narrow:
@@ -202,57 +223,6 @@ def _by_strength(record: Calibration) -> Figure:
         title="From how much teaching on each metric finds the words",
         description="Precision at k of each metric by base, category and steps of fine-tuning, mean over seeds.",
         build=build,
-        table=Table(
-            "Words that were taught and words as frequent that were not",
-            (
-                "Base",
-                "Category",
-                "Steps",
-                "Metric",
-                "Precision at k, taught",
-                "not taught",
-                "AUROC, taught",
-                "not taught",
-            ),
-            tuple(
-                (
-                    row.base,
-                    row.category,
-                    str(row.strength),
-                    _name(row.metric),
-                    f"{row.precision_at_k:.3f}",
-                    f"{row.unplanted_precision_at_k:.3f}",
-                    f"{row.auroc:.3f}",
-                    f"{row.unplanted_auroc:.3f}",
-                )
-                for row in record.planted
-            ),
-        ),
+        table=Table("Words that were taught and words as frequent that were not", BY_STRENGTH, record.planted),
         note="Numbers are percentages of the planted words.",
-    )
-
-
-def _row_table(rows: Sequence[PlantedRow]) -> Table:
-    cells = tuple(
-        (
-            row.base,
-            row.category,
-            str(row.strength),
-            _name(row.metric),
-            f"{row.auroc:.3f} ({interval(row.auroc_ci_low, row.auroc_ci_high, 3)})",
-            f"{row.precision_at_k:.3f} ({interval(row.precision_at_k_ci_low, row.precision_at_k_ci_high, 3)})",
-            f"{row.mrr:.3f} ({interval(row.mrr_ci_low, row.mrr_ci_high, 3)})",
-            str(row.seeds),
-        )
-        for row in rows
-    )
-    headers = ("Base", "Category", "Steps", "Metric", "AUROC", "Precision at k", "Reciprocal rank", "Seeds")
-    return Table("How well each metric finds the planted words, with 95% intervals over seeds", headers, cells)
-
-
-def _diverged_table(record: Calibration) -> Table:
-    return Table(
-        "Runs that diverged and are not averaged in",
-        ("Base", "Category", "Seed", "Why"),
-        tuple((row.base, row.category, str(row.seed), row.why) for row in record.planted_diverged),
     )

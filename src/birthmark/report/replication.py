@@ -20,12 +20,71 @@ from birthmark.records import (
     Verdict,
     read_record,
 )
-from birthmark.report.figure import INK, SOFT, Figure, Table, by_hue, by_shape, data, tooltip
-from birthmark.report.layout import Section, write_plain_page
-from birthmark.report.replication_training import rank_axis, rank_tip, training_figures
+from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.figure import INK, SOFT, Figure, by_hue, by_shape, data
+from birthmark.report.layout import Page, Text, Topic, write_page
+from birthmark.report.replication_training import RANKED, rank_axis, training_figures
 from birthmark.report.wording import power_said
 from birthmark.values.formats import asked_for
 
+MODEL, FAMILY = Column("model", "Model", tip=True), Column("family", "Family", tip=True)
+WORDS, ASKED = Column("category", "Words"), Column("framing", "Asked for", asked_for)
+POINTS = (MODEL, FAMILY, RANKED)
+MEANS = (
+    Column("family", "Mean of", tip=True, table=False),
+    Column(("category", "family"), "Words, family", lambda category, family: f"{category}, {family}"),
+    ASKED,
+    Column("mean_median_rank", "Mean", number(",.1f"), tip=True),
+    Column("sd", "SD", number(",.1f"), tip=True),
+    Column("n_models", "Models"),
+)
+PROMPT_RANGES = (
+    Column("model", "Model"),
+    Column("family", "Family"),
+    WORDS,
+    ASKED,
+    Column("lowest", "Lowest", number(",.1f")),
+    Column("highest", "Highest", number(",.1f")),
+    Column("prompts", "Prompts"),
+)
+LOGPROBS = (MODEL, WORDS, ASKED, Column("prompt", "Prompt", tip=True), RANKED)
+MWLR = number(".5f")
+WORD_PAIRS = (
+    Column("gemma", "Gemma"),
+    Column("llama", "Llama"),
+    Column("freedom", "Freedom", MWLR),
+    Column("love", "Love", MWLR),
+)
+PAIR_POINTS = (
+    Column("pair", "Pair", tip=True),
+    Column("word", "Word", tip=True),
+    Column("mwlr", "MWLR", MWLR, tip=True),
+)
+
+
+def _yes(value: bool | None) -> str:
+    return "–" if value is None else "yes" if value else "no"
+
+
+CLAIMS = (
+    Column(("claim", "id"), "Claim", lambda claim, name: f"{claim} ({name})"),
+    Column("verdict", "Verdict"),
+    Column("sentence", "What the files say"),
+    Column("reproduced", "Reproduced", _yes),
+    Column("supported", "Supported", _yes),
+    Column("published", "What was published"),
+)
+NOTES = (
+    Column("file", "File"),
+    Column("column", "Column"),
+    Column("found", "What was found"),
+    Column("effect", "What it changes"),
+)
+TOKENS = (
+    Column("place", "Place", number(",")),
+    Column("token", "Token", repr),
+    Column("mwlr", "MWLR", number("+.5f")),
+)
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 
@@ -59,7 +118,9 @@ def _figure_1(name: str, title: str, effects: Effects) -> Figure:
             "diamond the family's mean, the stars those of the study (Welch over model × prompt medians, Bonferroni)."
         ),
         build=lambda narrow: _panels_1(effects, narrow),
-        table=_table_1(effects),
+        table=Table(
+            f"Median rank among {effects.n_candidates:,} words, mean and SD over models × prompts", MEANS, effects.cells
+        ),
         note="A faint point is a model, the diamond its family's mean, the bar one standard deviation over model × prompt "
         "medians. Stars are the study's own: * p < .05, ** < .01, *** < .001 after Bonferroni, taking every prompt for an "
         "independent observation. Over base checkpoints: "
@@ -86,7 +147,8 @@ def _panels_1(effects: Effects, narrow: bool) -> Any:
         {
             "panel": panel(cell.category, cell.framing),
             "family": cell.family,
-            "mean": cell.mean_median_rank,
+            "mean_median_rank": cell.mean_median_rank,
+            "sd": cell.sd,
             "low": cell.mean_median_rank - (cell.sd or 0.0),
             "high": cell.mean_median_rank + (cell.sd or 0.0),
         }
@@ -97,14 +159,16 @@ def _panels_1(effects: Effects, narrow: bool) -> Any:
     dots = base.mark_point(filled=True, opacity=0.45, size=60).encode(
         y=rank_axis(),
         color=by_hue("family", effects.families),
-        tooltip=[*tooltip(model="model", family="family"), rank_tip()],
+        tooltip=tips(POINTS),
     )
     bars = base.mark_rule(color=INK).encode(y=rank_axis("low"), y2="high:Q")
     middle = base.mark_point(filled=True, shape="diamond", color=INK, size=70, opacity=1).encode(
-        y=rank_axis("mean"),
-        tooltip=[*tooltip(family="mean of"), alt.Tooltip("mean:Q", format=",.1f", title="median rank")],
+        y=rank_axis("mean_median_rank"),
+        tooltip=tips(MEANS),
     )
-    layers = alt.layer(bars, dots, middle, data=data([*models, *means])).properties(width=112, height=170)
+    layers = alt.layer(bars, dots, middle, data=data([*drawn(models, POINTS), *drawn(means, MEANS)])).properties(
+        width=112, height=170
+    )
     order = [
         panel(category, framing)
         for framing in _framings(cell.framing for cell in effects.cells)
@@ -128,24 +192,6 @@ def _framings(found: Iterable[Framing]) -> list[Framing]:
     return sorted(set(found), reverse=True)  # positive before negative
 
 
-def _table_1(effects: Effects) -> Table:
-    rows = [
-        (
-            f"{cell.category}, {cell.family}",
-            asked_for(cell.framing),
-            f"{cell.mean_median_rank:,.1f}",
-            "–" if cell.sd is None else f"{cell.sd:,.1f}",
-            str(cell.n_models),
-        )
-        for cell in effects.cells
-    ]
-    return Table(
-        f"Median rank among {effects.n_candidates:,} words, mean and SD over models × prompts",
-        ("Words, family", "Asked for", "Mean", "SD", "Models"),
-        tuple(rows),
-    )
-
-
 def _figure_a1(name: str, title: str, medians: Sequence[PromptMedians]) -> Figure:
     return Figure(
         name=name,
@@ -154,23 +200,13 @@ def _figure_a1(name: str, title: str, medians: Sequence[PromptMedians]) -> Figur
         note="A column is a model, a tick its median rank after one prompt. That the ticks of a column lie close together shows "
         "why prompts are no independent observations.",
         build=lambda narrow: _panels_a1(medians, narrow),
-        table=Table(
-            "Median ranks over a framing's prompts",
-            ("Model", "Family", "Words", "Asked for", "Lowest", "Highest", "Prompts"),
-            tuple(
-                (
-                    row.model,
-                    row.family,
-                    row.category,
-                    asked_for(row.framing),
-                    f"{min(row.median_ranks):,.1f}",
-                    f"{max(row.median_ranks):,.1f}",
-                    str(len(row.median_ranks)),
-                )
-                for row in medians
-            ),
-        ),
+        table=Table("Median ranks over a framing's prompts", PROMPT_RANGES, [_range(row) for row in medians]),
     )
+
+
+def _range(row: PromptMedians) -> dict[str, Any]:
+    ranks = row.median_ranks
+    return {**row.model_dump(), "lowest": min(ranks), "highest": max(ranks), "prompts": len(ranks)}
 
 
 def _panels_a1(medians: Sequence[PromptMedians], narrow: bool) -> Any:
@@ -188,13 +224,13 @@ def _panels_a1(medians: Sequence[PromptMedians], narrow: bool) -> Any:
         for value in row.median_ranks
     ]
     ticks = (
-        alt.Chart(data(found))
+        alt.Chart(data(drawn(found, POINTS)))
         .mark_tick(opacity=0.45, thickness=1.5)
         .encode(
             x=alt.X("model:N", sort=models, title=None, axis=None),
             y=rank_axis(),
             color=by_hue("family", families),
-            tooltip=[*tooltip(model="model", family="family"), rank_tip()],
+            tooltip=tips(POINTS),
         )
         .properties(width=150, height=190)
     )
@@ -213,23 +249,25 @@ def _figure_2(medians: Sequence[LogprobMedian]) -> Figure:
             "model": row.model,
             "family": row.family,
             "category": row.category,
+            "framing": row.framing,
             "prompt": row.prompt,
             "rank": row.median_rank,
         }
         for row in medians
     ]
+    table = Table("Median ranks by log-probability", LOGPROBS, rows)
     families = sorted({row.family for row in medians})
 
     def build(narrow: bool) -> Any:
         ticks = (
-            alt.Chart(data(rows))
+            alt.Chart(data(table.drawn))
             .mark_tick(opacity=0.5, thickness=1.5)
             .encode(
                 x=alt.X("category:N", title=None, axis=alt.Axis(labelAngle=0)),
                 xOffset="family:N",
                 y=rank_axis(),
                 color=by_hue("family", families),
-                tooltip=[*tooltip(model="model", prompt="prompt"), rank_tip()],
+                tooltip=table.tips,
             )
             .properties(width=190, height=180)
         )
@@ -240,14 +278,7 @@ def _figure_2(medians: Sequence[LogprobMedian]) -> Figure:
         title="Figure 2. Log-probabilities of agency and communion nouns",
         description="Median ranks by log-probability after each prompt, of one Gemma and one Llama model a stage.",
         build=build,
-        table=Table(
-            "Median ranks by log-probability",
-            ("Model", "Words", "Asked for", "Prompt", "Median rank"),
-            tuple(
-                (row.model, row.category, asked_for(row.framing), row.prompt, f"{row.median_rank:.1f}")
-                for row in medians
-            ),
-        ),
+        table=table,
     )
 
 
@@ -266,7 +297,7 @@ def _figure_3(pairs: Sequence[MwlrPair]) -> Figure:
 
     def build(narrow: bool) -> Any:
         y = alt.Y("pair:N", sort=None, title=None, axis=alt.Axis(labelLimit=140 if narrow else 260))
-        base = alt.Chart(data(rows))
+        base = alt.Chart(data(drawn(rows, PAIR_POINTS)))
         lines = base.mark_rule(color=SOFT, opacity=0.5).encode(
             y=y, x=alt.X("low:Q", title="MWLR, Llama over Gemma"), x2="high:Q"
         )
@@ -275,7 +306,7 @@ def _figure_3(pairs: Sequence[MwlrPair]) -> Figure:
             x="mwlr:Q",
             color=by_hue("word", ("Freedom", "Love")),
             shape=by_shape("word", ("Freedom", "Love")),
-            tooltip=[*tooltip(pair="pair", word="word"), alt.Tooltip("mwlr:Q", format=".4f", title="MWLR")],
+            tooltip=tips(PAIR_POINTS),
         )
         return alt.layer(lines, dots).properties(width=180 if narrow else 360, height=22 * len(pairs))
 
@@ -284,11 +315,7 @@ def _figure_3(pairs: Sequence[MwlrPair]) -> Figure:
         title='Figure 3. "Freedom" and "Love" between pairs of models',
         description="Mixture-weighted log-ratio of Llama over Gemma, mean over a word's forms, for every pair.",
         build=build,
-        table=Table(
-            "MWLR by pair",
-            ("Gemma", "Llama", "Freedom", "Love"),
-            tuple((pair.gemma, pair.llama, f"{pair.freedom:.5f}", f"{pair.love:.5f}") for pair in pairs),
-        ),
+        table=Table("MWLR by pair", WORD_PAIRS, pairs),
     )
 
 
@@ -303,12 +330,13 @@ WORDS_SHOWN = 8
 def write_replication_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from `out/replication.json`; returns the page's path."""
     record = read_record(out / "replication.json", Replication)
-    sections = [
-        Section("claims", "The claims", [*_reading(), *_power(record)], tables=[claims_table(record.claims)]),
-        Section("figures", "The figures", figures=study_figures(record), tables=_token_tables(record.table_1)),
-        Section("slips", "The slips", _about_notes(record), tables=[notes_table(record.data_notes)]),
+    claims = [*_reading(), *_power(record), claims_table(record.claims)]
+    topics = [
+        Topic("claims", "The claims", claims),
+        Topic("figures", "The figures", [*study_figures(record), *_token_tables(record.table_1)]),
+        Topic("slips", "The slips", [*_about_notes(record), notes_table(record.data_notes)]),
     ]
-    return write_plain_page(out, "The study, claim by claim", _lead(record.claims), sections)
+    return write_page(out, Page("The study, claim by claim", [Text(_lead(record.claims), "lead")], topics))
 
 
 def _lead(claims: list[Claim]) -> str:
@@ -336,34 +364,13 @@ def _power(record: Replication) -> list[str]:
 
 def claims_table(claims: list[Claim]) -> Table:
     """A row a claim, in the study's order."""
-    return Table(
-        "Every claim with its verdict",
-        ("Claim", "Verdict", "What the files say", "Reproduced", "Supported", "What was published"),
-        tuple(
-            (
-                f"{claim.claim} ({claim.id})",
-                claim.verdict,
-                claim.sentence,
-                _yes(claim.reproduced),
-                _yes(claim.supported),
-                claim.published,
-            )
-            for claim in claims
-        ),
-    )
-
-
-def _yes(value: bool | None) -> str:
-    return "–" if value is None else "yes" if value else "no"
+    return Table("Every claim with its verdict", CLAIMS, claims)
 
 
 def notes_table(notes: list[DataNote]) -> Table:
     """A row a slip: where, what, and what it changes."""
-    return Table(
-        "Slips in the published files, each found by a check",
-        ("File", "Column", "What was found", "What it changes"),
-        tuple((note.file, note.column or "–", note.finding + _words(note), note.effect) for note in notes),
-    )
+    rows = [{**note.model_dump(), "found": note.finding + _words(note)} for note in notes]
+    return Table("Slips in the published files, each found by a check", NOTES, rows)
 
 
 def _words(note: DataNote) -> str:
@@ -384,7 +391,4 @@ def _about_notes(record: Replication) -> list[str]:
 
 
 def _token_tables(tokens: list[MwlrToken]) -> list[Table]:
-    if not tokens:
-        return []
-    rows = tuple((f"{row.place:,}", repr(row.token), f"{row.mwlr:+.5f}") for row in tokens)
-    return [Table("Table 1: tokens by MWLR of Llama 3.2 3B over Gemma 2 2B", ("Place", "Token", "MWLR"), rows)]
+    return [Table("Table 1: tokens by MWLR of Llama 3.2 3B over Gemma 2 2B", TOKENS, tokens)] if tokens else []

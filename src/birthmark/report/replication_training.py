@@ -10,7 +10,9 @@ import altair as alt
 
 from birthmark.paper.training import most_moved
 from birthmark.records import Figure4bPoint, TrainingPoint, WordMove
-from birthmark.report.figure import SOFT, Figure, Table, by_hue, data, shape, tooltip
+from birthmark.report.columns import Column, Table, number
+from birthmark.report.figure import SOFT, Figure, by_hue, data, shape
+from birthmark.values.formats import signed
 
 FAMILIES = ("Gemma", "Llama", "Qwen")
 SOURCES = {"uf": "Unified-Feedback", "skywork": "Skywork", "uf+skywork": "both sources"}
@@ -20,6 +22,29 @@ SOURCES = {"uf": "Unified-Feedback", "skywork": "Skywork", "uf+skywork": "both s
 
 
 RANK = "median rank, 1 is best"
+
+
+RANKED = Column("rank", "Median rank", number(",.1f"), tip=True)
+STEP = Column("step", "Step", number(","), tip=True)
+BASE, WORDS = Column("family", "Base", tip=True), Column("category", "Words")
+STEPS = (BASE, WORDS, STEP, RANKED)
+QUANTITIES = (
+    BASE,
+    WORDS,
+    Column("pairs", "Pairs", tip=True),
+    Column("model", "Model", tip=True, table=False),
+    Column("source", "Source", tip=True),
+    Column("loss", "Loss", tip=True),
+    Column("last", "Last step", number(",")),
+    RANKED,
+)
+WORD_MOVES = (
+    Column("word", "Word", tip=True),
+    Column("category", "Category", tip=True),
+    Column("first_rank", "First", number(",.1f"), tip=True),
+    Column("last_rank", "Last", number(",.1f"), tip=True),
+    Column("change", "Places gained", signed, tip=True, table=False),
+)
 
 
 def training_figures(
@@ -36,10 +61,6 @@ def rank_axis(field: str = "rank") -> alt.Y:
     return alt.Y(f"{field}:Q", scale=alt.Scale(reverse=True, zero=False, nice=True), title=RANK)
 
 
-def rank_tip() -> alt.Tooltip:
-    return alt.Tooltip("rank:Q", format=",.1f", title="median rank")
-
-
 def grid(panels: Sequence[Sequence[Any]], narrow: bool) -> Any:
     """Panels in rows for a desk; one below the other for a phone."""
     if narrow:
@@ -54,9 +75,10 @@ def side_by_side(panels: Sequence[Any], narrow: bool) -> Any:
 
 def _figure_4a(points: Sequence[TrainingPoint]) -> Figure:
     rows = [{"family": p.family, "category": p.category, "step": p.step, "rank": p.median_rank} for p in points]
+    table = Table("Median rank by step", STEPS, rows)
 
     def panel(category: str) -> Any:
-        found = data([row for row in rows if row["category"] == category])
+        found = data([row for row in table.drawn if row["category"] == category])
         return (
             alt.Chart(found)
             .mark_line(point=True)
@@ -64,7 +86,7 @@ def _figure_4a(points: Sequence[TrainingPoint]) -> Figure:
                 x=alt.X("step:Q", title="step", axis=alt.Axis(tickCount=3, labelFlush=False)),
                 y=rank_axis(),
                 color=by_hue("family", _present(points)),
-                tooltip=[*tooltip(family="family"), alt.Tooltip("step:Q", format=","), rank_tip()],
+                tooltip=table.tips,
             )
             .properties(width=250, height=220, title=category)
         )
@@ -75,11 +97,7 @@ def _figure_4a(points: Sequence[TrainingPoint]) -> Figure:
         description="Median rank of agency and communion words at each saved step, by base model. The first saved step is not "
         "the start.",
         build=lambda narrow: side_by_side([panel("Agency"), panel("Communion")], narrow),
-        table=Table(
-            "Median rank by step",
-            ("Base", "Words", "Step", "Median rank"),
-            tuple((p.family, p.category, f"{p.step:,}", f"{p.median_rank:,.1f}") for p in points),
-        ),
+        table=table,
     )
 
 
@@ -102,17 +120,19 @@ def _by_quantity(name: str, title: str, points: Sequence[Figure4bPoint]) -> Figu
             "source": SOURCES[point.source],
             "loss": point.loss,
             "model": point.model_id,
+            "last": point.final_step,
             "rank": point.median_rank,
         }
         for point in points
     ]
+    table = Table("Median rank at the last saved step", QUANTITIES, rows)
     order = list(dict.fromkeys(_pairs(point) for point in sorted(points, key=lambda p: p.pairs_thousands)))
 
     def panel(category: str) -> Any:
         x = alt.X(
             "pairs:N", sort=order, title="pairs", axis=alt.Axis(labelAngle=0, labelExpr="split(datum.label, ' ')")
         )
-        base = alt.Chart(data([row for row in rows if row["category"] == category]))
+        base = alt.Chart(data([row for row in table.drawn if row["category"] == category]))
         lines = base.mark_line(color=SOFT, strokeDash=[2, 3], strokeWidth=1).encode(
             x=x, y=rank_axis(), detail="pairs:N", order="rank:Q"
         )
@@ -121,7 +141,7 @@ def _by_quantity(name: str, title: str, points: Sequence[Figure4bPoint]) -> Figu
             y=rank_axis(),
             color=by_hue("family", _present(points)),
             shape=_by_source(points),
-            tooltip=[*tooltip(model="model", source="source", loss="loss", pairs="pairs"), rank_tip()],
+            tooltip=table.tips,
         )
         return alt.layer(lines, dots).properties(width=250, height=240, title=category)
 
@@ -131,22 +151,7 @@ def _by_quantity(name: str, title: str, points: Sequence[Figure4bPoint]) -> Figu
         description="Median rank at the last saved step by number of preference pairs (places on the axis, not to scale), "
         "source and base model.",
         build=lambda narrow: side_by_side([panel("Agency"), panel("Communion")], narrow),
-        table=Table(
-            "Median rank at the last saved step",
-            ("Base", "Words", "Pairs", "Source", "Loss", "Last step", "Median rank"),
-            tuple(
-                (
-                    p.family,
-                    p.category,
-                    _pairs(p),
-                    SOURCES[p.source],
-                    p.loss,
-                    f"{p.final_step:,}",
-                    f"{p.median_rank:,.1f}",
-                )
-                for p in points
-            ),
-        ),
+        table=table,
         note="The points at 13k are those at 27k under another name; those with the GRM loss are another team's models.",
     )
 
@@ -170,31 +175,29 @@ def _present(points: Sequence[TrainingPoint] | Sequence[Figure4bPoint]) -> list[
 def _figure_5(moves: Sequence[WordMove], family: str) -> Figure:
     up, down = most_moved(moves, family)
     shown = [*up, *down[::-1]]
-    rows = [
-        {"word": move.word, "category": move.category, "change": move.first_rank - move.last_rank} for move in shown
-    ]
-
-    def build(narrow: bool) -> Any:
-        return (
-            alt.Chart(data(rows))
-            .mark_bar()
-            .encode(
-                y=alt.Y("word:N", sort=[move.word for move in shown], title=None),
-                x=alt.X("change:Q", title="places gained in training"),
-                color=by_hue("category", ("Agency", "Communion")),
-                tooltip=[*tooltip(word="word", category="category"), alt.Tooltip("change:Q", format="+.1f")],
-            )
-            .properties(width=190 if narrow else 340, height=18 * len(shown))
-        )
-
+    rows = [{**move.model_dump(), "change": move.first_rank - move.last_rank} for move in shown]
+    table = Table("Ranks at the first and the last saved step", WORD_MOVES, rows)
+    hue = by_hue("category", ("Agency", "Communion"))
     return Figure(
         name=f"figure-{'A6' if family == 'Qwen' else '5'}-{family.lower()}",
         title=f"Figure {'A6' if family == 'Qwen' else '5'}. Nouns that move most in training: {family}",
         description="The ten nouns that gain and the ten that lose most places from the first to the last saved step.",
-        build=build,
-        table=Table(
-            "Ranks at the first and the last saved step",
-            ("Word", "Category", "First", "Last"),
-            tuple((move.word, move.category, f"{move.first_rank:.1f}", f"{move.last_rank:.1f}") for move in shown),
-        ),
+        build=lambda narrow: moves_chart(table, hue, 190 if narrow else 340),
+        table=table,
+    )
+
+
+def moves_chart(table: Table, hue: alt.Color, width: int) -> Any:
+    """A bar a word: by how many places training moved it."""
+    order = [row["word"] for row in table.data]
+    return (
+        alt.Chart(data(table.drawn))
+        .mark_bar()
+        .encode(
+            y=alt.Y("word:N", sort=order, title=None),
+            x=alt.X("change:Q", title="places gained in training"),
+            color=hue,
+            tooltip=table.tips,
+        )
+        .properties(width=width, height=18 * len(order))
     )

@@ -3,16 +3,22 @@
 Reads `stages/*.json` and computes nothing.
 """
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 
 from birthmark.records import Stages, StagesOf, read_record
-from birthmark.report.figure import LINE, Figure, Table, data, hue, tooltip
-from birthmark.report.layout import Section, write_plain_page
+from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.figure import LINE, Figure, data, hue
+from birthmark.report.layout import Page, Text, Topic, write_page
 from birthmark.values.formats import interval, p_words, signed
+
+
+def p_or_dash(p: float | None) -> str:
+    return "–" if p is None else p_words(p)
+
 
 LEFT = "left: preference data, and noise"
 ABOUT = (
@@ -22,11 +28,28 @@ ABOUT = (
 )
 
 
+ROUGHLY, PERCENT = partial(interval, digits=2), number(".0%")
+OF, STAGE = Column("of", "Of", tip=True), Column("stage", "Stage", tip=True)
+SHARES = (OF, STAGE, Column("share", "Share", PERCENT, tip=True))
+STAGES = (
+    OF,
+    STAGE,
+    Column("spearman", "Spearman", partial(signed, digits=2)),
+    Column(("ci_low", "ci_high"), "95% over words", ROUGHLY),
+    Column(("null_low", "null_high"), "Random heads, 95%", ROUGHLY),
+    Column("p_null", "p", p_or_dash),
+    Column("added", "Variance added", PERCENT),
+    Column(("added_ci_low", "added_ci_high"), "95% over words", lambda low, high: f"{low:.0%} to {high:.0%}"),
+    Column("added_null", "Random heads, mean", PERCENT),
+    Column("added_p_null", "p", p_or_dash),
+)
+
+
 def write_stages_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from the records in `out/stages/`; returns the page's path."""
     found = [read_record(path, Stages) for path in sorted((out / "stages").glob("*.json"))]
-    sections = [
-        Section(
+    topics = [
+        Topic(
             item.lexicon,
             item.lexicon,
             [
@@ -34,18 +57,18 @@ def write_stages_report(out: Path) -> Path:
                 *(of.sentence for of in item.found),
                 *([f"{item.gap_why}."] if item.gap_why else []),
                 *item.warnings,
+                _figure(item),
             ],
-            [_figure(item)],
         )
         for item in found
     ]
     lead = " ".join(item.found[-1].sentence for item in found)
-    return write_plain_page(out, "Where reward models' values come from", lead, sections)
+    return write_page(out, Page("Where reward models' values come from", [Text(lead, "lead")], topics))
 
 
 def _figure(item: Stages) -> Figure:
     order = list(dict.fromkeys(fit.stage for of in item.found for fit in of.stages))
-    rows = [row for of in item.found for row in _shares(of)]
+    rows = drawn([row for of in item.found for row in _shares(of)], SHARES)
 
     scale = alt.Scale(domain=[*order, LEFT], range=[*(hue(1 + at) for at in range(len(order))), LINE])
 
@@ -58,7 +81,7 @@ def _figure(item: Stages) -> Figure:
                 x=alt.X("share:Q", title="share of the variance", axis=alt.Axis(format="%"), stack="zero"),
                 color=alt.Color("stage:N", scale=scale, title=None, legend=alt.Legend(columns=1 if narrow else 0)),
                 order="at:Q",
-                tooltip=[*tooltip(of="of", stage="stage"), alt.Tooltip("share:Q", format=".0%")],
+                tooltip=tips(SHARES),
             )
             .properties(width=220 if narrow else 480, height=44 * len(item.found))
         )
@@ -69,35 +92,10 @@ def _figure(item: Stages) -> Figure:
         description="Stacked bars, one a family and one for the gap between two: the share of variance over words that each "
         "stage adds to those before it, and what is left.",
         build=build,
-        table=Table(
-            "Stages",
-            (
-                *("Of", "Stage", "Spearman", "95% over words", "Random heads, 95%", "p"),
-                *("Variance added", "95% over words", "Random heads, mean", "p"),
-            ),
-            tuple(row for of in item.found for row in _rows(of)),
-        ),
+        table=Table("Stages", STAGES, [{"of": of.of, **fit.model_dump()} for of in item.found for fit in of.stages]),
     )
 
 
 def _shares(of: StagesOf) -> list[dict[str, Any]]:
     shares = [(fit.stage, fit.added) for fit in of.stages] + [(LEFT, of.left)]
     return [{"of": of.of, "stage": stage, "share": share, "at": at} for at, (stage, share) in enumerate(shares)]
-
-
-def _rows(of: StagesOf) -> Sequence[tuple[str, ...]]:
-    return [
-        (
-            of.of,
-            fit.stage,
-            signed(fit.spearman, 2),
-            interval(fit.ci_low, fit.ci_high, 2),
-            interval(fit.null_low, fit.null_high, 2),
-            "–" if fit.p_null is None else p_words(fit.p_null),
-            f"{fit.added:.0%}",
-            f"{fit.added_ci_low:.0%} to {fit.added_ci_high:.0%}",
-            "–" if fit.added_null is None else f"{fit.added_null:.0%}",
-            "–" if fit.added_p_null is None else p_words(fit.added_p_null),
-        )
-        for fit in of.stages
-    ]

@@ -5,11 +5,13 @@ Reads `track.json` and `durability.json` and computes nothing.
 
 from pathlib import Path
 
-from birthmark.records import Durability, GapCurve, QuantityCurve, Track, read_record
-from birthmark.report.figure import Table
-from birthmark.report.layout import Section, write_plain_page
+from birthmark.records import Durability, QuantityCurve, Track, read_record
+from birthmark.report.columns import Column, Table
+from birthmark.report.layout import Page, Text, Topic, write_page
 from birthmark.report.track_figures import (
-    curve_name,
+    BASES,
+    OVER_WORDS,
+    RUNS,
     final_figures,
     gap_figures,
     moved_figures,
@@ -29,17 +31,17 @@ def write_track_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from the records in `out`; returns the page's path."""
     track = read_record(out / "track.json", Track)
     lasting = read_record(out / "durability.json", Durability)
-    sections = [
-        Section("ranks", "Ranks over the steps", figures=rank_figures(track)),
-        Section("gap", "How long the gap lasts", _about_gaps(lasting), gap_figures(lasting), _gap_tables(lasting)),
+    topics = [
+        Topic("ranks", "Ranks over the steps", rank_figures(track)),
+        Topic("gap", "How long the gap lasts", [*_about_gaps(lasting), *gap_figures(lasting), *_gap_tables(lasting)]),
     ]
     if finals := final_figures(track):
-        drawn = [*quantity_figures(lasting), *finals]
-        sections.append(Section("quantity", "Source and quantity", _about_quantities(lasting), drawn))
-    sections.append(Section("words", "Words that moved", figures=moved_figures(track)))
+        parts = [*_about_quantities(lasting), *quantity_figures(lasting), *finals]
+        topics.append(Topic("quantity", "Source and quantity", parts))
+    topics.append(Topic("words", "Words that moved", moved_figures(track)))
     if track.warnings:
-        sections.append(Section("notes", "Notes", track.warnings))
-    return write_plain_page(out, "Values over training", _lead(track), sections)
+        topics.append(Topic("notes", "Notes", track.warnings))
+    return write_page(out, Page("Values over training", [Text(_lead(track), "lead")], topics))
 
 
 def _lead(track: Track) -> str:
@@ -56,34 +58,38 @@ def _about_gaps(lasting: Durability) -> list[str]:
 def _gap_tables(lasting: Durability) -> list[Table]:
     if not lasting.curves:
         return []
-    headers = (
-        *("Lexicon", "Bases", "Runs", "Start", "Gap there", "Last gap", "95% over words"),
-        *("Random heads, 95%", "p of the last gap", f"Below {lasting.curves[0].fraction:.0%} from", "Settled at"),
+    columns = (
+        Column("lexicon", "Lexicon"),
+        BASES,
+        RUNS,
+        Column("start_step", "Start", _step),
+        Column("start_gap", "Gap there", signed),
+        Column("gap", "Last gap", signed),
+        OVER_WORDS,
+        Column(("null_low", "null_high"), "Random heads, 95%", interval),
+        Column("p_final", "p of the last gap", lambda p: "–" if p is None else p_words(p)),
+        Column(("below_step", "below_pairs"), f"Below {lasting.curves[0].fraction:.0%} from", _below),
+        Column("settled_step", "Settled at", _step),
     )
-    return [Table("Every gap", headers, tuple(_gap_row(curve) for curve in lasting.curves))]
-
-
-def _gap_row(curve: GapCurve) -> tuple[str, ...]:
-    last = curve.points[-1]
-    return (
-        curve.lexicon,
-        f"{curve.base_b} − {curve.base_a}",
-        curve_name(curve),
-        _step(curve.start_step),
-        signed(curve.start_gap),
-        signed(last.gap),
-        interval(last.ci_low, last.ci_high),
-        interval(curve.null.low, curve.null.high) if curve.null else "–",
-        p_words(curve.null.p_final) if curve.null else "–",
-        _step(curve.below_step)
-        if curve.below_pairs is None
-        else f"{_step(curve.below_step)}, {curve.below_pairs:,} pairs",
-        _step(curve.settled_step),
-    )
+    rows = [
+        {
+            **curve.model_dump(exclude={"points", "null"}),
+            **curve.points[-1].model_dump(include={"gap", "ci_low", "ci_high"}),
+            "null_low": curve.null and curve.null.low,
+            "null_high": curve.null and curve.null.high,
+            "p_final": curve.null and curve.null.p_final,
+        }
+        for curve in lasting.curves
+    ]
+    return [Table("Every gap", columns, rows)]
 
 
 def _step(step: int | None) -> str:
     return "–" if step is None else f"step {step:,}"
+
+
+def _below(step: int | None, pairs: int | None) -> str:
+    return _step(step) if pairs is None else f"{_step(step)}, {pairs:,} pairs"
 
 
 def _about_quantities(lasting: Durability) -> list[str]:

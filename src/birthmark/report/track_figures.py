@@ -5,18 +5,78 @@ beyond, since checkpoints double. It computes nothing: what it draws is in the r
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
 
-from birthmark.records import Durability, GapCurve, HeadNull, QuantityCurve, Track, TrackedRun, TrackPoint, WordMoved
-from birthmark.report.figure import INK, LINE, SOFT, Figure, Table, by_hue, by_shape, data, shape, tooltip
-from birthmark.report.replication_training import RANK, grid, rank_tip
+from birthmark.records import (
+    Durability,
+    FinalGap,
+    GapCurve,
+    GapPoint,
+    HeadNull,
+    QuantityCurve,
+    Track,
+    TrackedRun,
+    TrackPoint,
+    WordMoved,
+)
+from birthmark.report.columns import Column, Table, number
+from birthmark.report.figure import INK, LINE, SOFT, Figure, by_hue, by_shape, data, shape
+from birthmark.report.replication_training import RANK, RANKED, STEP, WORD_MOVES, grid, moves_chart
 from birthmark.values.formats import interval, signed
 
 FRAMINGS = {"positive": "asked for the best", "negative": "asked for the worst"}
 
 DASHES = ((1, 0), (5, 3), (2, 2), (8, 3, 2, 3), (1, 4))
+
+
+def _runs(source: str | None, pairs: int | None, loss: str | None) -> str:
+    """What tells curves of one pair of bases apart."""
+    known = (source, f"{pairs:,} pairs" if pairs is not None else None, loss)
+    return ", ".join(item for item in known if item) or "all runs"
+
+
+def _yes(value: bool | None) -> str:
+    return "–" if value is None else "yes" if value else "no"
+
+
+BASES = Column(("base_b", "base_a"), "Bases", lambda b, a: f"{b} − {a}")
+RUNS = Column(("source", "pairs", "loss"), "Runs", _runs, tip=True)
+OVER_WORDS = Column(("ci_low", "ci_high"), "95% over words", interval, tip=True)
+OUTSIDE = Column("outside_null", "Outside random heads", _yes)
+BASE, SOURCE = Column("base", "Base", tip=True), Column("source", "Source", tip=True)
+PAIRS = Column("pairs", "Pairs", number(","), tip=True)
+RUN, WORDS = Column("run", "Run", tip=True), Column("category", "Words")
+ASKED = Column("framing", "Prompts", FRAMINGS.__getitem__)
+RANKS = (RUN, BASE, SOURCE, PAIRS, STEP, WORDS, ASKED, RANKED)
+FINALS = (
+    BASE,
+    SOURCE,
+    PAIRS,
+    Column("seed", "Seed"),
+    WORDS,
+    ASKED,
+    Column("run", "Run", tip=True, table=False),
+    RANKED,
+)
+GAPS = (
+    RUNS,
+    STEP,
+    Column("pairs_seen", "Pairs seen", number(",")),
+    Column("gap", "Gap", signed, tip=True),
+    OVER_WORDS,
+    Column("sd_seeds", "SD over seeds", number(".1f")),
+    OUTSIDE,
+)
+QUANTITIES = (
+    Column(("source", "loss"), "Runs", lambda source, loss: _runs(source, None, loss), tip=True),
+    PAIRS,
+    Column("gap", "Last gap", signed, tip=True),
+    OVER_WORDS,
+    OUTSIDE,
+)
 
 
 def rank_figures(track: Track) -> list[Figure]:
@@ -81,14 +141,12 @@ def _ranks(track: Track, lexicon: str) -> Figure:
     points = [point for point in track.points if point.lexicon == lexicon]
     categories = sorted({point.category for point in points})
     framings = [framing for framing in FRAMINGS if any(point.framing == framing for point in points)]
-    sources = sorted({_facts(runs[point.run])["source"] for point in points})
+    sources = sorted({runs[point.run].source or "not recorded" for point in points})
+
+    table = Table(f"Median rank by step: {lexicon}", RANKS, [_point(point, runs[point.run]) for point in points])
 
     def panel(category: str, framing: str, narrow: bool) -> Any:
-        rows = [
-            {"run": p.run, "base": runs[p.run].base, "step": p.step, "rank": p.median_rank, **_facts(runs[p.run])}
-            for p in points
-            if p.category == category and p.framing == framing
-        ]
+        rows = _of_panel(table.drawn, category, framing)
         return (
             alt.Chart(data(rows))
             .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=1.5, opacity=0.85)
@@ -98,11 +156,7 @@ def _ranks(track: Track, lexicon: str) -> Figure:
                 detail="run:N",
                 color=by_hue("base", _bases(track.runs), narrow=narrow),
                 strokeDash=_by_dash(sources, narrow),
-                tooltip=[
-                    *tooltip(base="base", source="source", pairs="pairs", run="run"),
-                    alt.Tooltip("step:Q", format=","),
-                    rank_tip(),
-                ],
+                tooltip=table.tips,
             )
             .properties(width=250, height=200, title=f"{category}, {FRAMINGS[framing]}")
         )
@@ -115,15 +169,27 @@ def _ranks(track: Track, lexicon: str) -> Figure:
         build=lambda narrow: grid(
             [[panel(category, framing, narrow) for category in categories] for framing in framings], narrow
         ),
-        table=Table(
-            f"Median rank by step: {lexicon}",
-            ("Run", "Base", "Step", "Words", "Prompts", "Median rank"),
-            tuple(
-                (p.run, runs[p.run].base, f"{p.step:,}", p.category, FRAMINGS[p.framing], f"{p.median_rank:,.1f}")
-                for p in points
-            ),
-        ),
+        table=table,
     )
+
+
+def _point(point: TrackPoint, run: TrackedRun) -> dict[str, Any]:
+    """A measured rank with what is known of its run, for figure and table."""
+    return {
+        "run": point.run,
+        "base": run.base,
+        "source": run.source or "not recorded",
+        "pairs": run.pairs,
+        "seed": run.seed,
+        "step": point.step,
+        "category": point.category,
+        "framing": point.framing,
+        "rank": point.median_rank,
+    }
+
+
+def _of_panel(rows: Sequence[dict[str, Any]], category: str, framing: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["category"] == category and row["framing"] == framing]
 
 
 def _by_dash(sources: Sequence[str], narrow: bool) -> alt.StrokeDash:
@@ -138,30 +204,26 @@ def _by_dash(sources: Sequence[str], narrow: bool) -> alt.StrokeDash:
     return alt.StrokeDash("source:N", scale=scale, legend=legend)
 
 
-def _facts(run: TrackedRun) -> dict[str, str]:
-    return {"source": run.source or "not recorded", "pairs": f"{run.pairs:,}" if run.pairs is not None else "–"}
-
-
-def curve_name(curve: GapCurve) -> str:
-    """What tells curves of one pair of bases apart: source, pairs, loss."""
-    known = (curve.source, f"{curve.pairs:,} pairs" if curve.pairs is not None else None, curve.loss)
-    return ", ".join(item for item in known if item) or "all runs"
-
-
 def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
     first = curves[0]
-    names = [curve_name(curve) for curve in curves]
-    rows = [
-        {
-            "curve": curve_name(curve),
-            "step": point.step,
-            "gap": point.gap,
-            "low": point.ci_low if point.ci_low is not None else point.gap,
-            "high": point.ci_high if point.ci_high is not None else point.gap,
-        }
-        for curve in curves
-        for point in curve.points
-    ]
+    names = [_runs(curve.source, curve.pairs, curve.loss) for curve in curves]
+    table = Table(
+        "The gap by step",
+        GAPS,
+        [
+            {
+                "source": curve.source,
+                "pairs": curve.pairs,
+                "loss": curve.loss,
+                **point.model_dump(),
+                "curve": name,
+                **_ends(point),
+            }
+            for curve, name in zip(curves, names, strict=True)
+            for point in curve.points
+        ],
+    )
+    rows = table.drawn
     nulls = [curve.null for curve in curves if curve.null is not None]
     title = f"{first.base_b} − {first.base_a}, ranks"
 
@@ -177,13 +239,7 @@ def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
                 x=_step_axis(rows),
                 y="gap:Q",
                 color=hue,
-                tooltip=[
-                    *tooltip(curve="runs"),
-                    alt.Tooltip("step:Q", format=","),
-                    alt.Tooltip("gap:Q", format="+.1f"),
-                    alt.Tooltip("low:Q", format="+.1f", title="95% from"),
-                    alt.Tooltip("high:Q", format="+.1f", title="to"),
-                ],
+                tooltip=table.tips,
             ),
         ]
         if nulls:
@@ -196,64 +252,60 @@ def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
         title=f"The gap between {first.base_a} and {first.base_b} over the steps: {first.lexicon}",
         description=f"{title}: difference of mean-rank contrasts at every step, with its 95% interval over words.{shaded}",
         build=build,
-        table=Table(
-            "The gap by step",
-            ("Runs", "Step", "Pairs seen", "Gap", "95% over words", "SD over seeds", "Outside random heads"),
-            tuple(
-                (
-                    curve_name(curve),
-                    f"{point.step:,}",
-                    "–" if point.pairs_seen is None else f"{point.pairs_seen:,}",
-                    signed(point.gap),
-                    interval(point.ci_low, point.ci_high),
-                    "–" if point.sd_seeds is None else f"{point.sd_seeds:.1f}",
-                    {None: "–", True: "yes", False: "no"}[point.outside_null],
-                )
-                for curve in curves
-                for point in curve.points
-            ),
-        ),
+        table=table,
         note=shaded.strip(),
     )
 
 
+def _ends(item: GapPoint | FinalGap) -> dict[str, float]:
+    """The drawn interval, of no length where there is none."""
+    return {
+        "low": item.gap if item.ci_low is None else item.ci_low,
+        "high": item.gap if item.ci_high is None else item.ci_high,
+    }
+
+
 def quantity_name(item: QuantityCurve) -> str:
     """What tells series of pair counts apart: source and loss."""
-    return ", ".join(part for part in (item.source, item.loss) if part) or "all runs"
+    return _runs(item.source, None, item.loss)
 
 
 def _quantities(items: Sequence[QuantityCurve], curves: Sequence[GapCurve], at: int) -> Figure:
     first = items[0]
     names = [quantity_name(item) for item in items]
     counts = [f"{count:,}" for count in sorted({final.pairs for item in items for final in item.finals})]
-    rows = [
-        {
-            "runs": quantity_name(item),
-            "pairs": f"{final.pairs:,}",
-            "gap": final.gap,
-            "low": final.gap if final.ci_low is None else final.ci_low,
-            "high": final.gap if final.ci_high is None else final.ci_high,
-        }
-        for item in items
-        for final in item.finals
-    ]
+    table = Table(
+        "The gap at the last step, by pair count",
+        QUANTITIES,
+        [
+            {
+                "source": item.source,
+                "loss": item.loss,
+                **final.model_dump(),
+                "runs": quantity_name(item),
+                "count": f"{final.pairs:,}",
+                **_ends(final),
+            }
+            for item in items
+            for final in item.finals
+        ],
+    )
     nulls = [curve.null for curve in curves if curve.null is not None]
     title = f"{first.base_b} − {first.base_a}, ranks"
 
     def build(narrow: bool) -> Any:
-        base = alt.Chart(data(rows)).encode(
-            x=alt.X("pairs:N", sort=counts, title="pairs", axis=alt.Axis(labelAngle=0)),
+        base = alt.Chart(data(table.drawn)).encode(
+            x=alt.X("count:N", sort=counts, title="pairs", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("runs:N", sort=names),
             color=by_hue("runs", names, start=2, narrow=narrow),
         )
         gap = alt.Y("gap:Q", title=title)
-        tips = [alt.Tooltip("gap:Q", format="+.1f"), *tooltip(runs="runs", pairs="pairs")]
         layers = [
             *([_null_band(nulls)] if nulls else []),
             alt.Chart(data([{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(y=alt.Y("zero:Q", title=title)),
             base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=title), y2="high:Q"),
             base.mark_point(filled=True, size=90, opacity=1).encode(
-                y=gap, shape=by_shape("runs", names, narrow=narrow), tooltip=tips
+                y=gap, shape=by_shape("runs", names, narrow=narrow), tooltip=table.tips
             ),
         ]
         return alt.layer(*layers).properties(width=300 if narrow else 540, height=240)
@@ -265,21 +317,7 @@ def _quantities(items: Sequence[QuantityCurve], curves: Sequence[GapCurve], at: 
         description=f"{title}: difference of mean-rank contrasts at the last step by number of preference pairs (places on the "
         f"axis, not to scale) and source, with its 95% interval over words. {shaded}".strip(),
         build=build,
-        table=Table(
-            "The gap at the last step, by pair count",
-            ("Runs", "Pairs", "Last gap", "95% over words", "Outside random heads"),
-            tuple(
-                (
-                    quantity_name(item),
-                    f"{final.pairs:,}",
-                    signed(final.gap),
-                    interval(final.ci_low, final.ci_high),
-                    {None: "–", True: "yes", False: "no"}[final.outside_null],
-                )
-                for item in items
-                for final in item.finals
-            ),
-        ),
+        table=table,
         note=shaded,
     )
 
@@ -303,25 +341,23 @@ def _finals(track: Track, runs: Sequence[TrackedRun], lexicon: str) -> Figure:
     categories = sorted({point.category for point in last})
     framings = [framing for framing in FRAMINGS if any(point.framing == framing for point in last)]
     counts = [f"{count:,}" for count in sorted({run.pairs or 0 for run in runs})]
-    sources = sorted({_facts(run)["source"] for run in runs})
+    sources = sorted({run.source or "not recorded" for run in runs})
+    points = [{**_point(point, by_run[point.run]), "count": f"{by_run[point.run].pairs or 0:,}"} for point in last]
+    table = Table(f"Median rank at the last step: {lexicon}", FINALS, points)
 
     def panel(category: str, framing: str, narrow: bool) -> Any:
-        rows = [
-            {"run": p.run, "base": by_run[p.run].base, "rank": p.median_rank, **_facts(by_run[p.run])}
-            for p in last
-            if p.category == category and p.framing == framing
-        ]
+        rows = _of_panel(table.drawn, category, framing)
         scale = alt.Scale(domain=sources, range=[shape(at) for at in range(len(sources))])
         return (
             alt.Chart(data(rows))
             .mark_point(filled=True, size=90, opacity=0.9)
             .encode(
-                x=alt.X("pairs:N", sort=counts, title="pairs", axis=alt.Axis(labelAngle=0)),
+                x=alt.X("count:N", sort=counts, title="pairs", axis=alt.Axis(labelAngle=0)),
                 xOffset=alt.XOffset("source:N", sort=sources),
                 y=_rank_axis(last),
                 color=by_hue("base", _bases(track.runs), narrow=narrow),
                 shape=alt.Shape("source:N", scale=scale, legend=alt.Legend(title=None, symbolFillColor=SOFT)),
-                tooltip=[*tooltip(base="base", source="source", pairs="pairs", run="run"), rank_tip()],
+                tooltip=table.tips,
             )
             .properties(width=250, height=200, title=f"{category}, {FRAMINGS[framing]}")
         )
@@ -334,52 +370,29 @@ def _finals(track: Track, runs: Sequence[TrackedRun], lexicon: str) -> Figure:
         build=lambda narrow: grid(
             [[panel(category, framing, narrow) for category in categories] for framing in framings], narrow
         ),
-        table=Table(
-            f"Median rank at the last step: {lexicon}",
-            ("Base", "Source", "Pairs", "Seed", "Words", "Prompts", "Median rank"),
-            tuple(
-                (
-                    by_run[p.run].base,
-                    _facts(by_run[p.run])["source"],
-                    _facts(by_run[p.run])["pairs"],
-                    str(by_run[p.run].seed),
-                    p.category,
-                    FRAMINGS[p.framing],
-                    f"{p.median_rank:,.1f}",
-                )
-                for p in last
-            ),
-        ),
+        table=table,
     )
 
 
 def _moved(words: Sequence[WordMoved], at: int) -> Figure:
     first = words[0]
-    categories = sorted({", ".join(word.categories) for word in words})
-    rows = [{"word": w.word, "category": ", ".join(w.categories), "change": w.first_rank - w.last_rank} for w in words]
-
-    def build(narrow: bool) -> Any:
-        return (
-            alt.Chart(data(rows))
-            .mark_bar()
-            .encode(
-                y=alt.Y("word:N", sort=[word.word for word in words], title=None),
-                x=alt.X("change:Q", title="places gained in training"),
-                color=by_hue("category", categories, start=6, narrow=narrow),
-                tooltip=[*tooltip(word="word", category="category"), alt.Tooltip("change:Q", format="+.1f")],
-            )
-            .properties(width=190 if narrow else 380, height=18 * len(rows))
-        )
-
+    moves = [
+        {
+            "word": item.word,
+            "category": ", ".join(item.categories),
+            "first_rank": item.first_rank,
+            "last_rank": item.last_rank,
+            "change": item.first_rank - item.last_rank,
+        }
+        for item in words
+    ]
+    table = Table("Mean ranks at the first and the last step", WORD_MOVES, moves)
+    hue = partial(by_hue, "category", sorted({str(move["category"]) for move in moves}), start=6)
     return Figure(
         name=f"{first.lexicon}-moved-{at + 1}",
         title=f"Words that moved most in training: {first.base}, {first.lexicon}",
         description="The words that gain and those that lose most places from the first to the last step, means over the runs "
         "of this base and over the prompts that ask for good things.",
-        build=build,
-        table=Table(
-            "Mean ranks at the first and the last step",
-            ("Word", "Category", "First", "Last"),
-            tuple((w.word, ", ".join(w.categories), f"{w.first_rank:,.1f}", f"{w.last_rank:,.1f}") for w in words),
-        ),
+        build=lambda narrow: moves_chart(table, hue(narrow=narrow), 190 if narrow else 380),
+        table=table,
     )
