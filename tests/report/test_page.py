@@ -10,7 +10,8 @@ import pytest
 from report_outs import NASTY, embedded_json
 
 from birthmark.errors import BirthmarkError
-from birthmark.report.audit import read_contents, write_report
+from birthmark.report.audit import write_report
+from birthmark.report.contents import read_contents
 
 
 class Outline(HTMLParser):

@@ -7,7 +7,7 @@ import pytest
 from birthmark.records import Calibration, to_json
 from birthmark.records.calibration import PlantedDivergence, PlantedRun, PlantedScore, PlantedSetting
 from birthmark.report.calibration import write_calibration_report
-from birthmark.report.planted import METRICS, planted_figures, planted_section
+from birthmark.report.planted import METRICS, planted_figures, planted_topic
 from birthmark.values import metrics
 from birthmark.values.planted import planted_results
 
@@ -64,9 +64,9 @@ def test_every_row_is_a_cell(record: Calibration) -> None:
 
 
 def test_the_section_says_how_it_was_done_and_what_diverged(record: Calibration) -> None:
-    section = planted_section(record)
+    section = planted_topic(record)
     assert "LoRA of rank 8, 4 answers a step" in section.sentences[0]
-    assert section.tables[-1].rows == (("a", "z", "3", "the loss rose from 1.00 to 2.00"),)
+    assert section.parts[-1].rows == (("a", "z", "3", "the loss rose from 1.00 to 2.00"),)
 
 
 def test_the_page_shows_it_and_escapes_what_a_model_is_called(record: Calibration, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from birthmark.records import PrecisionCheck, ScoreRecord
-from birthmark.report.audit import read_contents
 from birthmark.report.card import card
+from birthmark.report.contents import read_contents
 from birthmark.report.models import run_table
 from birthmark.report.wording import system_said
 

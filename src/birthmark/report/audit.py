@@ -130,12 +130,12 @@ def _beside(contents: Contents, of_line: bool) -> list[Part]:
         Markup("<strong>{}</strong> ({}): {}").format(item.lexicon, SCORES[item.kind], finding(item).said)
         for item in others
     ]
-    warnings = _warnings(contents)
-    return [
-        *([Heading("The other word lists", small=True), Items(said, "others")] if said else []),
-        *([Warnings(warnings)] if warnings else []),
-        Fold("What the terms mean", [Terms(glossary(contents.effects, contents.implicit))]),
-    ]
+    parts: list[Part] = []
+    if said:
+        parts += [Heading("The other word lists", small=True), Items(said, "others")]
+    if warnings := _warnings(contents):
+        parts.append(Warnings(warnings))
+    return [*parts, Fold("What the terms mean", [Terms(glossary(contents.effects, contents.implicit))])]
 
 
 # ------------------------------------------------------------------------------------------------------ topics
@@ -159,7 +159,7 @@ def _map(contents: Contents) -> Topic | None:
         return None
     notes = [Text(text) for text in about_predictors(found)]
     heat, places, *_ = map_figures(found)
-    parts = [map_sentence(found), places, heat, *predictor_tables(found.predictors), *notes]
+    parts: list[Part] = [map_sentence(found), places, heat, *predictor_tables(found.predictors), *notes]
     return Topic("map", "How the models relate", parts, "Map")
 
 

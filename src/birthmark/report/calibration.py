@@ -52,13 +52,17 @@ def test_name(test: str, unit: str) -> str:
     return TESTS.get(test) or TESTS.get(f"{test} {unit}") or test
 
 
+def interval_name(name: str) -> str:
+    return INTERVALS.get(name, name)
+
+
 LAYOUT, TEST = Column("layout", "Layout"), Column(("test", "unit"), "Test", test_name, tip=True)
 LEVEL, ERROR = Column("alpha", "Level", number(".3g")), Column("mc_error", "Error", lambda error: f"± {error:.3f}")
 STUDIES = Column("studies", "Studies", number(","))
 RATES = (LAYOUT, TEST, LEVEL, Column("rate", "False positives", number(".3f")), ERROR, STUDIES)
 COVERAGE = (
     LAYOUT,
-    Column("interval", "Interval", lambda name: INTERVALS.get(name, name)),
+    Column("interval", "Interval", interval_name),
     Column("target", "Of"),
     Column("coverage", "Coverage", number(".3f")),
     ERROR,
@@ -145,8 +149,7 @@ def _published_rates(rows: Sequence[NullRate]) -> Figure:
 def _coverage(rows: Sequence[Coverage]) -> Figure:
     values = [
         {
-            "name": INTERVALS.get(row.interval, row.interval)
-            + (", read as of families" if "not what" in row.target else ""),
+            "name": interval_name(row.interval) + (", read as of families" if "not what" in row.target else ""),
             "icc": clustering_name(row.design.icc),
             "value": row.coverage,
             "low": max(0.0, row.coverage - 2 * row.mc_error),

@@ -133,11 +133,31 @@ class Figure:
         chart = self.build(narrow).properties(description=self.description)
         return chart.to_dict(validate=False) | {"config": CONFIG}  # type: ignore[no-any-return]
 
+    @property
+    def widths(self) -> dict[str, Any]:
+        """Both specifications with their data once, as `datasets` that either of them names."""
+        datasets: dict[str, str] = {}
+        drawn = {name: _named(spec, datasets) for name, spec in (("wide", self.wide), ("narrow", self.narrow))}
+        return drawn | {"datasets": {name: json.loads(rows) for rows, name in datasets.items()}}
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
         """In a notebook: interactive where the front end draws Vega-Lite itself, else an SVG; nothing is fetched."""
         spec = in_file_colours(self.wide) | {"background": "white", "padding": 16}
         interactive = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.partition('.')[0]}+json"
         return {interactive: spec, "image/svg+xml": svg(spec, self.name)}
+
+
+def _named(spec: Any, datasets: dict[str, str]) -> Any:
+    """A specification whose rows of data are moved to `datasets`: the rows as JSON → their name."""
+    if isinstance(spec, list):
+        return [_named(item, datasets) for item in spec]
+    if not isinstance(spec, dict):
+        return spec
+    rows = spec.get("data", {}).get("values") if isinstance(spec.get("data"), dict) else None
+    rest = {key: _named(value, datasets) for key, value in spec.items() if key != "data"}
+    if rows is None:
+        return rest | ({"data": spec["data"]} if "data" in spec else {})
+    return rest | {"data": {"name": datasets.setdefault(json.dumps(rows), f"data-{len(datasets)}")}}
 
 
 def by_family(effects: Effects) -> list[ModelContrast]:

@@ -275,7 +275,7 @@ def _words(grid: ImplicitGrid) -> Topic:
     found = grid.words
     if found is None:
         return Topic("words", "Two words", [sentence(f"There is no figure: {grid.words_why}")])
-    parts = [found.sentence, word_figure(grid, found), word_tests_table(found)]
+    parts: list[Part] = [found.sentence, word_figure(grid, found), word_tests_table(found)]
     return Topic("words", f"“{found.first}” and “{found.second}”", parts)
 
 

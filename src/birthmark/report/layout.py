@@ -150,7 +150,7 @@ def environment(page: Page) -> Environment:
     ids = {figure.name: f"figure-{at}" for at, figure in enumerate(figures, start=1)}
     environment.filters |= {"token": token, "embedded": embedded, "thousands": lambda n: f"{n:,}"}
     environment.globals |= {
-        "kind": lambda part: type(part).__name__,
+        "kind": lambda part: "str" if isinstance(part, str) else type(part).__name__,
         "custom": lambda part: Markup(environment.get_template(f"{part.template}.html.jinja").render(part.values)),
         "figure_id": lambda figure: ids[figure.name],
         "csv_link": csv_link,

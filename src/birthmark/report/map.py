@@ -9,7 +9,7 @@ import altair as alt
 from birthmark.records import Map, MapPlace, Predictor, read_record
 from birthmark.report.columns import Column, Table, drawn, number, tips
 from birthmark.report.figure import FAMILY_HUES, INK, NARROW, Figure, by_hue, by_shape, data, rows_axis
-from birthmark.report.layout import Page, Text, Topic, write_page
+from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.values.formats import p_words
 
 LETTER = 6.4  # pixels that a letter of a name takes on average
@@ -329,7 +329,7 @@ def write_map_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from `out/map.json`; returns the page's path."""
     record = read_record(out / "map.json", Map)
     heat, places, *people = map_figures(record)
-    why = [*about_predictors(record), *predictor_tables(record.predictors)]
+    why: list[Part] = [*about_predictors(record), *predictor_tables(record.predictors)]
     topics = [
         Topic("map", "The map", [*about_map(record), places, heat]),
         Topic("why", "What predicts likeness", why),

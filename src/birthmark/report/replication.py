@@ -22,7 +22,7 @@ from birthmark.records import (
 )
 from birthmark.report.columns import Column, Table, drawn, number, tips
 from birthmark.report.figure import INK, SOFT, Figure, by_hue, by_shape, data
-from birthmark.report.layout import Page, Text, Topic, write_page
+from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.replication_training import RANKED, rank_axis, training_figures
 from birthmark.report.wording import power_said
 from birthmark.values.formats import asked_for
@@ -330,7 +330,7 @@ WORDS_SHOWN = 8
 def write_replication_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from `out/replication.json`; returns the page's path."""
     record = read_record(out / "replication.json", Replication)
-    claims = [*_reading(), *_power(record), claims_table(record.claims)]
+    claims: list[Part] = [*_reading(), *_power(record), claims_table(record.claims)]
     topics = [
         Topic("claims", "The claims", claims),
         Topic("figures", "The figures", [*study_figures(record), *_token_tables(record.table_1)]),

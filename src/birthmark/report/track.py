@@ -7,7 +7,7 @@ from pathlib import Path
 
 from birthmark.records import Durability, QuantityCurve, Track, read_record
 from birthmark.report.columns import Column, Table
-from birthmark.report.layout import Page, Text, Topic, write_page
+from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.track_figures import (
     BASES,
     OVER_WORDS,
@@ -31,12 +31,13 @@ def write_track_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from the records in `out`; returns the page's path."""
     track = read_record(out / "track.json", Track)
     lasting = read_record(out / "durability.json", Durability)
+    gaps: list[Part] = [*_about_gaps(lasting), *gap_figures(lasting), *_gap_tables(lasting)]
     topics = [
         Topic("ranks", "Ranks over the steps", rank_figures(track)),
-        Topic("gap", "How long the gap lasts", [*_about_gaps(lasting), *gap_figures(lasting), *_gap_tables(lasting)]),
+        Topic("gap", "How long the gap lasts", gaps),
     ]
     if finals := final_figures(track):
-        parts = [*_about_quantities(lasting), *quantity_figures(lasting), *finals]
+        parts: list[Part] = [*_about_quantities(lasting), *quantity_figures(lasting), *finals]
         topics.append(Topic("quantity", "Source and quantity", parts))
     topics.append(Topic("words", "Words that moved", moved_figures(track)))
     if track.warnings:

@@ -140,7 +140,7 @@
     const embed = await vega();
     const specs = JSON.parse(document.getElementById(`${plot.dataset.figure}-spec`).textContent);
     const live = document.createElement("div");
-    await embed(live, specs[plot.dataset.width], { renderer: "svg", actions: false, tooltip: { disableDefaultStyle: true } });
+    await embed(live, { ...specs[plot.dataset.width], datasets: specs.datasets }, { renderer: "svg", actions: false, tooltip: { disableDefaultStyle: true } });
     live.setAttribute("aria-hidden", "true");
     plot.replaceChildren(live);
     plot.dataset.live = "";
