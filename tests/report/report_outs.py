@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,22 @@ def embedded_json(page: str, element: str) -> object:
     """What a page's `<script type="application/json" id=…>` holds."""
     start = page.index(f'id="{element}">') + len(f'id="{element}">')
     return json.loads(page[start : page.index("</script>", start)])
+
+
+class Scripts(HTMLParser):
+    """The `id` of each script element of a page, which is none of the one that runs on it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.ids: list[str | None] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "script":
+            self.ids.append(dict(attrs).get("id"))
+
+
+def runs_only_its_own(page: str) -> bool:
+    """Whether all scripts of a page are figures' data, the drawing library, or the page's one script, its last."""
+    *given, last = Scripts(page).ids
+    return last is None and all(name and (name == "vega" or name.endswith("-spec")) for name in given)

@@ -64,9 +64,9 @@ def test_every_row_is_a_cell(record: Calibration) -> None:
 
 
 def test_the_section_says_how_it_was_done_and_what_diverged(record: Calibration) -> None:
-    section = planted_topic(record)
-    assert "LoRA of rank 8, 4 answers a step" in section.sentences[0]
-    assert section.parts[-1].rows == (("a", "z", "3", "the loss rose from 1.00 to 2.00"),)
+    topic = planted_topic(record)
+    assert "LoRA of rank 8, 4 answers a step" in str(topic.parts[0])
+    assert topic.parts[-1].rows == (("a", "z", "3", "the loss rose from 1.00 to 2.00"),)
 
 
 def test_the_page_shows_it_and_escapes_what_a_model_is_called(record: Calibration, tmp_path: Path) -> None:
