@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import altair as alt
 
+from birthmark.values.formats import p_words
+
 Row: TypeAlias = Any  # a mapping or a record with the columns' keys
 
 
@@ -20,6 +22,19 @@ def shown(value: object) -> str:
 def number(spec: str) -> Callable[[float | None], str]:
     """Numbers by a format specification of Python's (`,.1f`), with a true minus sign; a dash for none."""
     return lambda value: "–" if value is None else format(value, spec).replace("-", "−")
+
+
+def yes(value: bool | None) -> str:
+    return "–" if value is None else "yes" if value else "no"
+
+
+def p_value(p: float | None) -> str:
+    return "–" if p is None else p_words(p)
+
+
+def bare_p(p: float | None) -> str:
+    """A p value under a header that says so."""
+    return p_value(p).removeprefix("p = ").removeprefix("p ")
 
 
 @dataclass(frozen=True)

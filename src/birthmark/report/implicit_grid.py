@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import GridLexicon, ImplicitGrid, PairRewards, WordGap, read_record
-from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.columns import Column, Table, bare_p, drawn, number, tips
 from birthmark.report.figure import (
     FAMILY_HUES,
     FRAMING_TITLES,
@@ -24,7 +24,7 @@ from birthmark.report.implicit import first_candidates
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.text import visible
 from birthmark.report.wording import sentence
-from birthmark.values.formats import p_words, signed
+from birthmark.values.formats import signed
 
 CELL_WIDTH, CELL_HEIGHT = 120, 260
 DOT = 70
@@ -43,11 +43,6 @@ PAIRS = (
     Column("top", "The second prefers", first_candidates),
     Column("bottom", "The first prefers", first_candidates),
 )
-
-
-def bare_p(p: float | None) -> str:
-    """A p value under a header that says so."""
-    return "–" if p is None else p_words(p).removeprefix("p = ").removeprefix("p ")
 
 
 TESTS = (

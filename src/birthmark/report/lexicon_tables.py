@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, Sensitivity
-from birthmark.report.columns import Column, Table, number
+from birthmark.report.columns import Column, Table, number, p_value, yes
 from birthmark.report.wording import listed, sides
 from birthmark.values.formats import asked_for, interval, p_words, signed
 
@@ -20,7 +20,7 @@ PAIRS = (
     Column("team", "Team"),
     Column(("model_b", "model_a"), "Models", lambda b, a: f"{b} − {a}"),
     Column("difference", "Difference", signed),
-    Column("agrees", "Agrees with the headline's sign", lambda agrees: "yes" if agrees else "no"),
+    Column("agrees", "Agrees with the headline's sign", yes),
 )
 PANELS = (
     Column("category", "Words"),
@@ -45,7 +45,7 @@ METRICS = {"mwlr": "MWLR", "log_ratio": "Log-ratio"}
 ESTIMATE = (
     Column("estimate", "Difference", signed),
     Column(("low", "high"), "95% interval", interval),
-    Column("p", "p", lambda p: "–" if p is None else p_words(p)),
+    Column("p", "p", p_value),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Map, MapPlace, Predictor, read_record
-from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.columns import Column, Table, bare_p, drawn, number, tips
 from birthmark.report.figure import FAMILY_HUES, INK, NARROW, Figure, by_hue, by_shape, data, rows_axis
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.values.formats import p_words
@@ -18,11 +18,6 @@ TAU, RHO = (
     Column("kendall", "Kendall's τ", number(".3f"), tip=True),
     Column("spearman", "Spearman's ρ", number(".3f"), tip=True),
 )
-
-
-def bare_p(p: float) -> str:
-    """A p value under a header that says so."""
-    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 PLACES = (

@@ -20,7 +20,7 @@ from birthmark.records import (
     Verdict,
     read_record,
 )
-from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.columns import Column, Table, drawn, number, tips, yes
 from birthmark.report.figure import INK, SOFT, Figure, by_hue, by_shape, data
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.replication_training import RANKED, rank_axis, training_figures
@@ -62,16 +62,12 @@ PAIR_POINTS = (
 )
 
 
-def _yes(value: bool | None) -> str:
-    return "–" if value is None else "yes" if value else "no"
-
-
 CLAIMS = (
     Column(("claim", "id"), "Claim", lambda claim, name: f"{claim} ({name})"),
     Column("verdict", "Verdict"),
     Column("sentence", "What the files say"),
-    Column("reproduced", "Reproduced", _yes),
-    Column("supported", "Supported", _yes),
+    Column("reproduced", "Reproduced", yes),
+    Column("supported", "Supported", yes),
     Column("published", "What was published"),
 )
 NOTES = (

@@ -10,15 +10,10 @@ from typing import Any
 import altair as alt
 
 from birthmark.records import Stages, StagesOf, read_record
-from birthmark.report.columns import Column, Table, drawn, number, tips
+from birthmark.report.columns import Column, Table, drawn, number, p_value, tips
 from birthmark.report.figure import LINE, Figure, data, hue
 from birthmark.report.layout import Page, Text, Topic, write_page
-from birthmark.values.formats import interval, p_words, signed
-
-
-def p_or_dash(p: float | None) -> str:
-    return "–" if p is None else p_words(p)
-
+from birthmark.values.formats import interval, signed
 
 LEFT = "left: preference data, and noise"
 ABOUT = (
@@ -37,11 +32,11 @@ STAGES = (
     Column("spearman", "Spearman", partial(signed, digits=2)),
     Column(("ci_low", "ci_high"), "95% over words", ROUGHLY),
     Column(("null_low", "null_high"), "Random heads, 95%", ROUGHLY),
-    Column("p_null", "p", p_or_dash),
+    Column("p_null", "p", p_value),
     Column("added", "Variance added", PERCENT),
     Column(("added_ci_low", "added_ci_high"), "95% over words", lambda low, high: f"{low:.0%} to {high:.0%}"),
     Column("added_null", "Random heads, mean", PERCENT),
-    Column("added_p_null", "p", p_or_dash),
+    Column("added_p_null", "p", p_value),
 )
 
 

@@ -6,7 +6,7 @@ Reads `track.json` and `durability.json` and computes nothing.
 from pathlib import Path
 
 from birthmark.records import Durability, QuantityCurve, Track, read_record
-from birthmark.report.columns import Column, Table
+from birthmark.report.columns import Column, Table, p_value
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.track_figures import (
     BASES,
@@ -19,7 +19,7 @@ from birthmark.report.track_figures import (
     quantity_name,
     rank_figures,
 )
-from birthmark.values.formats import interval, p_words, signed
+from birthmark.values.formats import interval, signed
 
 GAP = (
     "The gap is the second base's mean-rank contrast less the first's, in ranks. Its start is the first step at which it is "
@@ -68,7 +68,7 @@ def _gap_tables(lasting: Durability) -> list[Table]:
         Column("gap", "Last gap", signed),
         OVER_WORDS,
         Column(("null_low", "null_high"), "Random heads, 95%", interval),
-        Column("p_final", "p of the last gap", lambda p: "–" if p is None else p_words(p)),
+        Column("p_final", "p of the last gap", p_value),
         Column(("below_step", "below_pairs"), f"Below {lasting.curves[0].fraction:.0%} from", _below),
         Column("settled_step", "Settled at", _step),
     )

@@ -22,7 +22,7 @@ from birthmark.records import (
     TrackPoint,
     WordMoved,
 )
-from birthmark.report.columns import Column, Table, number
+from birthmark.report.columns import Column, Table, number, yes
 from birthmark.report.figure import INK, LINE, SOFT, Figure, by_hue, by_shape, data, shape
 from birthmark.report.replication_training import RANK, RANKED, STEP, WORD_MOVES, grid, moves_chart
 from birthmark.values.formats import interval, signed
@@ -38,14 +38,10 @@ def _runs(source: str | None, pairs: int | None, loss: str | None) -> str:
     return ", ".join(item for item in known if item) or "all runs"
 
 
-def _yes(value: bool | None) -> str:
-    return "–" if value is None else "yes" if value else "no"
-
-
 BASES = Column(("base_b", "base_a"), "Bases", lambda b, a: f"{b} − {a}")
 RUNS = Column(("source", "pairs", "loss"), "Runs", _runs, tip=True)
 OVER_WORDS = Column(("ci_low", "ci_high"), "95% over words", interval, tip=True)
-OUTSIDE = Column("outside_null", "Outside random heads", _yes)
+OUTSIDE = Column("outside_null", "Outside random heads", yes)
 BASE, SOURCE = Column("base", "Base", tip=True), Column("source", "Source", tip=True)
 PAIRS = Column("pairs", "Pairs", number(","), tip=True)
 RUN, WORDS = Column("run", "Run", tip=True), Column("category", "Words")
