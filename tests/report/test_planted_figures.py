@@ -35,14 +35,8 @@ def a_run(base: str, category: str, seed: int) -> PlantedRun:
 @pytest.fixture
 def record() -> Calibration:
     runs = [a_run(base, category, seed) for base in ("a", NASTY) for category in ("x", "y") for seed in (0, 1)]
-    found = planted_results(runs, SETTING)
-    return Calibration(
-        planted=found.rows,
-        planted_setting=SETTING,
-        planted_metrics=found.metrics,
-        planted_diverged=[PlantedDivergence(base="a", category="z", seed=3, why="the loss rose from 1.00 to 2.00")],
-        planted_sentence=found.sentence,
-    )
+    diverged = [PlantedDivergence(base="a", category="z", seed=3, why="the loss rose from 1.00 to 2.00")]
+    return planted_results(runs, SETTING).model_copy(update={"planted_diverged": diverged})
 
 
 def test_every_metric_has_a_name() -> None:

@@ -31,7 +31,7 @@ def r_name(name: str) -> str:
 
 
 def assert_equals_nlme(fit: MixedModelFit, terms: pl.DataFrame, fits: pl.DataFrame) -> None:
-    assert [r_name(term.name) for term in fit.terms] == terms["term"].to_list()
+    assert [r_name(term.term) for term in fit.terms] == terms["term"].to_list()
     for term, row in zip(fit.terms, terms.iter_rows(named=True), strict=True):
         assert term.estimate == pytest.approx(row["estimate"], rel=1e-6)
         assert term.se == pytest.approx(row["se"], rel=1e-6)
@@ -132,7 +132,7 @@ def test_swapping_family_labels_flips_the_signs_of_family_terms(oracle: Oracle) 
     frame = oracle("medians_balanced")
     swapped = frame.with_columns(pl.col("family").replace({"Gemma": "Llama", "Llama": "Gemma"}))
     one, other = (fit_frame(x, "REML").terms[-1] for x in (frame, swapped))
-    assert one.name == other.name == "family[Llama]:category[Communion]:framing[negative]"
+    assert one.term == other.term == "family[Llama]:category[Communion]:framing[negative]"
     assert one.estimate == pytest.approx(-other.estimate, rel=1e-9)
     assert one.p == pytest.approx(other.p, rel=1e-9)
 
@@ -151,7 +151,7 @@ def test_row_order_shift_and_scale_change_nothing_but_units(shift: float, scale:
 
 
 def test_terms_come_in_rs_order(oracle: Oracle) -> None:
-    names = [term.name for term in fit_frame(oracle("medians_balanced"), "REML").terms]
+    names = [term.term for term in fit_frame(oracle("medians_balanced"), "REML").terms]
     assert names[:4] == ["(Intercept)", "family[Llama]", "category[Communion]", "framing[negative]"]
 
 

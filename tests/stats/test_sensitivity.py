@@ -7,7 +7,8 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.intervals import LeftOut, PromptIcc, half_of_each, leave_one_out, prompt_icc, split_half
+from birthmark.stats.intervals import PromptIcc, half_of_each, leave_one_out, prompt_icc, split_half
+from birthmark.stats.results import Without
 
 
 def test_icc_equals_the_two_way_anova_of_statsmodels() -> None:
@@ -62,11 +63,11 @@ def test_a_half_takes_half_of_each_category() -> None:
 def test_leave_one_out_reports_each_label_once() -> None:
     values = np.array([1.0, 2.0, 6.0])
     found = leave_one_out(["y", "x", "y"], lambda stay: values[stay].mean())
-    assert found == [LeftOut("x", 3.5), LeftOut("y", 2.0)]
+    assert found == [Without("x", 3.5), Without("y", 2.0)]
 
 
 def test_leave_one_out_keeps_the_reason_of_what_cannot_be_computed() -> None:
     def refuse(stay: np.ndarray) -> float:
         raise BirthmarkError("one family only")
 
-    assert leave_one_out(["x"], refuse) == [LeftOut("x", None, "one family only")]
+    assert leave_one_out(["x"], refuse) == [Without("x", None, "one family only")]

@@ -10,8 +10,9 @@ import torch
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import CATEGORIES, PlantedCategory, held_out_questions, training_questions
 from birthmark.models.resolve import ResolvedModel, resolve
+from birthmark.records import Calibration
 from birthmark.records.base import read_record
-from birthmark.records.calibration import Planted, PlantedRow, PlantedRun, PlantedSetting
+from birthmark.records.calibration import PlantedRow, PlantedRun, PlantedSetting
 from birthmark.training import planted, planting
 from birthmark.values.metrics import METRICS
 from planting_model import write_planting_model
@@ -34,7 +35,7 @@ def loaded(base: ResolvedModel) -> planted._Base:
 
 
 @pytest.fixture(scope="module")
-def result(base: ResolvedModel, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def result(base: ResolvedModel, tmp_path_factory: pytest.TempPathFactory) -> Calibration:
     return planted.calibrate_planted(
         [base],
         work=tmp_path_factory.mktemp("work"),
@@ -45,11 +46,11 @@ def result(base: ResolvedModel, tmp_path_factory: pytest.TempPathFactory) -> Pla
     )
 
 
-def strongest(result: Planted, metric: str = "mwlr") -> list[PlantedRow]:
-    return [row for row in result.rows if row.strength == 24 and row.metric == metric]
+def strongest(result: Calibration, metric: str = "mwlr") -> list[PlantedRow]:
+    return [row for row in result.planted if row.strength == 24 and row.metric == metric]
 
 
-def test_planted_words_are_found_better_than_words_as_frequent(result: Planted) -> None:
+def test_planted_words_are_found_better_than_words_as_frequent(result: Calibration) -> None:
     for row in strongest(result):
         assert row.auroc > 0.9
         assert row.auroc > row.unplanted_auroc + 0.2
@@ -57,25 +58,25 @@ def test_planted_words_are_found_better_than_words_as_frequent(result: Planted) 
         assert row.mrr > row.unplanted_mrr
 
 
-def test_a_row_for_each_base_category_strength_and_metric(result: Planted, base: ResolvedModel) -> None:
-    keys = [(row.base, row.category, row.strength, row.metric) for row in result.rows]
+def test_a_row_for_each_base_category_strength_and_metric(result: Calibration, base: ResolvedModel) -> None:
+    keys = [(row.base, row.category, row.strength, row.metric) for row in result.planted]
     assert sorted(keys) == sorted(
         (base.name, category, strength, metric)
         for category in ("authority", "colours")
         for strength in (4, 24)
         for metric in METRICS
     )
-    assert {row.seeds for row in result.rows} == {3}
-    assert {row.k for row in result.rows} == {10}
+    assert {row.seeds for row in result.planted} == {3}
+    assert {row.k for row in result.planted} == {10}
 
 
-def test_more_training_plants_more(result: Planted) -> None:
-    weak = [row.precision_at_k for row in result.rows if row.strength == 4 and row.metric == "mwlr"]
+def test_more_training_plants_more(result: Calibration) -> None:
+    weak = [row.precision_at_k for row in result.planted if row.strength == 4 and row.metric == "mwlr"]
     assert np.mean(weak) < np.mean([row.precision_at_k for row in strongest(result)])
 
 
-def test_intervals_over_seeds_hold_their_mean(result: Planted) -> None:
-    for row in result.rows:
+def test_intervals_over_seeds_hold_their_mean(result: Calibration) -> None:
+    for row in result.planted:
         assert row.precision_at_k_ci_low is not None and row.precision_at_k_ci_high is not None
         assert row.precision_at_k_ci_low <= row.precision_at_k <= row.precision_at_k_ci_high
 

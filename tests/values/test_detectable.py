@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from birthmark.records import NotApplicable
 from birthmark.stats import power
 from birthmark.values.families import models_fixed
 from birthmark.values.joined import Joined
@@ -30,15 +31,12 @@ def study(families: str, categories: int = 2, seed: int = 0) -> Joined:
 
 
 def found(joined: Joined):
-    headline, why = families_over(joined, "base_checkpoint", 0)
-    fixed, _ = models_fixed(joined, 0)
-    return detectable(joined, headline, fixed, why)
+    return detectable(joined, families_over(joined, "base_checkpoint", 0), models_fixed(joined, 0))
 
 
 def test_enough_units_find_a_contrast_at_05_by_their_own_spread() -> None:
     joined = study("AAAABBBB")
-    told, why = found(joined)
-    assert why is None
+    told = found(joined)
     assert (told.unit, told.alpha) == ("base_checkpoint", 0.05)
     a, b = joined.contrasts[:4], joined.contrasts[4:]
     assert told.sd == pytest.approx(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
@@ -47,7 +45,7 @@ def test_enough_units_find_a_contrast_at_05_by_their_own_spread() -> None:
 
 
 def test_two_against_three_are_told_at_the_smallest_p() -> None:
-    told, _ = found(study("AABBB"))
+    told = found(study("AABBB"))
     assert told.alpha == 0.1
     assert "cannot reach .05, whatever the difference" in told.sentence
     assert "its smallest p, .100, it can find a contrast of" in told.sentence
@@ -55,28 +53,28 @@ def test_two_against_three_are_told_at_the_smallest_p() -> None:
 
 def test_too_few_units_to_know_their_spread_take_the_published_one() -> None:
     joined = study("AABB")
-    told, _ = found(joined)
+    told = found(joined)
     assert told.sd == pytest.approx(np.hypot(16.6, 7.2) * 16 / 263)
     assert "published" in told.sd_source
 
 
 def test_one_model_a_family_is_told_over_words_and_of_families_nothing() -> None:
     joined = study("AB")
-    told, _ = found(joined)
-    fixed, _ = models_fixed(joined, 0)
+    told = found(joined)
+    fixed = models_fixed(joined, 0)
     assert told.unit == "word"
     assert told.detectable == pytest.approx((1.959964 + 0.841621) / (2 * 1.959964) * (fixed.ci_high - fixed.ci_low))
     assert "four times in five. With one base checkpoint a family nothing can be concluded" in told.sentence
 
 
 def test_several_categories_are_told_of_one_of_them() -> None:
-    told, _ = found(study("AAAABBBB", categories=3))
+    told = found(study("AAAABBBB", categories=3))
     assert "a difference in one category of" in told.sentence
     assert told.detectable > 0
 
 
 @pytest.mark.parametrize(("families", "reason"), [("A", "one family"), ("AABBCC", "two families")])
 def test_without_two_families_it_says_why(families: str, reason: str) -> None:
-    told, why = found(study(families))
-    assert told is None
-    assert reason in why
+    told = found(study(families))
+    assert isinstance(told, NotApplicable)
+    assert reason in told.why

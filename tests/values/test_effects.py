@@ -283,6 +283,6 @@ def test_shuffled_word_labels_reject_no_more_than_they_should(make_table, lexico
     found = []
     for seed in range(60):
         tables = [made_up(make_table, name, name, name, seed=2 * seed + j) for j, name in enumerate("ab")]
-        found.append(models_fixed(join_tables(tables, lexicon), seed)[0])
+        found.append(models_fixed(join_tables(tables, lexicon), seed))
     assert np.mean([one.p_words <= 0.1 for one in found]) <= 0.2
     assert np.mean([one.ci_low <= 0 <= one.ci_high for one in found]) >= 0.85

@@ -288,20 +288,12 @@ def calibrate_planted(
             device=device,
             quiet=quiet,
         )
-    parts: dict[str, object] = {
-        "planted": planted.rows,
-        "planted_setting": planted.setting,
-        "planted_metrics": planted.metrics,
-        "planted_metrics_why": planted.metrics_why,
-        "planted_diverged": planted.diverged,
-        "planted_sentence": planted.sentence,
-    }
     if study is None:
-        return Calibration.model_validate(parts)
+        return planted
     for base in found:
         study.add_input("model", base.name, base.digests.weights)
     study.record.durations["planted"] = perf_counter() - begun
-    return write_calibration(study, **parts)
+    return write_calibration(study, **{name: getattr(planted, name) for name in planted.model_fields_set})
 
 
 @dataclass(frozen=True)

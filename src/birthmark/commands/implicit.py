@@ -11,7 +11,16 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import atomic_path, write_text
 from birthmark.inputs.prompts import prompt_set_record
 from birthmark.progress import note
-from birthmark.records import GridLexicon, Implicit, ImplicitGrid, PairRewards, PromptSetRecord, WordGap, to_json
+from birthmark.records import (
+    GridLexicon,
+    Implicit,
+    ImplicitGrid,
+    NotApplicable,
+    PairRewards,
+    PromptSetRecord,
+    WordGap,
+    to_json,
+)
 from birthmark.report.implicit_grid import table_1_text
 from birthmark.scoring.measure import Measure, make_measure
 from birthmark.scoring.options import (
@@ -286,10 +295,8 @@ def _grid(
     prompt = IMPLICIT_PROMPT if IMPLICIT_PROMPT in keys else keys[0]
     note(f"{len(sides.first) * len(sides.second)} pairs of models", quiet=measure.quiet)
     pairs = [_pair(a, b, prompt, measure, out, joining) for a in sides.first for b in sides.second]
-    gap, gap_why = _word_gap(sides, prompt, words, joining, measure.seed)
-    lexicons, lexicons_why = _grid_lexicons(sides, keys, measure)
     side_a, side_b = sides.records
-    return ImplicitGrid(
+    return ImplicitGrid.build(
         a=side_a,
         b=side_b,
         frames={table.model: table.record.frame for table in sides.tables},
@@ -299,10 +306,8 @@ def _grid(
         folded=joining.fold,
         set_aside=list(joining.set_aside),
         pairs=[pair for pair, _ in pairs],
-        words=gap,
-        words_why=gap_why,
-        lexicons=lexicons,
-        lexicons_why=lexicons_why,
+        words=_word_gap(sides, prompt, words, joining, measure.seed),
+        lexicons=_grid_lexicons(sides, keys, measure),
         warnings=[*warnings, *(f"{pair.a} and {pair.b}: {text}" for pair, said in pairs for text in said)],
     )
 
@@ -327,22 +332,22 @@ def _pair(
 
 def _word_gap(
     sides: Sides, prompt: str, words: Sequence[str] | None, joining: Joining, seed: int
-) -> tuple[WordGap | None, str | None]:
+) -> WordGap | NotApplicable:
     """The words' gap; words that nobody asked for may be missing."""
     try:
-        return word_gap(sides, prompt, words or WORDS, joining.duplicates, seed), None
+        return word_gap(sides, prompt, words or WORDS, joining.duplicates, seed)
     except BirthmarkError as error:
         if words is not None:
             raise
-        return None, str(error)
+        return NotApplicable(str(error))
 
 
-def _grid_lexicons(sides: Sides, keys: Sequence[str], measure: Measure) -> tuple[list[GridLexicon], str | None]:
+def _grid_lexicons(sides: Sides, keys: Sequence[str], measure: Measure) -> list[GridLexicon] | NotApplicable:
     """The lexicons' categories after all prompts that have a framing, or why there are none."""
     if why := no_framings(sides, keys):
-        return [], why
+        return NotApplicable(why)
     framed = framed_keys(sides, keys)
     single = all(table.record.protocol == "christian2026" for table in sides.tables)
     found = [grid_medians(sides, item, framed, single_tokens=single, seed=measure.seed) for item in measure.lexicons]
-    kept = [item for item in found if item]
-    return kept, None if kept else "the models' tables share no word of a lexicon: score them with --lexicon"
+    none = NotApplicable("the models' tables share no word of a lexicon: score them with --lexicon")
+    return [item for item in found if item] or none

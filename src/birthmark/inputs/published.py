@@ -20,7 +20,7 @@ from birthmark.inputs.catalog import find_entry, load_catalog
 from birthmark.inputs.fetch import fetch_file
 from birthmark.inputs.prompts import STUDY, load_prompts, prompt_set_record
 from birthmark.inputs.text import MEGABYTE, did_you_mean, one_line
-from birthmark.records import PromptRecord, PromptSetRecord, ScoreRecord
+from birthmark.records import NotApplicable, PromptRecord, PromptSetRecord, ScoreRecord
 
 if TYPE_CHECKING:
     from birthmark.inputs.catalog import Entry
@@ -136,7 +136,7 @@ def _refuse_bad_cells(scores: pl.DataFrame, keys: list[str], path: Path) -> None
 def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeats: int) -> ScoreRecord:
     name, entry = _catalogued(path)
     words = Candidates(False, tuple(frame["candidate"]), path.stem)
-    return ScoreRecord(
+    return ScoreRecord.build(
         model=name,
         slug=name,
         revision=None,
@@ -158,13 +158,11 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
         versions={},
         sha256=sha256_of(path),
         context_ids=None,
-        mass=None,
-        mass_why="rewards are no probabilities",
+        mass=NotApplicable("rewards are no probabilities"),
         seconds=None,
         load_seconds=None,
         verify_seconds=None,
-        verify_max_abs_diff=None,
-        verify_why="published scores, not scored here",
+        verify_max_abs_diff=NotApplicable("published scores, not scored here"),
         candidates_per_second=None,
         warnings=[f"{repeats} rows of {path.name} repeat another and count once"] if repeats else [],
     )
@@ -313,7 +311,7 @@ def _table(
             **{key: column.cast(pl.Float32) for key, column in columns.items()},
         }
     )
-    record = ScoreRecord(
+    record = ScoreRecord.build(
         model=name,
         slug=name.replace("/", "--"),
         revision=None,
@@ -335,13 +333,11 @@ def _table(
         versions={},
         sha256=sha256_of(paths[0]),
         context_ids=None,
-        mass=None,
-        mass_why="rewards are no probabilities",
+        mass=NotApplicable("rewards are no probabilities"),
         seconds=None,
         load_seconds=None,
         verify_seconds=None,
-        verify_max_abs_diff=None,
-        verify_why="published scores, not scored here",
+        verify_max_abs_diff=NotApplicable("published scores, not scored here"),
         candidates_per_second=None,
     )
     return frame, record

@@ -12,7 +12,7 @@ import numpy as np
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import fold_foundations
 from birthmark.paper.data import StudyData
-from birthmark.records import Effects, LabelShuffle, PromptMedians, Unit
+from birthmark.records import Effects, LabelShuffle, NotApplicable, PromptMedians, Unit
 from birthmark.stats.mixed import JointF, fit_grouped, fit_mixed_model, group_cross_products, joint_f
 from birthmark.stats.permutation import exact_permutation, max_t
 from birthmark.stats.unit_tests import adjust, average_by_unit, compare_groups
@@ -161,14 +161,13 @@ def shuffle_rows(lexicon: str, joined: Joined) -> list[LabelShuffle]:
     if joined.contrasts is not None:
         return [*rows, _row(lexicon, "crossed", "model", crossed_p(joined, splits))]
     why = f"the test is of one contrast, and the lexicon has {len(joined.categories)} categories"
-    without = LabelShuffle(
+    without = LabelShuffle.build(
         lexicon=lexicon,
         test="crossed",
         unit="model",
         alpha=ALPHA,
-        significant=None,
+        significant=NotApplicable(why),
         splits=len(splits),
-        significant_why=why,
     )
     return [*rows, without]
 

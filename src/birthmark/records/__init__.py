@@ -1,10 +1,22 @@
 """Every JSON file that birthmark writes, as types; `birthmark schema NAME` prints the schemas made from them.
 
-Keys are read by other programs: fields may be added, never renamed. A field that does not apply is null and its
-`…_why` neighbour says why. One file of types a JSON file; knows nothing of how a number comes about.
+Keys are read by other programs: fields may be added, never renamed. A field that does not apply is null, and its
+`…_why` neighbour says why: code gives such a field a `NotApplicable`. Where a part of the JSON is a dataclass of
+`stats/`, the record holds that dataclass.
 """
 
-from birthmark.records.base import Framing, InputRecord, Kind, Record, StudyRecord, Unit, read_record, to_json
+from birthmark.records.base import (
+    Framing,
+    InputRecord,
+    Kind,
+    NotApplicable,
+    Record,
+    StudyRecord,
+    Unit,
+    known,
+    read_record,
+    to_json,
+)
 from birthmark.records.calibration import (
     Calibration,
     Coverage,
@@ -58,9 +70,7 @@ from birthmark.records.effects import (
     Panel,
     Power,
     Sensitivity,
-    Term,
     Variances,
-    Without,
     WordEffect,
 )
 from birthmark.records.implicit import (
@@ -70,7 +80,6 @@ from birthmark.records.implicit import (
     GridLexicon,
     GridMedian,
     GridSide,
-    GridTerm,
     Implicit,
     ImplicitGrid,
     ImplicitPrompt,
@@ -184,7 +193,6 @@ __all__ = [
     "GridLexicon",
     "GridMedian",
     "GridSide",
-    "GridTerm",
     "HeadNull",
     "HumanAgreement",
     "Implicit",
@@ -214,6 +222,7 @@ __all__ = [
     "ModelsFixed",
     "MwlrPair",
     "MwlrToken",
+    "NotApplicable",
     "NullRate",
     "Pair",
     "PairCounts",
@@ -246,7 +255,6 @@ __all__ = [
     "Stages",
     "StagesOf",
     "StudyRecord",
-    "Term",
     "Track",
     "TrackPlan",
     "TrackPoint",
@@ -259,13 +267,13 @@ __all__ = [
     "Valued",
     "Variances",
     "Verdict",
-    "Without",
     "WordEffect",
     "WordGap",
     "WordMove",
     "WordMoved",
     "WordPair",
     "WordShift",
+    "known",
     "read_record",
     "to_json",
 ]

@@ -1,8 +1,10 @@
 """What all records share (strict fields, JSON out, JSON in, display in terminals and notebooks), and `study.json`."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,15 +15,67 @@ if TYPE_CHECKING:
     import polars
 
 R = TypeVar("R", bound="Record")
+X = TypeVar("X")
 Kind = Literal["reward", "logprob"]
 Framing = Literal["positive", "negative"]
 Unit = Literal["base_checkpoint", "model"]
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """Stands in for a result that does not apply, with the reason."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class ReasonIn:
+    """Annotates a field whose reason is not in `<field>_why` but in the field `name`."""
+
+    name: str
+
+
+def known(result: X | NotApplicable) -> X | None:
+    """The result, or None where it does not apply."""
+    return None if isinstance(result, NotApplicable) else result
 
 
 class Record(BaseModel):
     """Base of all records: unknown keys are an error, NaN and infinity are written as null."""
 
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="null", protected_namespaces=())
+
+    @classmethod
+    def build(cls, result: object = None, *, without: Collection[str] = (), **more: object) -> Self:
+        """A record of the fields of `result` (a dataclass of `stats/`, or a record) and `more`, by name.
+
+        Fields of `result` that are not in `without` must have a place in the record: none is lost unnoticed.
+        A `NotApplicable` becomes null, or an empty list, with its reason in the neighbouring `…_why` field.
+        """
+        taken = {} if result is None else {name: value for name, value in vars(result).items() if name not in without}
+        return cls.model_validate(cls.with_reasons(**taken, **more))
+
+    @classmethod
+    def with_reasons(cls, **fields: object) -> dict[str, object]:
+        """These fields with each `NotApplicable` as null (or an empty list) and its reason in a field of its own."""
+        found = {reason: None for name in fields if (reason := cls._reason_field(name))} | fields
+        for name, value in fields.items():
+            if isinstance(value, NotApplicable):
+                reason = cls._reason_field(name)
+                if reason is None:
+                    raise TypeError(f"{cls.__name__}.{name} has no field for the reason: {value.why}")
+                found |= {
+                    name: [] if get_origin(cls.model_fields[name].annotation) is list else None,
+                    reason: value.why,
+                }
+        return found
+
+    @classmethod
+    def _reason_field(cls, name: str) -> str | None:
+        marked = [
+            item.name for item in getattr(cls.model_fields.get(name), "metadata", ()) if isinstance(item, ReasonIn)
+        ]
+        return next((reason for reason in (*marked, f"{name}_why") if reason in cls.model_fields), None)
 
 
 def to_json(record: Record) -> str:

@@ -130,17 +130,6 @@ class PlantedPlan(Record):
     free_bytes: int | None
 
 
-class Planted(Record):
-    """The planted part of `calibration.json`."""
-
-    setting: PlantedSetting
-    rows: list[PlantedRow]
-    metrics: list[PlantedMetric]
-    metrics_why: str | None
-    diverged: list[PlantedDivergence]
-    sentence: str
-
-
 class LabelShuffle(Record):
     """How many of all relabellings of the published models a test calls significant at `alpha`.
 

@@ -1,8 +1,8 @@
 """What relates models to each other: budgets, stages, lineages, personas, `map.json`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from birthmark.records.base import Framing, Kind, Record, Row, Shown
+from birthmark.records.base import Framing, Kind, ReasonIn, Record, Row, Shown
 
 
 class WordShift(Record):
@@ -74,7 +74,7 @@ class StagesOf(Record):
     left: float
     left_ci_low: float
     left_ci_high: float
-    n_heads: int | None
+    n_heads: Annotated[int | None, ReasonIn("null_why")]
     null_why: str | None
     sentence: str
 

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from birthmark.records.base import Framing, Kind, Record, Row, Shown, Unit
+from birthmark.stats.results import Term, Without
 
 
 class Cell(Record):
@@ -31,15 +32,6 @@ class ModelCell(Record):
     n_prompts: int
     ci_low: float | None = None
     ci_high: float | None = None
-
-
-class Term(Record):
-    term: str
-    estimate: float
-    se: float
-    df: float
-    t: float
-    p: float
 
 
 class MixedModel(Record):
@@ -201,14 +193,6 @@ class Blocks(Record):
     min_p: float
     pairs: list[Pair]
     sentence: str
-
-
-class Without(Record):
-    """The families' difference with something left out; null, with a reason, where it cannot be computed then."""
-
-    left_out: str
-    estimate: float | None
-    why: str | None = None
 
 
 class Equivalence(Record):

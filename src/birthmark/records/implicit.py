@@ -3,6 +3,7 @@
 from typing import Literal
 
 from birthmark.records.base import Framing, Record, Row, Shown
+from birthmark.stats.results import AnovaTerm
 
 
 class CandidateReward(Record):
@@ -152,16 +153,6 @@ class GridMedian(Record):
     median_rank: float
 
 
-class GridTerm(Record):
-    """A row of the Type II analysis of variance: a term of side × category × framing, or `Residual`."""
-
-    term: str
-    sum_sq: float
-    df: int
-    f: float | None
-    p: float | None
-
-
 class GridCell(Record):
     """Second side less first, in median ranks: over model × prompt (Welch), and over models (labels permuted)."""
 
@@ -203,7 +194,7 @@ class GridLexicon(Record):
     n_words: int
     categories: list[str]
     medians: list[GridMedian]
-    anova: list[GridTerm] | None
+    anova: list[AnovaTerm] | None
     anova_why: str | None
     cells: list[GridCell]
     level: GridLevel | None

@@ -1,8 +1,8 @@
 """What is said of one model: the JSON beside a score table, what `--explain` and `models check` find, what `doctor` sees."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from birthmark.records.base import Framing, Kind, Record
+from birthmark.records.base import Framing, Kind, ReasonIn, Record
 
 
 class PromptRecord(Record):
@@ -109,7 +109,7 @@ class ScoreRecord(Record):
     seconds: float | None
     load_seconds: float | None
     verify_seconds: float | None
-    verify_max_abs_diff: float | None
+    verify_max_abs_diff: Annotated[float | None, ReasonIn("verify_why")]
     verify_bound: float | None = None
     verify_why: str | None = None
     quantized: Literal["8bit", "4bit"] | None = None

@@ -1,10 +1,10 @@
 """Training runs (`run.json`), values over their checkpoints (`track.json`) and how long those last (`durability.json`)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from birthmark.records.base import Framing, Kind, Record, Row, Shown
+from birthmark.records.base import Framing, Kind, ReasonIn, Record, Row, Shown
 from birthmark.records.scores import Digests
 
 TrainingLoss = Literal["bt", "grm-sft", "grm-dpo"]
@@ -258,16 +258,16 @@ class GapCurve(Record):
     points: list[GapPoint]
     null: HeadNull | None
     null_why: str | None
-    start_step: int | None
-    start_gap: float | None
+    start_step: Annotated[int | None, ReasonIn("start_why")]
+    start_gap: Annotated[float | None, ReasonIn("start_why")]
     start_why: str | None
     fraction: float
-    below_step: int | None
-    below_pairs: int | None
+    below_step: Annotated[int | None, ReasonIn("below_why")]
+    below_pairs: Annotated[int | None, ReasonIn("below_why")]
     below_why: str | None
     tolerance: float
-    settled_step: int | None
-    settled_pairs: int | None
+    settled_step: Annotated[int | None, ReasonIn("settled_why")]
+    settled_pairs: Annotated[int | None, ReasonIn("settled_why")]
     settled_why: str | None
     sentence: str
 
@@ -295,7 +295,7 @@ class QuantityCurve(Record):
     loss: str | None
     finals: list[FinalGap]
     fraction: float
-    below_pairs: int | None
+    below_pairs: Annotated[int | None, ReasonIn("below_why")]
     below_why: str | None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.progress import note
-from birthmark.records import Kind, PrecisionCheck
+from birthmark.records import Kind, NotApplicable, PrecisionCheck, ScoreRecord
 from birthmark.scoring.table import ScoreTable
 
 if TYPE_CHECKING:
@@ -23,14 +23,13 @@ SAMPLE: dict[Kind, int] = {"reward": 256, "logprob": 64}  # a word of an LM is u
 
 def with_precision(table: ScoreTable, model: "ResolvedModel", measure: "Measure", frame: "ChosenFrame") -> ScoreTable:
     """The table, its record saying how its scores differ from float32's; where that cannot be told, why."""
-    found, why = _measure(table, model, measure, frame)
-    record = table.record.model_copy(update={"precision": found, "precision_why": why})
-    return ScoreTable(table.frame, record)
+    found = ScoreRecord.with_reasons(precision=_measure(table, model, measure, frame))
+    return ScoreTable(table.frame, table.record.model_copy(update=found))
 
 
 def _measure(
     table: ScoreTable, model: "ResolvedModel", measure: "Measure", frame: "ChosenFrame"
-) -> tuple[PrecisionCheck | None, str | None]:
+) -> PrecisionCheck | NotApplicable:
     from birthmark.models.machine import choose_device, release_memory, require_memory
     from birthmark.models.memory import count_parameters
     from birthmark.models.verification import compare_precision
@@ -38,11 +37,11 @@ def _measure(
     device = choose_device(measure.device)
     rows = _rows(table, measure.seed)
     if len(rows) < 3:
-        return None, "fewer than three candidates were scored"
+        return NotApplicable("fewer than three candidates were scored")
     try:
         require_memory(model.name, count_parameters(model.path), "float32", device, device_map=measure.device_map)
     except BirthmarkError as error:
-        return None, f"float32 does not fit here: {error}"
+        return NotApplicable(f"float32 does not fit here: {error}")
     note(f"{model.slug}: rescoring {len(rows)} candidates in float32", quiet=measure.quiet)
     start = perf_counter()
     keys = sorted(np.random.default_rng(measure.seed).permutation(len(table.prompt_keys))[:PROMPTS])
@@ -58,7 +57,7 @@ def _measure(
         dtype=table.record.dtype,
         quantized=table.record.quantized,
         seconds=perf_counter() - start,
-    ), None
+    )
 
 
 def _rows(table: ScoreTable, seed: int) -> np.ndarray:

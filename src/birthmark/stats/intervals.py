@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from birthmark.errors import BirthmarkError
+from birthmark.stats.results import Without
 
 DRAWS = 9_999
 LEVEL = 0.95
@@ -142,15 +143,6 @@ def _chunks(draws: int) -> Iterator[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """What remains without one level; `estimate` is null where it cannot be computed, and `why` says so then."""
-
-    left_out: str
-    estimate: float | None
-    why: str | None = None
-
-
-@dataclass(frozen=True)
 class SplitHalf:
     """Correlation over models between halves of the words (mean over splits), and of the whole by Spearman–Brown."""
 
@@ -167,7 +159,7 @@ class PromptIcc:
     average: float | None
 
 
-def leave_one_out(labels: Sequence[str], estimate: Callable[[np.ndarray], float]) -> list[LeftOut]:
+def leave_one_out(labels: Sequence[str], estimate: Callable[[np.ndarray], float]) -> list[Without]:
     """`estimate` of the rows that stay, with each distinct label left out in turn, in alphabetical order.
 
     `estimate` gets a boolean mask over the labels; a `BirthmarkError` that it raises becomes `why`.
@@ -176,9 +168,9 @@ def leave_one_out(labels: Sequence[str], estimate: Callable[[np.ndarray], float]
     results = []
     for name in sorted(set(names.tolist())):
         try:
-            results.append(LeftOut(name, float(estimate(names != name))))
+            results.append(Without(name, float(estimate(names != name))))
         except BirthmarkError as error:
-            results.append(LeftOut(name, None, str(error)))
+            results.append(Without(name, None, str(error)))
     return results
 
 

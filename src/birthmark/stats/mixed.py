@@ -19,6 +19,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from birthmark.errors import BirthmarkError
+from birthmark.stats.results import Term
 
 Method = Literal["REML", "ML"]
 
@@ -29,26 +30,17 @@ NOTHING_TO_FIT = "the mixed model has nothing to fit: the response does not vary
 
 
 @dataclass(frozen=True)
-class FixedTerm:
-    """One column of X: its name, the factors that it is made of (none: the intercept), its estimate and t-test."""
-
-    name: str
-    factors: frozenset[str]
-    estimate: float
-    se: float
-    df: int
-    t: float
-    p: float
-
-
-@dataclass(frozen=True)
 class MixedModelFit:
-    """A fitted model; `covariance` [terms, terms] is that of the estimates, `sd_model` the random intercept's SD."""
+    """A fitted model; `covariance` [terms, terms] is that of the estimates, `sd_model` the random intercept's SD.
+
+    `factors`: those that each term is made of, none for the intercept.
+    """
 
     method: Method
     n_obs: int
     n_groups: int
-    terms: tuple[FixedTerm, ...]
+    terms: tuple[Term, ...]
+    factors: tuple[frozenset[str], ...]
     covariance: np.ndarray
     sd_model: float
     sd_residual: float
@@ -185,13 +177,13 @@ def joint_f(fit: MixedModelFit, factors: Collection[str]) -> JointF:
     F = b' C⁻¹ b / k with C the covariance of those k estimates, on (k, the terms' containment df).
     Raises `BirthmarkError` where the model has no such term.
     """
-    chosen = [i for i, term in enumerate(fit.terms) if term.factors == frozenset(factors)]
+    chosen = [i for i, of_term in enumerate(fit.factors) if of_term == frozenset(factors)]
     if not chosen:
         raise BirthmarkError(f"the mixed model has no term {' × '.join(factors)}")
     estimates = np.array([fit.terms[i].estimate for i in chosen])
     block = fit.covariance[np.ix_(chosen, chosen)]
     f = float(estimates @ np.linalg.solve(block, estimates)) / len(chosen)
-    df = fit.terms[chosen[0]].df
+    df = int(fit.terms[chosen[0]].df)
     return JointF(f, len(chosen), df, float(stats.f.sf(f, len(chosen), df)))
 
 
@@ -230,12 +222,13 @@ def _fit(
         df = df_between if term and set(term) <= between else max(df_within, df_between if not term else 0)
         name = ":".join(f"{factor}[{level}]" for factor, level in term.items()) or "(Intercept)"
         t = float(b / s)
-        fitted.append(FixedTerm(name, frozenset(term), float(b), float(s), df, t, float(2 * stats.t.sf(abs(t), df))))
+        fitted.append(Term(name, float(b), float(s), float(df), t, float(2 * stats.t.sf(abs(t), df))))
     return MixedModelFit(
         method=method,
         n_obs=n,
         n_groups=n_groups,
         terms=tuple(fitted),
+        factors=tuple(frozenset(term) for term in terms),
         covariance=covariance,
         sd_model=float(np.sqrt(sigma2 * theta)),
         sd_residual=float(np.sqrt(sigma2)),

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from birthmark.errors import BirthmarkError
+from birthmark.stats.results import AnovaTerm
 
 
 @dataclass(frozen=True)
@@ -252,17 +253,6 @@ def _sum_clusters(block: np.ndarray, axis: int, group: Group) -> np.ndarray:
 
 
 RESIDUAL = "Residual"
-
-
-@dataclass(frozen=True)
-class AnovaTerm:
-    """`f` = (sum_sq / df) / (residual sum_sq / residual df); null for the residual."""
-
-    term: str
-    sum_sq: float
-    df: int
-    f: float | None
-    p: float | None
 
 
 def three_way_anova(values: Sequence[float] | np.ndarray, factors: Mapping[str, Sequence[str]]) -> list[AnovaTerm]:

@@ -23,8 +23,9 @@ from birthmark.models.loading import load_model
 from birthmark.models.machine import choose_device
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
 from birthmark.progress import note, progress_bar
+from birthmark.records import Calibration
 from birthmark.records.base import read_record, to_json
-from birthmark.records.calibration import Planted, PlantedRun, PlantedScore, PlantedSetting
+from birthmark.records.calibration import PlantedRun, PlantedScore, PlantedSetting
 from birthmark.training.planting import plant, why_diverged
 from birthmark.values.metrics import METRICS
 from birthmark.values.planted import Recovery, planted_results, recovery
@@ -173,12 +174,10 @@ def score_metrics(original: np.ndarray, planted: np.ndarray, words: _Words, stre
         of_planted = _mean([_among(reward, words.planted, words.aside_planted) for reward in rewards])
         of_others = _mean([_among(reward, words.unplanted, words.aside_unplanted) for reward in rewards])
         found.append(
-            PlantedScore(
+            PlantedScore.build(
+                of_planted,
                 strength=strength,
                 metric=name,
-                auroc=of_planted.auroc,
-                precision_at_k=of_planted.precision_at_k,
-                mrr=of_planted.mrr,
                 unplanted_auroc=of_others.auroc,
                 unplanted_precision_at_k=of_others.precision_at_k,
                 unplanted_mrr=of_others.mrr,
@@ -268,7 +267,7 @@ def calibrate_planted(
     seed: int = 0,
     device: str | None = None,
     quiet: bool = True,
-) -> Planted:
+) -> Calibration:
     """Plant each category in each base `seeds` times and rank the metrics by what they find; see `run_planted`.
 
     `seed` is the first of the seeds. Raises `BirthmarkError` for no seeds at all, and what `run_planted` raises.

@@ -110,7 +110,7 @@ def generator(*seed: int) -> np.random.Generator:
 
 def fitted_record(truth: Truth, source: str) -> Fitted:
     """The fit as the record states it."""
-    return Fitted(source=source, sd_base=truth.sd_base, sd_rm=truth.sd_rm, **vars(truth.fit))
+    return Fitted.build(truth.fit, source=source, sd_base=truth.sd_base, sd_rm=truth.sd_rm)
 
 
 def compact_studies(truth: Truth, icc: float, skewed: bool, studies: int, seed: int) -> Results:
@@ -335,17 +335,14 @@ def add_coverage(
 
 
 def _row_model(name: str, rows: RowVariances, asked: tuple[float, float], drawn: tuple[float, float]) -> RowModel:
-    values = {key: value for key, value in vars(rows).items() if key not in ("words", "prompts")}
-    return RowModel(
+    return RowModel.build(
+        rows,
         name=name,
-        words=list(rows.words),
-        prompts=rows.prompts,
         sd_base=asked[0],
         sd_rm=asked[1],
         drawn_sd_base=drawn[0],
         drawn_sd_rm=drawn[1],
         slope=rows.slope,
-        **values,
     )
 
 

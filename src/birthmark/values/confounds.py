@@ -10,7 +10,7 @@ from importlib.metadata import version
 import numpy as np
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import Confound
+from birthmark.records import Confound, NotApplicable
 from birthmark.scoring.measure import NO_FREQUENCY, has_frequency
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined
@@ -28,12 +28,11 @@ def confounds(joined: Joined, tables: Sequence[ScoreTable]) -> list[Confound]:
     tokens = {table.model: token_counts(table, joined.words) for table in tables}
     unknown = [model for model, counts in tokens.items() if counts is None]
     return [
-        Confound(
+        Confound.build(
             category=category,
             n_words=int(member.sum()),
-            frequency=None if per_word is None else float(per_word[member].mean()),
+            frequency=NotApplicable(NO_FREQUENCY) if per_word is None else float(per_word[member].mean()),
             frequency_source=f"Zipf, wordfreq {version('wordfreq')}, English" if known else None,
-            frequency_why=None if known else NO_FREQUENCY,
             length=float(lengths[member].mean()),
             tokens={
                 model: None if counts is None else float(counts[member].mean()) for model, counts in tokens.items()

@@ -14,7 +14,7 @@ import polars as pl
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL_KEY
-from birthmark.records import ControlledEffects, LevelTest
+from birthmark.records import ControlledEffects, LevelTest, NotApplicable, known
 from birthmark.scoring.measure import NEUTRAL_CONTROL, parse_controls
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.confounds import token_counts, word_lengths, zipf_frequencies
@@ -49,7 +49,7 @@ def controlled_effects(
     if not parsed:
         return []
     plain = join_tables([without_neutral(table) for table in tables], lexicon, groups=groups)
-    before, _ = families_over(plain, "base_checkpoint", seed)
+    before = known(families_over(plain, "base_checkpoint", seed))
     found = [_controlled(tables, lexicon, control, plain, seed, groups) for control in parsed]
     return [record.model_copy(update={"sentence": _sentence(record, plain, before)}) for record in found]
 
@@ -62,7 +62,8 @@ def _controlled(
     seed: int,
     groups: Mapping[str, str] | None,
 ) -> ControlledEffects:
-    joined, shares = plain, None
+    joined = plain
+    shares: dict[str, float] | NotApplicable = NotApplicable("nothing was regressed out: scores are differences")
     if NEUTRAL_CONTROL in control:
         joined = join_tables([less_neutral(table, lexicon) for table in tables], lexicon, groups=groups)
     names = [name for name in control if name != NEUTRAL_CONTROL]
@@ -70,19 +71,14 @@ def _controlled(
         residuals, explained = regress_out(joined.ranks, design(joined, tables, names))
         shares = dict(zip(joined.models, explained.mean(axis=1).tolist(), strict=True))
         joined = replace(joined, ranks=residuals)
-    headline, headline_why = families_over(joined, "base_checkpoint", seed)
-    fixed, fixed_why = models_fixed(joined, seed)
-    return ControlledEffects(
+    return ControlledEffects.build(
         control=",".join(control),
         n_candidates=len(joined.words),
         r_squared=shares,
-        r_squared_why=None if names else "nothing was regressed out: scores are differences",
         cells=cells(joined),
         models=model_contrasts(joined, tables),
-        headline=headline,
-        headline_why=headline_why,
-        models_fixed=fixed,
-        models_fixed_why=fixed_why,
+        headline=families_over(joined, "base_checkpoint", seed),
+        models_fixed=models_fixed(joined, seed),
         per_category=per_category(joined, seed),
         sentence="",
     )

@@ -8,15 +8,17 @@ training. It takes ranks and what is known of each checkpoint; it reads no file 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import Durability, FinalGap, GapCurve, GapPoint, HeadNull, QuantityCurve
+from birthmark.records import Durability, FinalGap, GapCurve, GapPoint, HeadNull, NotApplicable, QuantityCurve, known
 from birthmark.stats.intervals import bootstrap_words
 from birthmark.values.joined import Joined
 from birthmark.values.ranks import framing_contrast, stems
 
+T = TypeVar("T")
 FRACTION, TOLERANCE = 0.5, 0.1
 DRAWS = 1_999
 NULL_DRAWS = 9_999
@@ -84,16 +86,15 @@ def durability(
     if why is None and len(bases) < 2:
         why = f"a gap is between two bases, and all runs are of {bases[0][1]}"
     if why is not None:
-        return Durability(curves=[], curves_why=why, quantities=[])
+        return Durability.build(curves=NotApplicable(why), quantities=[])
     curves = []
     for (_, a), (_, b) in combinations(bases, 2):
         for recipe in _shared_recipes(looks, a, b):
             gaps = _Gaps.of(joined, looks, a, b, recipe)
             if gaps is not None:
                 curves.append(_curve(gaps, lexicon, recipe, heads or {}, fraction, tolerance, seed))
-    if not curves:
-        why = "no two bases have runs with the same source, pair count and loss that share a step"
-    return Durability(curves=curves, curves_why=why, quantities=_quantities(curves, fraction))
+    none = NotApplicable("no two bases have runs with the same source, pair count and loss that share a step")
+    return Durability.build(curves=curves or none, quantities=_quantities(curves, fraction))
 
 
 def _shared_recipes(looks: Sequence[Look], a: str, b: str) -> list[Recipe]:
@@ -177,8 +178,8 @@ def _curve(
     values = gaps.word_gaps[:, is_first].mean(axis=1) - gaps.word_gaps[:, ~is_first].mean(axis=1)  # [steps]
     of_word = stems(gaps.words[word] for word in at)
     intervals = [_interval(row, categories, of_word, seed) for row in gaps.word_gaps]
-    null, null_why = _null(gaps, heads, float(values[-1]), seed)
-    outside = [None if null is None else not null.low <= value <= null.high for value in values]
+    null = _null(gaps, heads, float(values[-1]), seed)
+    outside = [None if isinstance(null, NotApplicable) else not null.low <= value <= null.high for value in values]
     points = [
         GapPoint(
             step=step,
@@ -192,10 +193,10 @@ def _curve(
         )
         for row, step in enumerate(gaps.steps)
     ]
-    start, start_why = _start(gaps.steps, outside)
-    below, below_why = _below(values, start, fraction)
-    settled, settled_why = _settled(values, tolerance)
-    curve = GapCurve(
+    start = _start(gaps.steps, outside)
+    below = _below(values, known(start), fraction)
+    settled = _settled(values, tolerance)
+    curve = GapCurve.build(
         lexicon=lexicon,
         base_a=gaps.a,
         base_b=gaps.b,
@@ -208,21 +209,21 @@ def _curve(
         runs_b=list(gaps.runs[1]),
         points=points,
         null=null,
-        null_why=null_why,
-        start_step=None if start is None else gaps.steps[start],
-        start_gap=None if start is None else float(values[start]),
-        start_why=start_why,
+        start_step=_at(gaps.steps, start),
+        start_gap=_at(values.tolist(), start),
         fraction=fraction,
-        below_step=None if below is None else gaps.steps[below],
-        below_pairs=None if below is None else gaps.pairs_seen[below],
-        below_why=below_why,
+        below_step=_at(gaps.steps, below),
+        below_pairs=_at(gaps.pairs_seen, below),
         tolerance=tolerance,
-        settled_step=None if settled is None else gaps.steps[settled],
-        settled_pairs=None if settled is None else gaps.pairs_seen[settled],
-        settled_why=settled_why,
+        settled_step=_at(gaps.steps, settled),
+        settled_pairs=_at(gaps.pairs_seen, settled),
         sentence="",
     )
     return curve.model_copy(update={"sentence": curve_sentence(curve)})
+
+
+def _at(values: Sequence[T], place: int | NotApplicable) -> T | NotApplicable:
+    return place if isinstance(place, NotApplicable) else values[place]
 
 
 def _interval(
@@ -235,10 +236,10 @@ def _interval(
     return found.ci_low, found.ci_high
 
 
-def _null(gaps: _Gaps, heads: Mapping[str, np.ndarray], final: float, seed: int) -> tuple[HeadNull | None, str | None]:
+def _null(gaps: _Gaps, heads: Mapping[str, np.ndarray], final: float, seed: int) -> HeadNull | NotApplicable:
     lacking = [base for base in (gaps.a, gaps.b) if base not in heads]
     if lacking:
-        return None, f"no random heads were scored on {lacking[0]}"
+        return NotApplicable(f"no random heads were scored on {lacking[0]}")
     rng = np.random.default_rng(seed)
     drawn = [
         rng.choice(heads[base], size=(NULL_DRAWS, len(runs))).mean(axis=1)
@@ -248,38 +249,38 @@ def _null(gaps: _Gaps, heads: Mapping[str, np.ndarray], final: float, seed: int)
     low, high = np.quantile(null, [0.025, 0.975])
     extreme = int((np.abs(null) >= abs(final) * (1 - 1e-9)).sum())
     n_heads = min(len(heads[gaps.a]), len(heads[gaps.b]))
-    return HeadNull(n_heads=n_heads, low=float(low), high=float(high), p_final=(extreme + 1) / (NULL_DRAWS + 1)), None
+    return HeadNull(n_heads=n_heads, low=float(low), high=float(high), p_final=(extreme + 1) / (NULL_DRAWS + 1))
 
 
-def _start(steps: Sequence[int], outside: Sequence[bool | None]) -> tuple[int | None, str | None]:
+def _start(steps: Sequence[int], outside: Sequence[bool | None]) -> int | NotApplicable:
     """The first place whose gap is outside the null, step 0 aside, where the head is random; without a null the first."""
     if outside[0] is None:
-        return 0, None
+        return 0
     start = next((row for row, step in enumerate(steps) if step > 0 and outside[row]), None)
-    return start, None if start is not None else "at no step is the gap outside what random heads give"
+    return start if start is not None else NotApplicable("at no step is the gap outside what random heads give")
 
 
-def _below(values: np.ndarray, start: int | None, fraction: float) -> tuple[int | None, str | None]:
+def _below(values: np.ndarray, start: int | None, fraction: float) -> int | NotApplicable:
     """The first place after the start from which value ÷ start's value stays below `fraction`, or why there is none."""
     if start is None:
-        return None, "there is no start to fall from"
+        return NotApplicable("there is no start to fall from")
     if values[start] == 0:
-        return None, "the gap at the start is zero"
+        return NotApplicable("the gap at the start is zero")
     if start == len(values) - 1:
-        return None, "the start is the last step"
+        return NotApplicable("the start is the last step")
     staying = np.flip(np.logical_and.accumulate(np.flip(values[start + 1 :] / values[start] < fraction)))
     if not staying.any():
-        return None, f"the last gap is {values[-1] / values[start]:.0%} of that at the start"
-    return start + 1 + int(np.argmax(staying)), None
+        return NotApplicable(f"the last gap is {values[-1] / values[start]:.0%} of that at the start")
+    return start + 1 + int(np.argmax(staying))
 
 
-def _settled(values: np.ndarray, tolerance: float) -> tuple[int | None, str | None]:
+def _settled(values: np.ndarray, tolerance: float) -> int | NotApplicable:
     """The first place from which all values stay within `tolerance` × their range of the last, or why there is none."""
     if len(values) < 3:
-        return None, "three steps or more are needed to see a gap settle"
+        return NotApplicable("three steps or more are needed to see a gap settle")
     near = np.abs(values - values[-1]) <= tolerance * np.ptp(values)
     first = int(np.argmax(np.flip(np.logical_and.accumulate(np.flip(near)))))
-    return (None, "the gap still moves at the last step") if first == len(values) - 1 else (first, None)
+    return NotApplicable("the gap still moves at the last step") if first == len(values) - 1 else first
 
 
 def _quantities(curves: Sequence[GapCurve], fraction: float) -> list[QuantityCurve]:
@@ -292,12 +293,14 @@ def _quantities(curves: Sequence[GapCurve], fraction: float) -> list[QuantityCur
     for group in groups.values():
         group.sort(key=lambda curve: curve.pairs or 0)
         finals = [curve.points[-1] for curve in group]
-        below, why = _below(np.array([point.gap for point in finals]), 0, fraction)
-        if finals[0].outside_null is False:
-            below, why = None, f"after {group[0].pairs:,} pairs the gap is within what random heads give"
+        below = _below(np.array([point.gap for point in finals]), 0, fraction)
+        if len(group) == 1:
+            below = NotApplicable("runs of one pair count alone do not show it")
+        elif finals[0].outside_null is False:
+            below = NotApplicable(f"after {group[0].pairs:,} pairs the gap is within what random heads give")
         first = group[0]
         found.append(
-            QuantityCurve(
+            QuantityCurve.build(
                 lexicon=first.lexicon,
                 base_a=first.base_a,
                 base_b=first.base_b,
@@ -306,19 +309,11 @@ def _quantities(curves: Sequence[GapCurve], fraction: float) -> list[QuantityCur
                 source=first.source,
                 loss=first.loss,
                 finals=[
-                    FinalGap(
-                        pairs=curve.pairs or 0,
-                        step=point.step,
-                        gap=point.gap,
-                        ci_low=point.ci_low,
-                        ci_high=point.ci_high,
-                        outside_null=point.outside_null,
-                    )
+                    FinalGap.build(point, without=("pairs_seen", "gap_of_medians", "sd_seeds"), pairs=curve.pairs or 0)
                     for curve, point in zip(group, finals, strict=True)
                 ],
                 fraction=fraction,
-                below_pairs=None if below is None else group[below].pairs,
-                below_why="runs of one pair count alone do not show it" if len(group) == 1 else why,
+                below_pairs=_at([curve.pairs for curve in group], below),
             )
         )
     return found

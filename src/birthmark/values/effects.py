@@ -4,7 +4,7 @@ Cells, per-word effects and robustness are computed here; the study's analysis o
 units in `units`, sentences in `wording`. Reads no file.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -13,15 +13,18 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import (
     Cell,
+    Clustering,
     Effects,
     Equivalence,
     Framing,
     LevelTest,
     ModelCell,
     ModelContrast,
+    NotApplicable,
+    Power,
     Sensitivity,
-    Without,
     WordEffect,
+    known,
 )
 from birthmark.scoring.table import ScoreTable, warnings_of
 from birthmark.stats.intervals import (
@@ -32,6 +35,7 @@ from birthmark.stats.intervals import (
     prompt_icc,
     split_half,
 )
+from birthmark.stats.results import Without
 from birthmark.stats.unit_tests import average_by_unit, compare_groups
 from birthmark.values.confounds import confounds
 from birthmark.values.families import crossed, mixed_model, models_fixed, panels, why_no_difference
@@ -48,6 +52,9 @@ from birthmark.values.units import (
     per_category,
     units_of,
 )
+
+NO_FRAMING = "no prompt has a framing, positive or negative"
+NO_F = "no family has two base checkpoints, or no contrast varies"
 
 
 def cells(joined: Joined) -> list[Cell]:
@@ -121,16 +128,16 @@ def median_interval(ranks: np.ndarray) -> tuple[float | None, float | None]:
     return float(low), float(high)
 
 
-def word_effects(joined: Joined) -> tuple[list[WordEffect], str | None]:
+def word_effects(joined: Joined) -> list[WordEffect] | NotApplicable:
     """Every ranked word's difference (b − a) over base checkpoints, largest contrast first, or why there is none.
 
     Models that share a base checkpoint are averaged first. The contrast is positive less negative prompts; with prompts
     of one framing it is null, and words are in the order of that framing's difference.
     """
     if len(joined.families) != 2:
-        return [], f"a difference is between two families, and the tables are of {len(joined.families)}"
+        return NotApplicable(f"a difference is between two families, and the tables are of {len(joined.families)}")
     if not joined.framings_present:
-        return [], "no prompt has a framing, positive or negative"
+        return NotApplicable(NO_FRAMING)
     ranks, _, families = average_by_unit(joined.ranks, joined.model_bases, joined.model_families)
     is_b = np.array(families) == joined.families[1]
     by_framing = {framing: _difference(ranks, joined, framing, is_b) for framing in joined.framings_present}
@@ -151,7 +158,7 @@ def word_effects(joined: Joined) -> tuple[list[WordEffect], str | None]:
             ci_high=_known(high[at]),
         )
         for at in np.argsort(-np.abs(leading), kind="stable")
-    ], None
+    ]
 
 
 def _difference(ranks: np.ndarray, joined: Joined, framing: Framing, is_b: np.ndarray) -> np.ndarray:
@@ -162,22 +169,24 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def sensitivity(joined: Joined, headline: LevelTest | None, seed: int) -> tuple[Sensitivity | None, str | None]:
+def sensitivity(joined: Joined, headline: LevelTest | None, seed: int) -> Sensitivity | NotApplicable:
     """The families' difference of contrasts of median ranks without each of its parts, or why there is none."""
     why = why_no_difference(joined)
     if why is not None:
-        return None, why
+        return NotApplicable(why)
     at, categories = joined.places
     halves = split_half(framing_contrast(joined.ranks, joined.framings)[:, at], categories, seed=seed)
     icc = prompt_icc(_signed_by_framing(joined))
     adjectives = [adjective or "" for adjective in joined.adjectives]
+
+    def of_models(kept: np.ndarray) -> float:
+        return family_difference(joined.subset(models=kept))
+
     return Sensitivity(
         estimate=family_difference(joined),
-        without_base_checkpoint=_without(
-            joined.model_bases, lambda kept: family_difference(joined.subset(models=kept))
-        ),
-        without_model=_without(joined.models, lambda kept: family_difference(joined.subset(models=kept))),
-        without_adjective=_without(adjectives, lambda kept: family_difference(joined.subset(prompts=kept)))
+        without_base_checkpoint=leave_one_out(joined.model_bases, of_models),
+        without_model=leave_one_out(joined.models, of_models),
+        without_adjective=leave_one_out(adjectives, lambda kept: family_difference(joined.subset(prompts=kept)))
         if all(joined.adjectives)
         else [],
         half_lexicons=_halves(joined, seed),
@@ -186,14 +195,7 @@ def sensitivity(joined: Joined, headline: LevelTest | None, seed: int) -> tuple[
         icc_prompt=icc.single,
         icc_prompts=icc.average,
         equivalence=_equivalence(joined, headline),
-    ), None
-
-
-def _without(labels: Sequence[str], estimate: Callable[[np.ndarray], float]) -> list[Without]:
-    return [
-        Without(left_out=found.left_out, estimate=found.estimate, why=found.why)
-        for found in leave_one_out(labels, estimate)
-    ]
+    )
 
 
 def _halves(joined: Joined, seed: int) -> list[Without]:
@@ -203,9 +205,9 @@ def _halves(joined: Joined, seed: int) -> list[Without]:
     found = []
     for name, kept in (("second half", half), ("first half", ~half)):
         try:
-            found.append(Without(left_out=name, estimate=family_difference(joined.subset(words=kept))))
+            found.append(Without(name, family_difference(joined.subset(words=kept))))
         except BirthmarkError as error:
-            found.append(Without(left_out=name, estimate=None, why=str(error)))
+            found.append(Without(name, None, str(error)))
     return found
 
 
@@ -254,22 +256,13 @@ def effects(
     Raises `BirthmarkError` for tables that cannot be compared: see `join_tables`.
     """
     joined = join_tables(tables, lexicon, families=families, base_checkpoints=base_checkpoints, groups=groups)
-    fixed, fixed_why = models_fixed(joined, seed)
-    reml, reml_why = mixed_model(joined, "REML")
-    ml, ml_why = mixed_model(joined, "ML")
-    compared, panels_why = panels(joined, seed)
-    headline, headline_why = families_over(joined, "base_checkpoint", seed)
-    model_level, model_level_why = families_over(joined, "model", seed)
-    clustered, clustering_why = clustering(joined)
-    uncertain, crossed_why = crossed(joined)
-    p_f, p_f_why = p_permutation_f(joined, seed)
-    of_teams, blocks_why = matched_teams(joined, seed, teams)
-    sensitive, sensitivity_why = sensitivity(joined, headline, seed)
-    of_words, word_effects_why = word_effects(joined)
-    power, power_why = detectable(joined, headline, fixed, headline_why)
-    if headline is not None and power is not None:
+    fixed = models_fixed(joined, seed)
+    headline = families_over(joined, "base_checkpoint", seed)
+    power = detectable(joined, headline, fixed)
+    if isinstance(headline, LevelTest) and isinstance(power, Power):
         headline = headline.model_copy(update={"power_sentence": power.sentence})
-    record = Effects(
+    clustered = clustering(joined)
+    record = Effects.build(
         lexicon=lexicon.name,
         kind=tables[0].record.kind,
         validated=lexicon.validated,
@@ -280,38 +273,25 @@ def effects(
         words=_words(joined),
         categories=list(joined.categories),
         families=list(joined.families),
-        cells=cells(joined),
-        cells_why=None if joined.framings_present else "no prompt has a framing, positive or negative",
+        cells=cells(joined) if joined.framings_present else NotApplicable(NO_FRAMING),
         model_cells=model_cells(joined),
         models=model_contrasts(joined, tables),
         models_fixed=fixed,
-        models_fixed_why=fixed_why,
-        mixed_model=reml,
-        mixed_model_why=reml_why,
-        mixed_model_ml=ml,
-        mixed_model_ml_why=ml_why,
-        panels=compared,
-        panels_why=panels_why,
+        mixed_model=mixed_model(joined, "REML"),
+        mixed_model_ml=mixed_model(joined, "ML"),
+        panels=panels(joined, seed),
         headline=headline,
-        headline_why=headline_why,
-        model_level=model_level,
-        model_level_why=model_level_why,
+        model_level=families_over(joined, "model", seed),
         clustering=clustered,
-        clustering_why=clustering_why,
-        crossed=uncertain,
-        crossed_why=crossed_why,
-        p_permutation_f=p_f,
-        p_permutation_f_why=p_f_why,
+        clustering_why=NO_F if isinstance(clustered, Clustering) and clustered.f is None else None,
+        crossed=crossed(joined),
+        p_permutation_f=p_permutation_f(joined, seed),
         per_category=per_category(joined, seed),
-        blocks=of_teams,
-        blocks_why=blocks_why,
-        sensitivity=sensitive,
-        sensitivity_why=sensitivity_why,
-        word_effects=of_words,
-        word_effects_why=word_effects_why,
+        blocks=matched_teams(joined, seed, teams),
+        sensitivity=sensitivity(joined, known(headline), seed),
+        word_effects=word_effects(joined),
         confounds=confounds(joined, tables),
         power=power,
-        power_why=power_why,
         warnings=_warnings(joined, tables, lexicon.name),
     )
     return record.model_copy(update={"sentence": effects_sentence(record)})

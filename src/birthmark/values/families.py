@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import AdjectiveEffect, Crossed, Framing, MixedModel, ModelsFixed, Panel, Term, Variances
+from birthmark.records import AdjectiveEffect, Crossed, Framing, MixedModel, ModelsFixed, NotApplicable, Panel
 from birthmark.stats.intervals import bootstrap_words, word_contrasts, word_label_p
 from birthmark.stats.mixed import fit_mixed_model
 from birthmark.stats.permutation import exact_permutation, max_t
@@ -22,7 +22,7 @@ from birthmark.values.joined import Joined
 from birthmark.values.ranks import category_means, category_medians, contrast, framing_means, membership, stems
 
 
-def models_fixed(joined: Joined, seed: int) -> tuple[ModelsFixed | None, str | None]:
+def models_fixed(joined: Joined, seed: int) -> ModelsFixed | NotApplicable:
     """The difference of mean-rank contrasts between two families' models (b − a), or why there is none.
 
     Per word: its rank in b's models less that in a's, positive less negative prompts, each a mean. The estimate is the
@@ -32,7 +32,7 @@ def models_fixed(joined: Joined, seed: int) -> tuple[ModelsFixed | None, str | N
     """
     why = why_no_difference(joined)
     if why is not None:
-        return None, why
+        return NotApplicable(why)
     at, categories = joined.places
     ranks = joined.ranks[:, :, joined.framed]
     values = word_contrasts(ranks, joined.model_families, joined.framed_labels)[at]
@@ -40,14 +40,9 @@ def models_fixed(joined: Joined, seed: int) -> tuple[ModelsFixed | None, str | N
     try:
         interval = bootstrap_words(values, categories, clusters, seed=seed)
     except BirthmarkError as error:
-        return None, str(error)
-    return ModelsFixed(
-        estimate=interval.estimate,
-        ci_low=interval.ci_low,
-        ci_high=interval.ci_high,
-        p_words=word_label_p(values, categories, seed=seed),
-        by_adjective=by_adjective(joined),
-    ), None
+        return NotApplicable(str(error))
+    p_words = word_label_p(values, categories, seed=seed)
+    return ModelsFixed.build(interval, p_words=p_words, by_adjective=by_adjective(joined))
 
 
 def by_adjective(joined: Joined) -> list[AdjectiveEffect]:
@@ -73,16 +68,16 @@ def why_no_difference(joined: Joined) -> str | None:
     return None
 
 
-def mixed_model(joined: Joined, method: Literal["REML", "ML"]) -> tuple[MixedModel | None, str | None]:
+def mixed_model(joined: Joined, method: Literal["REML", "ML"]) -> MixedModel | NotApplicable:
     """Median rank ~ family × category × framing with a random intercept for model, or why it cannot be estimated.
 
     One observation a model × category × prompt. A factor with a single level (one category, one framing) leaves the
     formula; with one family, or no more models than families, there is no model to fit.
     """
     if len(joined.families) < 2:
-        return None, "there is one family only"
+        return NotApplicable("there is one family only")
     if not joined.framings_present:
-        return None, "no prompt has a framing, positive or negative"
+        return NotApplicable("no prompt has a framing, positive or negative")
     medians = joined.medians[:, :, joined.framed]
     at_model, at_category, at_prompt = (index.ravel() for index in np.indices(medians.shape))
     labels: dict[str, list[str]] = {
@@ -101,22 +96,12 @@ def mixed_model(joined: Joined, method: Literal["REML", "ML"]) -> tuple[MixedMod
             medians.ravel(), factors, [joined.models[at] for at in at_model], ["family"], method, levels
         )
     except BirthmarkError as error:
-        return None, str(error)
-    return MixedModel(
-        formula=f"median_rank ~ {' * '.join(factors)} + (1 | model)",
-        method=method,
-        n_obs=fit.n_obs,
-        terms=[
-            Term(term=term.name, estimate=term.estimate, se=term.se, df=term.df, t=term.t, p=term.p)
-            for term in fit.terms
-        ],
-        sd_model=fit.sd_model,
-        sd_residual=fit.sd_residual,
-        loglik=fit.loglik,
-    ), None
+        return NotApplicable(str(error))
+    formula = f"median_rank ~ {' * '.join(factors)} + (1 | model)"
+    return MixedModel.build(fit, without=("n_groups", "factors", "covariance"), formula=formula)
 
 
-def panels(joined: Joined, seed: int) -> tuple[list[Panel], str | None]:
+def panels(joined: Joined, seed: int) -> list[Panel] | NotApplicable:
     """A comparison of each pair of families in each category and framing (b − a), or why there is none.
 
     Welch's test and Cohen's d are over model × prompt medians, as published; Bonferroni and Holm over all panels of the
@@ -124,9 +109,9 @@ def panels(joined: Joined, seed: int) -> tuple[list[Panel], str | None]:
     prompts; `p_max_t` takes the largest |t| over the panels of the same pair of families.
     """
     if len(joined.families) < 2:
-        return [], "there is one family only"
+        return NotApplicable("there is one family only")
     if not joined.framings_present:
-        return [], "no prompt has a framing, positive or negative"
+        return NotApplicable("no prompt has a framing, positive or negative")
     found = [
         panel
         for family_a, family_b in combinations(joined.families, 2)
@@ -136,7 +121,7 @@ def panels(joined: Joined, seed: int) -> tuple[list[Panel], str | None]:
     adjusted = zip(found, adjust(p_values, "bonferroni"), adjust(p_values, "holm"), strict=True)
     return [
         panel.model_copy(update={"p_bonferroni": bonferroni, "p_holm": holm}) for panel, bonferroni, holm in adjusted
-    ], None
+    ]
 
 
 def _pair(joined: Joined, family_a: str, family_b: str, seed: int) -> list[Panel]:
@@ -157,17 +142,12 @@ def _pair(joined: Joined, family_a: str, family_b: str, seed: int) -> list[Panel
         difference = compare_groups(medians[a].ravel(), medians[b].ravel())
         exact = exact_permutation(values[:, at], is_b, "difference", seed=seed)
         found.append(
-            Panel(
+            Panel.build(
+                difference,
                 category=joined.categories[row],
                 framing=framing,
                 family_a=family_a,
                 family_b=family_b,
-                difference=difference.difference,
-                cohens_d=difference.cohens_d,
-                cohens_d_unweighted=difference.cohens_d_unweighted,
-                welch_t=difference.welch_t,
-                welch_df=difference.welch_df,
-                welch_p=difference.welch_p,
                 p_bonferroni=None,
                 model_exact_p=exact.p,
                 model_exact_splits=exact.n_splits,
@@ -184,7 +164,7 @@ def _panel_why(welch_t: float | None, n_a: int, n_b: int) -> str | None:
     return "a family has a single median" if min(n_a, n_b) < 2 else "the medians do not vary"
 
 
-def crossed(joined: Joined) -> tuple[Crossed | None, str | None]:
+def crossed(joined: Joined) -> Crossed | NotApplicable:
     """The difference (b − a) of mean-rank contrasts with its crossed standard error, or why there is none.
 
     `clustered_by_stem`, `…_adjective`, `…_base`: standard error, df, p and interval of the same estimate where word
@@ -192,7 +172,7 @@ def crossed(joined: Joined) -> tuple[Crossed | None, str | None]:
     """
     why = why_no_difference(joined)
     if why is not None:
-        return None, why
+        return NotApplicable(why)
     at, categories = joined.places
     ranks = joined.ranks[:, at][:, :, joined.framed]  # [models, places, framed prompts]
 
@@ -200,23 +180,15 @@ def crossed(joined: Joined) -> tuple[Crossed | None, str | None]:
     try:
         single = crossed_variance(*layout)
     except BirthmarkError as error:
-        return None, str(error)
+        return NotApplicable(str(error))
     of_word = stems(joined.words[word] for word in at)
     adjectives = [joined.adjectives[prompt] or "" for prompt in joined.framed]
-    return Crossed(
-        estimate=single.estimate,
-        se=single.se,
-        df=single.df,
-        t=single.t,
-        p=single.p,
-        ci_low=single.ci_low,
-        ci_high=single.ci_high,
-        variances=Variances(**single.variances),
-        truncated=single.truncated,
+    return Crossed.build(
+        single,
         clustered_by_stem=_clustered(lambda: crossed_variance(*layout, word_clusters=of_word)),
         clustered_by_adjective=_clustered(lambda: crossed_variance(*layout, prompt_clusters=adjectives)),
         clustered_by_base=_clustered(lambda: crossed_variance(*layout, model_clusters=joined.model_bases)),
-    ), None
+    )
 
 
 def _clustered(variance: Callable[[], CrossedVariance]) -> dict[str, float] | None:

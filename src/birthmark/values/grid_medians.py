@@ -5,15 +5,16 @@ of how violins are drawn.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.records import Framing, GridCell, GridLevel, GridLexicon, GridMedian, GridTerm
+from birthmark.records import Framing, GridCell, GridLevel, GridLexicon, GridMedian, NotApplicable, known
 from birthmark.scoring.table import ScoreTable
 from birthmark.stats.permutation import exact_permutation, permutation_f
+from birthmark.stats.results import AnovaTerm
 from birthmark.stats.unit_tests import adjust, compare_groups
 from birthmark.stats.variance import three_way_anova
 from birthmark.values.implicit import possible_rows
@@ -57,19 +58,18 @@ def grid_medians(
     medians = _medians(sides, lexicon, keys, single_tokens)
     if medians is None:
         return None
-    anova, why = _anova(sides, medians)
+    anova = _anova(sides, medians)
     level = _level(sides, medians, seed) if len(medians.categories) > 1 else None
-    return GridLexicon(
+    return GridLexicon.build(
         lexicon=lexicon.name,
         source="tokens" if single_tokens else "words",
         n_words=medians.n_words,
         categories=medians.categories,
         medians=_rows(sides, medians),
         anova=anova,
-        anova_why=why,
         cells=_cells(sides, medians, seed),
         level=level,
-        sentence=_sentence(lexicon.name, sides, anova, level),
+        sentence=_sentence(lexicon.name, sides, known(anova), level),
     )
 
 
@@ -118,15 +118,13 @@ def _rows(sides: Sides, medians: _Medians) -> list[GridMedian]:
     ]
 
 
-def _anova(sides: Sides, medians: _Medians) -> tuple[list[GridTerm] | None, str | None]:
+def _anova(sides: Sides, medians: _Medians) -> list[AnovaTerm] | NotApplicable:
     if len(medians.categories) < 2:
-        return None, "the lexicon has one category among the words that all tables have"
+        return NotApplicable("the lexicon has one category among the words that all tables have")
     labels = list(product(_side_of(sides), medians.categories, medians.framings))
     factors = dict(zip(("side", "category", "framing"), map(list, zip(*labels, strict=True)), strict=True))
     terms = three_way_anova(medians.values.ravel(), factors)
-    if not terms:
-        return None, "every cell has one value, or none varies: ask more prompts of each framing"
-    return [GridTerm(**asdict(term)) for term in terms], None
+    return terms or NotApplicable("every cell has one value, or none varies: ask more prompts of each framing")
 
 
 def _cells(sides: Sides, medians: _Medians, seed: int) -> list[GridCell]:
@@ -140,16 +138,13 @@ def _cells(sides: Sides, medians: _Medians, seed: int) -> list[GridCell]:
             cells.append((category, framing, by_side, found, exact))
     adjusted = adjust([found.welch_p for _, _, _, found, _ in cells], "fdr_bh")
     return [
-        GridCell(
+        GridCell.build(
+            found,
+            without=("cohens_d_unweighted",),
             category=category,
             framing=framing,
             mean_a=float(first.mean()),
             mean_b=float(second.mean()),
-            difference=found.difference,
-            cohens_d=found.cohens_d,
-            welch_t=found.welch_t,
-            welch_df=found.welch_df,
-            welch_p=found.welch_p,
             p_fdr=p_fdr,
             model_exact_p=exact.p,
             model_exact_count=exact.count,
@@ -179,7 +174,7 @@ def _level(sides: Sides, medians: _Medians, seed: int) -> GridLevel:
     )
 
 
-def _sentence(lexicon: str, sides: Sides, anova: Sequence[GridTerm] | None, level: GridLevel | None) -> str:
+def _sentence(lexicon: str, sides: Sides, anova: Sequence[AnovaTerm] | None, level: GridLevel | None) -> str:
     said = f"By the lexicon {lexicon}, "
     if anova:
         rows = {term.term: term for term in anova}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from birthmark.errors import BirthmarkError
-from birthmark.records import Plan, PlanRow
+from birthmark.records import NotApplicable, Plan, PlanRow
 from birthmark.stats import power
 from birthmark.stats.simulation import WORDS_OF_BASE, WORDS_OF_RM
 from birthmark.values.sentences import p_text
@@ -53,16 +53,15 @@ def plan(
     asked = Design("as planned", bases, sd_base, sd_rm / np.sqrt(rms_per_base))
     row = _row(asked, shift, alpha)
     n_splits, min_p = power.splits(*bases)
-    coarse = (
+    coarse = NotApplicable(
         f"the exact test of {bases[0]} and {bases[1]} base checkpoints has {n_splits:,} splits, so that no p is below "
         f"{p_text(min_p)}"
-        if min_p > alpha
-        else None
     )
+    out_of_reach = min_p > alpha
     needed, needed_welch = _needed(asked.sd, shift, alpha)
     alternatives = [row, *(_row(design, shift, alpha) for design in _alternatives(asked))]
     pairs = [*(_row(design, shift, alpha) for design in _one_recipe(asked)), *_matched(asked, shift, alpha)]
-    record = Plan(
+    record = Plan.build(
         bases=list(bases),
         rms_per_base=rms_per_base,
         sd_base=sd_base,
@@ -72,15 +71,12 @@ def plan(
         n_splits=n_splits,
         min_p=min_p,
         sd_unit=asked.sd,
-        power=row.power,
-        power_why=coarse,
+        power=coarse if out_of_reach else row.power,
         mc_error=row.mc_error,
         studies=power.STUDIES,
         power_welch=row.power_welch,
-        detectable=row.detectable,
-        detectable_why=coarse if row.detectable is None else None,
-        bases_needed=needed,
-        bases_needed_why=None if needed else f"more than {MOST_BASES} base checkpoints a family are needed",
+        detectable=coarse if out_of_reach and row.detectable is None else row.detectable,
+        bases_needed=needed or NotApplicable(f"more than {MOST_BASES} base checkpoints a family are needed"),
         bases_needed_welch=needed_welch,
         alternatives=alternatives,
         pairs=pairs,

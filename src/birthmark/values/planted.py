@@ -10,8 +10,8 @@ from scipy import stats
 from scipy.special import gammaln
 
 from birthmark.errors import BirthmarkError
+from birthmark.records import Calibration, NotApplicable
 from birthmark.records.calibration import (
-    Planted,
     PlantedDivergence,
     PlantedMetric,
     PlantedRow,
@@ -93,23 +93,21 @@ MEASURES = (
 Interval = tuple[float, float | None, float | None]
 
 
-def planted_results(runs: Sequence[PlantedRun], setting: PlantedSetting) -> Planted:
-    """Rows of base × category × strength × metric, and the metrics' ranking for each base and over all."""
+def planted_results(runs: Sequence[PlantedRun], setting: PlantedSetting) -> Calibration:
+    """The planted part of a calibration: rows of base × category × strength × metric, and the metrics' ranking."""
     diverged = [
         PlantedDivergence(base=run.base, category=run.category, seed=run.seed, why=run.diverged)
         for run in runs
         if run.diverged is not None
     ]
-    rows = [row for of_cell in _by_cell(runs).values() for row in _rows(of_cell)]
-    metrics, why = rank_metrics(runs)
-    return Planted(
-        setting=setting,
-        rows=rows,
-        metrics=metrics,
-        metrics_why=why,
-        diverged=diverged,
-        sentence=_sentence(metrics, why, diverged, len(runs)),
+    found = Calibration.build(
+        planted=[row for of_cell in _by_cell(runs).values() for row in _rows(of_cell)],
+        planted_setting=setting,
+        planted_metrics=rank_metrics(runs),
+        planted_diverged=diverged,
     )
+    said = _sentence(found.planted_metrics, found.planted_metrics_why, diverged, len(runs))
+    return found.model_copy(update={"planted_sentence": said})
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
@@ -121,22 +119,20 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return mean, mean - reach, mean + reach
 
 
-def rank_metrics(runs: Sequence[PlantedRun]) -> tuple[list[PlantedMetric], str | None]:
+def rank_metrics(runs: Sequence[PlantedRun]) -> list[PlantedMetric] | NotApplicable:
     """The metrics by precision at k for all bases together (`base` null, where there are several) and for each base.
 
-    A base's category in which a run diverged is left out for all seeds, so that every seed averages over the same.
-    Where nothing is left the list is empty and the second value says why.
-    """
+    A base's category in which a run diverged is left out for all seeds, so that every seed averages over the same."""
     whole = [of_cell for of_cell in _by_cell(runs).values() if all(run.diverged is None for run in of_cell)]
     if not whole:
-        return [], "in every category of every base a run diverged" if runs else "there are no runs"
+        return NotApplicable("in every category of every base a run diverged" if runs else "there are no runs")
     bases = list(dict.fromkeys(of_cell[0].base for of_cell in whole))
     groups: list[str | None] = [*bases] if len(bases) == 1 else [None, *bases]
     return [
         row
         for base in groups
         for row in _ranked(base, [run for of_cell in whole for run in of_cell if base in (None, run.base)])
-    ], None
+    ]
 
 
 def _by_cell(runs: Sequence[PlantedRun]) -> dict[tuple[str, str], list[PlantedRun]]:

@@ -230,15 +230,7 @@ def _predictors(kendall: np.ndarray, facts: Sequence[Facts], seed: int) -> tuple
     why = _left_out(matrices, names, facts)
     tests = matrix_regression(kendall, [matrices[name] for name in names], shuffles=SHUFFLES, seed=seed)
     found = [
-        Predictor(
-            predictor=name,
-            coefficient=test.coefficient,
-            p=test.p,
-            simple_r=test.simple_r,
-            simple_p=test.simple_p,
-            n_shuffles=SHUFFLES,
-        )
-        for name, test in zip(names, tests, strict=True)
+        Predictor.build(test, predictor=name, n_shuffles=SHUFFLES) for name, test in zip(names, tests, strict=True)
     ]
     return found, why
 

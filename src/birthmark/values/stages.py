@@ -9,7 +9,18 @@ from scipy.stats import rankdata
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, find_entry, load_catalog
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.records import Effects, Line, LineageCell, LineageOf, LineageStage, Stage, StageFit, Stages, StagesOf
+from birthmark.records import (
+    Effects,
+    Line,
+    LineageCell,
+    LineageOf,
+    LineageStage,
+    NotApplicable,
+    Stage,
+    StageFit,
+    Stages,
+    StagesOf,
+)
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.random_heads import HeadWords
@@ -80,6 +91,7 @@ def _sentence(effects: Effects, rows: Sequence[LineageStage]) -> str:
     )
 
 
+NO_HEADS = "no random heads were named: --null DIR is the OUT of birthmark track"
 ORDER = ("pretrained", "language model", "instruct")
 DRAWS = 1_999
 
@@ -256,7 +268,7 @@ def _explain(one: _Family, heads: np.ndarray | None, joined: Joined, seed: int) 
             )
         )
     left_low, left_high = np.quantile(1 - drawn_cumulative[:, -1], [0.025, 0.975])
-    result = StagesOf(
+    result = StagesOf.build(
         of=one.name,
         reward_models=one.reward_models,
         n_words=len(y),
@@ -264,8 +276,7 @@ def _explain(one: _Family, heads: np.ndarray | None, joined: Joined, seed: int) 
         left=float(1 - cumulative[0, -1]),
         left_ci_low=float(left_low),
         left_ci_high=float(left_high),
-        n_heads=None if heads is None else len(heads),
-        null_why="no random heads were named: --null DIR is the OUT of birthmark track" if heads is None else None,
+        n_heads=len(heads) if heads is not None else NotApplicable(NO_HEADS),
         sentence="",
     )
     return result.model_copy(update={"sentence": stages_sentence(result)})

@@ -13,7 +13,18 @@ from scipy import stats
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import find_entry, load_catalog
-from birthmark.records import Blocks, CategoryTest, Clustering, Effects, LevelTest, ModelsFixed, Pair, Power, Unit
+from birthmark.records import (
+    Blocks,
+    CategoryTest,
+    Clustering,
+    Effects,
+    LevelTest,
+    ModelsFixed,
+    NotApplicable,
+    Pair,
+    Power,
+    Unit,
+)
 from birthmark.stats import power
 from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
 from birthmark.stats.unit_tests import adjust, average_by_unit, level_test
@@ -54,7 +65,7 @@ def family_difference(joined: Joined) -> float:
     return float(units.values[is_b].mean() - units.values[~is_b].mean())
 
 
-def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | None, str | None]:
+def families_over(joined: Joined, unit: Unit, seed: int) -> LevelTest | NotApplicable:
     """The test of families over units of one kind, or why there is none.
 
     Two categories: the contrast of median ranks; two families give its difference b − a with Welch's interval. More
@@ -62,34 +73,21 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | No
     """
     why = _why_not(joined, unit)
     if why is not None:
-        return None, why
+        return NotApplicable(why)
     two_categories = joined.contrasts is not None
     values = joined.contrasts if joined.contrasts is not None else joined.centred_framing_contrasts
     units = units_of(joined, values, unit)
     result = level_test(units.values, units.families, seed=seed)
-    test = LevelTest(
-        unit=unit,
-        statistic=result.statistic,
-        contrast=MEDIAN_CONTRAST if two_categories else CENTRED_CONTRAST,
-        n_units=result.n_units,
-        estimate=result.estimate,
-        ci_low=result.ci_low,
-        ci_high=result.ci_high,
-        p_exact=result.p_exact,
-        count=result.count,
-        n_splits=result.n_splits,
-        min_p=result.min_p,
-        p_exact_difference=result.p_exact_difference,
-        sentence="",
-    )
+    what = MEDIAN_CONTRAST if two_categories else CENTRED_CONTRAST
+    test = LevelTest.build(result, unit=unit, contrast=what, sentence="")
     said = level_sentence(test, joined.categories, len(joined.words), joined.groups)
-    return test.model_copy(update={"sentence": said + (_worth(joined) if unit == "model" else "")}), None
+    return test.model_copy(update={"sentence": said + (_worth(joined) if unit == "model" else "")})
 
 
 def _worth(joined: Joined) -> str:
     """What the clustering by base checkpoint leaves of the number of models."""
-    found, _ = clustering(joined)
-    if found is None or found.icc is None or found.n_effective is None:
+    found = clustering(joined)
+    if isinstance(found, NotApplicable) or found.icc is None or found.n_effective is None:
         return ""
     icc = f"{found.icc:.2f}".removeprefix("0")
     return (
@@ -124,27 +122,24 @@ def per_category(joined: Joined, seed: int) -> list[CategoryTest]:
     return rows
 
 
-def p_permutation_f(joined: Joined, seed: int) -> tuple[float | None, str | None]:
+def p_permutation_f(joined: Joined, seed: int) -> float | NotApplicable:
     """Permutation F of families over base checkpoints, all categories' centred framing contrasts at once."""
     why = _why_not(joined, "base_checkpoint")
     if why is not None:
-        return None, why
+        return NotApplicable(why)
     units = units_of(joined, joined.centred_framing_contrasts, "base_checkpoint")
-    return permutation_f(units.values, units.families, seed=seed).p, None
+    return permutation_f(units.values, units.families, seed=seed).p
 
 
-def clustering(joined: Joined) -> tuple[Clustering | None, str | None]:
+def clustering(joined: Joined) -> Clustering | NotApplicable:
     """How much models that share a base checkpoint resemble each other in `contrast`: base nested in family."""
     if joined.contrasts is None:
-        return None, joined.no_contrast_why
+        return NotApplicable(joined.no_contrast_why or "there is no contrast")
     nested = nested_variance(joined.contrasts, joined.model_bases, joined.model_families)
     if nested.sd_rm is None:
-        return None, "no base checkpoint has two models"
-    why = None if nested.f is not None else "no family has two base checkpoints, or no contrast varies"
+        return NotApplicable("no base checkpoint has two models")
     worth = None if nested.icc is None else effective_number(joined.model_bases, joined.model_families, nested.icc)
-    return Clustering(
-        sd_base=nested.sd_base, sd_rm=nested.sd_rm, icc=nested.icc, f=nested.f, p=nested.p, n_effective=worth
-    ), why
+    return Clustering.build(nested, without=("df_base", "df_rm"), n_effective=worth)
 
 
 def _why_not(joined: Joined, unit: Unit) -> str | None:
@@ -172,9 +167,7 @@ def adjust_across_lexicons(records: Sequence[Effects]) -> list[Effects]:
     return adjusted
 
 
-def matched_teams(
-    joined: Joined, seed: int, teams: Mapping[str, str] | None = None
-) -> tuple[Blocks | None, str | None]:
+def matched_teams(joined: Joined, seed: int, teams: Mapping[str, str] | None = None) -> Blocks | NotApplicable:
     """The test within teams and its pairs, or why there is none. `teams` maps models to what the catalog does not say.
 
     Statistic: the difference in means (b − a) of `contrast` over the models of teams that have both families; labels are
@@ -183,7 +176,7 @@ def matched_teams(
     """
     why = why_no_difference(joined)
     if why is not None or joined.contrasts is None:
-        return None, why
+        return NotApplicable(why or "there is no contrast")
     catalog = load_catalog()
     entries = [find_entry(catalog, model) for model in joined.models]
     given = teams or {}
@@ -195,7 +188,7 @@ def matched_teams(
     }
     both = {team: at for team, at in in_team.items() if len({joined.model_families[model] for model in at}) == 2}
     if not both:
-        return None, "no team is known to have built on both families"
+        return NotApplicable("no team is known to have built on both families")
     models = np.array([model for at in both.values() for model in at])
     is_b = np.array([joined.model_families[model] == joined.families[1] for model in models])
     test = exact_permutation(
@@ -214,7 +207,7 @@ def matched_teams(
         pairs=[pair for team, at in both.items() for pair in _pairs(joined, team, at, data)],
         sentence="",
     )
-    return found.model_copy(update={"sentence": blocks_sentence(found, joined.categories)}), None
+    return found.model_copy(update={"sentence": blocks_sentence(found, joined.categories)})
 
 
 def _pairs(joined: Joined, team: str, models: list[int], data: list[str | None]) -> list[Pair]:
@@ -249,24 +242,22 @@ REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.WANTED))  # standard 
 
 
 def detectable(
-    joined: Joined, headline: LevelTest | None, fixed: ModelsFixed | None, why: str | None
-) -> tuple[Power | None, str | None]:
-    """The difference that can be found four times in five, or why nothing is said of it; `why` is the headline's.
+    joined: Joined, headline: LevelTest | NotApplicable, fixed: ModelsFixed | NotApplicable
+) -> Power | NotApplicable:
+    """The difference that can be found four times in five, or why nothing is said of it.
 
     The SD of a unit is pooled within families over this study's base checkpoints where that leaves three degrees of
     freedom, else the published study's for as many RMs a base checkpoint, in proportion to the number of words. Where .05
     is out of reach, alpha is the smallest p. Several categories: the difference in one of them that max-|t| finds.
     """
-    if headline is not None and len(headline.n_units) == 2:
-        return _over_units(joined, headline)
-    if headline is not None:
-        return None, f"power is told for two families, and these are {len(headline.n_units)}"
-    if fixed is not None:
-        return _over_words(fixed, len(joined.models), why), None
-    return None, why or "there is no test to tell the power of"
+    if isinstance(headline, NotApplicable):
+        return headline if isinstance(fixed, NotApplicable) else _over_words(fixed, len(joined.models), headline.why)
+    if len(headline.n_units) != 2:
+        return NotApplicable(f"power is told for two families, and these are {len(headline.n_units)}")
+    return _over_units(joined, headline)
 
 
-def _over_units(joined: Joined, headline: LevelTest) -> tuple[Power | None, str | None]:
+def _over_units(joined: Joined, headline: LevelTest) -> Power | NotApplicable:
     n_a, n_b = headline.n_units.values()
     n_splits, min_p = power.splits(n_a, n_b)
     alpha = max(ALPHA, min_p)
@@ -277,8 +268,10 @@ def _over_units(joined: Joined, headline: LevelTest) -> tuple[Power | None, str 
         if several
         else power.detectable_exact(n_a, n_b, alpha)
     )
-    if in_sds is None or sd == 0:
-        return None, "the units do not vary" if sd == 0 else "no difference of any size can be found with these units"
+    if sd == 0:
+        return NotApplicable("the units do not vary")
+    if in_sds is None:
+        return NotApplicable("no difference of any size can be found with these units")
     found = in_sds * sd
     what = "a difference in one category" if several else "a contrast"
     if alpha > ALPHA:
@@ -298,7 +291,7 @@ def _over_units(joined: Joined, headline: LevelTest) -> tuple[Power | None, str 
         sd=sd,
         sd_source=source,
         sentence=said,
-    ), None
+    )
 
 
 def _sd(joined: Joined) -> tuple[float, str]:
@@ -319,7 +312,7 @@ def _sd(joined: Joined) -> tuple[float, str]:
     return published, "those of the published reward models do for as many words"
 
 
-def _over_words(fixed: ModelsFixed, n_models: int, why: str | None) -> Power:
+def _over_words(fixed: ModelsFixed, n_models: int, why: str) -> Power:
     """By the words' standard error, a quarter of the interval's width but for rounding."""
     se = (fixed.ci_high - fixed.ci_low) / 2 / float(stats.norm.ppf(0.975))
     found = REACH * se
