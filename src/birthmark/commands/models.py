@@ -124,12 +124,11 @@ def check_model(model: Checked, **options: Unpack[CheckOptions]) -> ModelCheck:
 
     What is wrong is a finding; raises `BirthmarkError` only where the model cannot be found.
     """
-    from birthmark.models.machine import choose_device, choose_dtype
     from birthmark.models.template_checks import check_model as run
+    from birthmark.scoring.local import choose_machine
 
     found = resolve(model, **select(options, ResolveOptions))
-    device = choose_device(options["device"])
-    dtype = choose_dtype(options["dtype"], device, found.entry.dtype if found.entry else None)
+    device, dtype = choose_machine(options["device"], options["dtype"], found.entry)
     return run(found, dtype=dtype, device=device, template_date=options["template_date"])
 
 

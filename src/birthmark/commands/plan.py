@@ -10,7 +10,7 @@ from birthmark.inputs.catalog import Catalog, Entry, ancestry, find_entry, load_
 from birthmark.inputs.prompts import load_personas
 from birthmark.inputs.text import suggest
 from birthmark.records import Kind
-from birthmark.scoring.measure import Measure, make_measure
+from birthmark.scoring.measure import LOCAL, Measure, make_measure
 from birthmark.scoring.options import MeasureOptions, select
 from birthmark.scoring.table import ScoreTable, is_score_table
 
@@ -85,15 +85,20 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
     and 3.2 a word: good to a factor of two. Null where the number of parameters is not known.
     """
     from birthmark.models.loading import check_placement
-    from birthmark.models.machine import choose_device, choose_dtype, estimate, free_memory
+    from birthmark.models.machine import estimate, free_memory
+    from birthmark.scoring.local import choose_machine
 
-    device = choose_device(measure.device)
+    if measure.backend != LOCAL:
+        raise BirthmarkError(
+            f"--dry-run plans what runs here and not --backend {measure.backend}: leave out one of them"
+        )
+    device, _ = choose_machine(measure.device, measure.dtype)
     check_placement(device, measure.quantize, measure.device_map)
     free = free_memory(device, spread=measure.device_map is not None)
     rows = []
     for model in models:
         known, kind, parameters = facts_of(model, load_catalog(catalog))
-        dtype = choose_dtype(measure.dtype, device, known.dtype if known else None)
+        _, dtype = choose_machine(measure.device, measure.dtype, known)
         words = len(measure.candidates_for(kind or "logprob").words)
         per_prompt = CONTEXT_TOKENS + ANSWER_TOKENS * words
         tokens = round(len(measure.prompts.prompts) * per_prompt)
@@ -106,7 +111,7 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
                 "prompts": len(measure.prompts.prompts),
                 "words": words,
                 "vocabulary": measure.candidates_for(kind or "logprob").vocabulary,
-                "device": str(device),
+                "device": device,
                 "dtype": dtype,
                 "parameters": parameters,
                 "seconds": round(cost.seconds, 4) if cost else None,

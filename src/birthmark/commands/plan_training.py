@@ -18,10 +18,11 @@ from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import cache_folder
 from birthmark.inputs.prompts import CATEGORIES, planted_category
 from birthmark.models.folder import ADAPTER_CONFIG, read_json
-from birthmark.models.machine import choose_device, choose_dtype, estimate, free_memory
+from birthmark.models.machine import estimate, free_memory
 from birthmark.models.memory import count_parameters
 from birthmark.records import TrackPlan, TrainingPlan, read_record
 from birthmark.records.calibration import PlantedPlan, PlantedRun, PlantedSetting
+from birthmark.scoring.local import choose_machine
 from birthmark.scoring.measure import Measure, make_measure
 from birthmark.scoring.options import MeasureOptions, select, with_options
 from birthmark.study import require_same_study
@@ -88,14 +89,13 @@ def _plan_series(series: Series, measure: Measure, out: Path, catalog: Catalog) 
     known = find_entry(catalog, base) if base else None
     folder = Path(base) if base else None
     parameters = known.parameters if known else count_parameters(folder) if folder and folder.is_dir() else None
-    device = choose_device(measure.device)
+    device, dtype = choose_machine(measure.device, measure.dtype, known)
     candidates = measure.candidates_for("reward")
     words = len(candidates.words) or (_vocabulary(folder) if candidates.vocabulary else None)
     left = len(series.checkpoints) - scored
     seconds = memory = None
     if parameters and words:
         tokens = round(len(measure.prompts.prompts) * (CONTEXT_TOKENS + ANSWER_TOKENS * words))
-        dtype = choose_dtype(measure.dtype, device, known.dtype if known else None)
         cost = estimate(parameters, dtype, device, tokens=left * tokens)
         seconds, memory = round(cost.seconds, 4), cost.memory_bytes
     return TrackPlan(
@@ -105,7 +105,7 @@ def _plan_series(series: Series, measure: Measure, out: Path, catalog: Catalog) 
         scored=scored,
         prompts=len(measure.prompts.prompts),
         words=words,
-        device=str(device),
+        device=device,
         seconds=seconds,
         memory_bytes=memory,
         free_bytes=free_memory(device),
@@ -151,7 +151,7 @@ def plan_planted(
     steps, known = find_setting(setting), load_catalog(Path(catalog) if catalog else None)
     chosen = [planted_category(name) for name in dict.fromkeys(categories or CATEGORIES)]
     numbers = need_seeds(seeds, seed)
-    where = choose_device(device)
+    where, _ = choose_machine(device, None)
     plans = []
     for base in dict.fromkeys(map(str, bases or EMBEDDED)):
         entry, kind, parameters = facts_of(base, known)
@@ -176,7 +176,7 @@ def plan_planted(
                 batch_size=steps.batch_size,
                 strengths=steps.strengths,
                 held_out=len(steps.held_out),
-                device=str(where),
+                device=where,
                 parameters=parameters,
                 seconds=None if each is None else round(each * (runs - len(done)), 4),
                 memory_bytes=cost.memory_bytes if cost else None,

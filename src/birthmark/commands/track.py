@@ -5,10 +5,10 @@ OUT folder: `scores/`, `trajectory.parquet`, `track.json`, `durability.json`, `r
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Annotated, Unpack
 
 import numpy as np
 import polars as pl
@@ -18,10 +18,10 @@ from birthmark.files import atomic_path, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.models.folder import ADAPTER_CONFIG, read_json
 from birthmark.models.loading import AdapterSwap
-from birthmark.models.machine import choose_device, choose_dtype
 from birthmark.models.resolve import ResolvedModel, load_tokenizer, resolve
 from birthmark.progress import note
 from birthmark.records import Durability, GapCurve, RandomHeads, Track, TrackedRun, read_record, to_json
+from birthmark.scoring.local import LocalBackend, choose_machine
 from birthmark.scoring.measure import Measure, choose_frames, make_measure
 from birthmark.scoring.options import (
     MODEL,
@@ -149,6 +149,7 @@ class _Tracker:
         self.out = out
         self.options = options
         self.swapping = AdapterSwap()
+        self.backend = LocalBackend(load=self.swapping.model)
         self.inputs: list[tuple[str, str, str]] = []
         self.warnings: list[str] = []
         self._weights_of: dict[str, str] = {}
@@ -166,12 +167,7 @@ class _Tracker:
         words: list[str] = []
         for (item, model), frame in zip(found, frames, strict=True):
             note(f"{series.run}, step {item.step:,}", quiet=self.measure.quiet)
-            with ExitStack() as stack:
-
-                def load(model: ResolvedModel, **where: Any) -> Any:
-                    return stack.enter_context(self.swapping.model(model, **where))
-
-                table = score_model(model, self._measure_of(base), frame, self.out, load)
+            table = score_model(model, self._measure_of(base), frame, self.out, self.backend)
             words = words or self._require_words(table)
             self.inputs.append(("checkpoint", f"{series.run} step {item.step}", table.record.sha256))
         if not series.facts.finished:
@@ -270,14 +266,13 @@ class _Tracker:
     def _score_heads(
         self, base: str, model: ResolvedModel, lexicons: Mapping[str, Sequence[str]]
     ) -> dict[str, np.ndarray]:
-        device = choose_device(self.measure.device)
-        dtype = choose_dtype(self.measure.dtype, device, model.entry.dtype if model.entry else None)
-        with ExitStack() as stack:
-            network = (
-                stack.enter_context(self.swapping.model(model, dtype=dtype, device=device))
-                if model.adapter is None
-                else self.swapping.base(model, dtype=dtype, device=device)
-            )
+        device, dtype = choose_machine(self.measure.device, self.measure.dtype, model.entry)
+        body = (
+            self.swapping.model(model, dtype=dtype, device=device)
+            if model.adapter is None
+            else nullcontext(self.swapping.base(model, dtype=dtype, device=device))
+        )
+        with body as network:
             return random_head_words(
                 network,
                 load_tokenizer(model),

@@ -9,7 +9,7 @@ and runs only what follows, grouped by length so that nothing is padded.
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -403,7 +403,22 @@ class PrefixEngine:
         return torch.tanh(logits / cap) * cap if cap else logits
 
 
-Engine = PlainEngine | PrefixEngine
+class Engine(Protocol):
+    """What a scorer asks of an engine: token ids in, states and log-probabilities out."""
+
+    def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]: ...
+
+    def states(
+        self, sequences: Sequence[Ids], further: Sequence[int] | None = None
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor | None]]: ...
+
+    def log_probs(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def batches(self, contexts: Sequence[Ids], continuations: Sequence[Ids]) -> list[range]: ...
+
+    def log_probs_after(
+        self, contexts: Sequence[Ids], continuations: Sequence[Ids]
+    ) -> list[tuple[np.ndarray, np.ndarray]]: ...
 
 
 def make_engine(name: Literal["plain", "prefix"], model: Any) -> Engine:

@@ -129,7 +129,7 @@ def load_if_it_fits(
     model: ResolvedModel,
     *,
     dtype: str,
-    device: torch.device,
+    device: torch.device | str,
     quantize: Quantize | None = None,
     device_map: str | None = None,
 ) -> PreTrainedModel:

@@ -57,7 +57,7 @@ class Estimate:
 def estimate(
     parameters: int,
     dtype: str,
-    device: torch.device,
+    device: torch.device | str,
     *,
     tokens: int,
     flops_per_second: float | None = None,
@@ -67,7 +67,7 @@ def estimate(
 
     `tokens` counts those that run through the model over the whole run.
     """
-    rate = flops_per_second or _rate(device, dtype)
+    rate = flops_per_second or _rate(torch.device(device), dtype)
     memory = memory_needed(parameters, dtype, quantize)
     return Estimate(memory_bytes=memory, seconds=2 * parameters * tokens / (rate / 2), flops_per_second=rate)
 
@@ -104,7 +104,7 @@ def _synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def free_memory(device: torch.device, *, spread: bool = False) -> int:
+def free_memory(device: torch.device | str, *, spread: bool = False) -> int:
     """Bytes that a model could take now: the GPU's, or what the machine and its container have left.
 
     `spread`: of all GPUs and of the machine together, for a model whose layers may lie on any of them.
@@ -112,7 +112,7 @@ def free_memory(device: torch.device, *, spread: bool = False) -> int:
     if spread and torch.cuda.is_available():
         gpus = sum(int(torch.cuda.mem_get_info(index)[0]) for index in range(torch.cuda.device_count()))
         return gpus + _free_main_memory()
-    if device.type == "cuda":
+    if torch.device(device).type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return _free_main_memory()
 
@@ -121,7 +121,7 @@ def require_memory(
     name: str,
     parameters: int | None,
     dtype: str,
-    device: torch.device,
+    device: torch.device | str,
     *,
     quantize: Quantize | None = None,
     device_map: str | None = None,
@@ -137,7 +137,7 @@ def require_memory(
     where = "all devices together have" if device_map else f"{device} has"
     raise BirthmarkError(
         f"{name} needs about {gigabytes(needed)} in {quantize or dtype} and {where} {gigabytes(available)} free: "
-        f"{_what_would_fit(parameters, dtype, device, quantize, device_map, available)}"
+        f"{_what_would_fit(parameters, dtype, torch.device(device), quantize, device_map, available)}"
     )
 
 

@@ -5,7 +5,6 @@ knows nothing of prompts' keys, lexicons' categories, files or ranks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
 
@@ -20,19 +19,11 @@ from birthmark.models.engine import Engine, common_prefix_length, make_engine
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.heads.known import read_head
 from birthmark.models.packing import prefetch
-from birthmark.models.verification import Verification, sample_rows, verify_rows
+from birthmark.models.scored import PromptScores, Verification, sample_rows
+from birthmark.models.verification import verify_rows
 from birthmark.records import Kind, LeftOut, Mass
 
 ANSWERS_AT_ONCE = 2048  # conversations that exist as token ids at one time
-
-
-@dataclass(frozen=True)
-class PromptScores:
-    """Scores after one prompt, float32 [candidates]; `context_ids` of an RM are those common to all candidates."""
-
-    scores: np.ndarray
-    context_ids: list[int]
-    mass: Mass | None
 
 
 class LogProbScorer:

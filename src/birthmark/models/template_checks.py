@@ -70,7 +70,7 @@ class Case:
 
 
 def check_model(
-    model: ResolvedModel, *, dtype: str, device: torch.device, template_date: str | None = None
+    model: ResolvedModel, *, dtype: str, device: torch.device | str, template_date: str | None = None
 ) -> ModelCheck:
     """Run every trap's test on a model; what makes a later test impossible is a finding, and the later one is left out."""
     findings = list(_findings(model, dtype, device, template_date))
@@ -84,7 +84,7 @@ def check_model(
     )
 
 
-def _findings(model: ResolvedModel, dtype: str, device: torch.device, template_date: str | None) -> Found:
+def _findings(model: ResolvedModel, dtype: str, device: torch.device | str, template_date: str | None) -> Found:
     frame: Frame = "chat" if model.kind == "reward" or model.chat_template else "qa"
     try:
         tokenizer = load_tokenizer(model)

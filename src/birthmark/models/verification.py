@@ -1,36 +1,18 @@
-"""Is a score right? A sample is rescored by the plain engine and held to a bound, or compared with float32.
-
-Knows a scorer only as something that scores rows with an engine of choice.
-"""
+"""Is a score right? A sample is rescored by the plain engine and held to a bound."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from scipy.stats import rankdata, spearmanr
 
-from birthmark.errors import BirthmarkError
 from birthmark.models.engine import Engine, PlainEngine
-from birthmark.records import Kind, PrecisionCheck
+from birthmark.models.scored import Verification
+from birthmark.records import Kind
 
 FLOAT32_BOUND = 1e-4
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Largest difference between what was scored and the plain engine, over a sample; NaN where a score is NaN."""
-
-    max_abs_diff: float
-    bound: float
-    seconds: float
-
-    @property
-    def passed(self) -> bool:
-        return self.max_abs_diff <= self.bound  # False for NaN
 
 
 class ScoresRows(Protocol):
@@ -45,16 +27,6 @@ class ScoresRows(Protocol):
     def engine(self) -> Engine: ...
 
     def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray: ...
-
-
-def sample_rows(n_tokens: int, n_words: int, sample: int, seed: int) -> np.ndarray:
-    """Row numbers, half of words and half of tokens where there are enough of both, sorted."""
-    generator = np.random.default_rng(seed)
-    of_words = min(n_words, max(sample // 2, sample - n_tokens))
-    words = generator.choice(n_words, of_words, replace=False) if of_words else np.array([], dtype=int)
-    of_tokens = min(n_tokens, sample - of_words)
-    tokens = generator.choice(n_tokens, of_tokens, replace=False) if of_tokens else np.array([], dtype=int)
-    return np.sort(np.concatenate([tokens, words + n_tokens]).astype(np.int64))
 
 
 def verify_rows(
@@ -106,52 +78,3 @@ def perturb_rounding(model: Any) -> Iterator[None]:
     finally:
         for handle in hooks:
             handle.remove()
-
-
-TWO_SIDED_95 = 1.959963984540054  # of the standard normal distribution
-
-
-def compare_precision(
-    scored: np.ndarray,
-    reference: np.ndarray,
-    n_candidates: int,
-    *,
-    dtype: str,
-    quantized: str | None = None,
-    seconds: float = 0.0,
-) -> PrecisionCheck:
-    """Compare scores with those of float32, both float [prompts, sample], of candidates out of `n_candidates`.
-
-    A shift that all candidates share moves no rank, so an error is what is left of score − reference once its mean over
-    the prompt's sample is taken off; two candidates' difference carries two errors, and its noise floor is
-    1.96 · √2 · their standard deviation, of scores and likewise of ranks. Ranks are those in the sample, scaled to all
-    candidates by n_candidates ÷ sample. Raises `BirthmarkError` for fewer than three candidates or unlike shapes.
-    """
-    if scored.shape != reference.shape or scored.ndim != 2 or scored.shape[1] < 3:
-        raise BirthmarkError("precision is measured on three or more candidates, each scored in both ways")
-    found, wanted = scored.astype(np.float64), reference.astype(np.float64)
-    errors = found - wanted
-    errors = errors - errors.mean(axis=1, keepdims=True)
-    moves = rankdata(-found, axis=1) - rankdata(-wanted, axis=1)
-    floor = TWO_SIDED_95 * np.sqrt(2) * float(errors.std())
-    first, second = np.triu_indices(found.shape[1], k=1)
-    close = np.abs(found[:, first] - found[:, second]) < floor
-    return PrecisionCheck(
-        dtype=dtype,
-        quantized=quantized,
-        n_prompts=found.shape[0],
-        n_sample=found.shape[1],
-        n_candidates=n_candidates,
-        spearman=min(_spearman(a, b) for a, b in zip(found, wanted, strict=True)),
-        max_abs_diff=float(np.abs(found - wanted).max()),
-        noise_floor_score=floor,
-        noise_floor_rank=TWO_SIDED_95 * np.sqrt(2) * float(moves.std()) * n_candidates / found.shape[1],
-        pairs_below_noise=float(close.mean()),
-        seconds=seconds,
-    )
-
-
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation; 1 of two constant rankings, 0 where only one is constant."""
-    constant = (np.ptp(a) == 0, np.ptp(b) == 0)
-    return float(constant == (True, True)) if any(constant) else float(spearmanr(a, b).statistic)

@@ -73,7 +73,7 @@ class ScoreRecord(Record):
 
     `template_system` is a system prompt that the chat template adds of its own; `system_place` says whether a person's
     own has a turn to itself or opens the user's; `head` is the kind of a reward model's head; `trimmed` counts candidates
-    whose white space the template takes off.
+    whose white space the template takes off. `backend` is what scored: `local`, one that a package adds, or `published`.
     """
 
     model: str
@@ -83,6 +83,7 @@ class ScoreRecord(Record):
     family: str | None
     base_checkpoint: str | None
     kind: Kind
+    backend: str = "local"
     dtype: str
     device: str
     engine: Literal["prefix", "plain"] | None

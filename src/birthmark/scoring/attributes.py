@@ -1,6 +1,6 @@
 """A reward model attribute by attribute: the reward of every candidate beside the scores that its head joins to it.
 
-Knows a model, what is asked of it (`Measure`) and where the table goes; which attributes there are is the head's.
+Only the local backend reads heads, so this is not a matter of `--backend`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import atomic_path
-from birthmark.progress import note, progress_bar
+from birthmark.progress import progress_bar
+from birthmark.scoring.backend import Job
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
@@ -54,44 +55,20 @@ def score_attributes(model: "ResolvedModel", measure: "Measure", out: Path | Non
     With `out`, the table is written to `out/attributes/<slug>.parquet`. Raises `BirthmarkError` for a language model, a
     head with a single score, and where the weights exceed the memory there is.
     """
-    from birthmark.models.loading import load_if_it_fits
-    from birthmark.models.machine import choose_device, choose_dtype, release_memory
-    from birthmark.models.resolve import load_tokenizer
-    from birthmark.models.scorers import RewardScorer, make_scorer
+    from birthmark.scoring.local import LocalBackend
 
     if model.kind != "reward":
         raise BirthmarkError(
             f"{model.name} is a language model, and attributes are a reward model's: leave out --attributes"
         )
-    device = choose_device(measure.device)
-    dtype = choose_dtype(measure.dtype, device, model.entry.dtype if model.entry else None)
-    candidates = measure.candidates_for("reward")
-    note(f"{model.slug}: loading", quiet=measure.quiet)
-    try:
-        scorer = make_scorer(
-            load_if_it_fits(
-                model, dtype=dtype, device=device, quantize=measure.quantize, device_map=measure.device_map
-            ),
-            load_tokenizer(model),
-            kind="reward",
-            words=candidates.words,
-            vocabulary=candidates.vocabulary,
-            frame="chat",
-            protocol=measure.protocol,
-            engine="plain" if measure.device_map else measure.engine,
-            template_date=measure.template_date,
-            system=measure.prompts.system,
-        )
-        assert isinstance(scorer, RewardScorer)
-        names = scorer.head.attributes
-        prompts = measure.prompts.prompts
+    job, prompts = Job(model, measure, "chat"), measure.prompts.prompts
+    with LocalBackend().open(job) as session:
+        head, names = session.facts.head or "", session.attributes
         tables = [
-            _table(key, scorer.candidates, scorer.score_attributes(prompts[key].text), names)
+            _table(key, session.candidates, session.score_attributes(prompts[key].text), names)
             for key in progress_bar(list(prompts), model.slug, unit="prompts", quiet=measure.quiet)
         ]
-    finally:
-        release_memory()
-    found = AttributeScores(model.name, scorer.head.name, names, pl.concat(tables))
+    found = AttributeScores(model.name, head, names, pl.concat(tables))
     return found if out is None else _written(found, out / "attributes" / f"{model.slug}.parquet")
 
 

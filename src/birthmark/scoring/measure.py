@@ -4,13 +4,14 @@ import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates, load_candidates
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
 from birthmark.inputs.prompts import load_prompts, prompt_set_record, select_prompts, with_neutral
-from birthmark.inputs.text import did_you_mean
+from birthmark.inputs.text import did_you_mean, one_line
 from birthmark.records import Kind, PromptSetRecord
 from birthmark.scoring.options import ChosenFrame, EngineName, FrameOption, MeasureOptions, Protocol, with_options
 
@@ -73,6 +74,7 @@ class Measure:
     template_date: str | None
     seed: int
     quiet: bool
+    backend: str = "local"  # the name of what scores
     controls: tuple[str, ...] = ()
     quantize: Literal["8bit", "4bit"] | None = None
     device_map: str | None = None  # `auto`
@@ -123,6 +125,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         frame=options["frame"],
         protocol=options["protocol"],
         template_date=options["template_date"],
+        backend=require_backend(options["backend"]),
         engine=options["engine"],
         dtype=options["dtype"],
         device=options["device"],
@@ -132,6 +135,21 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         seed=options["seed"],
         quiet=options["quiet"],
     )
+
+
+BACKENDS = "birthmark.backends"  # the entry points of other packages' backends
+LOCAL = "local"
+
+
+def require_backend(name: str) -> str:
+    """The name; raises `BirthmarkError` where no backend is called that. None is imported."""
+    known = {LOCAL, *(point.name for point in entry_points(group=BACKENDS))}
+    if name not in known:
+        raise BirthmarkError(
+            f'there is no backend "{one_line(name)}": {did_you_mean(name, known)}, or install a package that adds it '
+            f"(entry point `{BACKENDS}`)"
+        )
+    return name
 
 
 def under(measure: Measure, persona: str, system: str) -> Measure:

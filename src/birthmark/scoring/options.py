@@ -244,6 +244,21 @@ class PlacementOptions(TypedDict, total=False):
     ]
 
 
+class BackendOptions(TypedDict, total=False):
+    """Where a model runs: in this machine's memory, or elsewhere."""
+
+    backend: Annotated[
+        str,
+        Option(
+            "What scores: local, or one that an installed package adds.",
+            RUN,
+            default="local",
+            metavar="NAME",
+            moves_score=True,
+        ),
+    ]
+
+
 class CheckOptions(TypedDict, total=False):
     verify: Annotated[
         bool,
@@ -312,6 +327,7 @@ class ModelOptions(SourceOptions, KindOptions, LabelOptions, total=False):
 class RunOptions(
     FrameOptions,
     ProtocolOptions,
+    BackendOptions,
     EngineOptions,
     MachineOptions,
     PlacementOptions,

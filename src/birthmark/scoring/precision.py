@@ -1,55 +1,40 @@
-"""Is a table's precision good enough? A sample of it is scored again in float32 by the plain engine (`--verify`).
-
-Knows a finished table and how its model is run; what the difference means is the business of `models.precision`.
-"""
+"""Is a table's precision good enough? A sample of it is scored again in float32 (`--verify`), and compared."""
 
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import rankdata, spearmanr
 
 from birthmark.errors import BirthmarkError
 from birthmark.progress import note
 from birthmark.records import Kind, NotApplicable, PrecisionCheck, ScoreRecord
+from birthmark.scoring.backend import Backend, CannotRescore, Job
 from birthmark.scoring.table import ScoreTable
-
-if TYPE_CHECKING:
-    from birthmark.models.resolve import ResolvedModel
-    from birthmark.scoring.measure import ChosenFrame, Measure
 
 PROMPTS = 3
 SAMPLE: dict[Kind, int] = {"reward": 256, "logprob": 64}  # a word of an LM is up to four sequences
+TWO_SIDED_95 = 1.959963984540054  # of the standard normal distribution
 
 
-def with_precision(table: ScoreTable, model: "ResolvedModel", measure: "Measure", frame: "ChosenFrame") -> ScoreTable:
+def with_precision(table: ScoreTable, job: Job, backend: Backend) -> ScoreTable:
     """The table, its record saying how its scores differ from float32's; where that cannot be told, why."""
-    found = ScoreRecord.with_reasons(precision=_measure(table, model, measure, frame))
+    found = ScoreRecord.with_reasons(precision=_measure(table, job, backend))
     return ScoreTable(table.frame, table.record.model_copy(update=found))
 
 
-def _measure(
-    table: ScoreTable, model: "ResolvedModel", measure: "Measure", frame: "ChosenFrame"
-) -> PrecisionCheck | NotApplicable:
-    from birthmark.models.machine import choose_device, release_memory, require_memory
-    from birthmark.models.memory import count_parameters
-    from birthmark.models.verification import compare_precision
-
-    device = choose_device(measure.device)
-    rows = _rows(table, measure.seed)
+def _measure(table: ScoreTable, job: Job, backend: Backend) -> PrecisionCheck | NotApplicable:
+    seed = job.measure.seed
+    rows = _rows(table, seed)
     if len(rows) < 3:
         return NotApplicable("fewer than three candidates were scored")
-    try:
-        require_memory(model.name, count_parameters(model.path), "float32", device, device_map=measure.device_map)
-    except BirthmarkError as error:
-        return NotApplicable(f"float32 does not fit here: {error}")
-    note(f"{model.slug}: rescoring {len(rows)} candidates in float32", quiet=measure.quiet)
+    note(f"{job.model.slug}: rescoring {len(rows)} candidates in float32", quiet=job.measure.quiet)
     start = perf_counter()
-    keys = sorted(np.random.default_rng(measure.seed).permutation(len(table.prompt_keys))[:PROMPTS])
+    keys = sorted(np.random.default_rng(seed).permutation(len(table.prompt_keys))[:PROMPTS])
     columns = [table.prompt_keys[index] for index in keys]
     try:
-        reference = _in_float32(table, model, measure, frame, rows, columns)
-    finally:
-        release_memory()
+        reference = backend.rescore(job, [table.prompts[column].text for column in columns], rows)
+    except CannotRescore as error:
+        return NotApplicable(str(error))
     return compare_precision(
         table.frame[rows.tolist()].select(columns).to_numpy().T,
         reference,
@@ -68,34 +53,47 @@ def _rows(table: ScoreTable, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(pool, size, replace=False))
 
 
-def _in_float32(
-    table: ScoreTable,
-    model: "ResolvedModel",
-    measure: "Measure",
-    frame: "ChosenFrame",
-    rows: np.ndarray,
-    columns: list[str],
-) -> np.ndarray:
-    """Scores [prompts, rows] of the sampled candidates by the plain engine in float32."""
-    from birthmark.models.engine import PlainEngine
-    from birthmark.models.loading import load_model
-    from birthmark.models.machine import choose_device
-    from birthmark.models.resolve import load_tokenizer
-    from birthmark.models.scorers import make_scorer
+def compare_precision(
+    scored: np.ndarray,
+    reference: np.ndarray,
+    n_candidates: int,
+    *,
+    dtype: str,
+    quantized: str | None = None,
+    seconds: float = 0.0,
+) -> PrecisionCheck:
+    """Compare scores with those of float32, both float [prompts, sample], of candidates out of `n_candidates`.
 
-    network = load_model(model, dtype="float32", device=choose_device(measure.device), device_map=measure.device_map)
-    candidates = measure.candidates_for(model.kind)
-    scorer = make_scorer(
-        network,
-        load_tokenizer(model),
-        kind=model.kind,
-        words=candidates.words,
-        vocabulary=candidates.vocabulary,
-        frame=frame,
-        protocol=measure.protocol,
-        engine="plain",
-        template_date=measure.template_date,
-        system=measure.prompts.system,
+    A shift that all candidates share moves no rank, so an error is what is left of score − reference once its mean over
+    the prompt's sample is taken off; two candidates' difference carries two errors, and its noise floor is
+    1.96 · √2 · their standard deviation, of scores and likewise of ranks. Ranks are those in the sample, scaled to all
+    candidates by n_candidates ÷ sample. Raises `BirthmarkError` for fewer than three candidates or unlike shapes.
+    """
+    if scored.shape != reference.shape or scored.ndim != 2 or scored.shape[1] < 3:
+        raise BirthmarkError("precision is measured on three or more candidates, each scored in both ways")
+    found, wanted = scored.astype(np.float64), reference.astype(np.float64)
+    errors = found - wanted
+    errors = errors - errors.mean(axis=1, keepdims=True)
+    moves = rankdata(-found, axis=1) - rankdata(-wanted, axis=1)
+    floor = TWO_SIDED_95 * np.sqrt(2) * float(errors.std())
+    first, second = np.triu_indices(found.shape[1], k=1)
+    close = np.abs(found[:, first] - found[:, second]) < floor
+    return PrecisionCheck(
+        dtype=dtype,
+        quantized=quantized,
+        n_prompts=found.shape[0],
+        n_sample=found.shape[1],
+        n_candidates=n_candidates,
+        spearman=min(_spearman(a, b) for a, b in zip(found, wanted, strict=True)),
+        max_abs_diff=float(np.abs(found - wanted).max()),
+        noise_floor_score=floor,
+        noise_floor_rank=TWO_SIDED_95 * np.sqrt(2) * float(moves.std()) * n_candidates / found.shape[1],
+        pairs_below_noise=float(close.mean()),
+        seconds=seconds,
     )
-    texts = [table.prompts[column].text for column in columns]
-    return np.stack([scorer.score_rows(text, rows, PlainEngine(network)) for text in texts])
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation; 1 of two constant rankings, 0 where only one is constant."""
+    constant = (np.ptp(a) == 0, np.ptp(b) == 0)
+    return float(constant == (True, True)) if any(constant) else float(spearmanr(a, b).statistic)

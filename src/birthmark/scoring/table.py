@@ -78,8 +78,13 @@ def write_scores(table: ScoreTable, folder: Path) -> Path:
     with atomic_path(path) as temporary:
         table.frame.write_parquet(temporary, compression="zstd", statistics=False)
         sha256 = sha256_of(temporary)
-    write_text(path.with_suffix(".json"), to_json(table.record.model_copy(update={"sha256": sha256})))
+    write_record(table.record.model_copy(update={"sha256": sha256}), folder)
     return path
+
+
+def write_record(record: ScoreRecord, folder: Path) -> None:
+    """Write `<slug>.json`, the provenance of the table beside it."""
+    write_text(folder / f"{record.slug}.json", to_json(record))
 
 
 def read_scores(path: Path | str) -> ScoreTable:

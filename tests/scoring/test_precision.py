@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.verification import compare_precision
+from birthmark.scoring.precision import compare_precision
 
 RNG = np.random.default_rng(5)
 

@@ -1,0 +1,185 @@
+"""The seam for all ways of scoring: the `Backend` protocol, what passes through it, and the backends by name.
+
+A backend scores units of work: some prompts of one model, and a block of its candidates. It writes nothing: `run` keeps
+what is finished, so a run may be stopped under one backend and resumed under another that scores as the same.
+
+Another package adds a backend through an entry point of the group `birthmark.backends`: a class without arguments, under
+the name that `--backend` takes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.candidates import Candidates
+from birthmark.inputs.text import one_line
+from birthmark.models.scored import PromptScores, Verification, sample_rows
+from birthmark.records import LeftOut
+from birthmark.scoring.measure import BACKENDS, LOCAL, Measure, require_backend
+from birthmark.scoring.options import ChosenFrame, MeasureOptions, options_in
+
+if TYPE_CHECKING:
+    from birthmark.models.resolve import ResolvedModel
+
+__all__ = [
+    "Backend",
+    "CannotRescore",
+    "Facts",
+    "Job",
+    "PromptScores",
+    "Session",
+    "Settings",
+    "Unit",
+    "Verification",
+    "find_backend",
+    "known_backends",
+    "refuse_options",
+    "sample_rows",
+]
+
+
+class CannotRescore(BirthmarkError):
+    """A sample cannot be scored in float32, and why; the table is kept and says so."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to score, what is asked of it, and the frame of its prompts. It can be pickled: nothing is loaded."""
+
+    model: "ResolvedModel"
+    measure: Measure
+    frame: ChosenFrame
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        return self.measure.candidates_for(self.model.kind)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the options that leave the choice to the backend come to for one model; `versions` are of what moves a score."""
+
+    dtype: str
+    device: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Work that is done and kept as one: prompts, by their places in a list of texts, and a block of the candidates' rows."""
+
+    prompts: range
+    rows: range
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What ran, as the table's record states it; `ScoreRecord` explains the fields.
+
+    `verify_why` says why there is no self-check, None where there is one. `prepare_seconds` are part of the table's
+    seconds, `load_seconds` are not.
+    """
+
+    dtype: str
+    device: str
+    engine: Literal["prefix", "plain"] | None = None
+    attention: str | None = None
+    quantized: Literal["8bit", "4bit"] | None = None
+    head: str | None = None
+    template_date: str | None = None
+    template_system: str | None = None
+    system_place: Literal["system", "user"] | None = None
+    trimmed: int | None = None
+    left_out: LeftOut | None = None
+    word_tokens: dict[str, int] | None = None
+    load_seconds: float = 0.0
+    prepare_seconds: float = 0.0
+    verify_why: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Session(Protocol):
+    """An open backend: one model, ready to score."""
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def candidates(self) -> pl.DataFrame:
+        """The table's rows: `candidate`, and `token_id` (null for a word); token rows first."""
+
+    def units(self, texts: Sequence[str]) -> list[Unit]:
+        """The work that these prompts are; the same texts give the same units. Each prompt's blocks cover all rows."""
+
+    def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
+        """Each of the units with its scores, prompt by prompt, as soon as it is done, in any order."""
+
+    def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
+        """Score a seeded sample of the candidates in a slower, simpler way, and compare with `scored`, by text."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A way of scoring. `scores_as`: the backend whose finished work is as good as its own (mostly its own name)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def scores_as(self) -> str: ...
+
+    def settings(self, job: Job) -> Settings:
+        """What the options come to, before anything is loaded; raises `BirthmarkError` for one that it cannot honour."""
+
+    def open(self, job: Job) -> AbstractContextManager[Session]:
+        """A session of the model; its memory is given back at the end."""
+
+    def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """Scores [texts, rows] in float32, for `--verify`; raises `CannotRescore` where that is not possible."""
+
+
+def find_backend(name: str) -> Backend:
+    """The backend of that name; raises `BirthmarkError` for one that is not known or cannot be used."""
+    return _local() if name == LOCAL else known_backends()[require_backend(name)]
+
+
+def known_backends() -> dict[str, Backend]:
+    """All backends by name: our own, then other packages'.
+
+    Raises `BirthmarkError` for an entry point that cannot be read, is no `Backend`, or has a name that is taken.
+    """
+    found: dict[str, Backend] = {LOCAL: _local()}
+    for point in sorted(entry_points(group=BACKENDS), key=lambda point: point.name):
+        whose = f"the backend {point.name} of the package {point.dist.name if point.dist else point.value}"
+        if point.name in found:
+            raise BirthmarkError(f"{whose} has a name that is taken: give it another in its entry point")
+        try:
+            made = point.load()()
+        except Exception as error:  # noqa: BLE001  whatever importing another package raises
+            raise BirthmarkError(f"{whose} cannot be imported ({one_line(error)}): repair or uninstall it") from None
+        if not isinstance(made, Backend):
+            raise BirthmarkError(f"{whose} is not a birthmark.scoring.backend.Backend: see docs/backends.md")
+        found[point.name] = made
+    return found
+
+
+def refuse_options(measure: Measure, backend: str, *names: str) -> None:
+    """Raise `BirthmarkError` for the first of these options that is not at its default: the backend cannot honour it."""
+    declared = options_in(MeasureOptions)
+    for name in names:
+        if getattr(measure, name) != declared[name].default:
+            flag = declared[name].flag or f"--{name.replace('_', '-')}"
+            raise BirthmarkError(f"{flag} does not go with --backend {backend}: leave it out")
+
+
+def _local() -> Backend:
+    from birthmark.scoring.local import LocalBackend
+
+    return LocalBackend()

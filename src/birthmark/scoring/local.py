@@ -1,0 +1,191 @@
+"""The local backend: a model in this machine's memory, run by torch. Only here does scoring touch torch."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.catalog import Entry
+from birthmark.progress import note
+from birthmark.scoring.backend import (
+    CannotRescore,
+    Facts,
+    Job,
+    PromptScores,
+    Settings,
+    Unit,
+    Verification,
+)
+from birthmark.scoring.measure import LOCAL, versions
+from birthmark.scoring.options import EngineName
+
+if TYPE_CHECKING:
+    from birthmark.models.scorers import Scorer
+
+Load = Callable[..., AbstractContextManager[Any]]
+
+
+def choose_machine(device: str | None, dtype: str | None, entry: Entry | None = None) -> tuple[str, str]:
+    """The device and the precision that the two options come to for a model; raises `BirthmarkError` for one not there."""
+    from birthmark.models.machine import choose_device, choose_dtype
+
+    chosen = choose_device(device)
+    return str(chosen), choose_dtype(dtype, chosen, entry.dtype if entry else None)
+
+
+class LocalBackend:
+    """`load` gives a model within a block, for what keeps a base in memory; without it each model is loaded from its files."""
+
+    name = LOCAL
+    scores_as = LOCAL
+
+    def __init__(self, load: Load | None = None) -> None:
+        self._load = load
+
+    def settings(self, job: Job) -> Settings:
+        entry = job.model.entry
+        device, dtype = choose_machine(job.measure.device, job.measure.dtype, entry)
+        return Settings(dtype, device, versions())
+
+    @contextmanager
+    def open(self, job: Job) -> "Iterator[LocalSession]":
+        """Raises `BirthmarkError` where the weights exceed the memory there is, and what loading raises."""
+        from birthmark.models.machine import release_memory
+
+        note(f"{job.model.slug}: loading", quiet=job.measure.quiet)
+        with ExitStack() as stack:
+            if self._load is None:
+                stack.callback(release_memory)
+            session = self._session(job, stack)
+            stack.callback(session.close)
+            yield session
+
+    def _session(self, job: Job, stack: ExitStack) -> "LocalSession":
+        from birthmark.models.loading import is_spread, load_if_it_fits
+        from birthmark.models.resolve import load_tokenizer
+
+        model, measure, settings = job.model, job.measure, self.settings(job)
+        start = perf_counter()
+        network = (
+            stack.enter_context(self._load(model, dtype=settings.dtype, device=settings.device))
+            if self._load is not None
+            else load_if_it_fits(
+                model,
+                dtype=settings.dtype,
+                device=settings.device,
+                quantize=measure.quantize,
+                device_map=measure.device_map,
+            )
+        )
+        tokenizer = load_tokenizer(model)
+        load_seconds = perf_counter() - start
+        engine = measure.engine
+        if is_spread(network) and engine == "prefix":
+            note(f"{model.slug}: its layers lie on several devices, so the plain engine runs it", quiet=measure.quiet)
+            engine = "plain"
+        start = perf_counter()
+        scorer = _scorer(network, tokenizer, job, engine)
+        facts = Facts(
+            dtype=str(network.dtype).removeprefix("torch."),
+            device=settings.device,
+            engine=engine,
+            attention=network.config._attn_implementation,
+            quantized=measure.quantize,
+            head=scorer.head.name if scorer.head else None,
+            template_date=scorer.template_date,
+            template_system=scorer.chat.system,
+            system_place=scorer.encoder.system_place,
+            trimmed=scorer.chat.trimmed,
+            left_out=scorer.left_out,
+            word_tokens=scorer.word_tokens,
+            load_seconds=load_seconds,
+            prepare_seconds=perf_counter() - start,
+            verify_why="the plain engine is the reference" if engine == "plain" else None,
+            warnings=tuple(scorer.chat.warnings),
+        )
+        return LocalSession(scorer, facts)
+
+    def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """By the plain engine in float32."""
+        from birthmark.models.machine import release_memory, require_memory
+        from birthmark.models.memory import count_parameters
+
+        model, device, device_map = job.model, self.settings(job).device, job.measure.device_map
+        try:
+            require_memory(model.name, count_parameters(model.path), "float32", device, device_map=device_map)
+        except BirthmarkError as error:
+            raise CannotRescore(f"float32 does not fit here: {error}") from None
+        try:
+            return _in_float32(job, device, texts, rows)
+        finally:
+            release_memory()
+
+
+class LocalSession:
+    """One model in memory."""
+
+    def __init__(self, scorer: "Scorer", facts: Facts) -> None:
+        self._scorer: Scorer | None = scorer
+        self.facts = facts
+        self.candidates: pl.DataFrame = scorer.candidates
+
+    @property
+    def scorer(self) -> "Scorer":
+        assert self._scorer is not None, "the session is closed"
+        return self._scorer
+
+    def close(self) -> None:
+        """Refer to the model no longer, so that its memory can be given back."""
+        self._scorer = None
+
+    def units(self, texts: Sequence[str]) -> list[Unit]:
+        return [Unit(batch, range(self.candidates.height)) for batch in self.scorer.batches(texts)]
+
+    def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
+        for unit in units:
+            yield unit, self.scorer.score_together([texts[index] for index in unit.prompts])
+
+    def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
+        return self.scorer.verify(texts, sample=sample, seed=seed, scored=scored)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What a reward model's head joins to its reward."""
+        return self.scorer.head.attributes if self.scorer.head else ()
+
+    def score_attributes(self, text: str) -> np.ndarray:
+        """float32 [candidates, 1 + attributes]: reward first; raises `BirthmarkError` for a head with a single score."""
+        from birthmark.models.scorers import RewardScorer
+
+        assert isinstance(self.scorer, RewardScorer)
+        return self.scorer.score_attributes(text)
+
+
+def _scorer(network: Any, tokenizer: Any, job: Job, engine: EngineName) -> "Scorer":
+    from birthmark.models.scorers import make_scorer
+
+    return make_scorer(
+        network,
+        tokenizer,
+        kind=job.model.kind,
+        words=job.candidates.words,
+        vocabulary=job.candidates.vocabulary,
+        frame=job.frame,
+        protocol=job.measure.protocol,
+        engine=engine,
+        template_date=job.measure.template_date,
+        system=job.measure.prompts.system,
+    )
+
+
+def _in_float32(job: Job, device: str, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    from birthmark.models.loading import load_model
+    from birthmark.models.resolve import load_tokenizer
+
+    network = load_model(job.model, dtype="float32", device=device, device_map=job.measure.device_map)
+    scorer = _scorer(network, load_tokenizer(job.model), job, "plain")
+    return np.stack([scorer.score_rows(text, rows, scorer.engine) for text in texts])
