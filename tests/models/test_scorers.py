@@ -8,9 +8,10 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from birthmark.errors import BirthmarkError
 from birthmark.models import scorers as scorers_module
 from birthmark.models.engine import PrefixEngine
+from birthmark.models.scored import Verification, sample_rows
 from birthmark.models.scorers import make_scorer
 from birthmark.models.shared_attention import PackedBatch
-from birthmark.models.verification import Verification, perturb_rounding, sample_rows
+from birthmark.models.verification import perturb_rounding
 from tiny_models import CHAT_TEMPLATE, make_tokenizer, write_tiny_model
 
 PROMPT = "What, in one word, is the greatest thing ever?"
