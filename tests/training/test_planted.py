@@ -148,11 +148,11 @@ def test_a_run_that_diverges_is_reported_and_not_averaged_in(
 ) -> None:
     hot = SETTING.model_copy(update={"learning_rate": learning_rate})
     found = planted.calibrate_planted([base], work=tmp_path, categories=[COLOURS], setting=hot, seeds=2, device="cpu")
-    assert [(item.category, item.seed) for item in found.diverged] == [("colours", 0), ("colours", 1)]
-    assert why in found.diverged[0].why
-    assert found.rows == [] and found.metrics == []
-    assert found.metrics_why is not None
-    assert "2 of 2 runs diverged" in found.sentence
+    assert [(item.category, item.seed) for item in found.planted_diverged] == [("colours", 0), ("colours", 1)]
+    assert why in found.planted_diverged[0].why
+    assert found.planted == [] and found.planted_metrics == []
+    assert found.planted_metrics_why is not None
+    assert "2 of 2 runs diverged" in found.planted_sentence
 
 
 @pytest.mark.parametrize(
