@@ -113,14 +113,14 @@ def test_a_byte_order_mark_quotes_and_windows_line_ends_are_read(tmp_path: Path)
     assert table.frame.rows() == [("love", None, 1.5)]
 
 
-def test_a_large_file_of_empty_lines_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+def test_a_large_file_of_empty_lines_raises_before_it_takes_memory(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_bytes(b"response,best_ever_one\n" + b"\n" * 20_000_000)
     with pytest.raises(BirthmarkError, match="has lines without 1 scores"):
         read_scores(path)
 
 
-def test_a_file_over_the_size_is_refused_unread(tmp_path: Path) -> None:
+def test_a_file_over_the_size_raises_unread(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     with path.open("wb") as file:
         file.truncate(published.MAX_BYTES + 1)

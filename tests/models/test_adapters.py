@@ -81,7 +81,7 @@ def test_an_adapter_of_a_language_model_is_a_logprob_model(tiny_lm, tmp_path):
     assert not torch.equal(logits(load_model(found)), logits(AutoModelForCausalLM.from_pretrained(tiny_lm)))
 
 
-def test_an_adapter_with_another_tensor_missing_or_left_over_is_refused(copy, reward_adapter):
+def test_an_adapter_with_another_tensor_missing_or_left_over_raises(copy, reward_adapter):
     folder = copy(reward_adapter)
     tensors = load_file(folder / "adapter_model.safetensors")
     lost = next(name for name in tensors if "lora_B" in name)
@@ -103,13 +103,13 @@ def test_an_adapter_without_its_reward_head_names_the_weight_that_would_be_rando
         load_model(resolve(folder))
 
 
-def test_an_adapters_pickle_is_refused(copy, reward_adapter):
+def test_an_adapters_pickle_raises(copy, reward_adapter):
     folder = copy(reward_adapter)
     (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
     refused(folder, "adapter_model.bin", "can run code")
 
 
-def test_a_value_head_that_is_a_pickle_beside_the_adapter_is_refused(copy, reward_adapter):
+def test_a_value_head_that_is_a_pickle_beside_the_adapter_raises(copy, reward_adapter):
     folder = copy(reward_adapter)
     (folder / HEAD_PICKLE).write_bytes(b"not a pickle")
     refused(folder, HEAD_PICKLE, "can run code", "v_head.summary")
@@ -133,7 +133,7 @@ def test_an_adapter_that_brings_a_longer_vocabulary_lengthens_its_bases(tiny_lm,
     assert torch.equal(embedding, saved[key].to(embedding.dtype))
 
 
-def test_an_adapter_whose_base_is_unknown_or_unnamed_is_refused(copy, reward_adapter):
+def test_an_adapter_whose_base_is_unknown_or_unnamed_raises(copy, reward_adapter):
     folder = copy(reward_adapter)
     change(folder / "adapter_config.json", base_model_name_or_path="gemma-3-27om")
     refused(folder, "base of the adapter", "did you mean gemma-3-270m")

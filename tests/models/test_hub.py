@@ -68,7 +68,7 @@ def test_what_the_hub_answers_is_one_line_that_says_what_to_do(hub, answer, word
     assert "\n" not in message
 
 
-def test_a_gated_model_of_the_catalog_is_refused_on_the_command_line_with_what_to_do(hub, birthmark):
+def test_a_gated_model_of_the_catalog_raises_on_the_command_line_with_what_to_do(hub, birthmark):
     hub(gated)
     answer = birthmark("score", "llama-3.2-1b-instruct", "--prompt", "best_ever_one", "--quiet")
     assert answer.is_error("meta-llama/Llama-3.2-1B-Instruct is gated", "hf auth login")

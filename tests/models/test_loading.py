@@ -65,7 +65,7 @@ def test_a_truncated_weights_file_is_an_error_in_one_line(copy, tiny_rm):
     assert "\n" not in str(caught.value)
 
 
-def test_a_head_with_several_outputs_is_refused(tmp_path):
+def test_a_head_with_several_outputs_raises(tmp_path):
     folder = write_tiny_model(tmp_path / "five", reward=True, outputs=5)
     with pytest.raises(BirthmarkError, match="5 outputs"):
         load_model(resolve(folder))
@@ -82,7 +82,7 @@ def test_gemma_2_gets_the_attention_that_caps_its_logits_without_being_asked(tin
     assert load_model(resolve(tiny_lm)).config._attn_implementation == "sdpa"
 
 
-def test_a_head_that_the_catalog_names_and_the_files_do_not_show_is_refused(tiny_rm, monkeypatch):
+def test_a_head_that_the_catalog_names_and_the_files_do_not_show_raises(tiny_rm, monkeypatch):
     monkeypatch.setattr("birthmark.models.resolve.fetch_snapshot", lambda *_, **__: tiny_rm)
     with pytest.raises(BirthmarkError, match="armorm"):
         load_model(resolve("armorm-llama3-8b", quiet=True))

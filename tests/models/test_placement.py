@@ -17,7 +17,7 @@ def gpu(monkeypatch):
 
 
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_fewer_bits_without_a_gpu_are_refused_with_what_to_do(bits):
+def test_fewer_bits_without_a_gpu_raise_with_what_to_do(bits):
     with pytest.raises(BirthmarkError, match=f"--quantize {bits} needs an NVIDIA GPU.*cpu.*--dtype bfloat16"):
         check_placement("cpu", bits, None)
 
@@ -35,7 +35,7 @@ def test_fewer_bits_without_bitsandbytes_say_how_to_get_it(monkeypatch):
     ("quantize", "device_map", "words"),
     [("2bit", None, "'2bit' is not a quantization"), (None, "balanced", "'balanced' is not a device map")],
 )
-def test_other_names_are_refused(gpu, quantize, device_map, words):
+def test_other_names_raise(gpu, quantize, device_map, words):
     with pytest.raises(BirthmarkError, match=words):
         check_placement("cuda", quantize, device_map)
 

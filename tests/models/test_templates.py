@@ -249,6 +249,6 @@ def test_a_system_prompt_needs_a_chat(frame):
         Encoder(make_tokenizer(), frame, system="Be brief.")
 
 
-def test_an_empty_system_prompt_is_refused():
+def test_an_empty_system_prompt_raises():
     with pytest.raises(BirthmarkError, match="empty"):
         Encoder(make_tokenizer(), "chat", system="  ")

@@ -175,14 +175,14 @@ def test_a_name_like_no_other_says_where_the_known_ones_are():
     refused("./nowhere", "./nowhere", "models list")
 
 
-def test_a_folder_without_weights_is_refused(copy, tiny_lm):
+def test_a_folder_without_weights_raises(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "model.safetensors").unlink()
     refused(folder, str(folder), "no weights")
 
 
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "model.pt", "weights.pth"])
-def test_a_checkpoint_of_pickles_alone_is_refused_with_the_way_to_convert_it(copy, tiny_lm, file):
+def test_a_checkpoint_of_pickles_alone_raises_with_the_way_to_convert_it(copy, tiny_lm, file):
     folder = copy(tiny_lm)
     (folder / "model.safetensors").unlink()
     (folder / file).write_bytes(b"\x80\x04.")
@@ -195,25 +195,25 @@ def test_a_pickle_beside_safetensors_is_ignored(copy, tiny_lm):
     load_model(resolve(folder))
 
 
-def test_a_folder_without_tokenizer_is_refused(copy, tiny_lm):
+def test_a_folder_without_tokenizer_raises(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "tokenizer.json").unlink()
     refused(folder, "no tokenizer")
 
 
-def test_a_folder_without_config_is_refused(copy, tiny_lm):
+def test_a_folder_without_config_raises(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "config.json").unlink()
     refused(folder, "config.json is missing")
 
 
-def test_a_config_that_is_not_json_is_refused(copy, tiny_lm):
+def test_a_config_that_is_not_json_raises(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "config.json").write_text("{")
     refused(folder, "config.json cannot be read as JSON")
 
 
-def test_a_missing_shard_is_refused_by_name(copy, tiny_lm):
+def test_a_missing_shard_raises_by_name(copy, tiny_lm):
     folder = copy(tiny_lm)
     weight_map = {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
@@ -227,7 +227,7 @@ def test_a_missing_shard_is_refused_by_name(copy, tiny_lm):
         ({"architectures": ["LlamaForRewardModelWithGating"]}, ["LlamaForRewardModelWithGating", "nobody's code"]),
     ],
 )
-def test_a_model_that_needs_code_of_its_own_is_refused(copy, tiny_rm, keys, words):
+def test_a_model_that_needs_code_of_its_own_raises(copy, tiny_rm, keys, words):
     folder = copy(tiny_rm)
     change(folder / "config.json", auto_map={"AutoModel": "modeling.Model"}, **keys)
     refused(folder, *words)
@@ -241,7 +241,7 @@ def test_an_auto_map_beside_a_class_that_transformers_has_is_ignored_and_its_cod
     assert torch.equal(logits(load_model(resolve(folder))), logits(expected))
 
 
-def test_a_tokenizer_that_is_code_of_its_own_is_refused_without_asking(copy, tiny_rm):
+def test_a_tokenizer_that_is_code_of_its_own_raises_without_asking(copy, tiny_rm):
     folder = copy(tiny_rm)
     change(
         folder / "tokenizer_config.json", tokenizer_class="OwnTokenizer", auto_map={"AutoTokenizer": ["own.Own", None]}
@@ -352,7 +352,7 @@ def test_what_the_hub_refuses_is_one_line_that_says_what_to_do(monkeypatch, erro
         (["README.md", "training_args.bin"], ["no weights in safetensors"]),
     ],
 )
-def test_a_hub_model_without_safetensors_is_refused(snapshots, tmp_path, monkeypatch, files, words):
+def test_a_hub_model_without_safetensors_raises(snapshots, tmp_path, monkeypatch, files, words):
     (tmp_path / "snapshots" / ("c" * 40) / "model.safetensors").unlink()
     monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda *_, **__: files)
     refused("someone/their-rm", "someone/their-rm", *words)

@@ -6,7 +6,7 @@ import pytest
 from birthmark.stats import power as batched
 from birthmark.stats.mixed import fit_mixed_model, joint_f
 from birthmark.stats.permutation import label_arrangements, max_t
-from birthmark.stats.unit_tests import adjust, compare_groups, level_test, welch_interval
+from birthmark.stats.unit_tests import adjust, compare_groups, family_test, welch_interval
 
 STUDIES = 12
 
@@ -27,16 +27,16 @@ def medians(n_a: int, n_b: int, spread: float, seed: int = 0) -> tuple[np.ndarra
 
 
 @pytest.mark.parametrize(("n_a", "n_b"), [(2, 3), (3, 3), (3, 4), (4, 6), (5, 5)])
-def test_the_headline_of_many_studies_is_each_ones_headline(n_a: int, n_b: int) -> None:
+def test_batched_headline_tests_equal_single_ones(n_a: int, n_b: int) -> None:
     a, b = two_families(n_a, n_b)
     found = batched.headline_test(a, b)
     families = ["a"] * n_a + ["b"] * n_b
-    single = [level_test(np.concatenate(pair), families) for pair in zip(a, b, strict=True)]
+    single = [family_test(np.concatenate(pair), families) for pair in zip(a, b, strict=True)]
     assert found.p.tolist() == [test.p_exact for test in single]
 
 
 @pytest.mark.parametrize(("n_a", "n_b"), [(2, 3), (4, 6), (5, 5)])
-def test_welch_of_many_studies_is_each_ones_welch(n_a: int, n_b: int) -> None:
+def test_batched_welch_tests_equal_single_ones(n_a: int, n_b: int) -> None:
     a, b = two_families(n_a, n_b)
     found = batched.welch(a, b)
     for at in range(STUDIES):
@@ -96,7 +96,7 @@ def test_three_way_f_equals_the_fitted_mixed_model(n_a: int, n_b: int, spread: f
     assert (boundary > 0) == (spread < 3)
 
 
-def test_panels_of_many_studies_are_each_ones_panels() -> None:
+def test_batched_panel_tests_equal_single_ones() -> None:
     a, b = medians(4, 6, 0.3)
     some_panel, joint = batched.any_panel_bonferroni(a, b), batched.any_panel_max_t(a, b)
     for at in range(STUDIES):

@@ -46,12 +46,12 @@ def test_published_models_cluster_by_base_checkpoint(shared: Path) -> None:
 
 
 @pytest.mark.parametrize(("icc", "worth"), [(0.0, 10.0), (1.0, 1 / 0.625 + 36 / 14), (0.84, 4.6)])
-def test_clustered_models_are_worth_fewer_independent_ones(icc: float, worth: float) -> None:
+def test_clustered_models_have_a_smaller_effective_number(icc: float, worth: float) -> None:
     bases, families = list("aaabcccdde"), ["Gemma"] * 4 + ["Llama"] * 6
     assert effective_number(bases, families, icc) == pytest.approx(worth, abs=0.01)
 
 
-def test_the_variance_of_a_mean_is_that_of_so_many_independent_models() -> None:
+def test_effective_number_gives_the_variance_of_the_mean() -> None:
     rng = np.random.default_rng(0)
     sizes = np.array([3, 2, 1])
     base = np.repeat(rng.normal(0, 2.0, (20_000, 3)), sizes, axis=1)
@@ -76,11 +76,11 @@ def test_constant_values_have_no_variance_and_p_1() -> None:
     assert (found.sd_base, found.sd_rm, found.icc, found.f, found.p) == (0.0, 0.0, None, None, 1.0)
 
 
-def test_less_spread_between_bases_than_within_counts_as_none() -> None:
+def test_a_negative_variance_between_bases_is_set_to_zero() -> None:
     found = nested_variance([0.0, 10.0, 1.0, 9.0], list("aabb"), list("AAAA"))
     assert (found.sd_base, found.icc) == (0.0, 0.0)
 
 
-def test_a_base_in_two_families_is_refused() -> None:
+def test_a_base_in_two_families_raises() -> None:
     with pytest.raises(BirthmarkError, match="two families"):
         nested_variance([1.0, 2.0], ["a", "a"], ["A", "B"])

@@ -174,7 +174,7 @@ def test_equal_clusters_are_the_analysis_of_their_means() -> None:
     assert (one.estimate, one.se, one.df) == pytest.approx((other.estimate, other.se, other.df))
 
 
-def test_repeated_words_do_not_buy_precision_once_clustered() -> None:
+def test_repeated_words_add_no_precision_once_clustered() -> None:
     labels, twice = layout((3, 3), (6, 6), (3, 3)), layout((3, 3), (12, 12), (3, 3))
     ranks = np.random.default_rng(4).normal(size=(6, 12, 6))
     stems = [f"stem{i // 2}" for i in range(24)]
@@ -201,7 +201,7 @@ def test_swapping_families_flips_the_sign_and_order_changes_nothing(seed: int) -
     assert (one.estimate, one.se, one.df) == pytest.approx((moved.estimate, moved.se, moved.df))
 
 
-def test_a_variance_below_zero_falls_back_on_its_largest_part() -> None:
+def test_a_negative_variance_falls_back_to_its_largest_part() -> None:
     for seed in range(200):
         found = crossed_variance(np.random.default_rng(seed).normal(size=(4, 4, 4)), *layout((2, 2), (2, 2), (2, 2)))
         if found.truncated:
@@ -219,21 +219,21 @@ def test_the_largest_published_size_takes_seconds() -> None:
     assert perf_counter() - start < 15
 
 
-def test_constant_ranks_are_refused() -> None:
+def test_constant_ranks_raise() -> None:
     with pytest.raises(BirthmarkError, match="crossed variance is zero"):
         crossed_variance(np.full((4, 4, 4), 2.5), *layout((2, 2), (2, 2), (2, 2)))
 
 
-def test_one_model_in_a_family_is_refused() -> None:
+def test_one_model_in_a_family_raises() -> None:
     with pytest.raises(BirthmarkError, match="two models"):
         crossed_variance(np.ones((3, 4, 4)), *layout((1, 2), (2, 2), (2, 2)))
 
 
-def test_three_families_are_refused() -> None:
+def test_three_families_raise() -> None:
     with pytest.raises(BirthmarkError, match="compares two families; there are 3"):
         crossed_variance(np.ones((3, 4, 4)), ["a", "b", "c"], *layout((2, 2), (2, 2), (2, 2))[1:])
 
 
-def test_missing_ranks_are_refused() -> None:
+def test_missing_ranks_raise() -> None:
     with pytest.raises(BirthmarkError, match="a rank for every"):
         crossed_variance(np.full((4, 4, 4), np.nan), *layout((2, 2), (2, 2), (2, 2)))

@@ -74,7 +74,7 @@ def test_words_that_do_not_vary_have_a_point_for_an_interval() -> None:
 
 
 def test_a_category_of_one_word_has_no_interval() -> None:
-    with pytest.raises(BirthmarkError, match="Communion has one word"):
+    with pytest.raises(BirthmarkError, match="Communion has only one word"):
         bootstrap_words(np.arange(3.0), ["Agency", "Agency", "Communion"])
 
 

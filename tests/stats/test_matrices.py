@@ -20,7 +20,7 @@ def symmetric(rng: np.random.Generator, n: int) -> np.ndarray:
     return (matrix + matrix.T) / 2
 
 
-def test_places_in_a_plane_are_found_again() -> None:
+def test_coordinates_in_a_plane_are_recovered() -> None:
     places = np.random.default_rng(0).normal(size=(8, 2))
     found = classical_scaling(distances(places))
     assert distances(found) == pytest.approx(distances(places))
@@ -44,7 +44,7 @@ def test_least_stress_is_below_classical_scaling_and_a_local_minimum() -> None:
     assert stress(wanted, found) == pytest.approx(best.fun, abs=1e-4)
 
 
-def test_least_stress_finds_places_in_a_plane_and_bears_things_in_one_place() -> None:
+def test_least_stress_recovers_a_plane_and_handles_coinciding_points() -> None:
     places = np.random.default_rng(0).normal(size=(8, 2))
     assert distances(least_stress(distances(places))) == pytest.approx(distances(places), abs=1e-6)
     twins = distances(places[[0, 0, 1, 2]])
@@ -109,7 +109,7 @@ def test_without_an_effect_p_is_uniform() -> None:
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / studies))
 
 
-def test_a_predictor_that_others_determine_is_refused() -> None:
+def test_a_predictor_that_others_determine_raises() -> None:
     rng = np.random.default_rng(5)
     y, a = symmetric(rng, 6), symmetric(rng, 6)
     with pytest.raises(BirthmarkError, match="determined by the others"):

@@ -42,17 +42,17 @@ def test_a_ranking_agrees_fully_with_itself() -> None:
     assert rank_biased_overlap(profile, profile) == pytest.approx(1.0)
 
 
-def test_the_reverse_of_a_long_ranking_agrees_hardly() -> None:
+def test_a_reversed_long_ranking_has_almost_no_overlap() -> None:
     ranks = rankdata(np.arange(5000))
     assert rank_biased_overlap(overlap_profile(ranks, 0.9), overlap_profile(5001 - ranks, 0.9)) < 1e-9
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0, -1.0, float("nan")])
-def test_a_persistence_outside_zero_and_one_is_refused(p: float) -> None:
+def test_a_persistence_outside_zero_and_one_raises(p: float) -> None:
     with pytest.raises(BirthmarkError, match="between 0 and 1"):
         overlap_profile(np.array([1.0, 2.0]), p)
 
 
-def test_rankings_of_unlike_length_are_refused() -> None:
-    with pytest.raises(BirthmarkError, match="same things"):
+def test_rankings_of_different_length_raise() -> None:
+    with pytest.raises(BirthmarkError, match="same items"):
         rank_biased_overlap(overlap_profile(np.array([1.0, 2.0]), 0.9), overlap_profile(np.array([1.0, 2.0, 3.0]), 0.9))

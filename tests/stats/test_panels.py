@@ -34,7 +34,7 @@ def test_corrections_equal_r(oracle: Callable[[str], pl.DataFrame], method: str)
     assert adjust(panels["welch_p"].to_list(), method) == pytest.approx(panels[f"p_{method}"].to_list(), rel=1e-12)
 
 
-def test_corrections_pass_nulls_over() -> None:
+def test_corrections_skip_nulls() -> None:
     assert adjust([0.01, None, 0.04], "bonferroni") == [0.02, None, 0.08]
     assert adjust([None], "holm") == [None]
     assert adjust([], "holm") == []
@@ -90,6 +90,6 @@ def test_one_value_in_a_group_leaves_welch_null() -> None:
 
 
 @pytest.mark.parametrize("bad", [[], [1.0, np.nan], [np.inf]])
-def test_empty_or_missing_values_are_refused(bad: list[float]) -> None:
+def test_empty_or_missing_values_raise(bad: list[float]) -> None:
     with pytest.raises(BirthmarkError, match="empty or has missing"):
         compare_groups([1.0, 2.0], bad)

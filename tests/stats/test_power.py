@@ -15,7 +15,7 @@ def test_welch_with_equal_families_is_the_pooled_tests_power(n: int, effect: flo
     assert power.welch_power(7 * effect, 7, 7, n, n) == pytest.approx(other, abs=1e-9)
 
 
-def test_welch_power_of_unlike_families_is_near_the_simulated_rate() -> None:
+def test_welch_power_of_unequal_families_is_near_the_simulated_rate() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(20_000, 6)), rng.normal(2.5, 3.0, size=(20_000, 9))
     rate = (stats.ttest_ind(a, b, axis=1, equal_var=False).pvalue < 0.05).mean()
@@ -27,7 +27,7 @@ def test_paired_power_equals_statsmodels(n: int) -> None:
     assert power.paired_power(12, 10, n) == pytest.approx(TTestPower().power(1.2, n, 0.05), abs=1e-9)
 
 
-def test_power_far_out_is_certain_and_never_missing() -> None:
+def test_power_of_a_huge_difference_is_1_and_never_nan() -> None:
     assert [power.welch_power(shift, 1, 1, 3, 3) for shift in (1e2, 1e3, 1e6)] == pytest.approx([1, 1, 1])
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_detectable_where_the_smallest_p_is_larger_than_alpha() -> No
     assert power.detectable_exact(1, 1) is None
 
 
-def test_exactly_detectable_difference_has_the_wanted_power() -> None:
+def test_minimum_detectable_difference_has_the_target_power() -> None:
     found = power.detectable_exact(4, 4)
     assert found is not None
     assert power.exact_power(found, 4, 4) == pytest.approx(0.8, abs=0.03)

@@ -27,13 +27,13 @@ def test_fit_finds_the_variances_that_a_study_was_drawn_from() -> None:
         assert getattr(found, name) == pytest.approx(getattr(truth, name), rel=0.5), name
 
 
-def test_most_of_what_the_published_models_say_of_words_they_share(shared: Path) -> None:
+def test_most_word_variance_of_the_published_models_is_shared(shared: Path) -> None:
     data = big_two(shared)
     found = fit_rows(data.ranks, data.categories == "Agency", data.framings == "positive", data.bases, data.families)
     assert found.word > found.word_by_base > found.word_by_rm > found.word_by_prompt
     assert found.word_by_base == pytest.approx(0.16, abs=0.02)
 
 
-def test_models_that_share_no_base_checkpoint_are_refused() -> None:
+def test_models_that_share_no_base_checkpoint_raise() -> None:
     with pytest.raises(BirthmarkError, match="share a base checkpoint"):
         fit_rows(np.ones((2, 4, 2)), np.arange(4) < 2, np.arange(2) < 1, ["a", "b"], ["x", "y"])

@@ -65,7 +65,7 @@ def test_leave_one_out_reports_each_label_once() -> None:
     assert found == [LeftOut("x", 3.5), LeftOut("y", 2.0)]
 
 
-def test_leave_one_out_keeps_the_reason_of_what_cannot_be_computed() -> None:
+def test_leave_one_out_gives_the_reason_for_a_missing_estimate() -> None:
     def refuse(stay: np.ndarray) -> float:
         raise BirthmarkError("one family only")
 

@@ -94,6 +94,6 @@ def test_values_that_do_not_vary_have_no_f() -> None:
         (Y, {"side": FACTORS["side"]}, "three named factors"),
     ],
 )
-def test_what_cannot_be_analysed_is_refused(values, factors, message) -> None:
+def test_what_cannot_be_analysed_raises(values, factors, message) -> None:
     with pytest.raises(BirthmarkError, match=message):
         three_way_anova(values, factors)

@@ -98,7 +98,7 @@ def test_a_run_that_fails_does_not_stop_the_others(
         ({"chat_template": None}, "--chat-template"),
     ],
 )
-def test_a_grid_that_cannot_be_is_refused_before_the_first_run(changes: dict, words: str, grid_file: Path) -> None:
+def test_a_grid_that_cannot_be_raises_before_the_first_run(changes: dict, words: str, grid_file: Path) -> None:
     grid = {**yaml.safe_load(grid_file.read_text()), **changes}
     grid_file.write_text(yaml.safe_dump({name: value for name, value in grid.items() if value is not None}))
     with pytest.raises(BirthmarkError, match=words):

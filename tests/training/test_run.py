@@ -215,7 +215,7 @@ def test_looking_on_does_not_change_the_trajectory(bt_run: Any, train_small: Tra
         ({"loss": "grm-sft"}, "its loss is bt, not grm-sft"),
     ],
 )
-def test_a_folder_of_another_run_is_refused_and_kept(
+def test_a_folder_of_another_run_raises_and_kept(
     changes: dict, words: str, bt_run: Any, train_small: Train
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in bt_run.out.rglob("*")}
@@ -224,7 +224,7 @@ def test_a_folder_of_another_run_is_refused_and_kept(
     assert {path: path.stat().st_mtime_ns for path in bt_run.out.rglob("*")} == before
 
 
-def test_a_folder_of_something_else_is_refused(train_small: Train, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_raises(train_small: Train, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear")
     with pytest.raises(BirthmarkError, match="something else"):
         train_small(tmp_path)

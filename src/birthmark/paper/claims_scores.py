@@ -14,7 +14,7 @@ from birthmark.paper.scores import Figures
 from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim, Effects, Framing, Panel
 from birthmark.stats.mixed import JointF
-from birthmark.stats.unit_tests import average_by_unit, level_test
+from birthmark.stats.unit_tests import average_by_unit, family_test
 
 FROM, TO = "Gemma", "Llama"
 
@@ -166,7 +166,7 @@ def _over_bases(effects: Effects, category: str, framing: Framing) -> tuple[floa
     cells = [cell for cell in effects.model_cells if (cell.category, cell.framing) == (category, framing)]
     values = np.array([cell.mean_median_rank for cell in cells])
     means, _, families = average_by_unit(values, [base[cell.model] for cell in cells], [cell.family for cell in cells])
-    test = level_test(means, families)
+    test = family_test(means, families)
     return test.p_exact, reach(test.min_p, test.n_splits)
 
 
@@ -259,7 +259,7 @@ def top_ten(path: Path | None, lexicon: Lexicon) -> Claim:
     as_claimed = means["Gemma"][0] > means["Llama"][0] and means["Llama"][1] > means["Gemma"][1]
     leaning = np.array([communion - agency for communion, agency in counts.values()], dtype=float)
     units, _, unit_families = average_by_unit(leaning, [BASES[model] for model in counts], list(families.values()))
-    test = level_test(units, unit_families)
+    test = family_test(units, unit_families)
     some = [agency for model, (_, agency) in counts.items() if families[model] == "Llama" and agency]
     return judged(
         "top-ten",

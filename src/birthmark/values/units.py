@@ -16,7 +16,7 @@ from birthmark.inputs.catalog import find_entry, load_catalog
 from birthmark.records import Blocks, CategoryTest, Clustering, Effects, LevelTest, ModelsFixed, Pair, Power, Unit
 from birthmark.stats import power
 from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
-from birthmark.stats.unit_tests import adjust, average_by_unit, level_test
+from birthmark.stats.unit_tests import adjust, average_by_unit, family_test
 from birthmark.stats.variance import effective_number, nested_variance
 from birthmark.values.families import why_no_difference
 from birthmark.values.joined import Joined
@@ -66,7 +66,7 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | No
     two_categories = joined.contrasts is not None
     values = joined.contrasts if joined.contrasts is not None else joined.centred_framing_contrasts
     units = units_of(joined, values, unit)
-    result = level_test(units.values, units.families, seed=seed)
+    result = family_test(units.values, units.families, seed=seed)
     test = LevelTest(
         unit=unit,
         statistic=result.statistic,
@@ -245,7 +245,7 @@ def _pairs(joined: Joined, team: str, models: list[int], data: list[str | None])
 ALPHA = 0.05
 ENOUGH_DF = 3  # with fewer degrees of freedom within families the published SDs are taken
 PUBLISHED_WORDS = 263
-REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.WANTED))  # standard errors, by the normal distribution
+REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.TARGET_POWER))  # standard errors, by the normal distribution
 
 
 def detectable(
@@ -293,7 +293,7 @@ def _over_units(joined: Joined, headline: LevelTest) -> tuple[Power | None, str 
     return Power(
         unit="base_checkpoint",
         alpha=alpha,
-        wanted=power.WANTED,
+        wanted=power.TARGET_POWER,
         detectable=found,
         sd=sd,
         sd_source=source,
@@ -328,7 +328,7 @@ def _over_words(fixed: ModelsFixed, n_models: int, why: str | None) -> Power:
     return Power(
         unit="word",
         alpha=ALPHA,
-        wanted=power.WANTED,
+        wanted=power.TARGET_POWER,
         detectable=found,
         sd=se,
         sd_source="the interval over words",
