@@ -168,7 +168,7 @@ def test_fetching_takes_the_pinned_commit_with_checksums(monkeypatch: pytest.Mon
         return path
 
     monkeypatch.setenv("BIRTHMARK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("birthmark.inputs.fetch.fetch_file", fetch)
+    monkeypatch.setattr("birthmark.paper.data.fetch_file", fetch)
     found = study_data(None)
     commit = "5d8d2e9d879bf0060c791b11300f0efda42c9bcf"
     assert sum(f"/{commit}/data/reward_model_scores/" in url for url in asked) == 20
