@@ -189,7 +189,7 @@ def test_a_lock_can_be_taken_again_once_released():
 
 
 def test_a_full_disk_is_an_error_that_says_so():
-    with pytest.raises(BirthmarkError, match="make room"), hold("x"):
+    with pytest.raises(BirthmarkError, match="free some disk space"), hold("x"):
         raise OSError(28, "No space left on device")
 
 

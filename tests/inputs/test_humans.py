@@ -34,7 +34,7 @@ def test_ranks_are_from_the_best_on_with_ties_averaged(tmp_path: Path, text: str
     [
         ("a,b\n1,2\n", "has the columns a, b"),
         ("candidate,rank\nlove,1\nlove,2\n", 'ranks "love" twice'),
-        ("candidate,rank\nlove,first\n", "no finite number"),
+        ("candidate,rank\nlove,first\n", "not a finite number"),
         ("candidate,rank\n", "has no rows"),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_table_a_model_has_a_column_a_file(tmp_path: Path) -> None:
 def test_files_of_unlike_things_raise(tmp_path: Path) -> None:
     first = write(tmp_path, "a.csv", HEADER + "1,9,love,3,0.5,-1\n")
     second = write(tmp_path, "b.csv", HEADER + "1,9,hate,3,0.5,-1\n")
-    with pytest.raises(BirthmarkError, match="other things or models"):
+    with pytest.raises(BirthmarkError, match="other items or models"):
         read_elo_scores([first, second])
 
 
@@ -82,7 +82,7 @@ def test_the_published_files_are_read_whole(shared: Path) -> None:
 def test_fetching_asks_for_the_sources_own_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[str] = []
     monkeypatch.setattr(
-        "birthmark.inputs.fetch.fetch_file", lambda url, sha256, name: asked.append(url) or tmp_path / name
+        "birthmark.inputs.published.fetch_file", lambda url, sha256, name: asked.append(url) or tmp_path / name
     )
     fetch_elo_files()
     assert asked[0].endswith("/data/elo/What,%20in%20one%20word,%20is%20the%20greatest%20thing%20ever.csv")

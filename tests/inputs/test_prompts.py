@@ -124,5 +124,5 @@ def test_a_mistyped_key_gets_a_suggestion() -> None:
 
 @pytest.mark.parametrize("wanted", [[], [""], ["  "]])
 def test_asking_for_nothing_is_an_error(wanted: list[str]) -> None:
-    with pytest.raises(BirthmarkError, match="name a key of the prompt set or write a question"):
+    with pytest.raises(BirthmarkError, match="give a key of the prompt set or write a question"):
         select_prompts(load_prompts(), wanted)

@@ -124,5 +124,5 @@ def test_a_file_over_the_size_raises_unread(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     with path.open("wb") as file:
         file.truncate(published.MAX_BYTES + 1)
-    with pytest.raises(BirthmarkError, match="has 256 MB, and may have 256"):
+    with pytest.raises(BirthmarkError, match="has 256 MB, and may have at most 256"):
         read_scores(path)

@@ -180,7 +180,10 @@ def _needed(sd: float, shift: float, alpha: float) -> tuple[int | None, int | No
     if welch is None:
         return None, None
     for n in range(max(2, welch - 2), MOST_BASES + 1):
-        if power.splits(n, n)[1] <= alpha and power.exact_power(abs(shift) / sd, n, n, alpha=alpha) >= power.TARGET_POWER:
+        if (
+            power.splits(n, n)[1] <= alpha
+            and power.exact_power(abs(shift) / sd, n, n, alpha=alpha) >= power.TARGET_POWER
+        ):
             return n, welch
     return None, welch
 
