@@ -150,7 +150,7 @@ def test_a_linear_layer_under_a_class_that_nobody_knows_has_to_be_named(tiny_lm,
 
 def test_an_unknown_class_with_unknown_tensors_says_how_to_name_a_head(tiny_lm, tmp_path):
     folder = write_head(tiny_lm, tmp_path / "own", {"scorer.w": draw(1, HIDDEN)}, {"architectures": ["OwnReward"]})
-    refused(folder, "OwnReward", "birthmark_head", "nobody's code")
+    refused(folder, "OwnReward", "birthmark_head", "never runs code")
 
 
 def test_foreign_code_beside_a_known_head_is_not_run(tiny_lm, tmp_path):
@@ -187,7 +187,7 @@ def test_a_linear_head_that_is_not_the_files_raises(tiny_rm):
         model = load_model(resolve(tiny_rm), dtype=dtype)
         files.prove_linear(model)
         model.score.weight.data[0, 3] *= 1.1
-        with pytest.raises(BirthmarkError, match=r"score\.weight did not arrive"):
+        with pytest.raises(BirthmarkError, match=r"score\.weight differs from the file"):
             files.prove_linear(model)
 
 

@@ -37,7 +37,7 @@ def test_the_cpu_can_always_be_asked_for():
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:3", "mps"])
 def test_a_device_that_is_not_there_raises(no_accelerator, name):
-    with pytest.raises(BirthmarkError, match=f"no device '{name}' here: write --device cpu"):
+    with pytest.raises(BirthmarkError, match=f"device '{name}' is not available here: write --device cpu"):
         choose_device(name)
 
 

@@ -223,8 +223,8 @@ def test_a_missing_shard_raises_by_name(copy, tiny_lm):
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"model_type": "internlm2", "architectures": ["InternLM2ForRewardModel"]}, ["'internlm2'", "nobody's code"]),
-        ({"architectures": ["LlamaForRewardModelWithGating"]}, ["LlamaForRewardModelWithGating", "nobody's code"]),
+        ({"model_type": "internlm2", "architectures": ["InternLM2ForRewardModel"]}, ["'internlm2'", "never runs code"]),
+        ({"architectures": ["LlamaForRewardModelWithGating"]}, ["LlamaForRewardModelWithGating", "never runs code"]),
     ],
 )
 def test_a_model_that_needs_code_of_its_own_raises(copy, tiny_rm, keys, words):
@@ -246,7 +246,7 @@ def test_a_tokenizer_that_is_code_of_its_own_raises_without_asking(copy, tiny_rm
     change(
         folder / "tokenizer_config.json", tokenizer_class="OwnTokenizer", auto_map={"AutoTokenizer": ["own.Own", None]}
     )
-    refused(folder, "OwnTokenizer", "nobody's code")
+    refused(folder, "OwnTokenizer", "never runs code")
 
 
 def test_a_config_that_names_no_class_asks_for_the_kind(copy, tiny_lm):

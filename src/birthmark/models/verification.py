@@ -1,7 +1,4 @@
-"""Is a score right? A sample is rescored by the plain engine and held to a bound, or compared with float32.
-
-Knows a scorer only as something that scores rows with an engine of choice.
-"""
+"""Self-checks of scores: a sample is rescored with the plain engine and compared with a bound, or compared with float32."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +19,7 @@ FLOAT32_BOUND = 1e-4
 
 @dataclass(frozen=True)
 class Verification:
-    """Largest difference between what was scored and the plain engine, over a sample; NaN where a score is NaN."""
+    """Largest difference between the scores and those of the plain engine, over a sample; NaN if a score is NaN."""
 
     max_abs_diff: float
     bound: float
@@ -34,7 +31,7 @@ class Verification:
 
 
 class ScoresRows(Protocol):
-    """What is needed of a scorer: its kind, model and engine, and float32 scores of some rows by any engine."""
+    """The part of a scorer that the checks need: kind, model, engine, and float32 scores of some rows by any engine."""
 
     kind: Kind
 
@@ -48,7 +45,7 @@ class ScoresRows(Protocol):
 
 
 def sample_rows(n_tokens: int, n_words: int, sample: int, seed: int) -> np.ndarray:
-    """Row numbers, half of words and half of tokens where there are enough of both, sorted."""
+    """Sorted row numbers, half words and half tokens if there are enough of both."""
     generator = np.random.default_rng(seed)
     of_words = min(n_words, max(sample // 2, sample - n_tokens))
     words = generator.choice(n_words, of_words, replace=False) if of_words else np.array([], dtype=int)
@@ -60,11 +57,11 @@ def sample_rows(n_tokens: int, n_words: int, sample: int, seed: int) -> np.ndarr
 def verify_rows(
     scorer: ScoresRows, prompt_texts: Sequence[str], rows: np.ndarray, scored: Mapping[str, np.ndarray]
 ) -> Verification:
-    """Score rows the plain way after each prompt and compare with `scored`, else with the scorer's own engine.
+    """Score rows with the plain engine after each prompt, and compare with `scored` or else with the scorer's own engine.
 
-    float32: the bound is 1e-4, of rewards 1e-4 of their standard deviation where that is above one (a reward has no
-    scale of its own, and rounding grows with it). Half precision: twice what the plain engine itself differs by, between batches of 1 and
-    of 64, and where every layer's states are rounded otherwise (on some machines the first difference is nothing).
+    float32: the bound is 1e-4; for rewards with a standard deviation above one, 1e-4 times that (rewards have no fixed
+    scale, and rounding errors grow with it). Half precision: twice the difference of the plain engine from itself, between
+    batches of 1 and of 64, and with perturbed rounding in every layer (on some machines the first difference is zero).
     """
     start = perf_counter()
     half = scorer.model.dtype in (torch.float16, torch.bfloat16)
@@ -89,7 +86,7 @@ def verify_rows(
 
 @contextmanager
 def perturb_rounding(model: Any) -> Iterator[None]:
-    """Within the block each number that a layer gives is moved by up to half of its last binary place, and rounded."""
+    """Within the block, every output of a layer is changed by up to half a unit in its last binary place, and rounded."""
     generator = torch.Generator().manual_seed(0)
     step = torch.finfo(model.dtype).eps
 
@@ -120,19 +117,20 @@ def compare_precision(
     quantized: str | None = None,
     seconds: float = 0.0,
 ) -> PrecisionCheck:
-    """Compare scores with those of float32, both float [prompts, sample], of candidates out of `n_candidates`.
+    """Compare scores with those of float32, both float [prompts, sample], for a sample out of `n_candidates`.
 
-    A shift that all candidates share moves no rank, so an error is what is left of score − reference once its mean over
-    the prompt's sample is taken off; two candidates' difference carries two errors, and its noise floor is
-    1.96 · √2 · their standard deviation, of scores and likewise of ranks. Ranks are those in the sample, scaled to all
-    candidates by n_candidates ÷ sample. Raises `BirthmarkError` for fewer than three candidates or unlike shapes.
+    A shift shared by all candidates changes no rank, so the error is score − reference minus its mean over the prompt's
+    sample. A difference between two candidates has two errors, so its noise floor is 1.96 · √2 · their standard deviation,
+    for scores and for ranks. Ranks are within the sample, scaled to all candidates by n_candidates ÷ sample.
+
+    Raises `BirthmarkError` for fewer than three candidates or different shapes.
     """
     if scored.shape != reference.shape or scored.ndim != 2 or scored.shape[1] < 3:
-        raise BirthmarkError("precision is measured on three or more candidates, each scored in both ways")
-    found, wanted = scored.astype(np.float64), reference.astype(np.float64)
-    errors = found - wanted
+        raise BirthmarkError("measuring precision needs at least three candidates, each scored in both ways")
+    found, expected = scored.astype(np.float64), reference.astype(np.float64)
+    errors = found - expected
     errors = errors - errors.mean(axis=1, keepdims=True)
-    moves = rankdata(-found, axis=1) - rankdata(-wanted, axis=1)
+    moves = rankdata(-found, axis=1) - rankdata(-expected, axis=1)
     floor = TWO_SIDED_95 * np.sqrt(2) * float(errors.std())
     first, second = np.triu_indices(found.shape[1], k=1)
     close = np.abs(found[:, first] - found[:, second]) < floor
@@ -142,8 +140,8 @@ def compare_precision(
         n_prompts=found.shape[0],
         n_sample=found.shape[1],
         n_candidates=n_candidates,
-        spearman=min(_spearman(a, b) for a, b in zip(found, wanted, strict=True)),
-        max_abs_diff=float(np.abs(found - wanted).max()),
+        spearman=min(_spearman(a, b) for a, b in zip(found, expected, strict=True)),
+        max_abs_diff=float(np.abs(found - expected).max()),
         noise_floor_score=floor,
         noise_floor_rank=TWO_SIDED_95 * np.sqrt(2) * float(moves.std()) * n_candidates / found.shape[1],
         pairs_below_noise=float(close.mean()),
@@ -152,6 +150,6 @@ def compare_precision(
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation; 1 of two constant rankings, 0 where only one is constant."""
+    """Spearman's rank correlation; 1 if both rankings are constant, 0 if only one is."""
     constant = (np.ptp(a) == 0, np.ptp(b) == 0)
     return float(constant == (True, True)) if any(constant) else float(spearmanr(a, b).statistic)
