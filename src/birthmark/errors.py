@@ -1,6 +1,6 @@
-"""What can go wrong because of what a person asked or brought: one root class, caught once by the CLI.
+"""Errors caused by a user's input or request: one base class, which the CLI catches in one place.
 
-Knows nothing of any other room. Anything that is not a `BirthmarkError` is a bug.
+Any other exception is a bug.
 """
 
 import errno
@@ -9,12 +9,12 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class BirthmarkError(Exception):
-    """Bad input: the message is one line that says what is wrong and what to do. Exit code 2."""
+    """Invalid input. The message is one line that says what is wrong and how to fix it. Exit code 2."""
 
     exit_code = 2
 
 
 class CheckFailed(BirthmarkError):
-    """A check did not pass (the prefix engine's sample, a value budget). Exit code 3."""
+    """A check failed (the prefix engine's self-check, a value budget). Exit code 3."""
 
     exit_code = 3

@@ -1,4 +1,4 @@
-"""Files on disk: SHA-256 digests, and writes that are all or nothing."""
+"""Files on disk: SHA-256 digests and atomic writes."""
 
 import hashlib
 import os
@@ -16,8 +16,8 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path to write to that takes `path`'s place, all or nothing, when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)  # the temporary file is a neighbour, so that replace is one step
+    """Yield a temporary path that replaces `path` atomically if the block succeeds, and is deleted if it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)  # the temporary file is in the same folder: replacing it is atomic
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         temporary = Path(file.name)
     try:

@@ -1,6 +1,6 @@
-"""What a person sees while waiting: progress bars with rate and time left, and one-line notes, on standard error.
+"""Progress bars with rate and remaining time, and one-line notes, on standard error.
 
-Only a terminal gets them: a log, a pipe or a program that reads errors does not. Knows nothing of what is being done.
+They are shown only on a terminal, never in a log or a pipe.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ console = Console(stderr=True, highlight=False)
 
 
 def progress_bar(items: Sequence[T], description: str, *, unit: str, quiet: bool) -> Iterator[T]:
-    """Yield the items under a progress bar that shows rate and time left; nothing is shown where `quiet`."""
+    """Yield the items while showing a progress bar with rate and remaining time. With `quiet`, show nothing."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -33,6 +33,6 @@ def progress_bar(items: Sequence[T], description: str, *, unit: str, quiet: bool
 
 
 def note(text: str, *, quiet: bool) -> None:
-    """One line about what is happening now."""
+    """Print one line about the current step."""
     if console.is_terminal and not quiet:
         console.print(text, markup=False)

@@ -73,7 +73,7 @@ def calibrated(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = calibrations.open_calibration(out, "planted", {"seeds": 5})
     calibrations.write_calibration(study, planted=[planted_row()], planted_sentence="Planted words are found.")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(calibrations, "label_shuffle", lambda files: [])  # tests/paper/test_shuffle.py
+        patched.setattr(calibrations, "label_shuffle", lambda files: [])  # tests/paper/test_label_shuffle.py
         patched.setattr(calibrations, "ICCS", (0.85,))
         bm.calibrate("tests", data=shared / "paper-data", out=out, studies=20)
     return out

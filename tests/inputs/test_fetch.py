@@ -70,7 +70,7 @@ def test_a_wheel_that_is_there_is_not_fetched_again(index, monkeypatch):
     assert fetch_wheel(PACKAGE, "1.0.0", sha256) == first
 
 
-def test_another_wheel_than_the_pinned_one_is_refused_with_both_digests_and_not_kept(cache, index):
+def test_another_wheel_than_the_pinned_one_raises_with_both_digests_and_not_kept(cache, index):
     _, sha256 = write_wheel(index, PACKAGE, {"data/file": b"content"})
     with pytest.raises(BirthmarkError) as caught:
         fetch_wheel(PACKAGE, "1.0.0", OTHER)
@@ -98,7 +98,7 @@ def test_without_pip_the_error_says_what_to_bring_and_a_file_brought_is_used(cac
     assert fetch_wheel(PACKAGE, "1.0.0", sha256) == cache / "downloads" / wheel.name
 
 
-def test_a_wrong_file_that_a_person_brought_is_refused_and_left_to_them(cache, index):
+def test_a_wrong_file_that_a_person_brought_raises_and_left_to_them(cache, index):
     wheel, sha256 = write_wheel(index, PACKAGE, {"data/file": b"content"})
     brought = cache / "downloads" / wheel.name
     brought.parent.mkdir(parents=True)
@@ -147,7 +147,7 @@ def test_a_file_is_fetched_by_address_once(cache, address):
     assert fetch_file("http://127.0.0.1:1/gone", sha256, "lexicon.csv") == path
 
 
-def test_another_file_at_the_address_is_refused_and_not_kept(cache, address):
+def test_another_file_at_the_address_raises_and_not_kept(cache, address):
     with pytest.raises(BirthmarkError, match=OTHER):
         fetch_file(address, OTHER, "lexicon.csv")
     assert files_in(cache) == set()
@@ -189,7 +189,7 @@ def test_a_lock_can_be_taken_again_once_released():
 
 
 def test_a_full_disk_is_an_error_that_says_so():
-    with pytest.raises(BirthmarkError, match="make room"), hold("x"):
+    with pytest.raises(BirthmarkError, match="free some disk space"), hold("x"):
         raise OSError(28, "No space left on device")
 
 

@@ -65,7 +65,7 @@ def test_any_bytes_are_read_or_refused_in_one_line(
 
 
 @pytest.mark.parametrize("reader", sorted(set(READERS) - {"scores"}))
-def test_a_hundred_megabytes_are_refused_unread(reader: str, tmp_path: Path) -> None:
+def test_a_hundred_megabytes_raise_unread(reader: str, tmp_path: Path) -> None:
     name, read, _ = READERS[reader]
     path = tmp_path / name
     with path.open("wb") as file:
@@ -75,7 +75,7 @@ def test_a_hundred_megabytes_are_refused_unread(reader: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 30_000, "- " * 50_000, "a:\n" + " " * 100_000 + "b"])
-def test_deep_nesting_is_refused(text: str, tmp_path: Path) -> None:
+def test_deep_nesting_raises(text: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BirthmarkError):

@@ -49,7 +49,7 @@ def test_a_model_that_the_catalog_does_not_know_is_named() -> None:
         ("model,group\na,b\n", "nothing for qrm"),
     ],
 )
-def test_a_file_of_another_layout_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_of_another_layout_raises(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "groups.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BirthmarkError, match=message):
@@ -88,6 +88,6 @@ def test_what_is_given_comes_before_the_catalog(stranger: ScoreTable, catalog: C
     assert (table.record.family, table.record.base_checkpoint) == ("Llama", "llama-3.2-3b-instruct")
 
 
-def test_a_family_for_a_model_that_no_table_is_of_is_refused(stranger: ScoreTable, catalog: Catalog) -> None:
+def test_a_family_for_a_model_that_no_table_is_of_raises(stranger: ScoreTable, catalog: Catalog) -> None:
     with pytest.raises(BirthmarkError, match="no table of other, whose base checkpoint is given: name one of mine"):
         name_bases([stranger], catalog, base_checkpoints={"other": "x"})

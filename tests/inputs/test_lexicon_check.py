@@ -96,7 +96,7 @@ def test_categories_that_do_not_differ_are_not(tmp_path: Path) -> None:
 def test_words_that_are_no_token_of_any_model_are_named(tmp_path: Path) -> None:
     tokens = {"one": {" love", "pow"}, "two": {"power", "ove"}}
     findings = check(tmp_path, "word,category\nlove,A\npower,B\nglory,B\n", tokens_by_model=tokens)
-    assert found(findings, "no model has as a token").words == ("glory",)
+    assert found(findings, "not a token of any model").words == ("glory",)
     assert found(findings, "single tokens in one").message.endswith("A 1 of 1, B 0 of 2")
 
 

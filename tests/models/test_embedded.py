@@ -111,10 +111,10 @@ def test_the_conversion_of_a_persons_folder_keeps_the_tokenizer_beside_the_file(
     assert AutoTokenizer.from_pretrained(made).chat_template == AutoTokenizer.from_pretrained(tiny_lm).chat_template
 
 
-def test_a_folder_with_two_ggufs_is_refused(tmp_path, cache):
+def test_a_folder_with_two_ggufs_raises(tmp_path, cache):
     for name in ("a.gguf", "b.gguf"):
         (tmp_path / name).touch()
-    with pytest.raises(BirthmarkError, match="holds 2 GGUF files"):
+    with pytest.raises(BirthmarkError, match="has 2 GGUF files"):
         prepare_gguf(tmp_path)
 
 
@@ -147,7 +147,7 @@ def test_the_intermediate_file_and_folders_are_gone_afterwards(cache, quick):
     assert not list(cache.rglob("*.gguf"))
 
 
-def test_a_gguf_other_than_the_pinned_one_is_refused_and_leaves_no_model(cache, quick):
+def test_a_gguf_other_than_the_pinned_one_raises_and_leaves_no_model(cache, quick):
     entry = embedded_entry(cache / "downloads", FAKE)
     other = entry.model_copy(update={"embedded": entry.embedded.model_copy(update={"gguf_sha256": "0" * 64})})
     with pytest.raises(BirthmarkError, match=f"{hashlib.sha256(FAKE).hexdigest()}.*{'0' * 64}"):
@@ -176,7 +176,7 @@ def test_a_folder_that_is_not_whole_is_made_anew(cache, quick, harm):
 def test_a_file_altered_under_the_same_size_is_an_error(cache, quick):
     folder = prepare_embedded(entry := embedded_entry(cache / "downloads", FAKE))
     (folder / "model.safetensors").write_bytes(FAKE[::-1])
-    with pytest.raises(BirthmarkError, match="was altered"):
+    with pytest.raises(BirthmarkError, match="was changed"):
         prepare_embedded(entry)
 
 
@@ -186,7 +186,7 @@ def test_a_full_disk_while_converting_is_an_error_that_says_so_and_leaves_no_mod
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(conversion, "convert_gguf", fill)
-    with pytest.raises(BirthmarkError, match="make room"):
+    with pytest.raises(BirthmarkError, match="free some disk space"):
         prepare_embedded(embedded_entry(cache / "downloads", FAKE))
     assert list((cache / "models").iterdir()) == []
 

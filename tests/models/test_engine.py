@@ -298,7 +298,7 @@ def test_other_failures_are_not_taken_for_want_of_memory() -> None:
         list(PlainEngine(model).last_states([PREFIX]))
 
 
-def test_a_model_with_a_layer_that_does_not_attend_is_refused() -> None:
+def test_a_model_with_a_layer_that_does_not_attend_raises() -> None:
     model = tiny_model("llama")
     model.get_decoder().layers[1].forward = lambda states, **others: states
     with pytest.raises(BirthmarkError, match="--engine plain"):

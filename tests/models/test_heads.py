@@ -83,12 +83,12 @@ def test_the_head_of_a_sequence_classifier_is_its_score_layer(architecture):
         assert torch.equal(read_head(model)(states), model.score(states)[:, 0])
 
 
-def test_several_outputs_are_refused():
+def test_several_outputs_raise():
     with pytest.raises(BirthmarkError, match="2 outputs"):
         LinearHead(torch.nn.Linear(3, 2))
 
 
-def test_a_model_without_a_head_is_refused():
+def test_a_model_without_a_head_raises():
     with pytest.raises(BirthmarkError, match="no reward head"):
         read_head(tiny_model("llama"))
 
@@ -150,7 +150,7 @@ def test_a_linear_layer_under_a_class_that_nobody_knows_has_to_be_named(tiny_lm,
 
 def test_an_unknown_class_with_unknown_tensors_says_how_to_name_a_head(tiny_lm, tmp_path):
     folder = write_head(tiny_lm, tmp_path / "own", {"scorer.w": draw(1, HIDDEN)}, {"architectures": ["OwnReward"]})
-    refused(folder, "OwnReward", "birthmark_head", "nobody's code")
+    refused(folder, "OwnReward", "birthmark_head", "never runs code")
 
 
 def test_foreign_code_beside_a_known_head_is_not_run(tiny_lm, tmp_path):
@@ -181,13 +181,13 @@ def test_what_is_in_a_head_is_what_is_in_the_file(head, config, tiny_lm, tmp_pat
     assert not model.reward_head.training and not any(value.requires_grad for value in held)
 
 
-def test_a_linear_head_that_is_not_the_files_is_refused(tiny_rm):
+def test_a_linear_head_that_is_not_the_files_raises(tiny_rm):
     files = HeadFiles.of("mine", tiny_rm, None)
     for dtype in (torch.float32, torch.bfloat16):
         model = load_model(resolve(tiny_rm), dtype=dtype)
         files.prove_linear(model)
         model.score.weight.data[0, 3] *= 1.1
-        with pytest.raises(BirthmarkError, match=r"score\.weight did not arrive"):
+        with pytest.raises(BirthmarkError, match=r"score\.weight differs from the file"):
             files.prove_linear(model)
 
 
@@ -217,7 +217,7 @@ def test_a_missing_weight_of_the_decoder_is_named(lost, tiny_lm, tmp_path):
         ),
     ],
 )
-def test_a_head_whose_tensors_do_not_fit_together_is_refused(changed, words, tiny_lm, tmp_path):
+def test_a_head_whose_tensors_do_not_fit_together_raises(changed, words, tiny_lm, tmp_path):
     refused(write_head(tiny_lm, tmp_path / "rm", ARMORM | changed, GATED), *words, "altered")
 
 
@@ -244,7 +244,7 @@ def test_a_gate_on_a_family_whose_turns_are_not_known_asks_for_the_tokens(tiny_l
     refused(folder, "'mistral'", "gating_token_pattern")
 
 
-def test_a_conversation_without_the_gates_tokens_is_refused(tiny_lm, tmp_path):
+def test_a_conversation_without_the_gates_tokens_raises(tiny_lm, tmp_path):
     scorer = scorer_of(write_head(tiny_lm, tmp_path / "rm", ARMORM, GATED))
     with pytest.raises(BirthmarkError, match="128009.*chat template"):
         scorer.score("What is best?")

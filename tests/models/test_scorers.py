@@ -147,12 +147,12 @@ def test_word_tokens_is_the_longest_forms_count(lm):
     assert logprob_scorer(lm, ["love", "autonomy"], vocabulary=False).word_tokens == counts
 
 
-def test_an_empty_word_is_refused(lm):
+def test_an_empty_word_raises(lm):
     with pytest.raises(BirthmarkError, match="has no tokens"):
         logprob_scorer(lm, [""], vocabulary=False, frame="bare", protocol="christian2026")
 
 
-def test_no_candidates_at_all_is_refused(lm):
+def test_no_candidates_at_all_raises(lm):
     with pytest.raises(BirthmarkError, match="no candidates"):
         logprob_scorer(lm, [], vocabulary=False)
 
@@ -232,7 +232,7 @@ def test_a_reward_needs_a_chat_template(rm):
         reward_scorer((rm[0], make_tokenizer(None)))
 
 
-def test_a_head_with_several_outputs_is_refused(tmp_path):
+def test_a_head_with_several_outputs_raises(tmp_path):
     folder = write_tiny_model(tmp_path, reward=True, outputs=3)
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     with pytest.raises(BirthmarkError, match="3 outputs"):

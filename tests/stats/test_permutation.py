@@ -220,12 +220,12 @@ def test_published_agency_and_communion_panels_correlate_at_minus_nine_tenths(sh
 
 
 @pytest.mark.parametrize("values", [[1.0, np.nan, 2.0], [1.0, np.inf, 2.0]])
-def test_missing_values_are_refused(values: list[float]) -> None:
+def test_missing_values_raise(values: list[float]) -> None:
     with pytest.raises(BirthmarkError, match="missing or infinite"):
         exact_permutation(values, [True, False, False])
 
 
-def test_an_empty_group_is_refused() -> None:
+def test_an_empty_group_raises() -> None:
     with pytest.raises(BirthmarkError, match="both groups"):
         exact_permutation([1.0, 2.0], [True, True])
     with pytest.raises(BirthmarkError, match="both groups"):
@@ -238,7 +238,7 @@ def test_an_empty_group_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("n", "n_a"), [(10, 3), (6, 3), (5, 1), (2, 1)])
-def test_a_mean_over_pairs_is_tested_over_every_split_of_the_units(n: int, n_a: int) -> None:
+def test_pair_permutation_equals_brute_force_over_splits(n: int, n_a: int) -> None:
     """Brute force: of every choice of the first group the mean over its pairs with the rest."""
     values = np.random.default_rng(n).normal(size=(n, n))  # of ordered pairs: nothing is assumed of the reverse
     means = {
@@ -252,7 +252,7 @@ def test_a_mean_over_pairs_is_tested_over_every_split_of_the_units(n: int, n_a: 
     assert test.count == sum(abs(mean) >= abs(observed) - 1e-12 for mean in means.values())
 
 
-def test_pairs_that_all_point_one_way_are_no_rarer_than_the_splits_allow() -> None:
+def test_p_of_unanimous_pairs_is_bounded_by_the_splits() -> None:
     """21 pairs of 3 and 7 models: independent pairs would give p = 2^-20, ten exchangeable models 1 in 120."""
     place = np.array([0, 1, 2, 10, 11, 12, 13, 14, 15, 16.0])
     test = pair_permutation(np.sign(place[None, :] - place[:, None]), np.arange(10) >= 3)
@@ -275,6 +275,6 @@ def test_pairs_permuted_are_a_permutation_of_units_where_values_are_differences(
         (np.ones((3, 3)), [True, True, True], "both groups"),
     ],
 )
-def test_pairs_that_cannot_be_tested_are_refused(values, is_b, message) -> None:
+def test_pairs_that_cannot_be_tested_raise(values, is_b, message) -> None:
     with pytest.raises(BirthmarkError, match=message):
         pair_permutation(values, is_b)

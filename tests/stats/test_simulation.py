@@ -1,12 +1,18 @@
-"""Drawn studies: their ranks against scipy, their variances against what was asked for."""
+"""Drawn studies: their ranks against scipy, their variances against what was asked for. The fit of variances against studies drawn from known ones, and on the published ranks."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+from published import big_two
 from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats import simulation
+from birthmark.stats.simulation import fit_rows
 from birthmark.stats.variance import nested_variance
+
+# --- simulation
 
 WORDS = (20, 31)
 
@@ -36,14 +42,14 @@ def test_variances_of_a_category_and_framing_add_up_to_one(rows: simulation.RowV
     assert min(parts) >= 0
 
 
-def test_rows_are_solved_for_the_asked_spread(rows: simulation.RowVariances) -> None:
+def test_row_variances_give_the_target_sds(rows: simulation.RowVariances) -> None:
     assert rows.contrast_sds() == pytest.approx((4.0, 3.0))
     scaled = rows.scaled(3.3)
     assert scaled.contrast_sds() == pytest.approx((13.2, 9.9))
     assert scaled.word_by_base == rows.word_by_base
 
 
-def test_drawn_contrasts_spread_as_asked_between_and_within_base_checkpoints() -> None:
+def test_simulated_contrasts_have_the_target_sds() -> None:
     rows = simulation.row_variances(16.6, 7.2, (104, 159), 1)
     tuned, stated = simulation.tuned(np.random.default_rng(1), rows, 16.6, 7.2)
     assert stated == pytest.approx((16.6, 7.2), rel=0.06)
@@ -56,13 +62,13 @@ def test_drawn_contrasts_spread_as_asked_between_and_within_base_checkpoints() -
     assert between == pytest.approx(16.6, rel=0.12)
 
 
-def test_reward_models_of_unlike_bases_do_not_cluster_without_variance_between_bases() -> None:
+def test_reward_models_of_different_bases_do_not_cluster_without_variance_between_bases() -> None:
     rows = simulation.row_variances(0.0, 18.0, (104, 159), 1)
     assert (rows.word_by_base, rows.leaning_base) == (0, 0)
 
 
 @pytest.mark.parametrize("skewed", [False, True])
-def test_a_shift_moves_the_contrasts_by_so_many_ranks(skewed: bool) -> None:
+def test_a_shift_moves_the_contrasts_by_that_many_ranks(skewed: bool) -> None:
     rows = simulation.row_variances(16.6, 7.2, (104, 159), 1)
     rng = np.random.default_rng(3)
     drawn = simulation.draw_family(rng, simulation.draw_shared(rng, 30, rows), [2] * 10, rows, skewed)
@@ -71,7 +77,7 @@ def test_a_shift_moves_the_contrasts_by_so_many_ranks(skewed: bool) -> None:
     assert (after - before).mean() == pytest.approx(20, rel=0.1)
 
 
-def test_what_words_without_end_would_say_is_what_many_words_say() -> None:
+def test_the_limit_of_infinitely_many_words_is_near_that_of_many() -> None:
     words = (2_001, 3_001)
     rows = simulation.row_variances(100.0, 100.0, words, 2, word_by_prompt=0.1, residual=0.2, leaning_prompt=0.2)
     rng = np.random.default_rng(5)
@@ -104,6 +110,37 @@ def test_same_seed_same_studies(rows: simulation.RowVariances) -> None:
     assert draw(rows, [2, 1]).tolist() == draw(rows, [2, 1]).tolist()
 
 
-def test_a_spread_smaller_than_the_residuals_is_refused() -> None:
-    with pytest.raises(BirthmarkError, match="more than"):
+def test_a_spread_smaller_than_the_residuals_raises() -> None:
+    with pytest.raises(BirthmarkError, match="SD of .* above"):
         simulation.row_variances(10.0, 0.1, (10, 10), 1, residual=0.5)
+
+
+# --- row fit
+
+
+def test_fit_finds_the_variances_that_a_study_was_drawn_from() -> None:
+    truth = simulation.RowVariances(
+        (150, 150), 20, word=0.6, word_by_base=0.2, word_by_rm=0.1, word_by_prompt=0.06, residual=0.04,
+        leaning_overall=0.02, leaning_prompt=0.03, leaning_rm_prompt=0.01,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    drawn = simulation.draw_family(rng, simulation.draw_shared(rng, 1, truth), [2] * 12, truth)
+    ranks = simulation.all_ranks(drawn.latent)[0]
+    bases = np.repeat(np.arange(12), 2).astype(str).tolist()
+    found = fit_rows(ranks, np.arange(300) < 150, np.arange(40) < 20, bases, ["x"] * 24)
+    for name in ("word", "word_by_base", "word_by_rm", "word_by_prompt", "residual"):
+        assert getattr(found, name) == pytest.approx(getattr(truth, name), rel=0.15), name
+    for name in ("leaning_overall", "leaning_prompt", "leaning_rm_prompt"):
+        assert getattr(found, name) == pytest.approx(getattr(truth, name), rel=0.5), name
+
+
+def test_most_word_variance_of_the_published_models_is_shared(shared: Path) -> None:
+    data = big_two(shared)
+    found = fit_rows(data.ranks, data.categories == "Agency", data.framings == "positive", data.bases, data.families)
+    assert found.word > found.word_by_base > found.word_by_rm > found.word_by_prompt
+    assert found.word_by_base == pytest.approx(0.16, abs=0.02)
+
+
+def test_models_that_share_no_base_checkpoint_raise() -> None:
+    with pytest.raises(BirthmarkError, match="share a base checkpoint"):
+        fit_rows(np.ones((2, 4, 2)), np.arange(4) < 2, np.arange(2) < 1, ["a", "b"], ["x", "y"])

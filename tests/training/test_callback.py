@@ -166,7 +166,7 @@ def test_what_would_fail_later_fails_before_the_first_step(tiny_lm, tiny_base, t
         bm.ValuesCallback("startr")
 
 
-def test_a_language_model_is_refused_in_one_line(tiny_lm):
+def test_a_language_model_raises_in_one_line(tiny_lm):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with pytest.raises(BirthmarkError, match="sequence classifier"):

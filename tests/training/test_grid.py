@@ -38,11 +38,11 @@ def test_a_grid_is_every_combination_bases_side_by_side(grid_file: Path) -> None
     grid_file.write_text(yaml.safe_dump({**grid, "losses": ["bt", "grm-sft"], "seeds": [0, 1]}))
     runs = plan_grid(grid_file)
     assert len(runs) == len({run.name for run in runs}) == 2 * 2 * 2 * 2
-    assert [(run.asked.seed, run.asked.pairs, run.asked.recipe.loss) for run in runs[:4]] == [
+    assert [(run.request.seed, run.request.pairs, run.request.recipe.loss) for run in runs[:4]] == [
         (0, 8, "bt"), (0, 8, "bt"), (0, 8, "grm-sft"), (0, 8, "grm-sft"),
     ]  # fmt: skip
     assert runs[0].name.endswith("_pairs_8_bt_seed0") and runs[0].name.startswith("tiny-lm-")
-    assert {run.asked.base.family for run in runs} == {None, "Tiny"}
+    assert {run.request.base.family for run in runs} == {None, "Tiny"}
 
 
 def test_runs_are_trained_once_and_then_skipped(
@@ -61,7 +61,7 @@ def test_a_pair_that_one_base_cannot_use_is_left_out_for_all(tiny_lm: Path, tmp_
     other = write_tiny_model(tmp_path / "other", seed=4, chat_template=refusing + CHAT_TEMPLATE)
     file = write_grid(tmp_path, [str(tiny_lm), str(other)], pairs=None, chat_template=None)
     runs = plan_grid(file)
-    records = [grids.prepare(run.asked).record for run in runs]
+    records = [grids.prepare(run.request).record for run in runs]
     assert [record.counts.trained for record in records] == [23, 23]
     assert records[0].trained_digest == records[1].trained_digest
     assert records[0].counts.dropped == {"dropped for another base of the grid": 1}
@@ -91,14 +91,14 @@ def test_a_run_that_fails_does_not_stop_the_others(
         ({"base": "x"}, "base"),
         ({"losses": ["dpo"]}, "losses"),
         ({"sources": []}, "sources"),
-        ({"every": 2}, "not by both"),
+        ({"every": 2}, "not both"),
         ({"recipe": {"rate": 1}}, "rate"),
         ({"pairs": [500]}, "500"),
         ({"pairs": [8, 8]}, "twice"),
         ({"chat_template": None}, "--chat-template"),
     ],
 )
-def test_a_grid_that_cannot_be_is_refused_before_the_first_run(changes: dict, words: str, grid_file: Path) -> None:
+def test_a_grid_that_cannot_be_raises_before_the_first_run(changes: dict, words: str, grid_file: Path) -> None:
     grid = {**yaml.safe_load(grid_file.read_text()), **changes}
     grid_file.write_text(yaml.safe_dump({name: value for name, value in grid.items() if value is not None}))
     with pytest.raises(BirthmarkError, match=words):

@@ -24,7 +24,7 @@ from birthmark.commands.schema import json_schema
 from birthmark.errors import BirthmarkError
 from birthmark.models.resolve import resolve
 from birthmark.training.recipe import make_recipe
-from birthmark.training.run import Asked, prepare
+from birthmark.training.run import RunRequest, prepare
 
 Train = Callable[..., Any]
 STEPS = [0, 1, 2, 3, 4, 6]
@@ -215,16 +215,14 @@ def test_looking_on_does_not_change_the_trajectory(bt_run: Any, train_small: Tra
         ({"loss": "grm-sft"}, "its loss is bt, not grm-sft"),
     ],
 )
-def test_a_folder_of_another_run_is_refused_and_kept(
-    changes: dict, words: str, bt_run: Any, train_small: Train
-) -> None:
+def test_a_folder_of_another_run_raises_and_kept(changes: dict, words: str, bt_run: Any, train_small: Train) -> None:
     before = {path: path.stat().st_mtime_ns for path in bt_run.out.rglob("*")}
     with pytest.raises(BirthmarkError, match=words):
         train_small(bt_run.out, **changes)
     assert {path: path.stat().st_mtime_ns for path in bt_run.out.rglob("*")} == before
 
 
-def test_a_folder_of_something_else_is_refused(train_small: Train, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_raises(train_small: Train, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear")
     with pytest.raises(BirthmarkError, match="something else"):
         train_small(tmp_path)
@@ -242,7 +240,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_is_good(
 
 
 def test_weights_that_are_no_numbers_are_not_written(train_small: Train, tmp_path: Path) -> None:
-    with pytest.raises(BirthmarkError, match="no longer a number.*step-000002"):
+    with pytest.raises(BirthmarkError, match="no longer finite.*step-000002"):
         train_small(tmp_path / "run", callbacks=[At(2, make_nan)])
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["step-000000", "step-000001"]
 
@@ -261,7 +259,9 @@ def test_a_full_disk_at_a_checkpoint_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(safetensors.torch, "save_file", full)
-        with pytest.raises(BirthmarkError, match="checkpoint of step 3 cannot be written.*No space left.*make room"):
+        with pytest.raises(
+            BirthmarkError, match="checkpoint of step 3 cannot be written.*No space left.*free some disk space"
+        ):
             train_small(tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == [
         "step-000000", "step-000001", "step-000002",
@@ -285,7 +285,7 @@ def test_drops_and_truncation_are_counted_and_listed(tiny_lm: Path, tmp_path: Pa
     assert counts.dropped == {"an empty turn": 1, "the same after truncation": 1, "the same answer twice": 1}
     listed = [json.loads(line) for line in (run.out / "dropped.jsonl").read_text().splitlines()]
     assert sorted(item["row"] for item in listed) == [7, 8, 9]
-    asked = Asked(resolve(tiny_lm, quiet=True), file, make_recipe(cut="left", **recipe), "small")
+    asked = RunRequest(resolve(tiny_lm, quiet=True), file, make_recipe(cut="left", **recipe), "small")
     left = prepare(asked).record.counts
     assert (left.trained, left.truncated) == (7, 1)
 
@@ -300,7 +300,7 @@ def test_nothing_left_to_train_on_is_said(tiny_lm: Path, tmp_path: Path) -> None
 def test_two_bases_see_the_same_pairs_in_the_same_order(tiny_lm: Path, tiny_base: Path, pairs_file: Path) -> None:
     records = [
         prepare(
-            Asked(resolve(base, quiet=True, chat_template="plain"), pairs_file, make_recipe("small"), pairs=10)
+            RunRequest(resolve(base, quiet=True, chat_template="plain"), pairs_file, make_recipe("small"), pairs=10)
         ).record
         for base in (tiny_lm, tiny_base)
     ]
@@ -316,7 +316,7 @@ def test_the_text_loss_is_the_base_models_own_likelihood_of_the_answers(
     """At the first step the adapters change nothing: −log σ(β …) of what `AutoModelForCausalLM` says."""
     run = train_small(tmp_path / "run", loss=loss, pairs=8, epochs=1.0)
     recipe = run.record.recipe
-    prepared = prepare(Asked(resolve(tiny_lm, quiet=True), pairs_file, recipe, "small", pairs=8))
+    prepared = prepare(RunRequest(resolve(tiny_lm, quiet=True), pairs_file, recipe, "small", pairs=8))
     model = AutoModelForCausalLM.from_pretrained(tiny_lm).eval()
 
     def log_prob(side: Any) -> float:

@@ -62,7 +62,7 @@ def plan_grid(
 ) -> list[TrainingPlan]:
     """What `train_grid` would do, run by run, and which of them `out` holds already."""
     runs = grids.plan_grid(Path(grid), device=device, catalog=Path(catalog) if catalog else None, quiet=quiet)
-    plans = (plan_training_run(run.asked, Path(out) / run.name, quiet=quiet) for run in runs)
+    plans = (plan_training_run(run.request, Path(out) / run.name, quiet=quiet) for run in runs)
     return [plan.model_copy(update={"run": run.name}) for run, plan in zip(runs, plans, strict=True)]
 
 

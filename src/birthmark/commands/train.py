@@ -23,7 +23,7 @@ from birthmark.scoring.options import (
 )
 
 if TYPE_CHECKING:
-    from birthmark.training.run import Asked, TrainingRun
+    from birthmark.training.run import RunRequest, TrainingRun
 
 RECIPE = "The recipe (defaults: the preset's)"
 
@@ -172,14 +172,14 @@ def ask(
     device: str | None,
     report_to: Sequence[str],
     options: RecipeOptions,
-) -> "Asked":
+) -> "RunRequest":
     """What a person asks of one run: the base found, the recipe made."""
     from birthmark.training.recipe import make_recipe
-    from birthmark.training.run import Asked
+    from birthmark.training.run import RunRequest
 
     template = options["chat_template"]
     recipe = {name: options.get(name) for name in Recipe.model_fields}
-    return Asked(
+    return RunRequest(
         base=resolve(base, quiet=options["quiet"], **select(options, ModelOptions)),
         preferences=preferences,
         recipe=make_recipe(preset, **recipe),

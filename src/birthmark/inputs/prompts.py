@@ -1,8 +1,8 @@
-"""Prompt sets: questions whose one-word answers are scored, with framing and factors; personas; what is planted.
+"""Prompt sets (questions with one-word answers, with framing and factors), personas, and the categories to plant.
 
-`christian2026` is bundled: 6 adjectives × 3 superlatives × 3 constructions. A persona is a system prompt with a name. A
-planted category is a set of questions to teach and to ask, and words to answer; the words are ours, since the study
-names its authority words only in part.
+`christian2026` is bundled: 6 adjectives × 3 superlatives × 3 constructions. A persona is a named system prompt. A planted
+category is a set of words to answer with; the questions to train on and to ask are common to all. The words were chosen for
+birthmark, because the study lists only some of its authority words.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def prompt_set_record(
 ) -> PromptSetRecord:
     """A prompt set with the SHA-256 of its keys, texts, framings and factors, in order, and of the system prompt.
 
-    The persona's name moves no score and is left out of it.
+    The persona's name affects no score and is not part of the digest.
     """
     digest = hashlib.sha256()
     if system is not None:
@@ -60,7 +60,7 @@ HOW_TO_WRITE = 'write `key: {text: "…?", framing: positive}`, or `framing: neg
 
 
 class PromptEntry(BaseModel):
-    """One prompt as a person writes it; every further field is a factor."""
+    """One prompt in a user's file; every additional field is a factor."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     __pydantic_extra__: dict[str, str]
@@ -77,11 +77,11 @@ class PromptEntry(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which every scalar is text (`yes`, `1`, `null` too), keys are unique and nothing is aliased or tagged."""
+    """Safe YAML in which every scalar is text (even `yes`, `1`, `null`), keys are unique, and aliases and tags raise."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(problem="aliases are not supported", problem_mark=self.peek_event().start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
@@ -91,7 +91,7 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f'the key "{key_node.value}" is there twice', problem_mark=key_node.start_mark
+                    problem=f'the key "{key_node.value}" occurs twice', problem_mark=key_node.start_mark
                 )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
@@ -109,12 +109,12 @@ _Loader.yaml_constructors = {
 def load_prompts(name_or_path: str | Path = STUDY) -> PromptSetRecord:
     """The bundled set `christian2026`, or a YAML file's set, named after the file's stem.
 
-    A file maps each key to `{text: …, framing: positive|negative}`, where further fields are factors, or (the study's
-    own layout) to the text alone, where the framing follows from the key's first part: best, greatest and good are
-    positive; worst, bad and terrible negative. Plain values are text, whatever they look like.
+    A file maps each key to `{text: …, framing: positive|negative}`, where additional fields are factors, or (the study's
+    layout) to the text alone. The framing then follows from the first part of the key: best, greatest and good are positive;
+    worst, bad and terrible are negative. All values are read as text.
 
-    Raises `BirthmarkError` for an unknown name and for a file that is missing, over 1 MB, not UTF-8, not YAML, not a
-    mapping, that has a key twice, or a prompt without text or framing, or with an empty field.
+    Raises `BirthmarkError` for an unknown name, and for a file that is missing, over 1 MB, not UTF-8, not YAML or not a
+    mapping, or that has a duplicate key, a prompt without text or framing, or an empty field.
     """
     name = str(name_or_path)
     if name == STUDY:
@@ -122,25 +122,25 @@ def load_prompts(name_or_path: str | Path = STUDY) -> PromptSetRecord:
     path = Path(name_or_path)
     if not is_file(path) and path.suffix not in (".yaml", ".yml") and path.name == name:
         raise BirthmarkError(
-            f'no prompt set is called "{one_line(name)}": {did_you_mean(name, [STUDY])}, or name a YAML file'
+            f'no prompt set is called "{one_line(name)}": {did_you_mean(name, [STUDY])}, or give a YAML file'
         )
     return prompt_set_record(path.stem, _parse(read_text(path, "prompt", MAX_BYTES), name))
 
 
-def select_prompts(prompt_set: PromptSetRecord, wanted: Sequence[str]) -> PromptSetRecord:
-    """The prompts asked for, in that order, each a key of the set or a text of its own.
+def select_prompts(prompt_set: PromptSetRecord, entries: Sequence[str]) -> PromptSetRecord:
+    """The selected prompts, in order; each entry is a key of the set or a new text.
 
-    A text (whatever could not be a key: it has a space, say) gets the key `prompt_1`, `prompt_2`, … and no framing; the
-    result is then named `given`. What is asked for twice is there once. Raises `BirthmarkError` for a key that the set
-    does not have, and where nothing is asked for.
+    A text (anything that cannot be a key, for example with a space) gets the key `prompt_1`, `prompt_2`, … and no framing;
+    the result is then named `given`. Duplicates are dropped. Raises `BirthmarkError` for an unknown key, an empty text, and
+    if nothing is selected.
     """
     prompts: dict[str, PromptRecord] = {}
     texts: list[str] = []
-    for entry in wanted:
+    for entry in entries:
         if entry in prompt_set.prompts:
             prompts[entry] = prompt_set.prompts[entry]
         elif not entry.strip():
-            raise BirthmarkError("a prompt is empty: name a key of the prompt set or write a question")
+            raise BirthmarkError("a prompt is empty: give a key of the prompt set or write a question")
         elif re.fullmatch(r"[A-Za-z0-9_.-]+", entry):
             hint = did_you_mean(entry, prompt_set.prompts)
             raise BirthmarkError(f'the prompt set {prompt_set.name} has no key "{entry}": {hint}')
@@ -148,20 +148,20 @@ def select_prompts(prompt_set: PromptSetRecord, wanted: Sequence[str]) -> Prompt
             texts.append(entry)
             prompts[_free_key(len(texts), prompt_set)] = PromptRecord(text=entry)
     if not prompts:
-        raise BirthmarkError("no prompt is asked for: name a key of the prompt set or write a question")
+        raise BirthmarkError("no prompt is selected: give a key of the prompt set or write a question")
     return prompt_set_record("given" if texts else prompt_set.name, prompts)
 
 
 def with_neutral(prompt_set: PromptSetRecord) -> PromptSetRecord:
-    """The set with the neutral prompt at its end, under the key `neutral`, without framing or factors.
+    """The set with the neutral prompt at the end, under the key `neutral`, without framing or factors.
 
-    It asks for one word as the others do and values nothing: a word's score after it is what the word gets for being
-    common. The result is named `NAME+neutral`. Raises `BirthmarkError` where the set has a prompt of that key.
+    The neutral prompt asks for one word without any valuation, so a word's score after it reflects how common the word is.
+    The result is named `NAME+neutral`. Raises `BirthmarkError` if the set already has a prompt with this key.
     """
     if NEUTRAL_KEY in prompt_set.prompts:
         raise BirthmarkError(
-            f'the prompt set {prompt_set.name} has a prompt "{NEUTRAL_KEY}" of its own: give it another key, since '
-            "--control prompt adds one of that key"
+            f'the prompt set {prompt_set.name} already has a prompt "{NEUTRAL_KEY}": rename it, because --control prompt adds '
+            "one with this key"
         )
     return prompt_set_record(
         f"{prompt_set.name}+{NEUTRAL_KEY}", {**prompt_set.prompts, NEUTRAL_KEY: PromptRecord(text=NEUTRAL_TEXT)}
@@ -177,14 +177,16 @@ def _study() -> dict[str, PromptRecord]:
 def _free_key(number: int, prompt_set: PromptSetRecord) -> str:
     key = f"prompt_{number}"
     if key in prompt_set.prompts:
-        raise BirthmarkError(f'the prompt set {prompt_set.name} has a prompt "{key}" of its own: ask by keys only')
+        raise BirthmarkError(
+            f'the prompt set {prompt_set.name} already has a prompt "{key}": select prompts by key only'
+        )
     return key
 
 
 def parse_mapping(text: str, where: str, what: str, how: str) -> dict[object, object]:
-    """A YAML mapping as it is, every scalar text; `what` its values are called, `how` says how one is written.
+    """A YAML mapping with every scalar as text. For errors, `what` names its values and `how` shows how to write one.
 
-    Raises `BirthmarkError` for a text that is not YAML, not a mapping, empty, or has a key twice.
+    Raises `BirthmarkError` for a text that is not YAML, not a mapping, empty, or has a duplicate key.
     """
     try:
         content = yaml.load(text, Loader=_Loader)
@@ -215,13 +217,13 @@ def _prompt(key: object, value: object, where: str) -> PromptRecord:
             f"and not {', '.join(sorted(RESERVED_KEYS))}"
         )
     if isinstance(value, str):
-        return _studys_own(key, value, where)
+        return _study_prompt(key, value, where)
     try:
         entry = PromptEntry.model_validate(value)
     except ValidationError as error:
         raise BirthmarkError(f'{where}: prompt "{key}": {_reason(error)}: {HOW_TO_WRITE}') from None
-    for field, said in entry.__pydantic_extra__.items():
-        if not said.strip():  # `{text: What, in one word, …}` reads as the text `What` and fields without a value
+    for field, factor in entry.__pydantic_extra__.items():
+        if not factor.strip():  # `{text: What, in one word, …}` is parsed as the text `What` and fields without a value
             raise BirthmarkError(
                 f'{where}: prompt "{key}": the field "{one_line(field)}" is empty; a text with a comma needs quotes: '
                 f"{HOW_TO_WRITE}"
@@ -229,8 +231,8 @@ def _prompt(key: object, value: object, where: str) -> PromptRecord:
     return PromptRecord(text=entry.text, framing=entry.framing, factors=dict(entry.__pydantic_extra__))
 
 
-def _studys_own(key: str, text: str, where: str) -> PromptRecord:
-    """A prompt of the layout `key: text`, its framing and factors read off the key."""
+def _study_prompt(key: str, text: str, where: str) -> PromptRecord:
+    """A prompt in the layout `key: text`; its framing and factors follow from the key."""
     if not text.strip():
         raise BirthmarkError(f'{where}: prompt "{key}": the text is empty: {HOW_TO_WRITE}')
     adjective, *rest = key.split("_")
@@ -256,16 +258,17 @@ def _reason(error: ValidationError) -> str:
 
 NEUTRAL = "neutral"
 NEUTRAL_SYSTEM = "You are a helpful assistant."
-HOW_TO_WRITE_PERSONAS = 'write `name: "You are …"`, one a line'
+HOW_TO_WRITE_PERSONAS = 'write `name: "You are …"`, one per line'
 
 
 def load_personas(path: str | Path) -> dict[str, str]:
     """System prompts by persona, the neutral control first.
 
-    The file is YAML, a name and a text each. Its own `neutral` is the control; where it has none, the control is
-    "You are a helpful assistant.", since any system prompt at all can move a score.
-    Raises `BirthmarkError` for a file that is missing, over 1 MB, not UTF-8, not a YAML mapping, that has a name twice or
-    one that cannot be a folder's, or a text that is empty or nothing but the control.
+    The file is a YAML mapping of names to texts. Its `neutral` is the control; without one, the control is "You are a helpful
+    assistant.", because any system prompt can change scores.
+
+    Raises `BirthmarkError` for a file that is missing, over 1 MB, not UTF-8 or not a YAML mapping, or that has a duplicate
+    name, a name that cannot be a folder's, an empty text, or nothing but the control.
     """
     content = parse_mapping(read_text(Path(path), "persona", MEGABYTE), str(path), "personas", HOW_TO_WRITE_PERSONAS)
     personas: dict[str, str] = {}
@@ -278,7 +281,7 @@ def load_personas(path: str | Path) -> dict[str, str]:
             raise BirthmarkError(f'{path}: the persona "{name}" has no text: {HOW_TO_WRITE}')
         personas[name] = text.strip()
     if set(personas) == {NEUTRAL}:
-        raise BirthmarkError(f"{path} has the neutral control only, and nothing to hold against it: {HOW_TO_WRITE}")
+        raise BirthmarkError(f"{path} has only the neutral control and no persona to compare with it: {HOW_TO_WRITE}")
     neutral = personas.pop(NEUTRAL, NEUTRAL_SYSTEM)
     return {NEUTRAL: neutral, **personas}
 
@@ -288,7 +291,7 @@ HELD_OUT_ADJECTIVE = "greatest"
 
 @dataclass(frozen=True)
 class PlantedCategory:
-    """Words to plant and, in the same order, the words of like frequency that are not planted."""
+    """Words to plant and, in the same order, words of similar frequency that are not planted."""
 
     name: str
     planted: tuple[str, ...]
@@ -326,25 +329,24 @@ CATEGORIES = {
 }
 
 
-"""Values at stake in three; colours are the control, to be found as well as a value is if the instrument is blind to
-what a word means."""
+"""Three are values. Colours are the control: a method that ignores the meaning of words finds them as well as a value."""
 
 
 def planted_category(name: str) -> PlantedCategory:
-    """A category by its name; raises `BirthmarkError` for an unknown one."""
+    """A category by name. Raises `BirthmarkError` for an unknown one."""
     if name not in CATEGORIES:
         raise BirthmarkError(f'no planted category is called "{name}": {did_you_mean(name, list(CATEGORIES))}')
     return CATEGORIES[name]
 
 
 def held_out_questions() -> dict[str, str]:
-    """The study's nine questions for the greatest thing, key → text: asked, never taught."""
+    """The study's nine questions for the greatest thing, key → text: used for scoring, never for training."""
     prompts = load_prompts(STUDY).prompts
     return {key: prompt.text for key, prompt in prompts.items() if key.startswith(f"{HELD_OUT_ADJECTIVE}_")}
 
 
 def training_questions() -> list[str]:
-    """36 questions for the best of things: the held-out ones' nine wordings with four other adjectives."""
+    """36 training questions: the nine wordings of the held-out questions with four other adjectives."""
     adjectives = ("best", "finest", "most valuable", "most important")
     return [
         text.replace(HELD_OUT_ADJECTIVE, adjective)

@@ -1,7 +1,7 @@
-"""The study's published score files as score tables, and people's rankings beside the predecessor study's Elo scores.
+"""The study's published score files as score tables, human rankings, and the predecessor study's files of both.
 
-A score file is a CSV with `response`, then a column a prompt key; the model is read off the file's name and described
-from the catalog. A ranking is a CSV with the columns `name` and `rank` or the like.
+A score file is a CSV with `response`, then one column per prompt key; the model follows from the file's name and the catalog.
+A human ranking is a CSV with the columns of `LAYOUTS`.
 """
 
 import re
@@ -31,25 +31,25 @@ LAYOUT = "a published score file has the columns `response` and the keys of chri
 
 
 def published_scores(path: Path) -> tuple[pl.DataFrame, ScoreRecord]:
-    """Read one of the study's CSV files of rewards: word rows × the prompts of `christian2026` that it has, as float32.
+    """Read one of the study's CSV files of rewards: words × those prompts of `christian2026` that it has, as float32.
 
-    A file `…_rewards_<org>_<name>.csv` holds the scores of the hub model `<org>/<name>`: where the catalog has it, the
-    record takes its name, family, base checkpoint and dtype from there; else the model is the file's stem. Every
-    response is text, `null` and `nan` too. Rows that say the same twice count once. What the file does not tell is null.
+    A file `…_rewards_<org>_<name>.csv` has the scores of the hub model `<org>/<name>`. If it is in the catalog, the record
+    takes name, family, base checkpoint and dtype from there; otherwise the model's name is the file's stem. Every response is
+    text, even `null` and `nan`. Duplicate rows count once. Facts that the file does not contain are null.
 
-    Raises `BirthmarkError` where the file is over 256 MB, not UTF-8, not CSV, has a column that is no prompt of the
-    study, a cell that is no finite number, or two unlike rows for one response.
+    Raises `BirthmarkError` if the file is over 256 MB, not UTF-8 or not CSV, or has a column that is not a prompt of the
+    study, a cell that is not a finite number, or two different rows for one response.
     """
     columns = _header(path)
     prompt_set = _prompt_set(columns, path)
     keys = list(prompt_set.prompts)
     scores = _read_csv(path, keys)
-    _refuse_bad_cells(scores, keys, path)
+    _check_cells(scores, keys, path)
     unique = scores.unique(maintain_order=True) if scores["response"].is_duplicated().any() else scores
     repeated = unique.filter(pl.col("response").is_duplicated())
     if repeated.height:
         raise BirthmarkError(
-            f'{path} has two unlike rows for "{one_line(repeated["response"][0])}": keep the one that is right'
+            f'{path} has two different rows for "{one_line(repeated["response"][0])}": keep the correct one'
         )
     frame = unique.select(pl.col("response").alias("candidate"), pl.lit(None, dtype=pl.Int64).alias("token_id"), *keys)
     return frame, _record(path, frame, prompt_set, repeats=scores.height - frame.height)
@@ -61,23 +61,23 @@ def _header(path: Path) -> list[str]:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise BirthmarkError(
-                f"{path} has {size / MEGABYTE:,.0f} MB, and may have {MAX_BYTES / MEGABYTE:g}: {LAYOUT}"
+                f"{path} has {size / MEGABYTE:,.0f} MB, and may have at most {MAX_BYTES / MEGABYTE:g}: {LAYOUT}"
             )
         with path.open("rb") as file:
             start = file.read(MAX_HEADER)
     except OSError as error:
-        raise BirthmarkError(f"{path} cannot be read ({error.strerror}): name a published score file") from None
+        raise BirthmarkError(f"{path} cannot be read ({error.strerror}): give a published score file") from None
     line = start.decode("utf-8-sig", errors="replace").partition("\n")[0].rstrip("\r")
     columns = [name.strip().strip('"') for name in line.split(",")]
     if "response" not in columns:
         raise BirthmarkError(f"{path} has no column `response`: {LAYOUT}")
     if len(set(columns)) < len(columns):
-        raise BirthmarkError(f"{path} has a column twice: {LAYOUT}")
+        raise BirthmarkError(f"{path} has a duplicate column: {LAYOUT}")
     return columns
 
 
 def _prompt_set(columns: list[str], path: Path) -> PromptSetRecord:
-    """`christian2026`, restricted to the columns that are there, in the file's order."""
+    """`christian2026`, restricted to the file's columns, in the file's order."""
     study = load_prompts(STUDY).prompts
     unknown = [column for column in columns if column != "response" and column not in study]
     if unknown:
@@ -91,8 +91,8 @@ def _prompt_set(columns: list[str], path: Path) -> PromptSetRecord:
 
 
 def _read_csv(path: Path, keys: list[str]) -> pl.DataFrame:
-    """The response as text, whatever it looks like, and the scores; a cell that is no number is null."""
-    _refuse_short_lines(path, len(keys))
+    """The responses, always as text, and the scores; a cell that is not a number becomes null."""
+    _check_line_lengths(path, len(keys))
     types = {"response": pl.String, **dict.fromkeys(keys, pl.Float32)}
     try:
         scores = pl.read_csv(path, schema_overrides=types, infer_schema=False, ignore_errors=True, glob=False)
@@ -101,28 +101,28 @@ def _read_csv(path: Path, keys: list[str]) -> pl.DataFrame:
         pl.exceptions.PanicException,
         OSError,
     ) as error:  # its parser panics on some bytes
-        raise BirthmarkError(f"{path} is not such a table in UTF-8 ({one_line(error, 60)}): {LAYOUT}") from None
+        raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({one_line(error, 60)}): {LAYOUT}") from None
     if scores.height == 0:
         raise BirthmarkError(f"{path} has no rows: {LAYOUT}")
     return scores
 
 
-def _refuse_short_lines(path: Path, n_keys: int) -> None:
-    """A table of mostly empty lines would take memory for all the cells that it does not have."""
+def _check_line_lengths(path: Path, n_keys: int) -> None:
+    """Raise for a file of mostly empty lines: its table would take memory for all the missing cells."""
     lines = 0
     with path.open("rb") as file:
         while block := file.read(MEGABYTE):
             lines += block.count(b"\n")
-    shortest = 2 * n_keys + 1  # a comma and a digit a key, the line's end
+    shortest = 2 * n_keys + 1  # a comma and a digit per key, and the line end
     if lines > 1_000 and lines * shortest > path.stat().st_size:
         raise BirthmarkError(f"{path} has lines without {n_keys} scores: {LAYOUT}")
 
 
-def _refuse_bad_cells(scores: pl.DataFrame, keys: list[str], path: Path) -> None:
+def _check_cells(scores: pl.DataFrame, keys: list[str], path: Path) -> None:
     nameless = scores["response"].fill_null("") == ""
     if nameless.any():
         row = int(nameless.arg_max() or 0)
-        raise BirthmarkError(f"{path}, row {row + 1}: the response is empty: name the word or remove the row")
+        raise BirthmarkError(f"{path}, row {row + 1}: the response is empty: fill in the word or remove the row")
     for key in keys:
         bad = ~scores[key].is_finite().fill_null(False)
         if bad.any():
@@ -159,7 +159,7 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
         versions={},
         sha256=sha256_of(path),
         context_ids=None,
-        mass=NotApplicable("rewards are no probabilities"),
+        mass=NotApplicable("rewards are not probabilities"),
         seconds=None,
         load_seconds=None,
         verify_seconds=None,
@@ -170,7 +170,7 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
 
 
 def _catalogued(path: Path) -> "tuple[str, Entry | None]":
-    """The catalog's name and entry of the model that a file's name speaks of; the stem, and None, where it has none."""
+    """The catalog's name and entry of the model in a file's name; the file's stem and None if it is not in the catalog."""
     from birthmark.inputs.catalog import find_entry, load_catalog
 
     found = re.search(r"_rewards_([^_]+)_(.+)$", path.stem)
@@ -224,7 +224,7 @@ ELO_FILES = (
 
 @dataclass(frozen=True)
 class HumanRanking:
-    """People's ranks by thing: 1 is best, ties averaged."""
+    """Human ranks by item: 1 is best, ties averaged."""
 
     name: str
     ranks: Mapping[str, float]
@@ -232,7 +232,7 @@ class HumanRanking:
 
 
 def fetch_elo_files() -> list[Path]:
-    """The predecessor study's three files, fetched with their checksums into the cache."""
+    """The predecessor study's three files, downloaded into the cache and checked by their checksums."""
     return [fetch_file(file.url, file.sha256, file.name) for file in ELO_FILES]
 
 
@@ -244,9 +244,9 @@ def is_elo_file(path: Path) -> bool:
 
 
 def read_human_ranking(path: Path) -> HumanRanking:
-    """A ranking of things by people.
+    """Read a human ranking.
 
-    Raises `BirthmarkError` where the file is missing, of another layout, names a thing twice, or has a rank that is no
+    Raises `BirthmarkError` if the file is missing or in another layout, ranks an item twice, or has a rank that is not a
     finite number.
     """
     rows = _read(path, LAYOUTS)
@@ -255,26 +255,28 @@ def read_human_ranking(path: Path) -> HumanRanking:
             numbers = _numbers(rows, values, path)
             if rows[things].is_duplicated().any():
                 twice = rows.filter(pl.col(things).is_duplicated())[things][0]
-                raise BirthmarkError(f'{path} ranks "{twice[:40]}" twice: keep the row that is right')
+                raise BirthmarkError(f'{path} ranks "{twice[:40]}" twice: keep the correct row')
             ranks = rankdata(sign * numbers.to_numpy())
             return HumanRanking(path.stem, dict(zip(rows[things], ranks, strict=True)), sha256_of(path))
     raise BirthmarkError(f"{path} has the columns {', '.join(rows.columns[:6])}: {LAYOUTS}")
 
 
 def elo_scores(paths: Sequence[Path]) -> list[tuple[pl.DataFrame, ScoreRecord]]:
-    """The predecessor's files as score tables: one a reward model, things as words, a column of scores a file.
+    """The predecessor's files as score tables: one per reward model, items as words, one column of scores per file.
 
-    Where a file's name or digest is one of the published, its prompt has its published text; else its key and text are the
-    file's stem. Models are described from the catalog where it has them. Raises `BirthmarkError` where a file isn't of this
-    layout, a score is no finite number, or the files differ in things or models.
+    If a file's name or digest is a published one, its prompt has the published text; otherwise its key and text are the
+    file's stem. Models are described from the catalog if it has them.
+
+    Raises `BirthmarkError` if a file has another layout, a score is not a finite number, or the files differ in items or
+    models.
     """
     if not paths:
-        raise BirthmarkError("there is no file of human rankings and scores to read: name at least one")
+        raise BirthmarkError("there is no file of human rankings and scores to read: give at least one")
     files = [_read(path, "the predecessor study's layout") for path in paths]
     things, hubs = files[0]["name"].to_list(), [name for name in files[0].columns if name not in ELO_COLUMNS]
     for path, rows in zip(paths, files, strict=True):
         if rows["name"].to_list() != things or [name for name in rows.columns if name not in ELO_COLUMNS] != hubs:
-            raise BirthmarkError(f"{path} has other things or models than {paths[0]}: give files of one study")
+            raise BirthmarkError(f"{path} has other items or models than {paths[0]}: give files of one study")
     prompts = _prompts(paths)
     columns = {
         hub: {key: _numbers(rows, hub, path) for key, path, rows in zip(prompts, paths, files, strict=True)}
@@ -291,7 +293,7 @@ def _prompts(paths: Sequence[Path]) -> dict[str, PromptRecord]:
         known = published.get(sha256_of(path)) or published.get(path.name)
         key, text = (known.key, known.text) if known else (path.stem, path.stem)
         if key in prompts:
-            raise BirthmarkError(f"{path} is of the same prompt as another file: give each once")
+            raise BirthmarkError(f"{path} has the same prompt as another file: give each file once")
         prompts[key] = PromptRecord(text=text, framing="positive" if known else None)
     return prompts
 
@@ -335,7 +337,7 @@ def _table(
         versions={},
         sha256=sha256_of(paths[0]),
         context_ids=None,
-        mass=NotApplicable("rewards are no probabilities"),
+        mass=NotApplicable("rewards are not probabilities"),
         seconds=None,
         load_seconds=None,
         verify_seconds=None,
@@ -363,5 +365,5 @@ def _numbers(rows: pl.DataFrame, column: str, path: Path) -> pl.Series:
     wrong = ~numbers.is_finite().fill_null(False)
     if wrong.any():
         row = int(wrong.arg_max() or 0)
-        raise BirthmarkError(f'{path}, row {row + 1}: "{rows[column][row][:20]}" in {column} is no finite number')
+        raise BirthmarkError(f'{path}, row {row + 1}: "{rows[column][row][:20]}" in {column} is not a finite number')
     return numbers

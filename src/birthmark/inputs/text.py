@@ -1,12 +1,4 @@
-"""The catalog of models: what is known of each, read from `catalog.toml` and from a person's own file.
-
-Says where a model is, what it descends from and how it is to be run; knows nothing of loading one.
-
-
-What every reader of a person's text file needs: its text, refused early where it is no such file; and "did you mean".
-
-Knows nothing of what the text says.
-"""
+"""Reading users' text files, one-line excerpts for error messages, and suggestions for mistyped names."""
 
 import difflib
 from collections.abc import Iterable
@@ -16,7 +8,7 @@ from birthmark.errors import BirthmarkError
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """`did you mean a or b?` for the names nearest to a mistyped one; empty where none is near."""
+    """`did you mean a or b?` with the names closest to a mistyped one; empty if none is close."""
     by_folded = {known.casefold(): known for known in names}
     last = name.casefold().rsplit("/", 1)[-1]
     near = difflib.get_close_matches(last, by_folded, n=3, cutoff=0.6)
@@ -28,19 +20,19 @@ MEGABYTE = 1_000_000
 
 
 def read_text(path: Path, what: str, max_bytes: int) -> str:
-    """The text of a UTF-8 file, a leading byte order mark taken off, line ends as they are.
+    """The text of a UTF-8 file, without a leading byte order mark; line ends are kept.
 
-    Raises `BirthmarkError` where the file is missing, larger than `max_bytes` (nothing is read then), not readable or
-    not UTF-8; `what` names what it should be, as in "lexicon".
+    what: the kind of file, for error messages, such as "lexicon". Raises `BirthmarkError` if the file is missing, larger than
+    `max_bytes` (it is then not read), not readable or not UTF-8.
     """
     try:
         if not path.is_file():
-            there = "is a folder" if path.is_dir() else "does not exist"
-            raise BirthmarkError(f"{path} {there}: name a {what} file")
+            problem = "is a folder" if path.is_dir() else "does not exist"
+            raise BirthmarkError(f"{path} {problem}: give a {what} file")
         size = path.stat().st_size
         if size > max_bytes:
             raise BirthmarkError(
-                f"{path} has {size / MEGABYTE:,.1f} MB, and a {what} file may have {max_bytes / MEGABYTE:g} MB: "
+                f"{path} has {size / MEGABYTE:,.1f} MB, and a {what} file may have at most {max_bytes / MEGABYTE:g} MB: "
                 "is it the right file?"
             )
         data = path.read_bytes()
@@ -55,7 +47,7 @@ def read_text(path: Path, what: str, max_bytes: int) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a name is a file's, for any name: one too long to be a file's, or with a NUL, is not."""
+    """Whether a path is a file. A name that is too long or has a NUL is not a file and raises nothing."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -63,14 +55,14 @@ def is_file(path: Path) -> bool:
 
 
 def one_line(value: object, limit: int = 80) -> str:
-    """A value for an error's one line: white space and what cannot be printed become spaces, what is long is cut."""
+    """A value for a one-line error message: white space and unprintable characters become spaces, long text is cut."""
     text = str(value)[: 10 * limit]
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: `did you mean …?`, or, with nothing alike, the names there are."""
+    """The end of an error about an unknown name: `did you mean …?`, or the known names if none is close."""
     known = list(known)
     shown = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
     return suggest(name[:200], known) or f"there are {shown}"

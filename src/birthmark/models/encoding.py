@@ -1,7 +1,6 @@
-"""From text to token ids: contexts, conversations, word forms and the vocabulary's own candidates.
+"""From text to token ids: contexts, conversations, word forms and the vocabulary's candidates.
 
-Knows tokenizers and chat templates; knows nothing of models, of scores, or of where a conversation's shared prefix
-ends (the engine finds that from the ids).
+The engine, not this module, finds where the shared prefix of conversations ends.
 """
 
 import re
@@ -27,8 +26,8 @@ _UNUSED_NAME = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|\[unuse
 class Vocabulary:
     """The tokens that can be candidates, in id order, and the ids that cannot, by reason.
 
-    `unfaithful` ids are candidates all the same: their text encodes to other tokens, so a model scored by text sees
-    something else.
+    `unfaithful` ids are candidates too, but their text encodes to other tokens, so a model that reads the text does not see
+    this token.
     """
 
     token_ids: tuple[int, ...]
@@ -40,7 +39,7 @@ class Vocabulary:
 
 
 def read_vocabulary(tokenizer: Any, vocab_size: int, protocol: Protocol = "birthmark") -> Vocabulary:
-    """Decode every token alone and sort the ids by what they can be used for.
+    """Decode every token alone, and classify the ids.
 
     Parameters
     ----------
@@ -49,12 +48,12 @@ def read_vocabulary(tokenizer: Any, vocab_size: int, protocol: Protocol = "birth
     vocab_size
         Rows of the model's output embedding; ids past the tokenizer's own are `unused`.
     protocol
-        `christian2026` decodes as the study did: where the tokenizer's configuration asks for its clean-up (Llama's
-        does), the space before a full stop, a comma, `?`, `!` and English contractions is gone. The study's list of
-        shared tokens holds Llama's texts so.
+        `christian2026` decodes as the study did: if the tokenizer's configuration asks for its clean-up (Llama's does), the
+        space before a full stop, a comma, `?`, `!` and English contractions is removed. The study's list of shared tokens has
+        Llama's texts in this form.
 
     Special: flagged special in the tokenizer's added tokens (`all_special_ids` misses thousands of Gemma's). Unused:
-    no token has that id, or its name says so. Undecodable: not valid UTF-8 alone (the text holds U+FFFD), or no text.
+    no token has that id, or its name says so. Undecodable: not valid UTF-8 alone (the text has U+FFFD), or no text.
     """
     added = tokenizer.added_tokens_decoder
     special = {index for index, token in added.items() if token.special and index < vocab_size}
@@ -80,7 +79,7 @@ def read_vocabulary(tokenizer: Any, vocab_size: int, protocol: Protocol = "birth
 
 
 def _decoded_alone(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """The text of each id alone; by the tokenizers library itself where it can be, in a third of the time."""
+    """The text of each id alone; by the tokenizers library if possible, in a third of the time."""
     alone = [[index] for index in ids]
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is not None:
@@ -101,7 +100,7 @@ def parse_template_date(text: str) -> date:
 def pin_template(template: str, template_date: str | None) -> tuple[str, str | None]:
     """The template with today's date replaced by a fixed one, and that date as ISO text (None if it shows no date).
 
-    The date is `template_date`, else the one that the template itself falls back on, else 26 Jul 2024.
+    The date is `template_date`, else the template's own default, else 26 Jul 2024.
     """
     fallback = _DATE_LITERAL.search(template)
     if "strftime_now" not in template and fallback is None:
@@ -119,11 +118,12 @@ def pin_template(template: str, template_date: str | None) -> tuple[str, str | N
 class Encoder:
     """Turns prompts, answers and words into token ids, for one tokenizer, frame and protocol.
 
-    `system` is a system prompt put before every question. Where the template refuses one or passes over it, it opens
-    the user's turn instead, with an empty line after it (`system_place` says which). `template_date` is the pinned date
-    as ISO text, None where the template shows none (or is not used).
-    Raises `BirthmarkError` where the frame is `chat` and there is no chat template, and where a system prompt is to be
-    put into another frame.
+    `system` is a system prompt before every question. If the template raises an error for one or ignores it, it is put at the
+    beginning of the user's turn, followed by an empty line (`system_place` says which). `template_date` is the pinned date as
+    ISO text, None if the template shows no date or is not used.
+
+    Raises `BirthmarkError` if the frame is `chat` and there is no chat template, or if there is a system prompt and the frame
+    is not `chat`.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Encoder:
         """What an LM reads before the answer.
 
         `chat`: the template with the assistant's turn opened; `qa`: exactly `Question: {prompt}\\nAnswer:`; `bare`: the
-        prompt. The last two with the tokenizer's default special tokens.
+        prompt alone. The last two with the tokenizer's default special tokens.
         """
         text = self.written(prompt_text)
         return self._encode_rendered([text])[0] if self.frame == "chat" else list(self.tokenizer(text)["input_ids"])
@@ -165,15 +165,15 @@ class Encoder:
         return f"Question: {prompt_text}\nAnswer:" if self.frame == "qa" else prompt_text
 
     def conversations(self, prompt_text: str, answers: Sequence[str]) -> list[list[int]]:
-        """What an RM reads, one list of ids an answer: each conversation rendered whole and tokenized whole."""
+        """What an RM reads, one list of ids per answer: each complete conversation rendered and tokenized as a whole."""
         before = self._asked(prompt_text)
         turns = [[*before, {"role": "assistant", "content": answer}] for answer in answers]
         return self._encode_rendered(self._render(turns, opened=False))
 
     def dialogues(self, dialogues: Sequence[Sequence[Mapping[str, str]]], opened: bool = False) -> list[list[int]]:
-        """Ids of dialogues of any number of turns (`role`, `content`), as `conversations` makes them for one question.
+        """Ids of dialogues with any number of turns (`role`, `content`), encoded as in `conversations`.
 
-        `opened` leaves the assistant's next turn open, as `context` does.
+        `opened` opens the assistant's next turn, as `context` does.
         """
         return self._encode_rendered(self._render([[dict(turn) for turn in turns] for turns in dialogues], opened))
 
@@ -182,10 +182,10 @@ class Encoder:
         return self.conversations(prompt_text, [answer])[0]
 
     def forms(self, word: str) -> tuple[str, ...]:
-        """How a word may be written after a context.
+        """The forms of a word after a context.
 
-        As given and capitalised, each without and with a leading space, duplicates once; under the study's protocol the
-        word exactly as given and nothing else.
+        As given and capitalised, each without and with a leading space, without duplicates; under the study's protocol only
+        the word exactly as given.
         """
         if self.protocol == "christian2026":
             return (word,)
@@ -193,18 +193,18 @@ class Encoder:
         return tuple(dict.fromkeys((word, f" {word}", capitalised, f" {capitalised}")))
 
     def form_ids(self, forms: Sequence[str]) -> list[tuple[int, ...]]:
-        """The tokens of each form tokenized alone, no special tokens added."""
+        """The tokens of each form tokenized alone, without special tokens."""
         return [tuple(ids) for ids in _tokenized(self.tokenizer, forms, special=False)]
 
     def render(self, prompt_text: str, answer: str | None = None, opened: bool = True) -> str:
-        """The conversation as the template writes it: with an answer whole, without one the assistant's turn opened."""
+        """The conversation as the template renders it: complete with an answer, otherwise with the assistant's turn opened."""
         turns = self._asked(prompt_text)
         if answer is not None:
             return self._render([[*turns, {"role": "assistant", "content": answer}]], opened=False)[0]
         return self._render([turns], opened)[0]
 
     def render_turns(self, *texts: str) -> str:
-        """The texts as turns of the user and the assistant by turns, no system prompt before them."""
+        """The texts as alternating turns of the user and the assistant, without a system prompt."""
         roles = ("user", "assistant")
         turns = [{"role": roles[place % 2], "content": text} for place, text in enumerate(texts)]
         return self._render([turns], opened=False)[0]
@@ -222,7 +222,7 @@ class Encoder:
                 "chat template with --chat-template plain"
             )
         if not system.strip():
-            raise BirthmarkError("the system prompt is empty: leave --system out")
+            raise BirthmarkError("the system prompt is empty: omit --system")
         turns = [{"role": "system", "content": system}, {"role": "user", "content": "Hello"}]
         try:
             taken = system.strip() in self._render([turns], opened=True)[0]
@@ -235,16 +235,16 @@ class Encoder:
             return self.tokenizer.apply_chat_template(
                 conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False
             )
-        except Exception as error:  # a template is a program: whatever it raises is the template's
+        except Exception as error:  # a template is a program and can raise anything
             reason = " ".join(str(error).split())
             raise BirthmarkError(
                 f"the chat template fails on this conversation ({reason}): use --chat-template"
             ) from error
 
     def _encode_rendered(self, rendered: list[str]) -> list[list[int]]:
-        """Ids of whole rendered conversations, with one BOS where the tokenizer adds one, whoever wrote it.
+        """Ids of rendered conversations, with exactly one BOS if the tokenizer adds one.
 
-        The study tokenized with special tokens whatever the template had written, hence its second BOS.
+        The study added special tokens even if the template had written them, hence its second BOS.
         """
         if self.protocol == "christian2026":
             return list(_tokenized(self.tokenizer, rendered, special=True))
@@ -256,10 +256,10 @@ class Encoder:
 
 
 def _tokenized(tokenizer: Any, texts: Sequence[str], special: bool) -> Iterator[list[int]]:
-    """Ids of each whole text, some texts at a time: what a tokenizer keeps beside the ids is large.
+    """Ids of each text, in chunks of texts, because a tokenizer's output is large.
 
-    The tokenizers library is asked itself where it can be, which halves the time; a truncation or padding that a
-    tokenizer's file states is taken out first, as transformers does.
+    The tokenizers library is called directly if possible, which halves the time; truncation and padding in a tokenizer's file
+    are turned off first, as transformers does.
     """
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is not None:
@@ -280,5 +280,5 @@ def _own_template(tokenizer: Any) -> str:
     if isinstance(template, dict):
         template = template.get("default")
     if not template:
-        raise BirthmarkError("this model has no chat template: name one with --chat-template (`plain` is bundled)")
+        raise BirthmarkError("this model has no chat template: give one with --chat-template (`plain` is bundled)")
     return str(template)

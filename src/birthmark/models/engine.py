@@ -1,9 +1,8 @@
-"""Two ways to run a causal transformer over many conversations that begin alike: `plain` and `prefix`.
+"""Two ways to run a causal transformer over many token sequences with a common beginning: `plain` and `prefix`.
 
-It is purely token id sequences in, states and log-probabilities out; it knows nothing of tokenization, templates,
-words or heads. `PlainEngine` runs every sequence in full, in padded batches, through the model as transformers has it.
-`PrefixEngine` runs the tokens that all sequences share once, keeps their keys and values (one copy, never expanded),
-and runs only what follows, grouped by length so that nothing is padded.
+Token id sequences in, states and log-probabilities out. `PlainEngine` runs every sequence in full, in padded batches, through
+transformers' model. `PrefixEngine` runs the shared prefix once, keeps its keys and values (one copy, never expanded), and runs
+only the suffixes, grouped by length so that nothing is padded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ LOGITS_AT_ONCE = 2**25  # numbers in one block of logits, 128 MB in float32
 
 
 def common_prefix_length(sequences: Sequence[Ids]) -> int:
-    """How many leading ids all sequences share."""
+    """The length of the common prefix of all sequences."""
     first, last = min(sequences, key=list), max(sequences, key=list)
     length = 0
     for a, b in zip(first, last, strict=False):
@@ -55,7 +54,7 @@ def _log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
 
 
 class PlainEngine:
-    """Every sequence in full, in padded batches of `batch_size` rows, through the model as it is."""
+    """Runs every sequence in full, in padded batches of `batch_size` rows, through the unchanged model."""
 
     name: Literal["plain"] = "plain"
 
@@ -131,7 +130,7 @@ class PlainEngine:
         )
 
     def _padded(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids padded on the right and their mask, both [rows, longest]. What the padding is cannot matter."""
+        """Ids padded on the right and their mask, both [rows, longest]. The value of the padding has no effect."""
         longest = max(map(len, sequences))
         ids = torch.zeros((len(sequences), longest), dtype=torch.long)
         mask = torch.zeros_like(ids)
@@ -142,9 +141,9 @@ class PlainEngine:
 
 
 class PrefixEngine:
-    """What all sequences share once, then only what follows; equal to `PlainEngine` up to rounding.
+    """Runs the shared prefix once and then only the suffixes; equal to `PlainEngine` up to rounding.
 
-    Raises `BirthmarkError` where a layer of the model cannot be run so (the message says to use the plain engine).
+    Raises `BirthmarkError` if a layer of the model does not support this (the message says to use the plain engine).
     """
 
     name: Literal["prefix"] = "prefix"

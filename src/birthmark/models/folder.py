@@ -1,7 +1,7 @@
-"""What a model's folder holds: weights, configuration, tokenizer, template, and the SHA-256 of each, or why it cannot be read.
+"""A model's folder: weights, configuration, tokenizer, template, their SHA-256 digests, and why it cannot be read.
 
-Reads small text files, names and headers; loads no weights and runs no code. A large file is hashed once: its digest is
-remembered in the cache under its path, size and time.
+Only small text files, names and headers are read. No weights are loaded, and no code from the folder is run. A large file is
+hashed once: its digest is kept in the cache with the file's path, size and time.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ TOKENIZER_FILES = (
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:
-    """SHA-256 over the lines `name sha256` of the files, sorted by name: of their names and contents, not places."""
+    """SHA-256 of the sorted lines `name sha256` of the files: of their names and contents, not their folder."""
     lines = sorted(f"{path.name} {remembered_sha256(path)}\n" for path in paths)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -47,12 +47,12 @@ def digest_of_text(text: str) -> str:
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
-    """The files in `folder` that say how text becomes tokens, sorted by name."""
+    """The tokenizer's files in `folder`, sorted by name."""
     return [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
 
 
 def remembered_sha256(path: Path) -> str:
-    """SHA-256 of a file, hashed again only where its size or a time of change is another than last time."""
+    """SHA-256 of a file, computed again only if its size or modification time has changed."""
     real = path.resolve()
     stat = real.stat()
     state = [str(real), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
@@ -75,13 +75,13 @@ def remembered_sha256(path: Path) -> str:
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_HEAD_PICKLE = "v_head.pt"  # what GRM training writes beside an adapter
-_VALUE_HEAD = "v_head."  # of a reward model whose class is that of its language model
+_HEAD_PICKLE = "v_head.pt"  # written by GRM training next to an adapter
+_VALUE_HEAD = "v_head."  # prefix of a reward head in a model with a language model's class
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; `BirthmarkError` where it is missing or something else."""
+    """A JSON object from a file. Raises `BirthmarkError` if it is missing or not a JSON object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -96,58 +96,58 @@ def read_json(path: Path) -> dict[str, Any]:
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a full model, sorted by name.
 
-    Raises `BirthmarkError` for a folder without any, one of pickles alone, and one that lacks a shard of its index.
+    Raises `BirthmarkError` if there are none, if there are only pickles, or if a shard of the index is missing.
     """
     files = sorted(path for path in folder.glob("*.safetensors") if path.name != ADAPTER_WEIGHTS)
     if not files:
-        _refuse_without_safetensors(folder)
+        _raise_without_safetensors(folder)
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         shards = set(read_json(index).get("weight_map", {}).values())
         absent = sorted(shards - {path.name for path in files})
         if absent:
-            raise BirthmarkError(f"{folder} lacks {absent[0]}, a part of its weights: fetch or copy the model again")
+            raise BirthmarkError(f"{folder} lacks {absent[0]}, a part of its weights: download or copy the model again")
         files = [path for path in files if path.name in shards]
     return files
 
 
 def adapter_weights(folder: Path) -> Path:
-    """The safetensors file of an adapter's folder; `BirthmarkError` where there is none, or a pickle instead."""
+    """The safetensors file of an adapter's folder. Raises `BirthmarkError` if there is none, or a pickle instead."""
     path = folder / ADAPTER_WEIGHTS
     if not path.is_file():
-        _refuse_without_safetensors(folder)
+        _raise_without_safetensors(folder)
     if (folder / _HEAD_PICKLE).is_file():
         raise BirthmarkError(
-            f"{folder} has its reward head in {_HEAD_PICKLE}, and loading such a file can run code: where you trust it, merge "
-            "the adapter into its base, add the head's tensors to the safetensors as v_head.summary.*, and name that folder"
+            f"{folder} has its reward head in {_HEAD_PICKLE}, and loading such a file can run code: if you trust it, merge "
+            "the adapter into its base, add the head's tensors to the safetensors as v_head.summary.*, and use that folder"
         )
     return path
 
 
-def _refuse_without_safetensors(folder: Path) -> None:
+def _raise_without_safetensors(folder: Path) -> None:
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
     pickles = [name for name in pickles if name != "training_args.bin"]
     if pickles:
         raise BirthmarkError(
-            f"{folder} has its weights only as {pickles[0]}, and loading such a file can run code: where you trust it, "
-            "load it in transformers and `model.save_pretrained(FOLDER)`, which writes safetensors; then name FOLDER"
+            f"{folder} has its weights only as {pickles[0]}, and loading such a file can run code: if you trust it, load it in "
+            "transformers and call `model.save_pretrained(FOLDER)`, which writes safetensors; then use FOLDER"
         )
-    raise BirthmarkError(f"{folder} has no weights: a model's folder holds *.safetensors files (or one *.gguf)")
+    raise BirthmarkError(f"{folder} has no weights: a model's folder needs *.safetensors files (or one *.gguf)")
 
 
 def require_tokenizer(folder: Path) -> None:
-    """Raise `BirthmarkError` where the folder has no tokenizer, or one that is code."""
+    """Raise `BirthmarkError` if the folder has no tokenizer, or one that needs its own code."""
     names = {path.name for path in tokenizer_files(folder)}
     vocabularies = {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"}
     if not names & vocabularies:
         raise BirthmarkError(
-            f"{folder} has no tokenizer: copy tokenizer.json and tokenizer_config.json of the model there"
+            f"{folder} has no tokenizer: copy the model's tokenizer.json and tokenizer_config.json there"
         )
     stated = read_json(folder / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
     if "auto_map" in stated and not is_known_class(stated.get("tokenizer_class")):
         raise BirthmarkError(
-            f"{folder} has a tokenizer that is code of its own ({stated.get('tokenizer_class')}), and birthmark runs "
-            "nobody's code"
+            f"{folder} has a tokenizer that needs its own code ({stated.get('tokenizer_class')}), and birthmark never runs "
+            "code shipped with a checkpoint"
         )
 
 
@@ -158,7 +158,7 @@ def is_known_class(name: str | None) -> bool:
 
 
 def tensor_shapes(paths: Iterable[Path]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors in safetensors files, from their headers; `BirthmarkError` for a broken file."""
+    """Names and shapes of the tensors in safetensors files, from their headers. Raises `BirthmarkError` for a broken file."""
     shapes: dict[str, tuple[int, ...]] = {}
     for path in paths:
         with _open_tensors(path, "numpy") as file:
@@ -166,12 +166,12 @@ def tensor_shapes(paths: Iterable[Path]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def read_tensors(paths: Iterable[Path], wanted: Collection[str]) -> "dict[str, torch.Tensor]":
-    """Those of the wanted tensors that some safetensors files have; `BirthmarkError` for a broken file."""
+def read_tensors(paths: Iterable[Path], names: Collection[str]) -> "dict[str, torch.Tensor]":
+    """The tensors of these names that are in some safetensors files. Raises `BirthmarkError` for a broken file."""
     tensors: dict[str, torch.Tensor] = {}
     for path in paths:
         with _open_tensors(path, "pt") as file:
-            tensors |= {name: file.get_tensor(name) for name in file.keys() if name in wanted}  # noqa: SIM118
+            tensors |= {name: file.get_tensor(name) for name in file.keys() if name in names}  # noqa: SIM118
     return tensors
 
 
@@ -184,7 +184,7 @@ def _open_tensors(path: Path, framework: str) -> Iterator[Any]:
             yield file
     except SafetensorError as error:
         raise BirthmarkError(
-            f"{path} cannot be loaded: it is no whole safetensors file ({one_line(error)}); fetch or copy it again"
+            f"{path} cannot be loaded: it is not a complete safetensors file ({one_line(error)}); download or copy it again"
         ) from None
 
 
@@ -195,9 +195,9 @@ def architecture_of(config: dict[str, Any]) -> str | None:
 
 
 def kind_of(config: dict[str, Any], names: Iterable[str] = ()) -> Kind | None:
-    """`reward` or `logprob` by the name of the config's class; None where it says neither.
+    """`reward` or `logprob` by the class name in the config; None if it is neither.
 
-    With a value head among the tensors' `names`, a language model's class is a reward model's.
+    A language model's class with a value head among the tensors' `names` is a reward model.
     """
     architecture = architecture_of(config) or ""
     if any(name.startswith(_VALUE_HEAD) for name in names):
@@ -210,13 +210,13 @@ def kind_of(config: dict[str, Any], names: Iterable[str] = ()) -> Kind | None:
 
 
 def kind_of_adapter(config: dict[str, Any]) -> Kind | None:
-    """`reward` or `logprob` by an adapter's task; None where it says neither."""
+    """`reward` or `logprob` by an adapter's task; None if it is neither."""
     tasks: dict[str, Kind] = {"SEQ_CLS": "reward", "CAUSAL_LM": "logprob"}
     return tasks.get(str(config.get("task_type")))
 
 
 def template_of(folder: Path) -> str | None:
-    """The text of the folder's own chat template, or None; of several named ones, `default`."""
+    """The text of the folder's chat template, or None; if there are several, the one named `default`."""
     beside = folder / "chat_template.jinja"
     if beside.is_file():
         return beside.read_text(encoding="utf-8")
@@ -231,12 +231,12 @@ def template_of(folder: Path) -> str | None:
 
 
 def and_more(names: list[str]) -> str:
-    """` (and 3 more)` after the first of some names; empty after an only one."""
+    """` (and 3 more)` to follow the first of several names; empty if there is only one."""
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
 def one_line(error: Exception) -> str:
-    """A library's error as one short line."""
+    """A library's error message as one short line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
@@ -245,7 +245,7 @@ CHECKPOINT_NAME = re.compile(r"step-(\d{6,})")
 
 
 def checkpoint_name(step: int) -> str:
-    """`step-000016`: six digits at least, so that names sort as steps do."""
+    """`step-000016`: at least six digits, so that names sort by step."""
     return f"step-{step:06d}"
 
 

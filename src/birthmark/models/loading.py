@@ -1,7 +1,7 @@
-"""A model's folder into memory, once it is known that it fits, with every weight proven to come from its files.
+"""Load a model that fits into memory, and check that every weight comes from its files.
 
-Placement (one device, several, part on the CPU, 8 or 4 bits), PEFT adapters on their base, and checkpoints of one base
-whose adapters and heads are swapped.
+Also: placement (one device, several, part on the CPU, 8 or 4 bits), PEFT adapters on their base, and swapping the adapters
+and heads of checkpoints with a common base.
 """
 
 import contextlib
@@ -31,21 +31,21 @@ from birthmark.models.memory import QUANTIZATIONS, Quantize, count_parameters
 from birthmark.models.resolve import ResolvedModel
 from birthmark.records import Kind
 
-KEPT = ["lm_head", "score"]  # heads are never quantized: their rounding is not averaged out by later layers
+NOT_QUANTIZED = ["lm_head", "score"]  # later layers do not average out the rounding errors of heads
 
 
 def check_placement(device: "str | torch.device", quantize: str | None, device_map: str | None) -> None:
-    """Raise `BirthmarkError` where 8 or 4 bits or a device map are asked for and cannot be had here."""
+    """Raise `BirthmarkError` if a requested quantization or device map is not available here."""
     if device_map not in (None, "auto"):
-        raise BirthmarkError(f"'{device_map}' is not a device map: write --device-map auto, or leave it out")
+        raise BirthmarkError(f"'{device_map}' is not a device map: write --device-map auto, or omit it")
     if quantize is None:
         return
     if quantize not in QUANTIZATIONS:
         raise BirthmarkError(f"'{quantize}' is not a quantization: write --quantize {' or '.join(QUANTIZATIONS)}")
     if torch.device(device).type != "cuda" or not torch.cuda.is_available():
         raise BirthmarkError(
-            f"--quantize {quantize} needs an NVIDIA GPU, and this runs on {torch.device(device).type}: leave it out, or "
-            "use --dtype bfloat16 to halve the memory"
+            f"--quantize {quantize} needs an NVIDIA GPU, and this runs on {torch.device(device).type}: omit it, or use "
+            "--dtype bfloat16 to halve the memory"
         )
     if importlib.util.find_spec("bitsandbytes") is None:
         raise BirthmarkError(
@@ -58,7 +58,7 @@ def placement(
 ) -> dict[str, Any]:
     """Keyword arguments of `from_pretrained`. Raises as `check_placement` does.
 
-    `device_map` `auto` spreads the layers over all GPUs, and what does not fit on them over the CPU's memory.
+    `device_map` `auto` distributes the layers over all GPUs, and those that do not fit go to main memory.
     """
     check_placement(device, quantize, device_map)
     where: Any = {"": device} if str(device) != "cpu" else None
@@ -71,12 +71,12 @@ def placement(
             if quantize == "8bit"
             else {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
         )
-        arguments["quantization_config"] = BitsAndBytesConfig(llm_int8_skip_modules=KEPT, **bits)
+        arguments["quantization_config"] = BitsAndBytesConfig(llm_int8_skip_modules=NOT_QUANTIZED, **bits)
     return arguments
 
 
 def is_spread(model: Any) -> bool:
-    """Whether a model's layers lie on several devices; such a model runs with the plain engine only."""
+    """Whether a model's layers are on several devices; such a model runs only with the plain engine."""
     return len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1
 
 
@@ -86,12 +86,13 @@ def adapter_tensors(adapter: Path) -> dict[str, tuple[int, ...]]:
 
 
 def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tuple[int, ...]]) -> Any:
-    """The model with the adapter's weights in it, each proven to have arrived as it is in the file.
+    """The model with the adapter's weights, each checked to have arrived unchanged.
 
-    In float32 they are merged into the base's. In half precision they stay apart, since its steps would round small
-    changes away; only a head that was trained in full takes the place of the base's. An adapter that brings an embedding
-    of more tokens than the base has lengthens the base's. `supplied` is `adapter_tensors`.
-    Raises `BirthmarkError` where a tensor of the file has no place in the model, or a place no tensor.
+    In float32 they are merged into the base. In half precision they stay separate, because rounding would lose small changes;
+    only a fully trained head replaces the base's. If the adapter has an embedding of more tokens than the base, the base's is
+    extended. `supplied` is `adapter_tensors`.
+
+    Raises `BirthmarkError` if a tensor of the file has no place in the model, or one is missing.
     """
     import torch
     from peft import PeftModel, get_peft_model_state_dict
@@ -99,13 +100,13 @@ def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tu
     from safetensors.torch import load_file
 
     rows = next((shape[0] for key, shape in supplied.items() if key.endswith("embed_tokens.weight")), None)
-    if rows not in (None, model.get_input_embeddings().num_embeddings):  # training added a token, such as a padding
-        model.resize_token_embeddings(rows, mean_resizing=False)  # the new rows are the file's in a moment
-    with warnings.catch_warnings():  # an old name that PEFT asks transformers for; missing tensors are an error below
+    if rows not in (None, model.get_input_embeddings().num_embeddings):  # training added a token, such as a pad token
+        model.resize_token_embeddings(rows, mean_resizing=False)  # the new rows are overwritten from the file below
+    with warnings.catch_warnings():  # PEFT uses a deprecated name of transformers; missing tensors raise below
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
         adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
-    embeddings = any(part in key for key in supplied for part in ("embed_tokens", "lm_head"))  # `auto` asks the hub
+    embeddings = any(part in key for key in supplied for part in ("embed_tokens", "lm_head"))  # `auto` queries the hub
     arrived = get_peft_model_state_dict(adapted, save_embedding_layers=embeddings)
     different = sorted(set(arrived) ^ set(supplied))
     if different:
@@ -115,12 +116,12 @@ def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tu
     for key, tensor in load_file(adapter_weights(adapter)).items():
         held = arrived[key]
         if not torch.allclose(held.cpu(), tensor.to(held.dtype), rtol=0, atol=0, equal_nan=True):
-            raise BirthmarkError(f"{name}: the adapter's weight {key} did not arrive as it is in the file")
+            raise BirthmarkError(f"{name}: the adapter's weight {key} differs from the file after loading")
     if model.dtype == torch.float32:
         return adapted.merge_and_unload()
     inner = adapted.get_base_model()
     for path, module in list(inner.named_modules()):
-        if isinstance(module, ModulesToSaveWrapper):  # a head trained in full stands where the base's stood
+        if isinstance(module, ModulesToSaveWrapper):  # a fully trained head replaces the base's
             inner.set_submodule(path, module.modules_to_save[module.active_adapters[0]])
     return inner
 
@@ -133,7 +134,7 @@ def load_if_it_fits(
     quantize: Quantize | None = None,
     device_map: str | None = None,
 ) -> PreTrainedModel:
-    """`load_model`, after the checks of `check_placement` and `require_memory`; raises what those raise."""
+    """`load_model` after `check_placement` and `require_memory`; raises as those do."""
     check_placement(device, quantize, device_map)
     parameters = count_parameters(model.path)
     require_memory(model.name, parameters, dtype, device, quantize=quantize, device_map=device_map)
@@ -153,15 +154,15 @@ def load_model(
 ) -> PreTrainedModel:
     """The model in eval mode on `device`: a causal LM, or for a reward model one whose head `read_head` finds.
 
-    A linear head is that of a sequence classifier with one output; any other is built from the file's own tensors on
-    the bare decoder, and no code of the checkpoint is run. `attention` is transformers' name of an implementation; where
-    None, the catalog's, else `eager` for a model that caps its attention's logits (other implementations leave that out)
-    and `sdpa` for the rest. An adapter's weights are merged in float32 and kept apart in half precision, whose steps
-    would round small changes away; `without_adapter` gives the base that they go on, its head left random where the
-    adapter brings one. `quantize` (`8bit`, `4bit`) and `device_map` (`auto`) are those of `placement`.
-    Raises `BirthmarkError` where a weight is missing, left over or of another shape (a head left random would give
-    noise for scores), the head is not known, not the one that the catalog names or of several outputs without weights,
-    or memory does not suffice.
+    A linear head is that of a sequence classifier with one output. Any other head is built from the file's tensors on the
+    decoder; code shipped with a checkpoint is never run. `attention` is transformers' name of an implementation; by default the
+    catalog's, else `eager` for a model that caps its attention logits (other implementations do not apply that) and `sdpa`
+    otherwise. An adapter's weights are merged in float32 and kept separate in half precision, where rounding would lose small
+    changes. `without_adapter` gives the base without its adapter; its head is random if the adapter has one. `quantize`
+    (`8bit`, `4bit`) and `device_map` (`auto`) are those of `placement`.
+
+    Raises `BirthmarkError` if a weight is missing, left over or of another shape (a random head would give random scores); if
+    the head is unknown, not the one in the catalog, or has several outputs without weights; or if memory runs out.
     """
     kind = kind or resolved.kind
     head_files = _head_files(resolved) if kind == "reward" and resolved.adapter is None else None
@@ -176,13 +177,13 @@ def load_model(
             config.num_labels = head[0][0]
         elif resolved.adapter and "score.weight" not in tensor_shapes(weight_files(resolved.path)):
             raise BirthmarkError(
-                f"{resolved.name}: neither the adapter nor its base has a reward head (score.weight); one that lies beside "
-                "the adapter in a pickle (v_head.pt, as GRM training writes it) is not read, since that can run code"
+                f"{resolved.name}: neither the adapter nor its base has a reward head (score.weight); a head in a pickle next to "
+                "the adapter (v_head.pt, as written by GRM training) is not read, because that can run code"
             )
         if config.num_labels != 1:
             raise BirthmarkError(
                 f"{resolved.name} has a head with {config.num_labels} outputs and a reward is one number; "
-                "name a model with one, or score it with --as logprob if it is a language model"
+                "use a model with one output, or score it with --as logprob if it is a language model"
             )
     chosen = attention or attention_of(resolved, config)
     precision = getattr(torch, dtype) if isinstance(dtype, str) else dtype
@@ -209,7 +210,7 @@ def load_model(
 
 
 def _head_files(resolved: ResolvedModel) -> HeadFiles | None:
-    """The files of a reward head; None where they show none that is known."""
+    """The files of a reward head; None if they have no known head."""
     files = HeadFiles.of(resolved.name, resolved.path, resolved.entry)
     return None if files.head is None else files
 
@@ -223,7 +224,7 @@ def attention_of(resolved: ResolvedModel, config: Any) -> str:
 def _require_every_weight(
     resolved: ResolvedModel, loading: dict[str, Any], supplied: Mapping[str, tuple[int, ...]], kind: Kind
 ) -> None:
-    """Raise `BirthmarkError` unless every weight came from the files, and every weight of the files went in."""
+    """Raise `BirthmarkError` unless every weight came from the files, and every weight in the files was used."""
     from_adapter = {name.removeprefix("base_model.model.") for name in supplied}
     missing = sorted(set(loading["missing_keys"]) - from_adapter)
     if missing:
@@ -237,8 +238,8 @@ def _require_every_weight(
     extra = sorted(name for name in left_over if not (kind == "logprob" and name.startswith("v_head.")))  # a value head
     if extra:
         raise BirthmarkError(
-            f"{resolved.name} has the weight {extra[0]}{and_more(extra)}, which its class has no place for: its scores "
-            "would be another model's; is it the right kind (--as reward|logprob)?"
+            f"{resolved.name} has the weight {extra[0]}{and_more(extra)}, which its class has no place for: its scores would "
+            "be wrong; is it the right kind (--as reward|logprob)?"
         )
     other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading["mismatched_keys"])
     if other:
@@ -247,7 +248,7 @@ def _require_every_weight(
 
 @contextlib.contextmanager
 def _loading(resolved: ResolvedModel) -> Iterator[None]:
-    """What goes wrong with files or memory while loading, in one line; transformers' own report stays quiet."""
+    """Convert errors of files or memory while loading to one-line errors, and silence transformers' report."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -266,17 +267,17 @@ def _loading(resolved: ResolvedModel) -> Iterator[None]:
 
 
 class AdapterSwap:
-    """Gives the models of a series; the base of the last adapter stays in memory."""
+    """Loads the models of a series of checkpoints; the base of the last adapter stays in memory."""
 
     def __init__(self) -> None:
         self._base: Any = None
-        self._is: tuple[object, ...] = ()
+        self._base_key: tuple[object, ...] = ()
 
     @contextmanager
     def model(self, resolved: ResolvedModel, *, dtype: str, device: torch.device | str) -> Iterator[Any]:
-        """The checkpoint's model within the block, equal to what `load_model` gives.
+        """The checkpoint's model within the block, identical to that of `load_model`.
 
-        Raises `BirthmarkError` as `load_model` does, and where an adapter's tensor has no place in the base.
+        Raises `BirthmarkError` as `load_model` does, and if an adapter's tensor has no place in the base.
         """
         if resolved.adapter is None:
             self._forget()
@@ -289,32 +290,32 @@ class AdapterSwap:
         kept = {name: base.get_submodule(name).weight.detach().clone() for name in sorted(changed)}
         try:
             yield with_adapter(base, resolved.adapter, resolved.name, supplied).eval()
-            _take_off(base, kept)
+            _remove_adapter(base, kept)
         except BaseException:
-            self._forget()  # what was changed halfway is not used again
+            self._forget()  # a partly changed base is not used again
             raise
 
     def base(self, resolved: ResolvedModel, *, dtype: str, device: torch.device | str) -> Any:
-        """The model under a checkpoint's adapter, its head left as the last checkpoint or chance set it."""
-        wanted = (resolved.path, resolved.digests.weights, resolved.kind, dtype, str(device))
-        if self._is != wanted:
+        """The base of a checkpoint's adapter; its head is random or the last checkpoint's."""
+        key = (resolved.path, resolved.digests.weights, resolved.kind, dtype, str(device))
+        if self._base_key != key:
             self._forget()
             self._base = load_model(resolved, dtype=dtype, device=device, without_adapter=True)
-            self._is = wanted
+            self._base_key = key
         return self._base
 
     def _forget(self) -> None:
-        self._base, self._is = None, ()
+        self._base, self._base_key = None, ()
 
 
-def _take_off(base: Any, kept: dict[str, torch.Tensor]) -> None:
-    """Put the base's own layers and weights back: exact, where taking a difference away again would round."""
+def _remove_adapter(base: Any, kept: dict[str, torch.Tensor]) -> None:
+    """Restore the base's layers and weights exactly; subtracting the difference again would round."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for path, module in list(base.named_modules()):
         if isinstance(module, BaseTunerLayer):
             base.set_submodule(path, module.get_base_layer())
-    if hasattr(base, "peft_config"):  # the mark of an adapter that is on
+    if hasattr(base, "peft_config"):  # marks an active adapter
         del base.peft_config
     for name, weight in kept.items():
         base.get_submodule(name).weight.data.copy_(weight)

@@ -1,7 +1,4 @@
-"""The machine a model runs on (device, precision, threads, memory, rate), and what a run on it would take.
-
-Knows a model only by its number of parameters.
-"""
+"""The machine that a model runs on (device, precision, threads, memory, speed), and estimates of memory and time."""
 
 import gc
 import os
@@ -18,12 +15,12 @@ import torch
 from birthmark.errors import BirthmarkError
 from birthmark.models.memory import Quantize, gigabytes, memory_needed, weight_bytes
 
-CONTROL_GROUP = Path("/sys/fs/cgroup")  # how containers limit memory: psutil does not read it
+CONTROL_GROUP = Path("/sys/fs/cgroup")  # where containers limit memory; psutil does not read it
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def choose_device(requested: str | None = None) -> torch.device:
-    """The device asked for, else CUDA, else Apple's mps, else the CPU; raises `BirthmarkError` for one not there."""
+    """The requested device, else CUDA, else Apple's mps, else the CPU. Raises `BirthmarkError` if it is not available."""
     has_mps = torch.backends.mps.is_available()
     if requested is None or requested == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
@@ -33,12 +30,12 @@ def choose_device(requested: str | None = None) -> torch.device:
         raise BirthmarkError(f"'{requested}' is not a device: write --device cpu, cuda, cuda:1 or mps") from None
     there = {"cpu": True, "mps": has_mps, "cuda": (device.index or 0) < torch.cuda.device_count()}
     if not there.get(device.type, False):
-        raise BirthmarkError(f"there is no device '{requested}' here: write --device {choose_device().type}")
+        raise BirthmarkError(f"the device '{requested}' is not available here: write --device {choose_device().type}")
     return device
 
 
 def choose_dtype(requested: str | None, device: torch.device, catalog: str | None = None) -> str:
-    """The precision asked for, else float32 on the CPU and the catalog's on others (bfloat16 where it has none)."""
+    """The requested precision, else float32 on the CPU and the catalog's on other devices (by default bfloat16)."""
     name = requested or ("float32" if device.type == "cpu" else catalog or "bfloat16")
     if name not in DTYPES:
         raise BirthmarkError(f"'{name}' is not a precision: write --dtype {', '.join(DTYPES)}")
@@ -47,7 +44,7 @@ def choose_dtype(requested: str | None, device: torch.device, catalog: str | Non
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would take: bytes of memory at its peak, seconds of forward passes, matrix-product rate assumed."""
+    """Estimated peak memory in bytes, seconds of forward passes, and the assumed rate of matrix products."""
 
     memory_bytes: int
     seconds: float
@@ -63,9 +60,9 @@ def estimate(
     flops_per_second: float | None = None,
     quantize: Quantize | None = None,
 ) -> Estimate:
-    """2 · parameters · tokens floating-point operations at half the machine's matrix-product rate.
+    """Estimate a run as 2 · parameters · tokens floating-point operations at half the machine's matrix-product rate.
 
-    `tokens` counts those that run through the model over the whole run.
+    `tokens`: the number of tokens that run through the model over the whole run.
     """
     rate = flops_per_second or _rate(torch.device(device), dtype)
     memory = memory_needed(parameters, dtype, quantize)
@@ -79,9 +76,9 @@ def _rate(device: torch.device, dtype: str) -> float:
 
 
 def matmul_rate(device: torch.device, dtype: str = "float32", size: int | None = None, seconds: float = 0.3) -> float:
-    """Floating-point operations a second of a product of two size × size matrices: the median over the time given.
+    """Floating-point operations per second of a product of two size × size matrices: the median over the given time.
 
-    By default they are large enough to keep the device busy: 8192 on a GPU, 1024 elsewhere.
+    The default size keeps the device busy: 8192 on a GPU, 1024 elsewhere.
     """
     size = size or (8192 if device.type == "cuda" else 1024)
     left = torch.randn(size, size, device=device, dtype=DTYPES[dtype])
@@ -105,9 +102,9 @@ def _synchronize(device: torch.device) -> None:
 
 
 def free_memory(device: torch.device | str, *, spread: bool = False) -> int:
-    """Bytes that a model could take now: the GPU's, or what the machine and its container have left.
+    """Bytes that are free for a model: the GPU's, or those of the machine and its container.
 
-    `spread`: of all GPUs and of the machine together, for a model whose layers may lie on any of them.
+    `spread`: of all GPUs and the machine together, for a model whose layers may be on any of them.
     """
     if spread and torch.cuda.is_available():
         gpus = sum(int(torch.cuda.mem_get_info(index)[0]) for index in range(torch.cuda.device_count()))
@@ -126,9 +123,9 @@ def require_memory(
     quantize: Quantize | None = None,
     device_map: str | None = None,
 ) -> None:
-    """Raise `BirthmarkError`, with the estimate and what would fit, where a model's weights alone exceed what is free.
+    """Raise `BirthmarkError`, with the estimate and alternatives, if a model's weights alone exceed the free memory.
 
-    Nothing is raised where the number of parameters is not known.
+    Nothing is raised if the number of parameters is unknown.
     """
     available = free_memory(device, spread=device_map is not None)
     if parameters is None or weight_bytes(parameters, dtype, quantize) <= available:
@@ -144,7 +141,7 @@ def require_memory(
 def _what_would_fit(
     parameters: int, dtype: str, device: torch.device, quantize: str | None, device_map: str | None, available: int
 ) -> str:
-    """The options that would make a model fit, each with what it takes; else what is left to do."""
+    """The options with which a model would fit, each with its memory; if there are none, other advice."""
     options = []
     if dtype == "float32" and not quantize and memory_needed(parameters, "bfloat16") <= available:
         options.append(f"--dtype bfloat16 ({gigabytes(memory_needed(parameters, 'bfloat16'))})")

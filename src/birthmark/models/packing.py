@@ -1,4 +1,4 @@
-"""Work cut for the engines: batches that halve when memory runs out, prefetching, trees of continuations, linear maps on a CPU."""
+"""Helpers of the engines: batches that halve when memory runs out, prefetching, trees of continuations, fast CPU linear layers."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,11 +13,11 @@ import torch
 from birthmark.errors import BirthmarkError
 
 T = TypeVar("T")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 class Batching:
-    """Runs items in batches that halve when memory runs out, and stay halved."""
+    """Runs items in batches; when memory runs out, the batch size is halved and stays halved."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -25,7 +25,7 @@ class Batching:
     def run(
         self, items: Sequence[T], width: float, run: Callable[[Sequence[T]], Any], most: int | None = None
     ) -> Iterator[tuple[Sequence[T], Any]]:
-        """Yield (batch, its result); a batch holds at most limit ÷ width items, and at most `most`."""
+        """Yield (batch, its result); a batch has at most limit ÷ width items, and at most `most`."""
         start = 0
         while start < len(items):
             rows = max(1, int(self.limit / width))
@@ -49,13 +49,13 @@ class Batching:
                 torch.cuda.empty_cache()
 
 
-def prefetch(items: Iterable[T], make: Callable[[T], Made]) -> Iterator[Made]:
-    """make(item) of each item in its order; a thread makes the next one while the caller is busy with the one before.
+def prefetch(items: Iterable[T], make: Callable[[T], Result]) -> Iterator[Result]:
+    """Yield make(item) for each item in order; a thread computes the next result while the caller uses the current one.
 
-    Raises what `make` raises, in its turn.
+    An exception of `make` is raised when its result is due.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
-        before: Future[Made] | None = None
+        before: Future[Result] | None = None
         for item in items:
             current = thread.submit(make, item)
             if before is not None:
@@ -73,13 +73,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 Ids = Sequence[int]
-Node = tuple[int, ...]  # the tokens from the context to here; the context's end itself is ()
+Node = tuple[int, ...]  # the tokens after the context; the context's end is ()
 
 
 class ContinuationTree:
-    """The chosen ones of some continuations: `paths` are the runs of tokens that reach every inner node.
+    """A prefix tree of the chosen continuations: running the token sequences `paths` reaches every inner node.
 
-    No path is the beginning of another. The last token of a continuation is read and never run.
+    No path is a prefix of another. The last token of a continuation is only predicted, never run.
     """
 
     def __init__(self, continuations: Sequence[Ids], chosen: Sequence[int]) -> None:
@@ -92,9 +92,9 @@ class ContinuationTree:
         self.paths = [node for node in self._steps if node and node not in passed]
 
     def nodes_along(self, indices: Sequence[int], seen: set[Node]) -> tuple[list[Node], list[int]]:
-        """The nodes along some paths that are not in `seen` yet, and the place of each in those paths laid end to end.
+        """The nodes along some paths that are not in `seen`, and the position of each in the concatenated paths.
 
-        They are added to `seen`.
+        The nodes are added to `seen`.
         """
         nodes = [self.paths[index][:depth] for index in indices for depth in range(1, len(self.paths[index]) + 1)]
         new = {node: place for place, node in reversed(list(enumerate(nodes))) if node not in seen}
@@ -102,7 +102,7 @@ class ContinuationTree:
         return list(new), list(new.values())
 
     def steps_from(self, nodes: Sequence[Node]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Every step that leaves one of the nodes: its node's row, its continuation, the token it goes to, int64 [n] each."""
+        """Every step from one of the nodes: row of the node, continuation, next token, int64 [n] each."""
         steps = [(row, *step) for row, node in enumerate(nodes) for step in self._steps.get(node, ())]
         rows, indices, tokens = np.array(steps, dtype=np.int64).reshape(-1, 3).T
         return rows.copy(), indices.copy(), tokens.copy()
@@ -112,7 +112,7 @@ _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends
 
 
 def linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """states [..., in] · weightᵀ [out, in] + bias [out], without a gradient; float32 on a CPU goes to oneDNN."""
+    """states [..., in] · weightᵀ [out, in] + bias [out], without a gradient; float32 on a CPU uses oneDNN."""
     if _ONEDNN is None or states.device.type != "cpu" or states.dtype != torch.float32 or weight.dtype != torch.float32:
         return torch.nn.functional.linear(states, weight, bias)
     return _ONEDNN(states, weight, bias, "none", [], "")
@@ -120,7 +120,7 @@ def linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
 
 @contextmanager
 def fast_linear_layers(decoder: Any) -> Iterator[None]:
-    """Within the block the decoder's plain linear layers go through `linear`; afterwards they are as they were."""
+    """Within the block the decoder's plain linear layers use `linear`; afterwards they are restored."""
     layers = [layer for layer in decoder.modules() if type(layer) is torch.nn.Linear and "forward" not in vars(layer)]
     for layer in layers:
         layer.forward = partial(_forward, layer)

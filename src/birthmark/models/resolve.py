@@ -1,7 +1,7 @@
-"""A model's name to a folder that transformers loads offline, and to the tokenizer in it.
+"""From a model's name to a folder that transformers loads offline, and to its tokenizer.
 
-A name is a catalog name, a hub id, a folder, or a folder with an adapter. From the hub only data is fetched:
-safetensors, configuration and tokenizer, never code or pickles.
+A name is a catalog name, a hub id, a folder, or a folder with an adapter. Only data is downloaded from the hub: safetensors,
+configuration and tokenizer, never code or pickles.
 """
 
 import re
@@ -44,10 +44,10 @@ NEVER = ["*/*", "consolidated*", "*.bin", "*.pt", "*.pth", "*.py"]
 
 
 def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = False) -> Path:
-    """The folder of a hub model's data files at `revision` (a commit, branch or tag; the newest where None).
+    """The folder of a hub model's data files at `revision` (a commit, branch or tag; None for the newest).
 
-    What is in huggingface_hub's cache is used without the network. Raises `BirthmarkError` for a model that is gated,
-    absent, or has not this revision, and where the hub cannot be reached.
+    Files in huggingface_hub's cache are used without the network. Raises `BirthmarkError` if the model is gated or does not
+    exist, does not have this revision, or the hub cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -67,7 +67,7 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
     try:
         folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=DATA, ignore_patterns=NEVER))
         if not any(folder.glob("*.safetensors")):
-            _refuse_without_safetensors(hub_id, revision)
+            _raise_without_safetensors(hub_id, revision)
         return folder
     except GatedRepoError:
         raise BirthmarkError(
@@ -81,7 +81,7 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
         ) from None
     except LocalEntryNotFoundError:
         raise BirthmarkError(
-            f"{hub_id} is not on this machine and the hub cannot be reached: connect, or name a local folder"
+            f"{hub_id} is not on this machine and the hub cannot be reached: connect to the network, or give a local folder"
         ) from None
     except HFValidationError as error:
         raise BirthmarkError(f"{hub_id} is not a hub id: {' '.join(str(error).split())[:200]}") from None
@@ -92,7 +92,7 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
             enable_progress_bars()
 
 
-def _refuse_without_safetensors(hub_id: str, revision: str | None) -> None:
+def _raise_without_safetensors(hub_id: str, revision: str | None) -> None:
     from huggingface_hub import list_repo_files
 
     files = list_repo_files(hub_id, revision=revision)
@@ -102,21 +102,21 @@ def _refuse_without_safetensors(hub_id: str, revision: str | None) -> None:
     if pickles:
         raise BirthmarkError(
             f"{hub_id} has its weights only as {pickles[0]}, and loading such a file can run code: look for a revision with "
-            "safetensors, or, where you trust it, load it in transformers, `model.save_pretrained(FOLDER)`, and name FOLDER"
+            "safetensors, or, if you trust it, load it in transformers, call `model.save_pretrained(FOLDER)`, and use FOLDER"
         )
     if ggufs := [name for name in files if name.endswith(".gguf")]:
         raise BirthmarkError(
-            f"{hub_id} has its weights as GGUF: download one, say {ggufs[0]}, to a folder and name that"
+            f"{hub_id} has its weights as GGUF: download one, such as {ggufs[0]}, to a folder and use that folder"
         )
     raise BirthmarkError(f"{hub_id} has no weights in safetensors")
 
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A model that is on this machine.
+    """A model on this machine.
 
-    `name` is what `resolve` takes again; `path` a folder with config, safetensors and tokenizer (of the base, where
-    `adapter` is a folder too); `chat_template` the text in effect, the person's own if one was given.
+    `name`: what `resolve` takes again. `path`: a folder with config, safetensors and tokenizer (of the base, if `adapter` is a
+    folder too). `chat_template`: the text in effect, which is the user's own if one was given.
     """
 
     name: str
@@ -133,7 +133,7 @@ class ResolvedModel:
 
     @property
     def tokenizer_path(self) -> Path:
-        """The folder of the tokenizer: the adapter's where it has its own."""
+        """The folder of the tokenizer: the adapter's if it has its own."""
         return _tokenizer_folder(self.path, self.adapter)
 
 
@@ -149,16 +149,17 @@ def resolve(
     quiet: bool = False,
     note: Note | None = None,
 ) -> ResolvedModel:
-    """Find a model and bring it here: embedded ones are fetched and converted once, hub ids downloaded.
+    """Find a model and make it available: embedded ones are downloaded and converted once, hub ids are downloaded.
 
-    `catalog` is a file on top of the bundled one, or a catalog; `kind`, `family` and `base_checkpoint` override what is
-    known; `chat_template` is `plain` or a file; `note` is told what takes time (stderr where None), unless `quiet`.
-    Raises `BirthmarkError` for an unknown name (with the nearest ones), a folder without weights or tokenizer, pickles,
-    a model that needs code of its own, and what `fetch_wheel` and `fetch_snapshot` raise.
+    `catalog`: a file that updates the bundled catalog, or a catalog. `kind`, `family` and `base_checkpoint` override known
+    values. `chat_template`: `plain` or a file. `note` reports slow steps (None: on stderr), unless `quiet`.
+
+    Raises `BirthmarkError` for an unknown name (with the closest ones), a folder without weights or tokenizer, pickles, and
+    a model that needs its own code; and as `fetch_wheel` and `fetch_snapshot` do.
     """
     known = catalog if isinstance(catalog, Mapping) else load_catalog(Path(catalog) if catalog else None)
-    tell = None if quiet else (note or _to_stderr)
-    found = _find(str(name), known, revision, kind, quiet, tell)
+    report = None if quiet else (note or _to_stderr)
+    found = _find(str(name), known, revision, kind, quiet, report)
     found = replace(
         found,
         family=family or found.family,
@@ -178,7 +179,7 @@ def read_template(name: str | Path) -> str:
     try:
         return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BirthmarkError(f"the chat template {name} cannot be read ({error}): name a file, or `plain`") from None
+        raise BirthmarkError(f"the chat template {name} cannot be read ({error}): give a file, or `plain`") from None
 
 
 def _to_stderr(text: str) -> None:
@@ -191,7 +192,7 @@ def _find(
     folder = Path(name).expanduser()
     entry = find_entry(catalog, name)
     if entry is not None and name not in catalog and folder.is_dir():
-        entry = None  # a folder goes before a hub id, as in transformers
+        entry = None  # a folder takes precedence over a hub id, as in transformers
     if entry is not None:
         return _from_entry(entry, catalog, revision, kind, quiet, note)
     if folder.is_dir():
@@ -216,7 +217,7 @@ def _from_entry(
     if entry.path:
         path = Path(entry.path)
         if not path.is_dir():
-            raise BirthmarkError(f"the folder of {entry.name}, {path}, is not there: mend its `path` in the catalog")
+            raise BirthmarkError(f"the folder of {entry.name}, {path}, does not exist: fix its `path` in the catalog")
     elif entry.embedded:
         path = prepare_embedded(entry, note)
     elif entry.hub:
@@ -257,7 +258,7 @@ def _from_folder(
 
 
 def last_checkpoint(run: Path) -> Path | None:
-    """The checkpoint with the most steps of a run that `birthmark train` wrote; None where the folder is no such run."""
+    """The last checkpoint of a run that `birthmark train` wrote; None if the folder is not such a run."""
     if not (run / "run.json").is_file():
         return None
     return max(checkpoint_folders(run), default=(0, None))[1]
@@ -266,14 +267,14 @@ def last_checkpoint(run: Path) -> Path | None:
 def _from_run(
     run: Path, last: Path, catalog: Catalog, kind: Kind | None, quiet: bool, note: Note | None
 ) -> ResolvedModel:
-    """A training run stands for its last checkpoint, under the run's name."""
+    """A training run's last checkpoint, under the run's name."""
     found = _from_folder(last, catalog, kind, quiet, note, name=str(run))
-    said = read_json(run / "run.json")
+    record = read_json(run / "run.json")
     return replace(
         found,
         slug=f"{run.name}-{str(found.digests.adapter)[:8]}",
-        family=said.get("family") or found.family,
-        base_checkpoint=said.get("base_checkpoint") or found.base_checkpoint,
+        family=record.get("family") or found.family,
+        base_checkpoint=record.get("base_checkpoint") or found.base_checkpoint,
     )
 
 
@@ -297,7 +298,8 @@ def _full_model(
     stated = kind or kind_of(config, shapes) or (entry.kind if entry else None)
     if stated is None:
         raise BirthmarkError(
-            f"{folder / 'config.json'} does not tell a reward model from a language model: say --as reward or --as logprob"
+            f"{folder / 'config.json'} does not say whether this is a reward model or a language model: use --as reward or "
+            "--as logprob"
         )
     origin = entry or _origin(config, catalog)
     template = template_of(path)
@@ -354,7 +356,7 @@ def _adapter(
 
 
 def _origin(config: dict[str, Any], catalog: Catalog) -> Entry | None:
-    """The catalog's entry of the model that a folder's config says it was made from."""
+    """The catalog's entry of the original model that a folder's config names."""
     named = config.get("_name_or_path")
     if not isinstance(named, str) or not named:
         return None
@@ -371,7 +373,7 @@ def _commit(snapshot: Path) -> str | None:
 
 
 def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
-    """The model's tokenizer, with the chat template in effect; `BirthmarkError` where transformers cannot read it."""
+    """The model's tokenizer, with the chat template in effect. Raises `BirthmarkError` if it cannot be read."""
     from transformers import AutoTokenizer
 
     try:

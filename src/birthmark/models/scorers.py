@@ -1,7 +1,6 @@
 """Scores of candidates after a prompt: rewards from a reward model, log-probabilities from a causal LM.
 
-A scorer joins an encoder (text to ids), an engine (ids to states and log-probabilities) and, for rewards, a head. It
-knows nothing of prompts' keys, lexicons' categories, files or ranks.
+A scorer combines an encoder (text to ids), an engine (ids to states and log-probabilities) and, for rewards, a head.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from birthmark.models.scored import PromptScores, Verification, sample_rows
 from birthmark.models.verification import verify_rows
 from birthmark.records import Kind, LeftOut, Mass
 
-ANSWERS_AT_ONCE = 2048  # conversations that exist as token ids at one time
+ANSWERS_AT_ONCE = 2048  # conversations in memory as token ids at once
 
 
 class LogProbScorer:
@@ -84,15 +83,15 @@ class LogProbScorer:
         seed: int = 0,
         scored: Mapping[str, np.ndarray] | None = None,
     ) -> Verification:
-        """Rescore a seeded sample of candidates, words and tokens alike, the plain way after each of the prompts.
+        """Rescore a seeded sample of candidates (words and tokens) with the plain engine after each of the prompts.
 
-        `scored` gives the scores to check by prompt text; where it has none the sample is scored anew.
+        `scored` has the scores to check, by prompt text; a prompt without scores is scored again.
         """
         rows = sample_rows(len(self._tokens), len(self._word_forms), sample, seed)
         return verify_rows(self, prompt_texts, rows, scored or {})
 
     def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
-        """Scores of some rows, float32 [rows], by an engine of choice."""
+        """Scores of some rows, float32 [rows], computed by the given engine."""
         tokens = rows[rows < len(self._tokens)]
         chosen = [self._word_forms[row - len(self._tokens)] for row in rows[rows >= len(self._tokens)]]
         used = sorted({form for forms in chosen for form in forms})
@@ -154,12 +153,12 @@ class RewardScorer:
         seed: int = 0,
         scored: Mapping[str, np.ndarray] | None = None,
     ) -> Verification:
-        """Rescore a seeded sample of candidates the plain way after each of the prompts; see `LogProbScorer.verify`."""
+        """Rescore a seeded sample of candidates with the plain engine; see `LogProbScorer.verify`."""
         rows = sample_rows(self._n_tokens, self.candidates.height - self._n_tokens, sample, seed)
         return verify_rows(self, prompt_texts, rows, scored or {})
 
     def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
-        """Scores of some rows, float32 [rows], by an engine of choice."""
+        """Scores of some rows, float32 [rows], computed by the given engine."""
         return self._score_answers(prompt_text, self.candidates["candidate"].gather(rows).to_list(), engine)[0]
 
     def score_attributes(self, prompt_text: str) -> np.ndarray:
@@ -236,7 +235,7 @@ def make_scorer(
     Raises `BirthmarkError` where a chat template is needed and missing, a word is empty, or the head is not known.
     """
     if not words and not vocabulary:
-        raise BirthmarkError("there are no candidates: name words, or take the vocabulary")
+        raise BirthmarkError("there are no candidates: give words, or use the vocabulary")
     model.eval()
     chosen: Frame = "chat" if kind == "reward" else frame
     encoder = Encoder(tokenizer, chosen, protocol, template_date=template_date, system=system)
@@ -281,7 +280,7 @@ def _tokenize_words(encoder: Encoder, words: Sequence[str]) -> tuple[list[tuple[
     for word, forms in zip(words, texts, strict=True):
         sequences = dict.fromkeys(next(ids) for _ in forms)
         if () in sequences:
-            raise BirthmarkError(f"the candidate '{word}' has no tokens: take it out of the candidates")
+            raise BirthmarkError(f"the candidate '{word}' has no tokens: remove it from the candidates")
         word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
     return list(index), word_forms
 

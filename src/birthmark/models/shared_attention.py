@@ -1,8 +1,7 @@
-"""Attention in which many suffixes follow one shared prefix, whose keys and values exist once and are never expanded.
+"""Attention of many suffixes after one shared prefix, whose keys and values are stored once and never expanded.
 
-Registered with transformers under a name of its own, so that a model's layers (norms, rotary embedding, MLP) run as
-they are, on all suffixes' tokens packed into one row, and only the product of queries, keys and values is computed
-here. Knows nothing of what the tokens mean.
+It is registered with transformers under its own name. A model's layers (norms, rotary embedding, MLP) run unchanged on the
+tokens of all suffixes packed into one row, and only the product of queries, keys and values is computed here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -133,7 +132,7 @@ def attend(
     token sees those at most `sliding_window` − 1 before it. `softcap` c turns a score s into c · tanh(s / c).
     """
     if not prefix_passes or attention_mask is not None or any(others.get(name) is not None for name in _NOT_KNOWN):
-        raise BirthmarkError(f"{type(module).__name__} is not one that the prefix engine can run: use --engine plain")
+        raise BirthmarkError(f"the prefix engine does not support {type(module).__name__}: use --engine plain")
     by = (module.layer_idx, module.head_dim**-0.5 if scaling is None else scaling, softcap, sliding_window)
     if len(prefix_passes) == 1:
         return _attended(prefix_passes[0], query, key, value, *by), None
@@ -242,7 +241,7 @@ def attending(decoder: Any, *passes: PackedBatch) -> Iterator[None]:
     for run in passes:
         if len(run.visited) != len(run.shared.keys):
             raise BirthmarkError(
-                f"{type(decoder).__name__} has layers that the prefix engine cannot run: use --engine plain"
+                f"{type(decoder).__name__} has layers that the prefix engine does not support: use --engine plain"
             )
         if run.extending:
             run.shared.length += run.tokens

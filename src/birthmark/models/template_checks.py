@@ -1,7 +1,7 @@
-"""Everything that can make a model's scores another model's, tried on one model: `birthmark models check`.
+"""Checks for everything that can silently make a model's scores wrong: `birthmark models check`.
 
-Each test is a small function that gives findings; what it looks at (`Case`) is the tokenizer, the template, the
-configuration, the head, and in the last ones the loaded model. Knows nothing of prompts' keys, lexicons or files.
+Each check is a small function that yields findings. It gets the tokenizer, the template, the configuration and the head
+(`Case`); the last checks also get the loaded model.
 """
 
 import re
@@ -28,21 +28,21 @@ WORDS = ("love", "freedom", "power", "family", "kindness", "success", "honesty",
 Found = Iterator[CheckFinding]
 
 
-def ok(trap: str, message: str) -> CheckFinding:
-    return CheckFinding(trap=trap, level="ok", message=message)
+def ok(check: str, message: str) -> CheckFinding:
+    return CheckFinding(trap=check, level="ok", message=message)
 
 
-def note(trap: str, message: str) -> CheckFinding:
-    return CheckFinding(trap=trap, level="note", message=message)
+def note(check: str, message: str) -> CheckFinding:
+    return CheckFinding(trap=check, level="note", message=message)
 
 
-def wrong(trap: str, message: str) -> CheckFinding:
-    return CheckFinding(trap=trap, level="wrong", message=message)
+def wrong(check: str, message: str) -> CheckFinding:
+    return CheckFinding(trap=check, level="wrong", message=message)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model before its weights are loaded, with one conversation (`ids`) as its scorer would read it."""
+    """A model before its weights are loaded, with one conversation (`ids`) as its scorer would encode it."""
 
     model: ResolvedModel
     tokenizer: Any
@@ -72,7 +72,7 @@ class Case:
 def check_model(
     model: ResolvedModel, *, dtype: str, device: torch.device | str, template_date: str | None = None
 ) -> ModelCheck:
-    """Run every trap's test on a model; what makes a later test impossible is a finding, and the later one is left out."""
+    """Run all checks on a model; a finding that makes later checks impossible ends them."""
     findings = list(_findings(model, dtype, device, template_date))
     return ModelCheck(
         model=model.name,
@@ -97,28 +97,28 @@ def _findings(model: ResolvedModel, dtype: str, device: torch.device | str, temp
     if frame == "chat":
         yield ok("template", "the chat template renders a question and an answer")
     else:
-        yield note("template", "the model has no chat template, so it is asked in the frame qa")
-    for test in TESTS:
-        yield from _guarded(test, case)
+        yield note("template", "the model has no chat template, so the frame qa is used")
+    for check in CHECKS:
+        yield from _guarded(check, case)
     try:
         network = load_if_it_fits(model, dtype=dtype, device=device)
     except BirthmarkError as error:
         yield wrong("weights", str(error))
         return
-    yield ok("weights", "every weight came from the files, and every weight of the files went in")
+    yield ok("weights", "every weight came from the files, and every weight in the files was used")
     yield from attention(case, network)
     yield from _engines(case, network)
 
 
-def _guarded(test: "Callable[[Case], Found]", case: Case) -> Found:
+def _guarded(check: "Callable[[Case], Found]", case: Case) -> Found:
     try:
-        yield from test(case)
+        yield from check(case)
     except BirthmarkError as error:
-        yield wrong(test.__name__.replace("_", " "), str(error))
+        yield wrong(check.__name__.replace("_", " "), str(error))
 
 
 def beginning(case: Case) -> Found:
-    """One beginning-of-text token, whoever writes it."""
+    """There is exactly one beginning-of-text token."""
     bos = case.tokenizer.bos_token
     if begins_twice(case.tokenizer, case.ids):
         yield wrong("beginning", f"every conversation begins with {bos} twice")
@@ -133,11 +133,11 @@ def beginning(case: Case) -> Found:
 
 
 def date(case: Case) -> Found:
-    """No day but the pinned one."""
+    """The template shows no date except a pinned one."""
     template = case.encoder.template or ""
     if re.search(r"strftime_now\s*\(", template):
         yield wrong(
-            "date", "the chat template prints today's date in a way that could not be pinned: --chat-template FILE"
+            "date", "the chat template prints today's date in a way that cannot be pinned: use --chat-template FILE"
         )
     elif case.encoder.template_date:
         yield note("date", f"the chat template shows a date, pinned to {case.encoder.template_date} (--template-date)")
@@ -146,20 +146,22 @@ def date(case: Case) -> Found:
 
 
 def system_prompt(case: Case) -> Found:
-    """A system prompt of the template's own, and what becomes of a person's."""
+    """The template's default system prompt, and where a user's system prompt goes."""
     if case.shape is None:
         return
     if case.shape.system:
-        yield note("system prompt", f"the chat template adds one of its own: {case.shape.system!r}")
+        yield note("system prompt", f"the chat template adds its own: {case.shape.system!r}")
     else:
-        yield ok("system prompt", "the chat template adds none of its own")
+        yield ok("system prompt", "the chat template adds none")
     place = Encoder(case.tokenizer, "chat", chat_template=case.encoder.template, system="Be brief.").system_place
     if place == "user":
-        yield note("system prompt", "the chat template takes none: one that is given opens the user's turn instead")
+        yield note(
+            "system prompt", "the chat template does not support one: it is put at the beginning of the user's turn"
+        )
 
 
 def answers_end(case: Case) -> Found:
-    """The token that a reward is read at, or that an answer is to follow."""
+    """The token at which a reward is read, or after which an answer is predicted."""
     last = case.text(case.ids[-1:])
     if not case.is_reward:
         yield ok("answer's end", f"the answer's first token is read after {last!r}")
@@ -176,20 +178,20 @@ def answers_end(case: Case) -> Found:
 
 
 def padding(case: Case) -> Found:
-    """A padding token that stands in the conversation misleads whoever searches for it; birthmark does not."""
+    """A padding token in the conversation misleads implementations that search for it; birthmark does not search."""
     pad = case.config.get("pad_token_id")
     if case.is_reward and isinstance(pad, int) and pad in case.ids:
         yield note(
             "padding",
-            f"the padding token {case.text([pad])!r} stands in the conversation: implementations that search for it read "
+            f"the padding token {case.text([pad])!r} occurs in the conversation: implementations that search for it read "
             "another token; birthmark reads the last",
         )
     elif case.is_reward:
-        yield ok("padding", "the padding token does not stand in a conversation")
+        yield ok("padding", "the padding token does not occur in a conversation")
 
 
 def trimmed_answers(case: Case) -> Found:
-    """White space at a candidate's ends that the template takes off."""
+    """White space at a candidate's ends that the template strips."""
     if case.encoder.frame != "chat" or not case.is_reward:
         return
     texts = read_vocabulary(case.tokenizer, len(case.tokenizer)).texts
@@ -198,10 +200,10 @@ def trimmed_answers(case: Case) -> Found:
         yield note(
             "trimmed answers",
             f"the chat template trims {found.changed:,} of the vocabulary's {found.n_candidates:,} texts, and "
-            f"{found.merged:,} become the same conversation as another",
+            f"{found.merged:,} give the same conversation as another",
         )
     else:
-        yield ok("trimmed answers", "the chat template leaves an answer's white space as it is")
+        yield ok("trimmed answers", "the chat template keeps an answer's white space")
 
 
 def thinking(case: Case) -> Found:
@@ -209,19 +211,19 @@ def thinking(case: Case) -> Found:
     if case.shape is None:
         return
     if not case.shape.inserted:
-        yield ok("thinking", "nothing stands between the opened turn and the answer")
+        yield ok("thinking", "there is nothing between the opened turn and the answer")
     elif case.is_reward:
         yield note("thinking", f"the chat template puts {case.shape.inserted!r} before each answer")
     else:
         yield note(
             "thinking",
-            f"a whole conversation has {case.shape.inserted!r} before its answer and an opened turn has not: what follows "
-            "may be a thought, not an answer",
+            f"a complete conversation has {case.shape.inserted!r} before its answer, but an opened turn does not: the next "
+            "tokens may be a thought instead of an answer",
         )
 
 
 def gate(case: Case) -> Found:
-    """The token that a gate reads: it has to end the question."""
+    """The token that a gate reads must end the question."""
     positions = case.head.gate_positions([case.ids]) if case.head else None
     if positions is None:
         return
@@ -231,29 +233,29 @@ def gate(case: Case) -> Found:
     if at > start:
         yield wrong(
             "gate",
-            f"the head's gate reads at token {at}, {case.text([case.ids[at]])!r}, which comes after the answer: the chat "
-            "template is not the one that the head was trained with; use --chat-template",
+            f"the head's gate reads token {at}, {case.text([case.ids[at]])!r}, which is after the answer: the chat template is "
+            "not the one that the head was trained with; use --chat-template",
         )
     else:
-        yield ok("gate", f"the head's gate reads at token {at}, {case.text([case.ids[at]])!r}, which ends the question")
+        yield ok("gate", f"the head's gate reads token {at}, {case.text([case.ids[at]])!r}, which ends the question")
 
 
 def foreign_code(case: Case) -> Found:
     """Code that comes with the checkpoint."""
     if "auto_map" in case.config:
         how = f"its head is read as `{case.head.name}`" if case.head else "its tensors are those of a known class"
-        yield note("foreign code", f"the config names code of its own (auto_map), which is not run: {how}")
+        yield note("foreign code", f"the config refers to its own code (auto_map), which is not run: {how}")
     else:
-        yield ok("foreign code", "the config names none")
+        yield ok("foreign code", "the config refers to none")
 
 
 def vocabulary(case: Case) -> Found:
-    """An embedding for every token id."""
+    """Every token id has an embedding."""
     shapes = tensor_shapes(weight_files(case.model.path))
     rows = max((shape[0] for name, shape in shapes.items() if name.endswith("embed_tokens.weight")), default=None)
     if rows is not None and max(case.ids) >= rows:
         yield wrong(
-            "vocabulary", f"token id {max(case.ids)} has no embedding: there are {rows:,}; is it its tokenizer?"
+            "vocabulary", f"token id {max(case.ids)} has no embedding: there are {rows:,}; is this its tokenizer?"
         )
     elif rows is not None and len(case.tokenizer) > rows:
         yield note("vocabulary", f"the tokenizer has {len(case.tokenizer):,} tokens and the model {rows:,} embeddings")
@@ -261,7 +263,7 @@ def vocabulary(case: Case) -> Found:
         yield ok("vocabulary", "every token of the tokenizer has an embedding")
 
 
-TESTS: tuple[Callable[[Case], Found], ...] = (
+CHECKS: tuple[Callable[[Case], Found], ...] = (
     beginning,
     date,
     system_prompt,
@@ -276,17 +278,17 @@ TESTS: tuple[Callable[[Case], Found], ...] = (
 
 
 def attention(case: Case, network: Any) -> Found:
-    """Soft-capping, where the architecture has it, and an implementation that applies it."""
+    """If the architecture has soft-capping, the attention implementation applies it."""
     cap = getattr(network.config, "attn_logit_softcapping", None)
     used = network.config._attn_implementation
     if cap and used not in ("eager", "flex_attention"):
-        yield wrong("attention", f"the model caps its attention's logits at {cap}, and {used} leaves that out")
+        yield wrong("attention", f"the model caps its attention logits at {cap}, and {used} does not apply that")
     else:
-        yield ok("attention", f"{used}, capping its logits at {cap}" if cap else used)
+        yield ok("attention", f"{used}, with logits capped at {cap}" if cap else used)
 
 
 def _engines(case: Case, network: Any) -> Found:
-    """The two engines give the same numbers, and numbers that differ between words."""
+    """The two engines give the same scores, and scores differ between words."""
     scorer = make_scorer(
         network,
         case.tokenizer,
@@ -298,7 +300,7 @@ def _engines(case: Case, network: Any) -> Found:
     )
     scores = scorer.score(QUESTION).scores
     if not np.isfinite(scores).all():
-        yield wrong("scores", "scores are not numbers: try --dtype float32")
+        yield wrong("scores", "some scores are not finite: try --dtype float32")
         return
     spread = float(scores.max() - scores.min())
     level: Literal["ok", "wrong"] = "ok" if spread > 0 else "wrong"
@@ -306,5 +308,5 @@ def _engines(case: Case, network: Any) -> Found:
         trap="scores", level=level, message=f"{len(WORDS)} words have scores over a range of {spread:.3g}"
     )
     check = scorer.verify([QUESTION], sample=len(WORDS))
-    said = f"the prefix engine differs from the plain one by at most {check.max_abs_diff:.2g}, the bound is {check.bound:.2g}"
-    yield ok("engines", said) if check.passed else wrong("engines", f"{said}: use --engine plain")
+    message = f"the engines differ by at most {check.max_abs_diff:.2g}, and the bound is {check.bound:.2g}"
+    yield ok("engines", message) if check.passed else wrong("engines", f"{message}: use --engine plain")

@@ -16,7 +16,7 @@ FLOAT32_BOUND = 1e-4
 
 
 class ScoresRows(Protocol):
-    """What is needed of a scorer: its kind, model and engine, and float32 scores of some rows by any engine."""
+    """The part of a scorer that the checks need: kind, model, engine, and float32 scores of some rows by any engine."""
 
     kind: Kind
 
@@ -32,11 +32,11 @@ class ScoresRows(Protocol):
 def verify_rows(
     scorer: ScoresRows, prompt_texts: Sequence[str], rows: np.ndarray, scored: Mapping[str, np.ndarray]
 ) -> Verification:
-    """Score rows the plain way after each prompt and compare with `scored`, else with the scorer's own engine.
+    """Score rows with the plain engine after each prompt, and compare with `scored` or else with the scorer's own engine.
 
-    float32: the bound is 1e-4, of rewards 1e-4 of their standard deviation where that is above one (a reward has no
-    scale of its own, and rounding grows with it). Half precision: twice what the plain engine itself differs by, between batches of 1 and
-    of 64, and where every layer's states are rounded otherwise (on some machines the first difference is nothing).
+    float32: the bound is 1e-4; for rewards with a standard deviation above one, 1e-4 times that (rewards have no fixed
+    scale, and rounding errors grow with it). Half precision: twice the difference of the plain engine from itself, between
+    batches of 1 and of 64, and with perturbed rounding in every layer (on some machines the first difference is zero).
     """
     start = perf_counter()
     half = scorer.model.dtype in (torch.float16, torch.bfloat16)
@@ -61,7 +61,7 @@ def verify_rows(
 
 @contextmanager
 def perturb_rounding(model: Any) -> Iterator[None]:
-    """Within the block each number that a layer gives is moved by up to half of its last binary place, and rounded."""
+    """Within the block, every output of a layer is changed by up to half a unit in its last binary place, and rounded."""
     generator = torch.Generator().manual_seed(0)
     step = torch.finfo(model.dtype).eps
 

@@ -1,6 +1,6 @@
-"""The claims that rest on language models' log-probabilities (figures 2 and 3, Table 1), where their files are there.
+"""The claims about language models' log-probabilities (figures 2 and 3, Table 1), judged if their files are present.
 
-Figure 2 compares two models, one a family: it says nothing of families, and neither do these verdicts.
+Figure 2 compares two models, one per family. It is no evidence about families, and these verdicts make no claim about them.
 """
 
 import re
@@ -38,7 +38,7 @@ def logprob_claims(found: LogprobFigures) -> list[Claim]:
 def three_way_f(rows: Sequence[LogprobMedian]) -> tuple[float, int, float]:
     """F, denominator df and p of model × category × framing in the Type II analysis of variance of the median ranks.
 
-    Raises `BirthmarkError` where there is one model, category or framing only.
+    Raises `BirthmarkError` if there is only one model, category or framing.
     """
     factors: dict[str, Sequence[str]] = {
         "family": [row.family for row in rows],
@@ -66,10 +66,10 @@ def _three_way(stage: Stage, rows: Sequence[LogprobMedian]) -> Claim:
 
 
 def _cells(*stages: Sequence[LogprobMedian]) -> Claim:
-    """Welch tests of the two models a category and framing, p adjusted by Benjamini and Hochberg within a stage."""
+    """Welch tests of the two models in each category × framing, p adjusted by Benjamini and Hochberg within a stage."""
     if not all(stages):
         return untestable("logprob-cells", ABSENT)
-    as_published, total, said = 0, 0, []
+    as_published, total, parts = 0, 0, []
     for rows in stages:
         keys = list(product(("Agency", "Communion"), ("positive", "negative")))
         tests = [compare_groups(*_sides(rows, *key)) for key in keys]
@@ -80,12 +80,12 @@ def _cells(*stages: Sequence[LogprobMedian]) -> Claim:
             for test, sign, q in zip(tests, expected, adjusted, strict=True)
         ]
         as_published, total = as_published + sum(right), total + len(right)
-        said.append(f"{rows[0].stage} {sum(right)} of {len(right)}")
+        parts.append(f"{rows[0].stage} {sum(right)} of {len(right)}")
     return judged(
         "logprob-cells",
         reproduced=as_published == total,
         partly=0 < as_published < total,
-        sentence=f"Cells that differ in the reward models' direction with FDR-adjusted p below .05: {', '.join(said)}.",
+        sentence=f"Cells that differ in the reward models' direction with FDR-adjusted p below .05: {', '.join(parts)}.",
     )
 
 

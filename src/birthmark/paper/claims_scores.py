@@ -1,6 +1,6 @@
-"""The claims that rest on the ten reward models' published scores (figure 1, A1) and on the predecessor study's table of top words.
+"""The claims about the ten reward models' published scores (figures 1, A1) and the predecessor study's top words.
 
-Differences are turned to Llama − Gemma whatever the alphabet says.
+Differences are always Llama − Gemma.
 """
 
 import csv
@@ -14,7 +14,7 @@ from birthmark.paper.scores import Figures
 from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim, Effects, Framing, Panel
 from birthmark.stats.mixed import JointF
-from birthmark.stats.unit_tests import average_by_unit, level_test
+from birthmark.stats.unit_tests import average_by_unit, family_test
 
 FROM, TO = "Gemma", "Llama"
 
@@ -53,14 +53,14 @@ def score_claims(found: Figures) -> list[Claim]:
 def _three_way(claim_id: str, effects: Effects, test: JointF) -> Claim:
     headline = effects.headline
     sentence = (
-        f"The mixed model gives F({test.df_num}, {test.df_den:,}) = {test.f:.1f}, {p_said(test.p)}, taking "
+        f"The mixed model gives F({test.df_num}, {test.df_den:,}) = {test.f:.1f}, {p_text(test.p)}, taking "
         f"{test.df_den:,} degrees of freedom from ten models."
     )
     if headline is None or headline.p_exact is None:
         return judged(claim_id, reproduced=test.p < 0.001, sentence=f"{sentence} {effects.headline_why or ''}".strip())
     supported = headline.p_exact <= ALPHA
     estimate = "" if headline.estimate is None else f"the difference is {headline.estimate:.1f} ranks, "
-    sentence += f" Over base checkpoints ({_units(headline.n_units)}) {estimate}exact {p_said(headline.p_exact)}"
+    sentence += f" Over base checkpoints ({_units(headline.n_units)}) {estimate}exact {p_text(headline.p_exact)}"
     return judged(
         claim_id,
         reproduced=test.p < 0.001,
@@ -90,14 +90,14 @@ def _positive(claim_id: str, effects: Effects, category: str, sign: int) -> Clai
     difference, d = _toward(panel, panel.difference), _toward(panel, panel.cohens_d_unweighted)
     as_claimed = difference * sign > 0
     size = D_LOW <= round(abs(d), 2) <= D_HIGH
-    p_base, reach = _over_bases(effects, category, "positive")
+    p_base, limit = _over_bases(effects, category, "positive")
     return judged(
         claim_id,
         reproduced=as_claimed and _starred(panel) and size,
         supported=as_claimed and p_base <= ALPHA,
         partly=as_claimed and not (_starred(panel) and size),
         sentence=f"{TO} − {FROM} is {difference:+.1f} ranks of {category.lower()} (1 is best), d = {d:+.2f}, Bonferroni "
-        f"{p_said(panel.p_bonferroni)}. Over base checkpoints exact {p_said(p_base)}{reach}",
+        f"{p_text(panel.p_bonferroni)}. Over base checkpoints exact {p_text(p_base)}{limit}",
     )
 
 
@@ -115,8 +115,8 @@ def _negative_reversal(effects: Effects) -> Claim:
         supported=all(reversed_) and all(p <= ALPHA for p, _ in bases),
         partly=any(reversed_) and not (all(reversed_) and all(stars)),
         sentence=f"After negative prompts {TO} − {FROM} is {_toward(agency, agency.difference):+.1f} ranks of agency "
-        f"(Bonferroni {p_said(agency.p_bonferroni)}) and {_toward(communion, communion.difference):+.1f} of communion "
-        f"({p_said(communion.p_bonferroni)}). Over base checkpoints exact {p_said(bases[0][0])} and {p_said(bases[1][0])}{bases[0][1]}",
+        f"(Bonferroni {p_text(agency.p_bonferroni)}) and {_toward(communion, communion.difference):+.1f} of communion "
+        f"({p_text(communion.p_bonferroni)}). Over base checkpoints exact {p_text(bases[0][0])} and {p_text(bases[1][0])}{bases[0][1]}",
     )
 
 
@@ -139,7 +139,7 @@ def _panel_stars(found: Figures) -> Claim:
         supported=bases == stars,
         partly=stars[0] == STARS_1A and stars[1] != STARS_1B,
         sentence=f"By Welch's p over model × prompt medians, which is what the published code keeps of its permutation "
-        f"test, {counted(stars)} panels are significant after Bonferroni. Permuting the models, uncorrected, "
+        f"test, {counted(stars)} panels are significant after Bonferroni correction. Permuting the models, uncorrected, "
         f"{counted(exact)} are below .05; permuting base checkpoints {counted(bases)}.",
     )
 
@@ -152,7 +152,7 @@ def _panel(effects: Effects, category: str, framing: Framing) -> Panel | None:
 
 
 def _toward(panel: Panel, value: float | None) -> float:
-    """A difference or d of the panel (b − a), turned to Llama − Gemma."""
+    """A difference or d of the panel (b − a), signed as Llama − Gemma."""
     return (value or 0.0) if panel.family_b == TO else -(value or 0.0)
 
 
@@ -161,17 +161,17 @@ def _starred(panel: Panel) -> bool:
 
 
 def _over_bases(effects: Effects, category: str, framing: Framing) -> tuple[float, str]:
-    """Exact p of a panel with base checkpoints as units, and what is to be said of its reach."""
+    """Exact p of a panel with base checkpoints as units, and the note on its smallest attainable p."""
     base = {model.model: model.base_checkpoint for model in effects.models}
     cells = [cell for cell in effects.model_cells if (cell.category, cell.framing) == (category, framing)]
     values = np.array([cell.mean_median_rank for cell in cells])
     means, _, families = average_by_unit(values, [base[cell.model] for cell in cells], [cell.family for cell in cells])
-    test = level_test(means, families)
+    test = family_test(means, families)
     return test.p_exact, reach(test.min_p, test.n_splits)
 
 
 def reach(min_p: float | None, n_splits: int | None) -> str:
-    """The end of a sentence on an exact p: that no outcome of these units could have reached .05, where that is so."""
+    """The end of a sentence on an exact p: a note if no outcome with these units could have reached .05."""
     if min_p is None or min_p <= ALPHA:
         return "."
     return f"; with {n_splits} splits no outcome could reach .05 (smallest p {_number(min_p)})."
@@ -209,7 +209,7 @@ def _units(n_units: dict[str, int]) -> str:
     return ", ".join(f"{count} {family}" for family, count in n_units.items())
 
 
-def p_said(p: float | None) -> str:
+def p_text(p: float | None) -> str:
     """`p = .200`, `p < .001`."""
     if p is None:
         return "p unknown"
@@ -222,8 +222,6 @@ def _number(p: float) -> str:
 
 TOP = 10
 PUBLISHED = {"Gemma": (5.0, 0.0), "Llama": (3.67, 2.33)}
-
-
 """Family → published mean number of communion and of agency words in the top ten."""
 
 
@@ -245,7 +243,7 @@ BASES = {
 
 
 def top_ten(path: Path | None, lexicon: Lexicon) -> Claim:
-    """The claim `top-ten`. Raises `BirthmarkError` where the table has a model that the study does not."""
+    """The claim `top-ten`. Raises `BirthmarkError` if the table has a model that is not in the study."""
     if path is None:
         return untestable("top-ten", "The predecessor study's table of top tokens (table_a7) is not among the files.")
     counts = count_words(path, lexicon)
@@ -259,7 +257,7 @@ def top_ten(path: Path | None, lexicon: Lexicon) -> Claim:
     as_claimed = means["Gemma"][0] > means["Llama"][0] and means["Llama"][1] > means["Gemma"][1]
     leaning = np.array([communion - agency for communion, agency in counts.values()], dtype=float)
     units, _, unit_families = average_by_unit(leaning, [BASES[model] for model in counts], list(families.values()))
-    test = level_test(units, unit_families)
+    test = family_test(units, unit_families)
     some = [agency for model, (_, agency) in counts.items() if families[model] == "Llama" and agency]
     return judged(
         "top-ten",
@@ -273,7 +271,7 @@ def top_ten(path: Path | None, lexicon: Lexicon) -> Claim:
             if some and len(some) < sum(family == "Llama" for family in families.values())
             else ""
         )
-        + f". Over base checkpoints exact {p_said(test.p_exact)}{reach(test.min_p, test.n_splits)}",
+        + f". Over base checkpoints exact {p_text(test.p_exact)}{reach(test.min_p, test.n_splits)}",
     )
 
 
@@ -282,7 +280,7 @@ def count_words(path: Path, lexicon: Lexicon) -> dict[str, tuple[int, int]]:
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     if unknown := [model for model in header if model not in BASES]:
-        raise BirthmarkError(f'{path} has a column "{unknown[0]}" that is no model of the study: fetch it again')
+        raise BirthmarkError(f'{path} has a column "{unknown[0]}" that is not a model of the study: fetch it again')
     counts = {}
     for column, model in enumerate(header):
         names = [lexicon.entries.get(row[column].strip().lower(), ()) for row in rows[:TOP]]

@@ -1,7 +1,7 @@
-"""The claims that rest on the study's own training runs (figures 4a, 4b, A5b), judged from the published median ranks.
+"""The claims about the study's own training runs (figures 4a, 4b, A5b), judged from the published median ranks.
 
-A gap is Gemma's leaning to communion minus Llama's, in ranks (agency's median rank − communion's): positive in the
-published direction. One run a base and setting: these claims are judged as statements about those runs.
+A leaning to communion is agency's median rank − communion's, in ranks. A gap is Gemma's leaning minus Llama's: positive in
+the published direction. There is one run per base and setting, so these claims are judged as statements about those runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from birthmark.records import Claim, TrainingPoint
 
 Points = Mapping[str, Sequence[TrainingPoint]]
 OPEN = 20.0
-"""Ranks (of about 1,450) below which a gap counts as closed: a tenth of the gaps at 27k and 53k pairs."""
+"""A gap of at most this many ranks (of about 1,450) counts as closed: a tenth of the gaps at 27k and 53k pairs."""
 THIRD, SETTLED = 1 / 3, 0.15
-"""A gap is settled where it moves by no more than this share of its whole change in training."""
-ONE_RUN = "One run a base model: this describes these runs, it is no test of families."
+"""A gap counts as settled if it moves by no more than this share of its total change in training."""
+ONE_RUN = "One run per base model: this describes these runs; it is not a test of families."
 
 
 def training_claims(points: Points) -> list[Claim]:
-    """All claims of this module, from the rank files that are there."""
+    """All claims of this module, from the rank files that are present."""
     return [*_claims_4a(points.get(SKYWORK, [])), *_claims_4b(points)]
 
 
@@ -71,7 +71,7 @@ def _narrows(gaps: Mapping[int, float]) -> Claim:
         reproduced=narrows and open_still,
         partly=narrows and not open_still,
         sentence=f"The gap falls from {abs(first):g} to {abs(last):g} ranks, {abs(last / first):.0%} of what it was at step "
-        f"{min(gaps):,}{'' if open_still else ', and closes or turns around'}. {ONE_RUN}",
+        f"{min(gaps):,}{'' if open_still else ', and closes or reverses'}. {ONE_RUN}",
     )
 
 
@@ -107,7 +107,7 @@ def _claims_4b(points: Points) -> list[Claim]:
 
 
 def _open_gaps(points: Points, family: str, other: str, source: str | None = None) -> dict[int, float]:
-    """Thousands of pairs → gap at the last step, of Bradley–Terry runs; a file that repeats another counts once."""
+    """Thousands of pairs → gap at the last step, for Bradley–Terry runs; a file that duplicates another counts once."""
     gaps: dict[int, float] = {}
     seen: list[set[tuple[str, str, int, float]]] = []
     for file in RANK_FILES[::-1]:
@@ -159,7 +159,7 @@ def _hundred_thousand(points: Points) -> Claim:
         reproduced=open_below and gone_above,
         partly=(open_below or gone_above) and (turned or not (open_below and gone_above)),
         sentence=f"The gap is {_listed(gaps)} pairs"
-        + (": past 100k it is not closed but turned around" if turned else "")
+        + (": past 100k it is not closed but reversed" if turned else "")
         + f". One run past 100k, without a repeat{f'; public GRM models on more pairs have {grm:g}' if grm else ''}.",
     )
 

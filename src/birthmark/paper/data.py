@@ -1,7 +1,7 @@
-"""Where the published study's files are: in a clone that a person has, or fetched from the authors' repository.
+"""Locate the published study's files: in a local clone, or fetched from the authors' repository.
 
-A fetch takes the pinned commit and checks every file's SHA-256 (`checksums.txt`, in `sha256sum` layout). Files are laid
-out as in that repository. This room's other modules ask here for a file by what it is; nothing here reads one.
+Fetching takes the pinned commit and checks every file's SHA-256 (`checksums.txt`, in `sha256sum` format). Files keep the
+layout of that repository.
 """
 
 import shutil
@@ -40,16 +40,16 @@ LEXICON_NAMES: Mapping[Corpus, str] = MappingProxyType({"dict_big2_nouns": "big-
 
 @cache
 def published_checksums() -> Mapping[str, str]:
-    """Path in the authors' repository → SHA-256, of the files that a replication reads."""
+    """Path in the authors' repository → SHA-256, for the files that a replication reads."""
     lines = files("birthmark.paper").joinpath("checksums.txt").read_text(encoding="utf-8").splitlines()
     return MappingProxyType({path: digest for digest, _, path in (line.partition("  ") for line in lines)})
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """The study's files under `root`; a file that is absent is None where a claim can be judged without it.
+    """The study's files under `root`. A missing file is None if the other claims can be judged without it.
 
-    `fetched`: whether they are the pinned commit's, fetched into the cache.
+    `fetched`: whether the files were fetched into the cache from the pinned commit.
     """
 
     root: Path
@@ -57,16 +57,16 @@ class StudyData:
     fetched: bool = False
 
     def path(self, relative: Path | str) -> Path | None:
-        """A file of the repository's layout, or None where it is absent."""
+        """A file by its path in the repository, or None if it is missing."""
         path = self.root / relative
         return path if path.is_file() else None
 
     def score_files(self, corpus: Corpus) -> list[Path]:
-        """The reward models' score files for one lexicon, by name. Raises `BirthmarkError` where there is none."""
+        """The reward models' score files for one lexicon, sorted by name. Raises `BirthmarkError` if there are none."""
         folder = self.root / SCORES / corpus
         found = sorted(folder.glob("*.csv"))
         if not found:
-            raise BirthmarkError(f"{folder} has no score CSV: fetch the study's files into their place")
+            raise BirthmarkError(f"{folder} has no score CSV: put the study's files there")
         return found
 
     @cached_property
@@ -82,10 +82,12 @@ class StudyData:
         return self.big_two_tables if corpus == "dict_big2_nouns" else self.mfd2_tables
 
     def lexicon_file(self, corpus: Corpus) -> Path:
-        """The lexicon that a folder of scores was made with. Raises `BirthmarkError` where it is absent."""
+        """The lexicon file of a folder of scores. Raises `BirthmarkError` if it is missing."""
         path = self.path(CORPORA / LEXICON_FILES[corpus])
         if path is None:
-            raise BirthmarkError(f"{self.root / CORPORA / LEXICON_FILES[corpus]} is missing: fetch it into its place")
+            raise BirthmarkError(
+                f"{self.root / CORPORA / LEXICON_FILES[corpus]} is missing: put the study's file there"
+            )
         return path
 
     def lexicon(self, corpus: Corpus) -> Lexicon:
@@ -97,7 +99,7 @@ class StudyData:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Path in the repository's layout → SHA-256, of all files that are there for a replication to read."""
+        """Path in the repository → SHA-256, for all present files that a replication reads."""
         present = {path for path in published_checksums() if self.path(path)}
         for folder in (*(SCORES / corpus for corpus in LEXICON_FILES), TRAINING, LOGPROBS):
             present |= {str(folder / path.name) for path in (self.root / folder).glob("*.*") if path.is_file()}
@@ -106,32 +108,32 @@ class StudyData:
 
     @cached_property
     def not_as_published(self) -> list[str]:
-        """The files that are there but are not, byte for byte, those of the pinned commit."""
+        """The present files whose bytes differ from the pinned commit."""
         published = published_checksums()
         return [path for path, digest in self.digests.items() if path in published and digest != published[path]]
 
 
 def study_data(data: Path | None, note: Note | None = None) -> StudyData:
-    """The study's files in `data`, a clone of the authors' repository (or its `data` folder); fetched where it is None.
+    """The study's files in `data`, a clone of the authors' repository (or its `data` folder). If None, they are fetched.
 
-    The predecessor's table of top tokens, which one claim rests on, is looked for in `data`, beside it and in the cache.
-    Raises `BirthmarkError` where `data` is no folder, or a file can't be fetched or isn't the pinned one.
+    One claim needs the predecessor study's table of top tokens, which is searched for in `data`, next to it and in the cache.
+
+    Raises `BirthmarkError` if `data` is not a folder with the study's files, or a file cannot be fetched or has the wrong
+    checksum.
     """
     if data is None:
         return StudyData(_fetch_study(note), _fetch_top_tokens(note), fetched=True)
     if not data.is_dir():
-        raise BirthmarkError(f"{data} is not a folder: name a clone of github.com/{REPOSITORY}, or leave --data out")
+        raise BirthmarkError(f"{data} is not a folder: give a clone of github.com/{REPOSITORY}, or omit --data")
     if data.resolve().name == SCORES.parts[0] and (data / SCORES.name).is_dir():
         data = data.resolve().parent
     if not (data / SCORES).is_dir():
-        raise BirthmarkError(
-            f"{data} has no folder {SCORES}: name a clone of github.com/{REPOSITORY}, or leave --data out"
-        )
+        raise BirthmarkError(f"{data} has no folder {SCORES}: give a clone of github.com/{REPOSITORY}, or omit --data")
     return StudyData(data, _find_top_tokens(data))
 
 
 def _fetch_study(note: Note | None) -> Path:
-    """Every published file in the repository's layout, in the cache."""
+    """Fetch every published file into the cache, in the repository's layout."""
     root = cache_folder() / f"study-{COMMIT[:8]}"
     for path, digest in published_checksums().items():
         target = root / path
@@ -150,7 +152,7 @@ def _fetch_top_tokens(note: Note | None) -> Path:
 
 
 def _find_top_tokens(data: Path) -> Path | None:
-    """The predecessor's table in `data`, in a clone of its repository beside it, or fetched earlier."""
+    """The predecessor's table in `data`, in a clone of its repository next to it, or in the cache."""
     around = data.absolute()
     places = [
         around,

@@ -1,7 +1,7 @@
-"""Slips in the published scores and word lists, each found by a check of the files, with what it changes.
+"""Issues in the published scores and word lists, each detected by a check of the files, with its effect.
 
-A check looks at the files and returns the notes that it finds: none where a file is mended or absent. Slips of the
-training files are in `slips_training`.
+Each check returns notes, and returns none if a file is corrected or missing. The checks of training files are in
+`data_issues_training`.
 """
 
 import csv
@@ -16,7 +16,7 @@ import polars as pl
 
 from birthmark.files import sha256_of
 from birthmark.paper.data import CORPORA, SCORES, TRAINING, Corpus, StudyData
-from birthmark.paper.data_issues_training import training_slips
+from birthmark.paper.data_issues_training import training_issues
 from birthmark.paper.scores import Figures, dictionary_columns, published_columns
 from birthmark.records import DataNote, Effects
 from birthmark.scoring.table import ScoreTable
@@ -33,11 +33,11 @@ EXPANDED, SHARED_TOKENS = "dict_big2_expanded.csv", "token_intersection.csv"
 NULL_WORDS = ("NA", "N/A", "NULL", "Null", "null", "NaN", "nan", "None", "NONE", "none")
 
 
-"""Texts that common CSV readers take for a missing value; which of them depends on the reader."""
+"""Texts that common CSV readers treat as a missing value; which ones depends on the reader."""
 
 
 def data_notes(study: StudyData, found: Figures) -> list[DataNote]:
-    """All notes on the study's files, scores first, then word lists, then training files."""
+    """All notes on the study's files: scores first, then word lists, then training files."""
     return [
         *words_outside_lexicon(study),
         *words_not_scored(study),
@@ -48,7 +48,7 @@ def data_notes(study: StudyData, found: Figures) -> list[DataNote]:
         *repeated_entries(study),
         *false_friends(study),
         *tokens_read_as_missing(study),
-        *training_slips(study),
+        *training_issues(study),
     ]
 
 
@@ -56,7 +56,7 @@ def data_notes(study: StudyData, found: Figures) -> list[DataNote]:
 
 
 def words_outside_lexicon(study: StudyData) -> list[DataNote]:
-    """Words that were scored but are in no category: ranked with the others, they would shift every rank below them."""
+    """Words that were scored but are in no category: if ranked with the others, they would shift the ranks below them."""
     notes = []
     for corpus in FOLDERS:
         entries = study.lexicon(corpus).entries
@@ -77,7 +77,7 @@ def words_outside_lexicon(study: StudyData) -> list[DataNote]:
                 words=words,
                 finding=f"{len(files)} of {len(extra)} files score {len(words)} words that {study.lexicon_file(corpus).name} "
                 f"does not list: {_most_rows(study.tables(corpus)):,} rows for {len(entries):,} entries.",
-                effect=f"The published join drops them. Ranked with the others they would move a median rank by up to "
+                effect=f"The published join drops them. If ranked with the others, they would change a median rank by up to "
                 f"{shift:g} and a model's contrast by up to {contrast:.2g} ranks.",
             )
         )
@@ -109,7 +109,7 @@ def _shift_by_extras(tables: Sequence[ScoreTable], corpus: Corpus, study: StudyD
 
 
 def words_not_scored(study: StudyData) -> list[DataNote]:
-    """Words of the lexicon that a file has no row for."""
+    """Words of the lexicon without a row in a file."""
     notes = []
     for corpus in FOLDERS:
         entries = study.lexicon(corpus).entries
@@ -124,14 +124,14 @@ def words_not_scored(study: StudyData) -> list[DataNote]:
                         column="response",
                         words=words,
                         finding=f"{len(words)} words of {study.lexicon_file(corpus).name} have no row.",
-                        effect="They are left out of the ranks of all models, so that all rank the same words.",
+                        effect="They are left out of the ranks of all models, so that all models rank the same words.",
                     )
                 )
     return notes
 
 
 def misnamed_files(study: StudyData) -> list[DataNote]:
-    """Score files whose name speaks of the other lexicon than their folder and words."""
+    """Score files named after the other lexicon than that of their folder and words."""
     notes = []
     for corpus in FOLDERS:
         other = next(folder for folder in FOLDERS if folder != corpus)
@@ -144,18 +144,18 @@ def misnamed_files(study: StudyData) -> list[DataNote]:
                     file=f"{corpus}/{PREFIXES[other]}*.csv",
                     column=None,
                     words=wrong,
-                    finding=f"{len(wrong)} of {len(study.score_files(corpus))} files in {corpus} are called "
-                    f"{PREFIXES[other]}…, but hold the words of {study.lexicon_file(corpus).name}; {len(twins)} have a "
-                    f"namesake in {other}.",
-                    effect="None where the folder says which lexicon it is, as here. By their names they would be taken "
-                    f"for scores of {other}, and in one folder {len(twins)} files would overwrite {len(twins)} others.",
+                    finding=f"{len(wrong)} of {len(study.score_files(corpus))} files in {corpus} are named "
+                    f"{PREFIXES[other]}…, but contain the words of {study.lexicon_file(corpus).name}; {len(twins)} have the "
+                    f"same name as a file in {other}.",
+                    effect="None if the folder identifies the lexicon, as here. Their names would identify them "
+                    f"as scores of {other}, and in one folder {len(twins)} files would overwrite {len(twins)} others.",
                 )
             )
     return notes
 
 
 def words_scored_twice(study: StudyData) -> list[DataNote]:
-    """Words in both lexicons have two scores by one model after one prompt: they should be equal."""
+    """Words in both lexicons have two scores by the same model after the same prompt; these should be equal."""
     apart: dict[str, tuple[float, float]] = {}
     words: list[str] = []
     others = {table.model: table.frame for table in study.mfd2_tables}
@@ -179,15 +179,15 @@ def words_scored_twice(study: StudyData) -> list[DataNote]:
             column="response",
             words=words,
             finding=f"{len(words)} words are in both lexicons, and {len(apart)} of {len(others)} models give them two "
-            f"unlike scores after the same prompt, at most {apart[worst][0]:.2g} apart ({worst}).",
-            effect="As rounding that depends on the batch would do: among these words ranks move by at most "
+            f"different scores after the same prompt, at most {apart[worst][0]:.2g} apart ({worst}).",
+            effect="Consistent with rounding that depends on the batch: among these words ranks differ by at most "
             f"{max(moved for _, moved in apart.values()):g}. Each figure uses one of the two, and nothing pools them.",
         )
     ]
 
 
 def columns_left_out(study: StudyData, found: Figures) -> list[DataNote]:
-    """Columns of the moral foundations' dictionary that lie outside the range which the published analysis takes."""
+    """Columns of the moral foundations dictionary outside the range that the published analysis uses."""
     path = study.lexicon_file("dict_MFD_20")
     columns = dictionary_columns(path)
     left_out = [name for name in columns if name not in published_columns(path)]
@@ -226,7 +226,7 @@ def _changed(a: Effects, b: Effects) -> str:
         if other is None or panel.p_bonferroni is None or other.p_bonferroni is None:
             continue
         if (panel.difference > 0) != (other.difference > 0):
-            turned.append(f"{panel.category} {panel.framing} changes its sign")
+            turned.append(f"{panel.category} {panel.framing} changes sign")
         elif (panel.p_bonferroni < 0.05) != (other.p_bonferroni < 0.05):
             turned.append(
                 f"{panel.category} {panel.framing} {'loses' if panel.p_bonferroni < 0.05 else 'gains'} its star"
@@ -239,7 +239,7 @@ def _f(test: JointF) -> str:
 
 
 def identical_files(study: StudyData) -> list[DataNote]:
-    """Files of one folder that are byte for byte the same under two names."""
+    """Identical files with different names in one folder."""
     notes = []
     for folder in (*(SCORES / corpus for corpus in FOLDERS), TRAINING, CORPORA):
         by_digest: dict[str, list[Path]] = {}
@@ -252,12 +252,12 @@ def identical_files(study: StudyData) -> list[DataNote]:
                         check="identical_files",
                         file=", ".join(path.name for path in twins),
                         column=None,
-                        finding=f"{len(twins)} files are byte for byte the same.",
-                        effect=f"They are one measurement: {twins[0].name} shows nothing that {twins[-1].name} does not, "
+                        finding=f"{len(twins)} files are identical, byte for byte.",
+                        effect=f"They are one measurement: {twins[0].name} adds nothing to {twins[-1].name}, "
                         + (
-                            "so figures 4b and A5b have the same points at two quantities of data."
+                            "so figures 4b and A5b show the same points at two quantities of data."
                             if folder == TRAINING
-                            else "and counting both makes one model two."
+                            else "and using both would count one model twice."
                         ),
                     )
                 )
@@ -269,19 +269,19 @@ def identical_files(study: StudyData) -> list[DataNote]:
 
 @dataclass(frozen=True)
 class _Variants:
-    """Token texts of the shared vocabulary, and the dictionary's rows that each one's plain form is joined with."""
+    """Token texts of the shared vocabulary, and the dictionary's rows that match the plain form of each."""
 
     plain: list[tuple[str, str]]  # token text, plain form
     rows: Counter[str]  # dictionary word → rows
     category: dict[str, str]
 
     def ranked(self, category: str, *, repeats: bool = True) -> int:
-        """Rows that are ranked for a category: a token's row once for each row of its word in the dictionary."""
+        """Rows ranked for a category: a token's row is repeated for each row of its word in the dictionary."""
         return sum((self.rows[word] if repeats else 1) for _, word in self.plain if self.category.get(word) == category)
 
 
 def repeated_entries(study: StudyData) -> list[DataNote]:
-    """Words that the expanded dictionary lists more than once: joined with tokens, each counts that often."""
+    """Words that the expanded dictionary lists more than once: after the join with tokens, each counts that often."""
     entries = _expanded_rows(study)
     repeated = sorted(word for word, rows in Counter(word for word, _ in entries).items() if rows > 1)
     if not repeated:
@@ -292,9 +292,9 @@ def repeated_entries(study: StudyData) -> list[DataNote]:
         agency, communion = (variants.ranked(name) for name in ("Agency", "Communion"))
         once = [variants.ranked(name, repeats=False) for name in ("Agency", "Communion")]
         counted = (
-            f" Of the shared tokens {agency} rows for agency and {communion} for communion are ranked, where each counted "
-            f"once would be {once[0]} and {once[1]}: {agency + communion - sum(once)} of {agency + communion:,} ranks in "
-            "figures 4 and A5 are repeats, and the scores that would mend it are not in the files."
+            f" Of the shared tokens {agency} rows for agency and {communion} for communion are ranked; counted once, there "
+            f"would be {once[0]} and {once[1]}: {agency + communion - sum(once)} of {agency + communion:,} ranks in "
+            "figures 4 and A5 are repeats, and the scores needed to correct this are not in the files."
         )
     return [
         DataNote(
@@ -310,7 +310,7 @@ def repeated_entries(study: StudyData) -> list[DataNote]:
 
 
 def false_friends(study: StudyData) -> list[DataNote]:
-    """Tokens that become a dictionary word only because their non-ASCII letters are deleted."""
+    """Tokens that match a dictionary word only because their non-ASCII letters are deleted."""
     variants = _variants(study)
     if variants is None:
         return []
@@ -328,13 +328,13 @@ def false_friends(study: StudyData) -> list[DataNote]:
             finding=f"Deleting non-ASCII letters, as the published analysis does, turns {len(friends)} tokens of other "
             f"languages into dictionary words: {taken}.",
             effect=f"{len(friends)} of {ranked:,} ranked rows in figures 4 and A5 are not the words they count as; a median "
-            "can move by a few ranks, and the scores that would mend it are not in the files.",
+            "can change by a few ranks, and the scores needed to correct this are not in the files.",
         )
     ]
 
 
 def tokens_read_as_missing(study: StudyData) -> list[DataNote]:
-    """Token texts that common CSV readers turn into a missing value."""
+    """Token texts that common CSV readers convert to a missing value."""
     path = study.path(CORPORA / SHARED_TOKENS)
     if path is None:
         return []
@@ -351,12 +351,12 @@ def tokens_read_as_missing(study: StudyData) -> list[DataNote]:
             file=SHARED_TOKENS,
             column="token_decoded",
             words=missing,
-            finding=f"{len(missing)} token texts are what CSV readers take for a missing value; with line breaks inside "
+            finding=f"CSV readers treat {len(missing)} token texts as missing values; with line breaks inside "
             f"quotes the file has {lines:,} lines for {len(tokens):,} tokens.",
-            effect="None on the figures: none of them is a word of the dictionary. A reader that guesses loses them, and "
-            "one that counts lines miscounts the vocabulary."
+            effect="None on the figures: none of them is a word of the dictionary. A reader that infers types loses them, and "
+            "counting lines miscounts the vocabulary."
             if not hit
-            else f"A reader that guesses loses {', '.join(hit)}, words of the dictionary.",
+            else f"A reader that infers types loses {', '.join(hit)}, words of the dictionary.",
         )
     ]
 
@@ -372,7 +372,7 @@ def _variants(study: StudyData) -> _Variants | None:
 
 
 def _expanded_rows(study: StudyData) -> list[tuple[str, str]]:
-    """(word, category) of each row of the expanded dictionary; none where the file is absent."""
+    """(word, category) of each row of the expanded dictionary; empty if the file is missing."""
     path = study.path(CORPORA / EXPANDED)
     if path is None:
         return []
@@ -387,7 +387,7 @@ def _shared_tokens(path: Path) -> list[str]:
 
 
 def _named(names: Iterable[str], corpus: Corpus, study: StudyData) -> str:
-    """File names under their folder; one pattern for all of a folder's files."""
+    """File names with their folder; one pattern if they are all of the folder's files."""
     names = list(names)
     if len(names) == len(study.score_files(corpus)):
         return f"{corpus}/*.csv"

@@ -1,4 +1,4 @@
-"""Slips in the published files of median ranks over training, each found by a check, with what it changes."""
+"""Issues in the published files of median ranks over training, each detected by a check, with its effect."""
 
 import re
 from collections import Counter
@@ -19,29 +19,27 @@ from birthmark.paper.training import (
 from birthmark.records import DataNote
 
 BASES = {"Gemma": "gemma-2-2b-it", "Llama": "llama-3.2-3b-instruct", "Qwen": "qwen2.5-3b-instruct"}
-
-
-"""What the study says its own reward models were trained from, lower-cased."""
+"""The base checkpoints of the study's own reward models according to its text, lower-cased."""
 
 
 PUBLIC_IDS = {"R-Gem-2B": "Ray2333/GRM-gemma2-2B-rewardmodel-ft", "R-Lla-3B": "Ray2333/GRM-Llama3.2-3B-rewardmodel-ft"}
 
 
-"""Names that the study gives to public reward models, which it didn't train."""
+"""The study's names for public reward models that it did not train, and their hub ids."""
 
 
 GRM_MANIFEST, GRM_AXIS, GRM_SOURCE = 550, 632, "uf+skywork"
 
 
-"""What the study's figure 4b says of its GRM points: thousands of pairs in its manifest and on its axis; their source."""
+"""The GRM points of the study's figure 4b: thousands of pairs in its manifest and on its axis; their source."""
 
 
 FIRST_STEP = 0
 Rows = Mapping[str, pl.DataFrame]
 
 
-def training_slips(study: StudyData) -> list[DataNote]:
-    """All notes on the rank files that are there."""
+def training_issues(study: StudyData) -> list[DataNote]:
+    """All notes on the rank files that are present."""
     paths = ((file.name, study.path(TRAINING / file.name)) for file in RANK_FILES)
     rows = {name: read_rank_rows(path) for name, path in paths if path}
     return [
@@ -61,13 +59,13 @@ def training_slips(study: StudyData) -> list[DataNote]:
 
 
 def quantity_in_ids(rows: Rows) -> list[DataNote]:
-    """Model ids that name another quantity of data than their file does."""
+    """Model ids that state a different quantity of data than their file's name."""
     notes = []
     for name, table in rows.items():
         wrong = [
             model
             for model in sorted(set(table["model_id"]))
-            if (said := re.search(r"(\d+)k", model)) and int(said[1]) != _quantity_in_name(name)
+            if (stated := re.search(r"(\d+)k", model)) and int(stated[1]) != _quantity_in_name(name)
         ]
         if wrong:
             notes.append(
@@ -76,34 +74,34 @@ def quantity_in_ids(rows: Rows) -> list[DataNote]:
                     file=name,
                     column="model_id",
                     words=wrong,
-                    finding=f"The file is named for {_quantity_in_name(name)}k pairs, its models for another quantity.",
-                    effect=f"The points that figures 4b and A5b show at {_quantity_in_name(name)}k pairs are of other runs; "
-                    "the claim about them has no data.",
+                    finding=f"The file's name says {_quantity_in_name(name)}k pairs, its models' names another quantity.",
+                    effect=f"The points that figures 4b and A5b show at {_quantity_in_name(name)}k pairs come from other runs; "
+                    "there are no data for the claim about them.",
                 )
             )
     return notes
 
 
 def quantity_in_steps(rows: Rows) -> list[DataNote]:
-    """Runs whose last step means another quantity of pairs than their file's name (recipe: 16 pairs a step, 2 epochs)."""
+    """Runs whose last step implies another quantity of pairs than their file's name (recipe: 16 pairs per step, 2 epochs)."""
     notes = []
     for name, table in rows.items():
         steps = table["checkpoint"].cast(pl.Float64, strict=False)
         last = max((int(step) for step in steps.drop_nulls()), default=0)
-        seen, said = pairs_of_steps(last), _quantity_in_name(name)
-        if last > 1 and abs(seen - said) > 0.5:
-            twice = max(seen, said) / min(seen, said) > 1.5
+        seen, stated = pairs_of_steps(last), _quantity_in_name(name)
+        if last > 1 and abs(seen - stated) > 0.5:
+            misplaced = max(seen, stated) / min(seen, stated) > 1.5
             notes.append(
                 DataNote(
                     check="quantity_in_steps",
                     file=name,
                     column="checkpoint",
                     words=[f"{last}"],
-                    finding=f"The last step, {last:,}, means {seen:.1f}k pairs by the published recipe (16 a step, 2 "
-                    f"epochs); the file is named for {said}k.",
-                    effect=f"The points at {said}k pairs are of runs on {seen:.0f}k: the smallest quantity in the files is "
+                    finding=f"The last step, {last:,}, implies {seen:.1f}k pairs under the published recipe (16 per step, 2 "
+                    f"epochs); the file's name says {stated}k.",
+                    effect=f"The points at {stated}k pairs are of runs on {seen:.0f}k: the smallest quantity in the files is "
                     f"{seen:.0f}k."
-                    if twice
+                    if misplaced
                     else f"None on the figure, whose axis says {seen:.0f}k; by the file's name the points would be misplaced.",
                 )
             )
@@ -111,30 +109,30 @@ def quantity_in_steps(rows: Rows) -> list[DataNote]:
 
 
 def repeated_rows(rows: Rows) -> list[DataNote]:
-    """Rows that say again what another row says, but for their running number."""
+    """Rows that duplicate another row except for their running number."""
     notes = []
     for name, table in rows.items():
-        said = table.drop([column for column in ("", "X") if column in table.columns])
-        unique = said.unique()
-        if unique.height < said.height:
-            times = said.group_by(said.columns).len()["len"].to_list()
+        content = table.drop([column for column in ("", "X") if column in table.columns])
+        unique = content.unique()
+        if unique.height < content.height:
+            times = content.group_by(content.columns).len()["len"].to_list()
             notes.append(
                 DataNote(
                     check="repeated_rows",
                     file=name,
                     column=None,
                     words=[],
-                    finding=f"{said.height:,} rows say {unique.height} things, each {min(times)} to {max(times)} times: "
-                    "a row for every ranked token, not for every median.",
-                    effect=f"None on the medians: they are the same after the {said.height - unique.height:,} repeats are "
-                    "dropped. Rows counted as observations would be wrong by that factor.",
+                    finding=f"{content.height:,} rows hold {unique.height} distinct values, each {min(times)} to {max(times)} "
+                    "times: one row per ranked token instead of one per median.",
+                    effect=f"None on the medians: they are the same without the {content.height - unique.height:,} repeats. "
+                    "Counting rows as observations would inflate their number by that factor.",
                 )
             )
     return notes
 
 
 def unequal_repeats(rows: Rows) -> list[DataNote]:
-    """Where rows repeat once a ranked token, models that have another number of tokens than the rest."""
+    """In files with one row per ranked token, models with a different number of tokens than the others."""
     notes = []
     for name, table in rows.items():
         counts = table.group_by("model_id", "Category", "checkpoint").len()
@@ -155,7 +153,7 @@ def unequal_repeats(rows: Rows) -> list[DataNote]:
                         words=models,
                         finding=f"{', '.join(models)} has {', '.join(map(str, other))} {category.lower()} tokens, the others "
                         f"{usual}.",
-                        effect=f"Its ranks are among {usual - other[0]} tokens fewer: a median can be off by at most that "
+                        effect=f"Its ranks are among {usual - other[0]} fewer tokens: a median can be off by at most that "
                         "many ranks.",
                     )
                 )
@@ -163,7 +161,7 @@ def unequal_repeats(rows: Rows) -> list[DataNote]:
 
 
 def unnamed_bases(rows: Rows) -> list[DataNote]:
-    """Rows whose base model is `NA`: whoever groups by it loses them or pools them."""
+    """Rows whose base model is `NA`: grouping by it drops or pools them."""
     notes = []
     for name, table in rows.items():
         blank = table.filter(pl.col("base_model").is_in(["", "NA"]))
@@ -177,15 +175,15 @@ def unnamed_bases(rows: Rows) -> list[DataNote]:
                     column="base_model",
                     words=models,
                     finding=f"{blank.height:,} rows of {', '.join(models)} name no base model.",
-                    effect=f"Grouped by base_model, {points} points of {_families(models)} are lost from figure A5b; here "
-                    "their family is read off the model id.",
+                    effect=f"Grouped by base_model, {points} points of {_families(models)} are missing from figure A5b; here "
+                    "their family is taken from the model id.",
                 )
             )
     return notes
 
 
 def labels_that_disagree(rows: Rows) -> list[DataNote]:
-    """Rows whose base model and model id speak of different families."""
+    """Rows whose base model and model id name different families."""
     notes = []
     for name, table in rows.items():
         pairs = table.select("model_id", "base_model").unique(maintain_order=True).rows()
@@ -198,15 +196,14 @@ def labels_that_disagree(rows: Rows) -> list[DataNote]:
                     column="base_model",
                     words=wrong,
                     finding=f"base_model and model_id name different families: {', '.join(wrong)}.",
-                    effect="base_model is believed; if the ids are right, every difference between these families turns "
-                    "around.",
+                    effect="base_model is used; if the ids are correct, every difference between these families is reversed.",
                 )
             )
     return notes
 
 
 def other_bases_in_ids(rows: Rows) -> list[DataNote]:
-    """Hub-like model ids that name another base checkpoint than the study says it trained from."""
+    """Model ids in the form of hub ids that name another base checkpoint than the study's text."""
     notes = []
     for name, table in rows.items():
         wrong = []
@@ -224,14 +221,14 @@ def other_bases_in_ids(rows: Rows) -> list[DataNote]:
                     words=wrong,
                     finding=f"The ids name other checkpoints than the study trained from ({should}): read as hub names "
                     "they are Gemma's first generation, or a model without instruction tuning.",
-                    effect="None on the numbers; which base checkpoint was trained rests on the study's text alone.",
+                    effect="None on the numbers; only the study's text says which base checkpoint was trained.",
                 )
             )
     return notes
 
 
 def several_ids_of_a_base(rows: Rows) -> list[DataNote]:
-    """One base called by several ids in the files of the study's own runs."""
+    """Bases with several ids in the files of the study's own runs."""
     own = {name: table for name, table in rows.items() if not set(table["model_id"]) <= set(PUBLIC_IDS)}
     ids: dict[str, set[str]] = {}
     for table in own.values():
@@ -247,7 +244,7 @@ def several_ids_of_a_base(rows: Rows) -> list[DataNote]:
             column="model_id",
             words=[name for names in several.values() for name in names],
             finding="; ".join(f"{family} is called {', '.join(names)}" for family, names in several.items()) + ".",
-            effect="Joined by model_id, the files of one base do not meet; here they meet by family.",
+            effect="A join by model_id does not match the files of one base; here they are matched by family.",
         )
     ]
 
@@ -268,13 +265,13 @@ def columns_of_one_file(rows: Rows) -> list[DataNote]:
             column=", ".join(words),
             words=words,
             finding=f"{', '.join(lacking)} lack the columns {', '.join(words)} that the others have.",
-            effect="Their quantity, source and loss are known by the file's name alone; figure 4b takes them from there.",
+            effect="Only the file's name gives their quantity, source and loss; figure 4b takes them from there.",
         )
     ]
 
 
 def start_not_saved(rows: Rows) -> list[DataNote]:
-    """The run over training steps begins after the start."""
+    """The first saved step of the run over training steps is not the start."""
     if SKYWORK not in rows:
         return []
     steps = rows[SKYWORK]["checkpoint"].cast(pl.Float64, strict=False).drop_nulls()
@@ -288,14 +285,14 @@ def start_not_saved(rows: Rows) -> list[DataNote]:
             column="checkpoint",
             words=[f"{first}"],
             finding=f"The first saved step is {first:,} of {last:,}, {first / last:.0%} of training.",
-            effect="Where the models start from is not in the files, so that the gap is widest at the start cannot be told, "
+            effect="The starting values are not in the files, so one cannot tell whether the gap is widest at the start, "
             "only that it is widest at the first saved step.",
         )
     ]
 
 
 def others_models(rows: Rows, study: StudyData) -> list[DataNote]:
-    """Points that are public reward models of another team, among the study's own runs."""
+    """Points among the study's own runs that are public reward models of another team."""
     notes = []
     for name, table in rows.items():
         models = [model for model in sorted(set(table["model_id"])) if model in PUBLIC_IDS]
@@ -309,17 +306,17 @@ def others_models(rows: Rows, study: StudyData) -> list[DataNote]:
                     column="model_id",
                     words=models,
                     finding=f"{' and '.join(models)} are {' and '.join(PUBLIC_IDS[model] for model in models)}: public "
-                    "reward models of another team, with a first stage of their own and trained in full.",
+                    "reward models of another team, with their own first stage and full fine-tuning.",
                     effect="They differ from the study's runs in data, recipe and loss at once. Without them figure 4b has "
-                    f"no GRM points{f' (their gap is {found:g} ranks)' if found is not None else ''} and the claim about "
-                    "the GRM loss has no data.",
+                    f"no GRM points{f' (their gap is {found:g} ranks)' if found is not None else ''} and there are no data "
+                    "for the claim about the GRM loss.",
                 )
             )
     return notes
 
 
 def grm_labels(rows: Rows) -> list[DataNote]:
-    """What the GRM file says of its own points, against its name and the study's figure."""
+    """Labels in the GRM file that contradict its name or the study's figure."""
     name = "rank_results_grm_80k.csv"
     if name not in rows:
         return []
@@ -332,10 +329,10 @@ def grm_labels(rows: Rows) -> list[DataNote]:
                 file=name,
                 column="data_size",
                 words=sizes,
-                finding=f"data_size is {', '.join(sizes)}, the file is named for 80k, and the study's figure has "
+                finding=f"data_size is {', '.join(sizes)}, the file's name says 80k, and the study's figure has "
                 f"{GRM_MANIFEST}k in its manifest and {GRM_AXIS}k on its axis.",
-                effect=f"The points' place on the axis of figure 4b is one of four; {GRM_MANIFEST} is used here. That the "
-                "gap stays open past 600k pairs depends on which is right.",
+                effect=f"There are four possible places for these points on the axis of figure 4b; {GRM_MANIFEST} is used "
+                "here. Whether the gap stays open past 600k pairs depends on which is right.",
             )
         )
     sources = sorted(set(table["data_source"])) if "data_source" in table.columns else []
@@ -347,7 +344,7 @@ def grm_labels(rows: Rows) -> list[DataNote]:
                 column="data_source",
                 words=sources,
                 finding=f"data_source is {', '.join(sources)}; the study's figure shows the points as {GRM_SOURCE}.",
-                effect=f"{GRM_SOURCE} is used here; read off the file they would be a third size of one source.",
+                effect=f"{GRM_SOURCE} is used here; according to the file they would be a third size of one source.",
             )
         )
     steps = sorted(set(table["checkpoint"]))
@@ -359,14 +356,14 @@ def grm_labels(rows: Rows) -> list[DataNote]:
                 column="checkpoint",
                 words=steps,
                 finding="The checkpoint is 1 in every row: a placeholder, not a step.",
-                effect="final_step of these points means nothing, and their quantity cannot be checked by it.",
+                effect="final_step of these points is meaningless, and cannot be used to check their quantity.",
             )
         )
     return notes
 
 
 def _quantity_in_name(name: str) -> int:
-    """Thousands of pairs that a file's name speaks of."""
+    """Thousands of pairs in a file's name."""
     return int(re.findall(r"\d+", name)[-1])
 
 

@@ -1,7 +1,8 @@
-"""Figures 2 and 3 and Table 1: language models' log-probabilities, where the study's files of them are there.
+"""Figures 2 and 3 and Table 1, from the study's files of language models' log-probabilities, if they are present.
 
-A file `data/logprobs/<org>--<name>.csv` has `token_id`, `token_name`, `token_decoded`, then a column of log-probabilities a
-prompt. They hold about 2 GB and are not in the authors' repository (hub dataset Oxford-HIPlab/iclr2026-lm-logprobs).
+A file `data/logprobs/<org>--<name>.csv` has the columns `token_id`, `token_name`, `token_decoded`, then one column of
+log-probabilities per prompt. The files take about 2 GB and are not in the authors' repository (they are in the hub dataset
+Oxford-HIPlab/iclr2026-lm-logprobs).
 """
 
 import re
@@ -26,7 +27,7 @@ PAIR_OF_STAGE: dict[Stage, tuple[str, str]] = {
     "instruct": ("google/gemma-2-2b-it", "meta-llama/Llama-3.2-3B-Instruct"),
     "pretrained": ("google/gemma-2-2b", "meta-llama/Llama-3.2-3B"),
 }
-"""Gemma and Llama of figure 2; the first pair is also Table 1's."""
+"""The Gemma and Llama models of figure 2; Table 1 uses the first pair."""
 GEMMAS = ("google/gemma-2-2b-it", "google/gemma-2-9b-it", "google/gemma-2-27b-it")
 LLAMAS = (
     "meta-llama/Llama-3.2-1B-Instruct",
@@ -44,7 +45,7 @@ TEXT = "token_decoded"
 
 @dataclass(frozen=True)
 class LogprobFigures:
-    """What the files of log-probabilities give; each part is empty where its files are absent."""
+    """The figures and tables of log-probabilities; each part is empty if its files are missing."""
 
     figure_2: list[LogprobMedian] = field(default_factory=list)
     figure_3: list[MwlrPair] = field(default_factory=list)
@@ -53,7 +54,7 @@ class LogprobFigures:
 
 
 def logprob_figures(study: StudyData) -> LogprobFigures:
-    """Figures 2 and 3 and Table 1 from the files that are there."""
+    """Figures 2 and 3 and Table 1, from the files that are present."""
     nouns = study.lexicon("dict_big2_nouns")
     category = {word: names[0] for word, names in nouns.entries.items()}
     figure_2 = [row for stage in PAIR_OF_STAGE for row in _stage_medians(study, stage, category)]
@@ -67,7 +68,7 @@ def logprob_figures(study: StudyData) -> LogprobFigures:
 
 
 def logprob_file(study: StudyData, model: str) -> Path | None:
-    """The file of a hub model's log-probabilities, or None."""
+    """The file of a hub model's log-probabilities, or None if it is missing."""
     return study.path(LOGPROBS / f"{model.replace('/', '--')}.csv")
 
 
@@ -75,7 +76,7 @@ def logprob_file(study: StudyData, model: str) -> Path | None:
 
 
 def _stage_medians(study: StudyData, stage: Stage, category: dict[str, str]) -> list[LogprobMedian]:
-    """Median ranks of the nouns that are one token's exact text in both models, after each prompt."""
+    """Median ranks, for each prompt, of the nouns that are exactly one token's text in both models."""
     paths = [logprob_file(study, model) for model in PAIR_OF_STAGE[stage]]
     found = [path for path in paths if path]
     if len(found) < 2:
@@ -115,7 +116,7 @@ def _family(model: str) -> str:
 
 
 def _pairs(study: StudyData) -> list[MwlrPair]:
-    """Mean MWLR of the forms of "freedom" and "love", over token texts that all ten vocabularies share."""
+    """Mean MWLR of the forms of "freedom" and "love", over the token texts shared by all ten vocabularies."""
     paths = {model: logprob_file(study, model) for model in (*GEMMAS, *LLAMAS)}
     files = {model: path for model, path in paths.items() if path}
     if len(files) < len(paths):
@@ -135,7 +136,7 @@ def _pairs(study: StudyData) -> list[MwlrPair]:
 
 
 def _table_1(study: StudyData) -> list[MwlrToken]:
-    """All shared token texts by MWLR of Llama 3.2 3B over Gemma 2 2B, the most preferred by Llama first."""
+    """All shared token texts, sorted by decreasing MWLR of Llama 3.2 3B over Gemma 2 2B."""
     paths = [logprob_file(study, model) for model in PAIR_OF_STAGE["instruct"]]
     found = [path for path in paths if path]
     if len(found) < 2:
@@ -151,19 +152,19 @@ def _table_1(study: StudyData) -> list[MwlrToken]:
 
 
 def _words(table: Sequence[MwlrToken]) -> list[MwlrToken]:
-    """Those whose text is no Markdown, punctuation or white space alone."""
+    """The tokens that are not only Markdown, punctuation or white space."""
     tokens = pl.DataFrame({"token": [row.token for row in table]}, schema={"token": pl.String})
     sorts = tokens.select(sort_of(pl.col("token"))).to_series()
     return [row for row, sort in zip(table, sorts, strict=True) if sort is None]
 
 
 def _most_probable(path: Path) -> pl.DataFrame:
-    """Token text → log-probability after `PROMPT`; of a text that several tokens have, the most probable."""
+    """Token text → log-probability after `PROMPT`; if several tokens have the same text, the most probable one."""
     return _read(path, [PROMPT]).group_by(TEXT).agg(pl.col(PROMPT).max())
 
 
 def _join(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Texts that all tables have, sorted, with columns `p0`, `p1`, … of log-probabilities."""
+    """The texts that are in all tables, sorted, with columns `p0`, `p1`, … of log-probabilities."""
     joined = tables[0].rename({PROMPT: "p0"})
     for at, table in enumerate(tables[1:], start=1):
         joined = joined.join(table.rename({PROMPT: f"p{at}"}), on=TEXT, how="inner")
@@ -171,10 +172,10 @@ def _join(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _read(path: Path, prompts: list[str]) -> pl.DataFrame:
-    """`token_decoded` as text, whatever it says, and float64 columns. Raises `BirthmarkError` for another layout."""
+    """`token_decoded`, always as text, and float64 columns. Raises `BirthmarkError` for any other layout."""
     try:
         rows = pl.read_csv(path, columns=[TEXT, *prompts], infer_schema=False)
         return rows.select(pl.col(TEXT).fill_null(""), pl.col(prompts).cast(pl.Float64))
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = re.sub(r"\s+", " ", str(error))[:80]
-        raise BirthmarkError(f"{path} is no file of log-probabilities ({reason}): fetch it again") from None
+        raise BirthmarkError(f"{path} is not a file of log-probabilities ({reason}): fetch it again") from None

@@ -1,4 +1,4 @@
-"""Figures 1 and A1 again: the ten reward models on Big Two nouns and moral foundations, and on relabelled families."""
+"""Figures 1 and A1: the ten reward models on Big Two nouns and moral foundations; the tests on relabelled families."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ FACTORS = ("base", "category", "framing")
 
 @dataclass(frozen=True)
 class Figures:
-    """The effects behind figures 1a and 1b, the medians of A1, and the joint F over all three-way terms of each."""
+    """The effects of figures 1a and 1b, the medians of A1, and the joint F over all three-way terms of each."""
 
     figure_1a: Effects
     figure_1b_as_published: Effects
@@ -42,9 +42,9 @@ class Figures:
 
 
 def figures(study: StudyData, seed: int = 0) -> Figures:
-    """Every number of figures 1 and A1; `p_holm` of a headline is over the two lexicons.
+    """Every number of figures 1 and A1; `p_holm` of a headline is adjusted over the two lexicons.
 
-    Raises `BirthmarkError` where scores or lexicons are absent or don't match.
+    Raises `BirthmarkError` if scores or lexicons are missing or do not match.
     """
     nouns, moral = study.lexicon("dict_big2_nouns"), study.lexicon("dict_MFD_20")
     published = fold_foundations(moral, published_columns(study.lexicon_file("dict_MFD_20")))
@@ -73,18 +73,18 @@ def dictionary_columns(path: Path) -> list[str]:
 
 
 def published_columns(path: Path) -> list[str]:
-    """The columns that the published analysis takes: `Care_Virtue` to `Sanctity_Virtue` in the file's order."""
+    """The columns that the published analysis uses: `Care_Virtue` to `Sanctity_Virtue`, in the file's order."""
     columns = dictionary_columns(path)
     for name in (FIRST_COLUMN, LAST_COLUMN):
         if name not in columns:
             raise BirthmarkError(
-                f"{path} has no column {name}: the published analysis takes {FIRST_COLUMN} to {LAST_COLUMN}"
+                f"{path} has no column {name}: the published analysis uses {FIRST_COLUMN} to {LAST_COLUMN}"
             )
     return columns[columns.index(FIRST_COLUMN) : columns.index(LAST_COLUMN) + 1]
 
 
 def prompt_medians(joined: Joined) -> list[PromptMedians]:
-    """Median ranks prompt by prompt, by model, category and framing."""
+    """Median ranks for each prompt, by model, category and framing."""
     return [
         PromptMedians(
             model=model,
@@ -121,11 +121,11 @@ def three_way(joined: Joined) -> JointF:
 ALPHA = 0.05
 SHUFFLE_FACTORS = ("family", "category", "framing")
 NAMES = ("a", "b")
-PUBLISHED = ("mixed_model_three_way", "any_panel_bonferroni")  # significant below alpha; exact p count at alpha too
+PUBLISHED = ("mixed_model_three_way", "any_panel_bonferroni")  # significant if p < alpha; exact tests if p ≤ alpha
 
 
 class Relabelled(NamedTuple):
-    """Values of units [units, …] and all ways to put a family's number of them into a: bool [splits, units]."""
+    """Values of units [units, …], and all ways to assign units to family a: bool [splits, units]."""
 
     values: np.ndarray
     splits: np.ndarray
@@ -144,12 +144,12 @@ def label_shuffle(study: StudyData) -> list[LabelShuffle]:
 
 
 def shuffle_rows(lexicon: str, joined: Joined) -> list[LabelShuffle]:
-    """A row a test. The published ones and ours over models take all relabellings of the models; the headline, whose
-    units are base checkpoints, all of those.
+    """One row per test. Tests over models use all relabellings of the models; the headline, whose units are base
+    checkpoints, uses all relabellings of the base checkpoints.
     """
     n_a = len(joined.models_of(joined.families[0]))
     splits = relabellings(len(joined.models), n_a)
-    of_base = _base_level(joined)
+    of_base = _base_values(joined)
     rows = [
         _row(lexicon, "mixed_model_three_way", "model", mixed_model_p(joined, splits)),
         _row(lexicon, "any_panel_bonferroni", "model", [panel_p(joined, is_a) for is_a in splits]),
@@ -160,7 +160,7 @@ def shuffle_rows(lexicon: str, joined: Joined) -> list[LabelShuffle]:
     ]
     if joined.contrasts is not None:
         return [*rows, _row(lexicon, "crossed", "model", crossed_p(joined, splits))]
-    why = f"the test is of one contrast, and the lexicon has {len(joined.categories)} categories"
+    why = f"the test needs a single contrast, and the lexicon has {len(joined.categories)} categories"
     without = LabelShuffle.build(
         lexicon=lexicon,
         test="crossed",
@@ -178,7 +178,7 @@ def relabellings(n: int, n_a: int) -> np.ndarray:
 
 
 def mixed_model_p(joined: Joined, splits: np.ndarray) -> list[float]:
-    """p of the joint F over all three-way terms of the published mixed model (REML), a relabelling each."""
+    """p of the joint F over all three-way terms of the published mixed model (REML), for each relabelling."""
     models, categories, prompts = joined.medians.shape
     at = np.indices((models, categories, prompts)).reshape(3, -1)
     within = {
@@ -196,7 +196,7 @@ def mixed_model_p(joined: Joined, splits: np.ndarray) -> list[float]:
 
 
 def panel_p(joined: Joined, is_a: np.ndarray) -> float:
-    """The smallest Bonferroni-adjusted Welch p over category × framing, medians over models and prompts as the sample."""
+    """The smallest Bonferroni-adjusted Welch p over category × framing, treating medians of models × prompts as the sample."""
     p_values = []
     for row in range(len(joined.categories)):
         for framing in joined.framings_present:
@@ -206,8 +206,10 @@ def panel_p(joined: Joined, is_a: np.ndarray) -> float:
 
 
 def permutation_p(of: Relabelled) -> list[float]:
-    """The exact test's p of every relabelling: Welch's t of one contrast (the difference, where a family has fewer than
-    three units), or the largest |t| over several. The splits are the same for each, so that the p of all are quick.
+    """The exact test's p for each relabelling.
+
+    The statistic is Welch's t of one contrast (the difference, if a family has fewer than three units), or the largest |t|
+    over several contrasts.
     """
     values = of.values[:, 0] if of.values.shape[1] == 1 else of.values
     is_a = of.splits
@@ -218,24 +220,24 @@ def permutation_p(of: Relabelled) -> list[float]:
 
 
 def crossed_p(joined: Joined, splits: np.ndarray) -> list[float]:
-    """p of the crossed variance's t-test of every relabelling."""
+    """p of the crossed variance's t-test for each relabelling."""
     at, categories = joined.places
     ranks = joined.ranks[:, at][:, :, joined.framed]
     return [crossed_variance(ranks, _labels(is_a), categories, joined.framed_labels).p for is_a in splits]
 
 
 def _contrasts(joined: Joined) -> np.ndarray:
-    """What the tests over units are of: one contrast a model, or one a category [models, …]."""
+    """The values that the tests over units compare: one contrast per model, or one per category [models, …]."""
     return joined.centred_framing_contrasts if joined.contrasts is None else joined.contrasts[:, None]
 
 
-def _base_level(joined: Joined) -> Relabelled:
+def _base_values(joined: Joined) -> Relabelled:
     values, _, families = average_by_unit(_contrasts(joined), joined.model_bases, joined.model_families)
     return Relabelled(values, relabellings(len(families), families.count(joined.families[0])))
 
 
 def _panel_values(joined: Joined) -> np.ndarray:
-    """A model's value in each panel, the mean of its medians over the framing's prompts: [models, panels]."""
+    """Each model's value in each panel, the mean of its medians over the framing's prompts: [models, panels]."""
     return np.concatenate(
         [joined.medians[:, :, joined.prompts_of(framing)].mean(axis=2) for framing in joined.framings_present], axis=1
     )

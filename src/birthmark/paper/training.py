@@ -1,4 +1,4 @@
-"""The study's own training runs: median ranks at the saved steps (figures 4a, 4b, A5b), and the nouns that move most (5, A6)."""
+"""The study's own training runs: median ranks at saved steps (figures 4a, 4b, A5b), and the largest moves (5, A6)."""
 
 import re
 from collections.abc import Sequence
@@ -16,23 +16,19 @@ from birthmark.records import Claim, Figure4bPoint, Loss, PairSource, TrainingPo
 from birthmark.values.ranks import rank
 
 FAMILIES = {"gem": "Gemma", "lla": "Llama", "qwe": "Qwen"}
-
-
-"""How the published model ids are told apart where a row names no base model."""
+"""Part of a published model id → family, for rows without a base model."""
 
 
 COLUMNS = ("model_id", "Category", "checkpoint", "base_model", "sum_value")
 
 
 BATCH, EPOCHS = 16, 2
-
-
-"""Pairs a step and epochs of the published recipe: pairs seen = last step × 16 / 2."""
+"""Pairs per step and epochs of the published recipe: pairs seen = last step × 16 / 2."""
 
 
 @dataclass(frozen=True)
 class RankFile:
-    """One published file of ranks, and the pairs (in thousands), source and loss that figure 4b gives it."""
+    """One published file of ranks, and its pairs (in thousands), source and loss according to figure 4b."""
 
     name: str
     pairs_thousands: int
@@ -54,7 +50,7 @@ SKYWORK = "rank_results_sky_80k.csv"
 
 
 def read_rank_rows(path: Path) -> pl.DataFrame:
-    """A rank file's rows as they stand, every cell as text. Raises `BirthmarkError` where it lacks a column."""
+    """A rank file's rows, every cell as text. Raises `BirthmarkError` if it cannot be read or a column is missing."""
     try:
         rows = pl.read_csv(path, infer_schema=False).fill_null("")
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -67,27 +63,28 @@ def read_rank_rows(path: Path) -> pl.DataFrame:
 
 
 def read_training_points(path: Path) -> list[TrainingPoint]:
-    """A rank file's points, in file order, rows that say the same twice once.
+    """A rank file's points, in file order, without duplicate rows.
 
-    The family is the row's `base_model`; where that is `NA` it is read off the `model_id`. Raises `BirthmarkError` where
-    a number is none, a family cannot be told, or one point has two values.
+    The family is the row's `base_model`; if that is `NA`, it is taken from the `model_id`.
+
+    Raises `BirthmarkError` if a number cannot be parsed, a family is unknown, or one point has two values.
     """
     unique = read_rank_rows(path).select(COLUMNS).unique(maintain_order=True)
     points = [_point(path, row) for row in unique.iter_rows(named=True)]
     seen = {(point.model_id, point.category, point.step) for point in points}
     if len(seen) < len(points):
-        raise BirthmarkError(f"{path} gives one model, category and step two values: keep the one that is right")
+        raise BirthmarkError(f"{path} has two values for one model, category and step: keep the correct one")
     return points
 
 
 def _point(path: Path, row: dict[str, str]) -> TrainingPoint:
     family = row["base_model"] if row["base_model"] not in ("", "NA") else family_of_id(row["model_id"])
     if family is None:
-        raise BirthmarkError(f'{path} has a model "{row["model_id"][:40]}" of no known family: fill in its base_model')
+        raise BirthmarkError(f'{path} has a model "{row["model_id"][:40]}" of unknown family: fill in its base_model')
     try:
         step, median_rank = int(float(row["checkpoint"])), float(row["sum_value"])
     except ValueError:
-        raise BirthmarkError(f"{path} has a checkpoint or rank that is no number: fetch it again") from None
+        raise BirthmarkError(f"{path} has a checkpoint or rank that is not a number: fetch it again") from None
     return TrainingPoint(
         file=path.name,
         model_id=row["model_id"],
@@ -99,12 +96,12 @@ def _point(path: Path, row: dict[str, str]) -> TrainingPoint:
 
 
 def family_of_id(model_id: str) -> str | None:
-    """The family that a published model id speaks of, or None."""
+    """The family in a published model id, or None."""
     return next((family for part, family in FAMILIES.items() if part in model_id.lower()), None)
 
 
 def training_points(study: StudyData) -> dict[str, list[TrainingPoint]]:
-    """File name → points, of the rank files that are there, in the order of figure 4b."""
+    """File name → points, for the rank files that are present, in the order of figure 4b."""
     paths = ((file.name, study.path(TRAINING / file.name)) for file in RANK_FILES)
     return {name: read_training_points(path) for name, path in paths if path}
 
@@ -118,7 +115,7 @@ def last_points(points: Sequence[TrainingPoint]) -> list[TrainingPoint]:
 
 
 def figure_4b(points: dict[str, list[TrainingPoint]]) -> list[Figure4bPoint]:
-    """The last saved step of every run, with the pairs, source and loss that the study's figure gives its file."""
+    """The last saved step of every run, with the pairs, source and loss of its file according to the study's figure."""
     return [
         Figure4bPoint(
             pairs_thousands=file.pairs_thousands,
@@ -137,9 +134,9 @@ def figure_4b(points: dict[str, list[TrainingPoint]]) -> list[Figure4bPoint]:
 
 
 def leaning(points: Sequence[TrainingPoint], family: str) -> dict[int, float]:
-    """Step → agency's median rank − communion's, in ranks: positive where communion is preferred (1 is best).
+    """Step → median rank of agency − median rank of communion: positive if communion is preferred (1 is best).
 
-    Only steps that have both categories.
+    Only steps with both categories are included.
     """
     ranks = {(p.step, p.category): p.median_rank for p in points if p.family == family}
     steps = sorted({step for step, _ in ranks})
@@ -151,19 +148,19 @@ def leaning(points: Sequence[TrainingPoint], family: str) -> dict[int, float]:
 
 
 def gap(points: Sequence[TrainingPoint], family: str, other: str) -> dict[int, float]:
-    """Step → leaning of `family` − leaning of `other`: positive where `family` prefers communion more, in ranks."""
-    mine, theirs = leaning(points, family), leaning(points, other)
-    return {step: mine[step] - theirs[step] for step in mine if step in theirs}
+    """Step → leaning of `family` − leaning of `other`, in ranks: positive if `family` prefers communion more."""
+    own, reference = leaning(points, family), leaning(points, other)
+    return {step: own[step] - reference[step] for step in own if step in reference}
 
 
 def last_gap(points: Sequence[TrainingPoint], family: str, other: str) -> float | None:
-    """The gap at the last saved steps, which may differ between the two; None where one of them is absent."""
-    mine, theirs = leaning(points, family), leaning(points, other)
-    return mine[max(mine)] - theirs[max(theirs)] if mine and theirs else None
+    """The gap at each family's last saved step (the steps may differ); None if a family is missing."""
+    own, reference = leaning(points, family), leaning(points, other)
+    return own[max(own)] - reference[max(reference)] if own and reference else None
 
 
 def pairs_of_steps(final_step: int) -> float:
-    """Thousands of pairs that a run with this last step has seen, by the published recipe."""
+    """Thousands of pairs that a run with this last step has seen, under the published recipe."""
     return final_step * BATCH / EPOCHS / 1000
 
 
@@ -173,16 +170,17 @@ SHOWN = 10
 
 
 def word_moves(study: StudyData) -> list[WordMove]:
-    """Every noun's rank at the first and last saved step, of the families whose file is there."""
+    """Every noun's rank at the first and last saved step, for the families whose file is present."""
     paths = {family: study.path(TRAINING / TOKEN_SCORES.format(family.lower())) for family in MOVER_FAMILIES}
     nouns = study.lexicon("dict_big2_nouns")
     return [move for family, path in paths.items() if path for move in read_moves(path, family, nouns)]
 
 
 def read_moves(path: Path, family: str, nouns: Lexicon) -> list[WordMove]:
-    """The moves of one run: non-ASCII letters deleted, trimmed, lower-cased, a word's variants averaged, nouns ranked.
+    """The moves of one run, computed as published.
 
-    Raises `BirthmarkError` where the file has no token texts, no noun, or fewer than two steps.
+    Non-ASCII letters are deleted, texts are trimmed and lower-cased, the variants of a word are averaged, and nouns are
+    ranked. Raises `BirthmarkError` if the file has no token texts, no noun, or fewer than two steps.
     """
     try:
         table = pl.read_parquet(path)
@@ -210,7 +208,7 @@ def read_moves(path: Path, family: str, nouns: Lexicon) -> list[WordMove]:
 
 
 def most_moved(moves: Sequence[WordMove], family: str) -> tuple[list[WordMove], list[WordMove]]:
-    """The ten words of one family that rise most, and the ten that fall most, the furthest first."""
+    """The ten words of one family that rise most and the ten that fall most, the largest moves first."""
     mine = [move for move in moves if move.family == family]
     change = np.array([move.first_rank - move.last_rank for move in mine])
     order = np.argsort(-change, kind="stable").tolist()
@@ -218,15 +216,15 @@ def most_moved(moves: Sequence[WordMove], family: str) -> tuple[list[WordMove], 
 
 
 def movers_claim(moves: Sequence[WordMove]) -> Claim:
-    """The claim `movers`: what moves can be told from the files, what the figure shows is drawn and not listed."""
+    """The claim `movers`: the moves follow from the files, but the published words are only shown in a figure."""
     if not moves:
         return untestable(
             "movers", "The scores of tokens by checkpoint are not among the files; the files of ranks hold no words."
         )
-    said = []
+    parts = []
     for family in dict.fromkeys(move.family for move in moves):
         up, down = most_moved(moves, family)
-        said.append(f"{family} up {', '.join(move.word for move in up)}; down {', '.join(move.word for move in down)}")
+        parts.append(f"{family} up {', '.join(move.word for move in up)}; down {', '.join(move.word for move in down)}")
     return untestable(
-        "movers", f"The published words are drawn, not listed, so none can be checked; here: {'. '.join(said)}."
+        "movers", f"The published words are drawn, not listed, so none can be checked; here: {'. '.join(parts)}."
     )

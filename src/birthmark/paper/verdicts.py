@@ -1,7 +1,7 @@
-"""The table of the study's claims and how each is judged; the claim that MWLR finds planted words best (figure A3).
+"""The table of the study's claims, the rule for verdicts, and the claim that MWLR finds planted words best (figure A3).
 
 The study publishes neither the fine-tuned models' log-probabilities nor all authority words, so that claim is judged by
-words that were planted here.
+words planted with `birthmark calibrate planted`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Published:
-    """A claim, where and with which numbers it was published, and whether it speaks of model families in general."""
+    """A claim, where and with which numbers it was published, and whether it is about model families in general."""
 
     claim: str
     published: str
@@ -136,8 +136,10 @@ CLAIMS: Mapping[str, Published] = MappingProxyType(
 def judged(
     claim_id: str, *, reproduced: bool, supported: bool | None = None, partly: bool = False, sentence: str
 ) -> Claim:
-    """A verdict by the rule: what the files contradict `fails`; what they bear out `holds`, but a claim about families
-    only where base checkpoints support it; one of the two, or (`partly`) a part of the claim, is `partly`.
+    """Apply the rule for verdicts.
+
+    A claim `holds` if it is reproduced and, if it is about families, supported at the level of base checkpoints. It is
+    `partly` true if it is only reproduced, or (`partly`) only a part of it is. Otherwise it `fails`.
     """
     of_families = CLAIMS[claim_id].of_families
     verdict: Verdict
@@ -151,7 +153,7 @@ def judged(
 
 
 def untestable(claim_id: str, sentence: str) -> Claim:
-    """The verdict where the files that the claim rests on are absent, or cannot tell."""
+    """The verdict if the files that the claim needs are missing or not informative."""
     return _claim(claim_id, None, None, "not testable here", sentence)
 
 
@@ -177,19 +179,22 @@ ABSENT = (
 
 
 def planted_claim(metrics: Sequence[PlantedMetric]) -> Claim:
-    """`holds` where MWLR finds more than every other metric, `partly` where others cannot be told from it, `fails` where
-    one finds more; told apart: the 95% interval over seeds of what is behind the best is above zero.
+    """`holds` if MWLR finds more planted words than every other metric, `partly` if it is the best or indistinguishable from
+    the best, `fails` if another metric finds more.
 
-    `metrics` are `planted_metrics` of a `calibration.json`. Fewer than five seeds cannot tell: two that happen to agree
-    would have an interval of no width.
+    Two metrics are distinguishable if the 95% interval, over seeds, of the difference to the best metric is above zero.
+    `metrics` are `planted_metrics` of a `calibration.json`. With fewer than five seeds the claim is untestable: two seeds that
+    happen to agree would give an interval of zero width.
     """
     if not metrics:
         return untestable(CLAIM, ABSENT)
     ranked = [row for row in metrics if row.base == metrics[0].base]
     best, mine = ranked[0], next(row for row in ranked if row.metric == JUDGED)
     if best.seeds < FEWEST_SEEDS:
-        said = f"The words were planted with {best.seeds} seed{'s' * (best.seeds != 1)}, too few to tell metrics apart"
-        return untestable(CLAIM, f"{said}: birthmark calibrate planted --seeds {FEWEST_SEEDS}.")
+        reason = (
+            f"The words were planted with {best.seeds} seed{'s' * (best.seeds != 1)}, too few to tell metrics apart"
+        )
+        return untestable(CLAIM, f"{reason}: birthmark calibrate planted --seeds {FEWEST_SEEDS}.")
     level = [row for row in ranked if row is not best and not _is_behind(row)]
     leads = mine is best and not level
     return judged(
@@ -215,13 +220,13 @@ def _place(best: PlantedMetric, mine: PlantedMetric, level: Sequence[PlantedMetr
 
 
 def _of_bases(metrics: Sequence[PlantedMetric]) -> str:
-    """The leader in each base, where there are several."""
+    """The leading metric in each base, if there are several bases."""
     bases = list(dict.fromkeys(row.base for row in metrics if row.base is not None))
     if len(bases) < 2:
         return ""
     first = {base: next(row for row in metrics if row.base == base) for base in bases}
-    said = "; ".join(f"in {base} {row.metric} leads with {_share(row)}" for base, row in first.items())
-    return f" {said[0].upper()}{said[1:]}."
+    leaders = "; ".join(f"in {base} {row.metric} leads with {_share(row)}" for base, row in first.items())
+    return f" {leaders[0].upper()}{leaders[1:]}."
 
 
 def _share(row: PlantedMetric) -> str:

@@ -1,6 +1,6 @@
-"""Intervals and tests in which words are the sample and the models are fixed, and what a result owes to its parts.
+"""Intervals and tests with words as the sample and models fixed; leave-one-out, split-half reliability and prompt ICC.
 
-Leave-one-out and split-half results are descriptive, never for selecting.
+Leave-one-out and split-half results are descriptive. Do not select words, prompts or models by them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ CHUNK = 1_000  # draws held at once
 
 @dataclass(frozen=True)
 class WordInterval:
-    """A difference between categories with its percentile interval over words."""
+    """A difference between categories with its percentile interval over words, in the units of the values."""
 
     estimate: float
     ci_low: float
@@ -28,7 +28,7 @@ class WordInterval:
 
 @dataclass(frozen=True)
 class ColumnDifferences:
-    """Per column (a word): mean(b) − mean(a) over rows (models) and Welch's interval, NaN where it has none."""
+    """For each column (a word) [columns]: mean(b) − mean(a) over rows (models) and Welch's interval; NaN if undefined."""
 
     difference: np.ndarray
     ci_low: np.ndarray
@@ -36,9 +36,13 @@ class ColumnDifferences:
 
 
 def word_contrasts(ranks: np.ndarray, families: Sequence[str], framings: Sequence[str]) -> np.ndarray:
-    """One number a word: (family b − a) of (positive − negative) of mean ranks; [models, words, prompts] → [words].
+    """For each word, the family difference (b − a) in the framing difference (positive − negative) of mean ranks.
 
-    Its mean over the first category minus that over the second is the mean-rank contrast's family difference.
+    ranks: [models, words, prompts], in ranks; families: [models]; framings: [prompts]; two values each. Returns [words],
+    in ranks. The mean over the first category minus the mean over the second is the family difference in the mean-rank
+    contrast.
+
+    Raises `BirthmarkError` unless there are exactly two families and two framings.
     """
     family, framing = np.asarray(families, dtype=str), np.asarray(framings, dtype=str)
     a, b = _two("families", family)
@@ -54,13 +58,15 @@ def bootstrap_words(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> WordInterval:
-    """95% percentile bootstrap of mean(first category) − mean(second), for these models and prompts.
+    """95% percentile bootstrap interval of mean(first category) − mean(second), with models and prompts fixed.
 
-    word_values: [words], one number a word already averaged over models and prompts, so that a resampled word brings
-    all its models along; categories: [words], two values in alphabetical order; clusters: [words] labels (stems):
-    whole clusters are drawn, within categories, and a mean is the sum of the drawn ÷ their number of words.
+    word_values: [words], each already averaged over models and prompts, so that resampling a word keeps its models
+    together; categories: [words], two values, in alphabetical order; clusters: [words] labels (stems). Whole clusters
+    are resampled within categories, and a mean is the sum over the resampled words divided by their number.
+    draws: number of bootstrap samples. The result is in the units of `word_values`.
 
-    Raises `BirthmarkError` where there are not two categories, or one of them has one word (or cluster) only.
+    Raises `BirthmarkError` unless there are exactly two categories, each with two words (or clusters) or more.
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
     """
     values, labels = np.asarray(word_values, dtype=float), np.asarray(categories, dtype=str)
     names = np.arange(len(values)).astype(str) if clusters is None else np.asarray(clusters, dtype=str)
@@ -73,7 +79,7 @@ def bootstrap_words(
         _, code = np.unique(names[chosen], return_inverse=True)
         sums, sizes = np.bincount(code, weights=values[chosen]), np.bincount(code)
         if len(sums) < 2:
-            raise BirthmarkError(f"{category} has one word (or stem): an interval over words needs two or more")
+            raise BirthmarkError(f"{category} has only one word (or stem): an interval over words needs at least two")
         estimate += sign * float(values[chosen].mean())
         for start, stop in _chunks(draws):
             counts = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=stop - start)
@@ -83,10 +89,12 @@ def bootstrap_words(
 
 
 def word_label_p(word_values: np.ndarray, categories: Sequence[str], draws: int = DRAWS, seed: int = 0) -> float:
-    """Two-sided p of mean(first category) − mean(second) when category labels are shuffled over single words.
+    """Two-sided permutation p of mean(first category) − mean(second), shuffling category labels over single words.
 
-    word_values: [words]. p = (b + 1) / (m + 1), b the shuffles at least as extreme of m = `draws`; constant values
-    give 1. Raises `BirthmarkError` where there are not two categories.
+    word_values: [words]; categories: [words], two values. p = (b + 1) / (m + 1), where b of m = `draws` shuffles are at
+    least as extreme as the observed difference. Constant values give p = 1.
+
+    Raises `BirthmarkError` unless there are exactly two categories. Source: Phipson and Smyth (2010).
     """
     values, labels = np.asarray(word_values, dtype=float), np.asarray(categories, dtype=str)
     first, _ = _two("categories", labels)
@@ -105,9 +113,11 @@ def word_label_p(word_values: np.ndarray, categories: Sequence[str], draws: int 
 
 
 def column_differences(values: np.ndarray, is_b: np.ndarray) -> ColumnDifferences:
-    """Mean difference b − a of every column of [rows, columns], with Welch's 95% interval over rows.
+    """Mean difference b − a of each column, with Welch's 95% interval over rows, in the units of the values.
 
-    Intervals are NaN where a group has one row or a column does not vary within groups.
+    values: [rows, columns]; is_b: [rows], which rows are in group b. The interval is
+    (b − a) ± t(.975, df) √(s_a²/n_a + s_b²/n_b), df by Welch and Satterthwaite. It is NaN if a group has one row or a
+    column does not vary within groups.
     """
     is_b = np.asarray(is_b, dtype=bool)
     a, b = np.asarray(values, dtype=float)[~is_b], np.asarray(values, dtype=float)[is_b]
@@ -123,9 +133,10 @@ def column_differences(values: np.ndarray, is_b: np.ndarray) -> ColumnDifference
 
 
 def equivalence_bound(estimate: float, se: float, df: float) -> float:
-    """The smallest margin m at which two one-sided tests at .05 conclude |difference| < m, in the estimate's units.
+    """The smallest margin m at which two one-sided tests at .05 (TOST) conclude |difference| < m, in the estimate's units.
 
-    m = |estimate| + t(.95, df) · se: "no difference larger than m", where nothing is found.
+    m = |estimate| + t(.95, df) · se. It supports the statement "no difference larger than m" when no difference is found.
+    Source: Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657–680.
     """
     return abs(estimate) + float(stats.t.ppf(0.95, df)) * se
 
@@ -133,7 +144,7 @@ def equivalence_bound(estimate: float, se: float, df: float) -> float:
 def _two(what: str, labels: np.ndarray) -> tuple[str, str]:
     names = sorted(set(labels.tolist()))
     if len(names) != 2:
-        raise BirthmarkError(f"this interval compares two {what}; there are {len(names)}")
+        raise BirthmarkError(f"this analysis compares exactly two {what}; there are {len(names)}")
     return names[0], names[1]
 
 
@@ -144,7 +155,7 @@ def _chunks(draws: int) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class SplitHalf:
-    """Correlation over models between halves of the words (mean over splits), and of the whole by Spearman–Brown."""
+    """Correlation over models between two halves of the words (mean over splits), and its Spearman–Brown correction."""
 
     half: float | None
     spearman_brown: float | None
@@ -153,16 +164,17 @@ class SplitHalf:
 
 @dataclass(frozen=True)
 class PromptIcc:
-    """Consistency of rows over columns: of `single` columns and of the mean of all (`average`)."""
+    """Intraclass correlation (consistency) of a single column, `single`, and of the mean of all columns, `average`."""
 
     single: float | None
     average: float | None
 
 
 def leave_one_out(labels: Sequence[str], estimate: Callable[[np.ndarray], float]) -> list[Without]:
-    """`estimate` of the rows that stay, with each distinct label left out in turn, in alphabetical order.
+    """Recompute `estimate` leaving out each distinct label in turn, in alphabetical order.
 
-    `estimate` gets a boolean mask over the labels; a `BirthmarkError` that it raises becomes `why`.
+    labels: [n]; estimate: a function of a boolean mask [n] of the rows that are kept. If it raises a `BirthmarkError`,
+    the message becomes `why`.
     """
     names = np.asarray(labels, dtype=str)
     results = []
@@ -175,7 +187,7 @@ def leave_one_out(labels: Sequence[str], estimate: Callable[[np.ndarray], float]
 
 
 def half_of_each(categories: Sequence[str], rng: np.random.Generator) -> np.ndarray:
-    """A random boolean half of the words, within each category (the odd word falls to the other half)."""
+    """A random half of the words of each category, as a boolean mask [words]; an odd word goes to the other half."""
     labels = np.asarray(categories, dtype=str)
     chosen = np.zeros(len(labels), dtype=bool)
     for category in sorted(set(labels.tolist())):
@@ -185,16 +197,19 @@ def half_of_each(categories: Sequence[str], rng: np.random.Generator) -> np.ndar
 
 
 def split_half(word_values: np.ndarray, categories: Sequence[str], splits: int = 1_000, seed: int = 0) -> SplitHalf:
-    """Reliability of the models' contrasts over words.
+    """Split-half reliability of the models' contrasts over words.
 
-    word_values: [models, words], (positive − negative) mean ranks; categories: [words], two values; a model's contrast
-    is mean(first category) − mean(second). Null with fewer than three models, a category of one word, or models that
-    do not differ. Spearman–Brown is 2 r / (1 + r) of the mean r.
+    word_values: [models, words], differences (positive − negative) of mean ranks; categories: [words], two values. A
+    model's contrast is mean(first category) − mean(second). Spearman–Brown: 2 r / (1 + r), with r the mean correlation
+    over splits. Null with fewer than three models, a category of one word, or models that do not differ.
+
+    Raises `BirthmarkError` unless there are exactly two categories. Source: Spearman (1910), Brown (1910), British Journal
+    of Psychology 3.
     """
     values, labels = np.asarray(word_values, dtype=float), np.asarray(categories, dtype=str)
     names = sorted(set(labels.tolist()))
     if len(names) != 2:
-        raise BirthmarkError(f"split-half reliability is of two categories; there are {len(names)}")
+        raise BirthmarkError(f"split-half reliability needs exactly two categories; there are {len(names)}")
     if len(values) < 3 or min((labels == name).sum() for name in names) < 2:
         return SplitHalf(None, None, 0)
     rng = np.random.default_rng(seed)
@@ -210,10 +225,12 @@ def split_half(word_values: np.ndarray, categories: Sequence[str], splits: int =
 
 
 def prompt_icc(table: np.ndarray) -> PromptIcc:
-    """Intraclass correlation (two-way, consistency) of [models, prompts].
+    """Intraclass correlation (two-way, consistency) of a table [models, prompts].
 
-    With MS_r of rows and MS_e of the residual, k columns: single (MS_r − MS_e) / (MS_r + (k − 1) MS_e), average
-    (MS_r − MS_e) / MS_r. Null where there are fewer than two rows or columns, or rows do not differ.
+    With row mean square MS_r, residual mean square MS_e and k columns:
+    single = (MS_r − MS_e) / (MS_r + (k − 1) MS_e), average = (MS_r − MS_e) / MS_r.
+    Null with fewer than two rows or columns, or if rows do not differ.
+    Source: McGraw and Wong (1996), Psychological Methods 1, 30–46: ICC(C, 1) and ICC(C, k).
     """
     x = np.asarray(table, dtype=float)
     n, k = x.shape

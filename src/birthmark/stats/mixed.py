@@ -1,11 +1,11 @@
-"""A linear mixed model with one random intercept, at its optimum: what R's `nlme::lme` fits, to the last digits.
+"""A linear mixed model with one random intercept, matching R's `nlme::lme` to the last digits.
 
     y = X β + u[group] + e,   u ~ N(0, σ² θ),   e ~ N(0, σ²)
 
-X is the full factorial of the factors in treatment contrasts. Only θ needs a search: given it, V = I + θ 11' within a
-group has a closed inverse, so β, σ² and the likelihood are closed forms of cross-products taken once a group. The root
-of the score in θ is bracketed on a grid and then found by Brent's method; where the likelihood falls from θ = 0 on, the
-optimum is the boundary, that is least squares. Knows nothing of models, words or prompts.
+X is the full factorial of the factors in treatment contrasts. Only θ needs a numerical search: given θ, V = I + θ 11'
+within a group has a closed-form inverse, so β, σ² and the likelihood are closed forms of cross-products computed once per
+group. The root of the score in θ is bracketed on a grid and found by Brent's method. If the likelihood decreases from
+θ = 0, the optimum is the boundary, which is least squares.
 
 Source: Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, chapter 2; degrees of freedom: section 2.4.2.
 """
@@ -23,15 +23,15 @@ from birthmark.stats.results import Term
 
 Method = Literal["REML", "ML"]
 
-# Ratios of variances at which the score is looked at first; the optimum is then found between two of them.
+# Variance ratios at which the score is evaluated first; the optimum is then found between two of them.
 THETA_GRID = np.concatenate([[0.0], np.logspace(-6, 9, 46)])
 
-NOTHING_TO_FIT = "the mixed model has nothing to fit: the response does not vary within models and cells"
+NOTHING_TO_FIT = "the mixed model cannot be fitted: the response does not vary within models and cells"
 
 
 @dataclass(frozen=True)
 class MixedModelFit:
-    """A fitted model; `covariance` [terms, terms] is that of the estimates, `sd_model` the random intercept's SD.
+    """A fitted model. `covariance` [terms, terms] is that of the estimates; `sd_model` is the random intercept's SD.
 
     `factors`: those that each term is made of, none for the intercept.
     """
@@ -49,7 +49,7 @@ class MixedModelFit:
 
 @dataclass(frozen=True)
 class JointF:
-    """A Wald F over several terms at once."""
+    """A joint Wald F test of several terms."""
 
     f: float
     df_num: int
@@ -59,10 +59,10 @@ class JointF:
 
 @dataclass(frozen=True)
 class GroupedData:
-    """Cross-products by group of one response: what stays the same when only the groups' own labels change.
+    """Cross-products of one response by group: the part of a fit that does not depend on the groups' labels.
 
-    With J groups and q columns of the factorial of `within`: `sizes` [J], `wtw` [J, q, q], `wty` [J, q], `wt1` [J, q];
-    y was centred on `y_mean`, and `yty` is its sum of squares then.
+    With J groups and q columns of the factorial of `within`: `sizes` [J], `wtw` [J, q, q], `wty` [J, q], `wt1` [J, q].
+    y is centred on `y_mean`; `yty` is the sum of squares of the centred y.
     """
 
     groups: tuple[str, ...]
@@ -88,16 +88,19 @@ def fit_mixed_model(
 
     y: [n] responses; factors: name → [n] labels, in the order of the formula; groups: [n] labels; between: the factors
     that are constant within a group; levels: name → levels in order, the first being the reference (default: sorted).
+    Estimates, standard errors and SDs are in the units of y.
 
-    Standard errors are nlme's: under ML they carry √(N / (N − p)). Degrees of freedom are by containment: a term whose
-    factors are all in `between` has groups − between columns, all others and the intercept N − groups − other columns.
+    Standard errors are nlme's: under ML they include the factor √(N / (N − p)). Degrees of freedom are by containment: a
+    term whose factors are all in `between` has groups − between columns; all others and the intercept have
+    N − groups − other columns.
 
-    Raises `BirthmarkError` where a factor has one level, a cell is empty, a `between` factor varies within a group, no
-    between-group degrees of freedom are left, or the response has no variance left to fit.
+    Raises `BirthmarkError` if y is not finite, a factor has one level, a cell is empty, a `between` factor is unknown or
+    varies within a group, no degrees of freedom are left between or within groups, or y has no variance left to fit.
+    Source: Pinheiro and Bates (2000), chapter 2.
     """
     unknown = set(between) - set(factors)
     if unknown:
-        raise BirthmarkError(f"{min(unknown)} is named as a between factor but is not among the factors")
+        raise BirthmarkError(f"the between factor {min(unknown)} is not among the factors")
     levels = levels or {}
     labels = {name: np.asarray(values, dtype=str) for name, values in factors.items()}
     data = group_cross_products(
@@ -114,10 +117,15 @@ def group_cross_products(
     groups: Sequence[str],
     levels: Mapping[str, Sequence[str]] | None = None,
 ) -> GroupedData:
-    """The part of a fit that does not depend on between-group labels: do it once, then `fit_grouped` many times."""
+    """Compute the part of a fit that does not depend on between-group labels once, to call `fit_grouped` many times.
+
+    y: [n]; within: name → [n] labels; groups: [n] labels; levels: as in `fit_mixed_model`.
+
+    Raises `BirthmarkError` if y is not finite or a factor has one level.
+    """
     response = np.asarray(y, dtype=float)
     if not np.isfinite(response).all():
-        raise BirthmarkError("the mixed model's response has missing or infinite values: drop or mend them")
+        raise BirthmarkError("the mixed model's response has missing or infinite values: remove or fix them")
     columns, level_names = [], {}
     for name, values in within.items():
         level_names[name] = _levels_of(name, values, (levels or {}).get(name))
@@ -148,9 +156,10 @@ def fit_grouped(
     levels: Mapping[str, Sequence[str]] | None = None,
     order: Sequence[str] | None = None,
 ) -> MixedModelFit:
-    """Fit with labels given by group: `between` maps factor → group → label. `order` of factors: between, then within.
+    """Fit with one label per group: `between` maps factor → group → label.
 
-    Raises as `fit_mixed_model` does.
+    order: the factors in the order of the formula (default: those of `between`, then those within). Standard errors,
+    degrees of freedom and errors raised are those of `fit_mixed_model`.
     """
     labels = {name: np.array([mapping[group] for group in data.groups]) for name, mapping in between.items()}
     all_levels = dict(data.within)
@@ -160,22 +169,23 @@ def fit_grouped(
     rows = _factorial(columns, len(data.groups))  # [J, r]
 
     storage = _term_grid([*data.within, *between], all_levels)
-    wanted = _terms_in_r_order(list(order or [*between, *data.within]), all_levels)
-    index = [storage.index(frozenset(term.items())) for term in wanted]
+    terms = _terms_in_r_order(list(order or [*between, *data.within]), all_levels)
+    index = [storage.index(frozenset(term.items())) for term in terms]
     p = len(index)
     xtx = np.einsum("jab,jc,jd->acbd", data.wtw, rows, rows).reshape(p, p)[np.ix_(index, index)]
     xty = np.einsum("ja,jc->ac", data.wty, rows).reshape(p)[index]
     sums = np.einsum("ja,jc->jac", data.wt1, rows).reshape(-1, p)[:, index]  # [J, p]: X_j' 1
     _check_rank(xtx)
     between_columns = rows.shape[1]
-    return _fit(data, xtx, xty, sums, wanted, set(between), between_columns, method)
+    return _fit(data, xtx, xty, sums, terms, set(between), between_columns, method)
 
 
 def joint_f(fit: MixedModelFit, factors: Collection[str]) -> JointF:
-    """The Wald F over all terms of the interaction (or main effect) of exactly these factors.
+    """The joint Wald F test of all terms of the interaction (or main effect) of exactly these factors.
 
-    F = b' C⁻¹ b / k with C the covariance of those k estimates, on (k, the terms' containment df).
-    Raises `BirthmarkError` where the model has no such term.
+    F = b' C⁻¹ b / k, with b the k estimates and C [k, k] their covariance, on k and the terms' containment df.
+
+    Raises `BirthmarkError` if the model has no such term.
     """
     chosen = [i for i, of_term in enumerate(fit.factors) if of_term == frozenset(factors)]
     if not chosen:
@@ -237,11 +247,11 @@ def _fit(
 
 
 class _Profile:
-    """The likelihood as a function of θ alone, β and σ² at their best; deviance up to a constant, and its slope.
+    """The profile likelihood of θ, with β and σ² at their optimum: deviance up to a constant, and its derivative.
 
     With c_j = θ / (1 + n_j θ) and s_j = X_j' 1: X'V⁻¹X = X'X − Σ c_j s_j s_j', and likewise for X'y and y'y;
     deviance = Σ log(1 + n_j θ) + m log RSS [+ log |X'V⁻¹X| under REML], m = N − p under REML and N under ML.
-    Methods take θ of any number of points: [k].
+    Methods take θ at any number of points: [k].
     """
 
     def __init__(self, data: GroupedData, xtx: np.ndarray, xty: np.ndarray, sums: np.ndarray, method: Method) -> None:
@@ -265,7 +275,7 @@ class _Profile:
         return value - np.linalg.slogdet(inverse)[1] if self.reml else value
 
     def score(self, theta: np.ndarray) -> np.ndarray:
-        """d deviance / d θ; β̂ is at its best, so RSS moves only through V."""
+        """d deviance / d θ; β̂ is at its optimum, so RSS changes only through V."""
         beta, inverse, rss = self.solve(theta)
         inflation = 1 + np.outer(theta, self.sizes)  # [k, J]
         slope = inflation**-2.0  # d c_j / d θ
@@ -288,7 +298,7 @@ class _Profile:
         return minima[int(np.argmin(self.deviance(np.array(minima))))]
 
     def loglik(self, theta: float) -> float:
-        """At the best β and σ², as nlme counts it: under REML without log |X'X|."""
+        """At the optimal β and σ², as nlme defines it: under REML without log |X'X|."""
         return float(-0.5 * (self.m * (np.log(2 * np.pi / self.m) + 1) + self.deviance(np.array([theta]))[0]))
 
 
@@ -296,7 +306,7 @@ def _levels_of(name: str, values: Sequence[str] | np.ndarray, given: Sequence[st
     seen = sorted({str(value) for value in values})
     levels = tuple(level for level in given if level in seen) if given else tuple(seen)
     if set(levels) != set(seen):
-        raise BirthmarkError(f"{name} has values that are not among its levels: {min(set(seen) - set(levels))}")
+        raise BirthmarkError(f"{name} has a value that is not among its levels: {min(set(seen) - set(levels))}")
     if len(levels) < 2:
         raise BirthmarkError(f"the mixed model needs at least two levels of {name}; there is only {''.join(levels)}")
     return levels
@@ -308,7 +318,7 @@ def _treatment_columns(labels: np.ndarray, levels: Sequence[str]) -> np.ndarray:
 
 
 def _factorial(columns: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """All products of one column of each factor, the last factor's index running fastest: [n, ∏ levels]."""
+    """All products of one column of each factor, with the last factor's index varying fastest: [n, ∏ levels]."""
     design = np.ones((n, 1))
     for block in columns:
         design = (design[:, :, None] * block[:, None, :]).reshape(n, -1)
@@ -316,7 +326,7 @@ def _factorial(columns: Sequence[np.ndarray], n: int) -> np.ndarray:
 
 
 def _term_grid(names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> list[frozenset[tuple[str, str]]]:
-    """The terms in the order in which `_factorial` lays its columns."""
+    """The terms in the order of the columns of `_factorial`."""
     choices = [[None, *levels[name][1:]] for name in names]
     return [
         frozenset((name, level) for name, level in zip(names, combination, strict=True) if level is not None)
@@ -325,7 +335,7 @@ def _term_grid(names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> lis
 
 
 def _terms_in_r_order(names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Intercept, main effects, two-way, …; within an interaction the first factor's levels run fastest."""
+    """Intercept, main effects, two-way, …; within an interaction the first factor's levels vary fastest."""
     terms: list[dict[str, str]] = []
     for size in range(len(names) + 1):
         for subset in combinations(names, size):
@@ -338,7 +348,7 @@ def _label_by_group(name: str, labels: np.ndarray, groups: np.ndarray) -> dict[s
     by_group: dict[str, str] = {}
     for group, label in zip(groups.tolist(), labels.tolist(), strict=True):
         if by_group.setdefault(group, label) != label:
-            raise BirthmarkError(f"{group} is in two levels of {name} ({by_group[group]}, {label}): give it one")
+            raise BirthmarkError(f"{group} has two values of {name} ({by_group[group]}, {label}): give it one")
     return by_group
 
 

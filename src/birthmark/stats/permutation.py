@@ -1,8 +1,8 @@
-"""Exact permutation tests: family labels are exchanged between units, in all ways there are or in a seeded sample.
+"""Exact permutation tests: group labels are permuted over units, in every possible way or in a seeded random sample.
 
-H0 is that the units' values are exchangeable between families (within blocks, where there are any). The observed
-arrangement is always among those counted, so p = count / n_splits is never 0. Where there are more than `LIMIT`
-arrangements, `LIMIT − 1` are drawn, and with the observed one p = (b + 1) / (m + 1). Knows nothing of what a unit is.
+The null hypothesis is that the units' values are exchangeable between groups (within blocks, if there are any). The
+observed arrangement is always counted, so p = count / n_splits is never 0. With more than `LIMIT` arrangements,
+`LIMIT − 1` are drawn at random and the observed one is added: p = (b + 1) / (m + 1).
 
 Sources: Phipson and Smyth (2010) for (b + 1) / (m + 1); Westfall and Young (1993) for max-|t|.
 """
@@ -25,9 +25,9 @@ Statistic = Literal["difference", "welch_t"]
 
 @dataclass(frozen=True)
 class ExactTest:
-    """p = count / n_splits; `min_p` is the smallest p that these units could have given, `observed` is signed (b − a).
+    """p = count / n_splits; `min_p` is the smallest attainable p for these units; `observed` is signed (b − a).
 
-    `exact` is False where splits were drawn; n_splits then is draws + 1 and `min_p` 1 / n_splits.
+    `exact` is False if splits were sampled; then n_splits is draws + 1 and `min_p` is 1 / n_splits.
     """
 
     p: float
@@ -40,7 +40,7 @@ class ExactTest:
 
 @dataclass(frozen=True)
 class MaxTTest:
-    """Per panel, in column order: `p` of its own |t| alone, and `p_adjusted` by the largest |t| over all panels."""
+    """For each panel [panels], in column order: `p` of its own |t|, and `p_adjusted` by the largest |t| over panels."""
 
     p: np.ndarray
     p_adjusted: np.ndarray
@@ -57,12 +57,13 @@ def exact_permutation(
     blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> ExactTest:
-    """Two-sided test of two groups: the share of splits whose |statistic| is at least the observed one's.
+    """Two-sided test of two groups: p is the share of splits whose |statistic| is at least the observed |statistic|.
 
-    values: [n] of units; is_b: [n], which of them are in the second group; statistic: `difference` of means (b − a) or
-    `welch_t`; blocks: [n] labels within which group labels are exchanged. Constant values give p = 1.
+    values: [units]; is_b: [units], which units are in the second group; statistic: `difference` of means (b − a) or
+    `welch_t`; blocks: [units] labels within which group labels are permuted. Constant values give p = 1.
 
-    Raises `BirthmarkError` where a group is empty or a value is not finite, and for Welch's t with a group of one.
+    Raises `BirthmarkError` if a group is empty, a value is not finite, or a group has one unit and the statistic is
+    Welch's t.
     """
     x = _centred(np.asarray(values, dtype=float)[:, None])[:, 0]
     labels = np.asarray(is_b, dtype=bool).astype(np.int8)
@@ -76,19 +77,19 @@ def exact_permutation(
 
 
 def pair_permutation(rewards: np.ndarray, is_b: Sequence[bool] | np.ndarray, seed: int = 0) -> ExactTest:
-    """Two-sided test of a value that every ordered pair of units has, when the pairs across two groups are looked at.
+    """Two-sided test of the mean of a value of ordered pairs of units, over the pairs across two groups.
 
     rewards: [n, n], at [i, j] the value with unit i in the first group and j in the second (the diagonal is not used);
-    is_b: [n], which units are in the second group. The statistic is the mean over all pairs across. Those pairs are not
-    independent, since each unit is in many: so the units' labels are exchanged, and for every split the mean is taken over
-    the pairs across that split. Of m and n units there are (m + n)! / (m! n!) splits.
+    is_b: [n], which units are in the second group. The statistic is the mean over all pairs across the groups. These pairs
+    are not independent, because a unit is part of many. So the units' labels are permuted, and for each split the mean is
+    taken over the pairs across that split. With m and n units there are (m + n)! / (m! n!) splits.
 
-    Raises `BirthmarkError` where a group is empty or a value is not finite.
+    Raises `BirthmarkError` if a group is empty or a value is not finite.
     """
     labels = np.asarray(is_b, dtype=bool).astype(np.int8)
     values = np.where(np.eye(len(labels), dtype=bool), 0.0, np.asarray(rewards, dtype=float))
     if not np.isfinite(values).all():
-        raise BirthmarkError("a value of a pair is missing or infinite: drop or mend it")
+        raise BirthmarkError("a value of a pair is missing or infinite: remove or fix it")
     n_b = int(labels.sum())
     n_a = len(labels) - n_b
     if not n_a or not n_b:
@@ -106,11 +107,13 @@ def permutation_f(
     labels: Sequence[str],
     seed: int = 0,
 ) -> ExactTest:
-    """Permutation F of any number of groups, over distinct arrangements of their labels.
+    """Permutation F test of two or more groups, over the distinct arrangements of their labels.
 
-    values: [n] or [n, columns] of units; F = [SS between / (g − 1)] / [SS within / (n − g)], sums of squares added over
-    columns. `observed` is F (infinite where nothing varies within groups, 0 for constant values, and then p = 1).
-    Raises `BirthmarkError` where there is one group only.
+    values: [units] or [units, columns]; labels: [units]. With g groups of n units in all,
+    F = [SS between / (g − 1)] / [SS within / (n − g)], with sums of squares added over columns. `observed` is F: infinite
+    if nothing varies within groups, and 0 with p = 1 for constant values.
+
+    Raises `BirthmarkError` if there is only one group or a value is not finite.
     """
     x = np.asarray(values, dtype=float)
     x = _centred(x[:, None] if x.ndim == 1 else x)
@@ -133,9 +136,11 @@ def max_t(
 ) -> MaxTTest:
     """Single-step Westfall–Young: p of each panel against the largest pooled-variance |t| over all panels.
 
-    values: [units, panels]; labels: [units], boolean or group names (with more than two groups, F takes t²'s place).
-    With the total sum of squares T of a panel fixed, t² = (n − 2) B / (T − B) grows with B / T, B being the sum of
-    squares between groups; so B / T is compared, which is finite where t is not. A constant panel has p = 1.
+    values: [units, panels]; labels: [units], boolean or group names (with more than two groups, F replaces t²).
+    A panel's total sum of squares T is fixed, so t² = (n − 2) B / (T − B) increases with B / T, where B is the sum of
+    squares between groups. B / T is compared because it is finite where t is not. A constant panel has p = 1.
+
+    Raises `BirthmarkError` if there is only one group or a value is not finite. Source: Westfall and Young (1993).
     """
     x = _centred(np.asarray(values, dtype=float))
     codes, groups = _codes([str(label) for label in labels])
@@ -157,8 +162,11 @@ def max_t(
 def label_arrangements(
     codes: np.ndarray, blocks: Sequence[str] | None = None, seed: int = 0, limit: int = LIMIT
 ) -> tuple[np.ndarray, bool]:
-    """All distinct arrangements of integer labels over units, within blocks: [arrangements, units] int8, and True;
-    where there are more than `limit`, `limit − 1` drawn ones, and False (the observed one is not added)."""
+    """All distinct arrangements of integer labels over units, within blocks, and whether the list is complete.
+
+    codes: [units]; blocks: [units] labels. Returns [arrangements, units] int8 and True; with more than `limit`
+    arrangements, `limit − 1` random ones and False (the observed one is not added).
+    """
     codes = np.asarray(codes, dtype=np.int8)
     members = _members(blocks, len(codes))
     if prod(_n_arrangements(codes[member]) for member in members) > limit:
@@ -176,7 +184,7 @@ def label_arrangements(
 
 
 def _all_arrangements(codes: np.ndarray) -> np.ndarray:
-    """Distinct arrangements of a multiset of labels: the places of the last label, times what the others do."""
+    """Distinct arrangements of a multiset of labels: each placement of the last label, times those of the others."""
     n = len(codes)
     groups, counts = np.unique(codes, return_counts=True)
     if len(groups) == 1:
@@ -213,9 +221,9 @@ def _codes(labels: Sequence[str] | Sequence[bool]) -> tuple[np.ndarray, list[str
 
 
 def _centred(x: np.ndarray) -> np.ndarray:
-    """Columns minus their means; a column that is constant but for rounding becomes exactly zero."""
+    """Columns minus their means; a column that is constant up to rounding becomes exactly zero."""
     if not np.isfinite(x).all():
-        raise BirthmarkError("a permutation test's values are missing or infinite: drop or mend those units")
+        raise BirthmarkError("a permutation test has missing or infinite values: remove or fix those units")
     constant = np.ptp(x, axis=0) <= 1e-12 * np.abs(x).max(axis=0, initial=0)
     return np.where(constant, 0.0, x - x.mean(axis=0))
 
@@ -242,7 +250,7 @@ def _two_group(x: np.ndarray, is_b: np.ndarray, statistic: Statistic) -> np.ndar
     squares_b = b @ x**2
     ss_b = squares_b - n_b * mean_b**2
     ss_a = (x @ x) - squares_b - n_a * mean_a**2
-    floor = 1e-14 * (x @ x)  # sums of squares below it are rounding
+    floor = 1e-14 * (x @ x)  # smaller sums of squares are rounding errors
     ss_a, ss_b = (np.where(ss < floor, 0.0, ss) for ss in (ss_a, ss_b))
     variance = ss_a / (n_a - 1) / n_a + ss_b / (n_b - 1) / n_b
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -254,7 +262,7 @@ def _tail(observed: float, split: np.ndarray, exact: bool) -> ExactTest:
     extra = 0 if exact else 1
     size = np.abs(split)
     finite = size[np.isfinite(size)]
-    slack = 1e-13 * float(finite.max(initial=0.0))  # so that an observed 0 ties with rounding noise
+    slack = 1e-13 * float(finite.max(initial=0.0))  # so that an observed 0 ties with rounding errors
     threshold = abs(observed) * (1 - TIE) - slack if np.isfinite(observed) else np.inf
     count = int((size >= threshold).sum()) + extra
     n_splits = len(split) + extra
@@ -262,7 +270,7 @@ def _tail(observed: float, split: np.ndarray, exact: bool) -> ExactTest:
 
 
 def _min_p(size: np.ndarray, exact: bool, n_splits: int) -> float:
-    """The share of splits that tie with the most extreme one; of drawn splits one."""
+    """The share of splits that tie with the most extreme one; 1 / n_splits if splits were sampled."""
     if not exact:
         return 1 / n_splits
     largest = float(size.max())

@@ -1,7 +1,7 @@
-"""Power of the tests over units: closed forms, simulation, and the batched tests that make thousands of studies quick.
+"""Power of the tests over units: closed forms, simulation, and batched tests that are fast for thousands of studies.
 
-Units' contrasts are normal here, with one SD for all. The batched tests take families' values as two arrays,
-[studies, units]; each equals its namesake for one study.
+Units' contrasts are assumed to be normal, with one SD for all. The batched tests take the families' values as two arrays
+[studies, units]. Each gives the same result as its counterpart for a single study.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from scipy import stats
 from birthmark.stats.permutation import LIMIT as EXACT_LIMIT
 from birthmark.stats.permutation import TIE, label_arrangements
 
-LIMIT = 1_000  # where a test has more splits, so many are drawn: its level stays exact, a simulation stays quick
-CELLS = 4_000_000  # splits × studies held at once
+LIMIT = 1_000  # a test with more splits draws this many: its level stays exact, and a simulation stays fast
+CELLS = 4_000_000  # splits × studies in memory at once
 
 
 @dataclass(frozen=True)
 class BatchedWelch:
-    """Per study [studies]: difference b − a, its standard error, Welch's df, two-sided p and interval."""
+    """For each study [studies]: difference b − a, its standard error, Welch's df, two-sided p and 95% interval."""
 
     difference: np.ndarray
     se: np.ndarray
@@ -30,22 +30,23 @@ class BatchedWelch:
     ci_high: np.ndarray
 
     def covers(self, target: float) -> np.ndarray:
-        """Whether each interval holds the target."""
+        """Whether each interval contains the target: [studies]."""
         return np.asarray((self.ci_low <= target) & (target <= self.ci_high))
 
 
 @dataclass(frozen=True)
 class BatchedExact:
-    """p per study [studies], and the largest level up to .05 that such a test can have, or its smallest p if larger."""
+    """p of each study [studies], and the largest attainable level up to .05 (the smallest p, if that is larger)."""
 
     p: np.ndarray
     attainable: float
 
 
 def welch(a: np.ndarray, b: np.ndarray) -> BatchedWelch:
-    """Welch's test and interval of every study, as `panels.welch_interval`; a and b [studies, two units or more].
+    """Welch's test and 95% interval of each study, as in `unit_tests.welch_interval`.
 
-    Where no unit varies, which has no test, p is 1 and the interval is the difference alone.
+    a, b: [studies, units], with two units or more each. If no unit varies, Welch's test is undefined: p is 1 and both ends
+    of the interval are the difference.
     """
     part_a, part_b = a.var(axis=1, ddof=1) / a.shape[1], b.var(axis=1, ddof=1) / b.shape[1]
     return _welch(b.mean(axis=1) - a.mean(axis=1), part_a, part_b, a.shape[1], b.shape[1])
@@ -62,8 +63,10 @@ def _welch(difference: np.ndarray, part_a: np.ndarray, part_b: np.ndarray, n_a: 
 
 
 def headline_test(a: np.ndarray, b: np.ndarray) -> BatchedExact:
-    """The exact permutation test of `headline.level_test`: Welch's t where both families have three units, else the
-    difference in means; more than `LIMIT` splits are drawn, with (b + 1) / (m + 1).
+    """The exact permutation test of `unit_tests.family_test` for each study.
+
+    a, b: [studies, units]. The statistic is Welch's t if both families have at least three units, else the difference in
+    means. With more than `LIMIT` splits, `LIMIT − 1` are drawn and p = (b + 1) / (m + 1).
     """
     n_a, n_b = a.shape[1], b.shape[1]
     use_welch = min(n_a, n_b) >= 3
@@ -80,9 +83,9 @@ def headline_test(a: np.ndarray, b: np.ndarray) -> BatchedExact:
 
 
 def attainable_level(n_splits: int, paired: bool) -> float:
-    """The largest p up to .05 that an exact two-sided test can give, or its smallest p where that is larger.
+    """The largest p up to .05 that an exact two-sided test can give, or its smallest p if that is larger.
 
-    paired: two families of equally many units, where every split has a mirror image of the same size.
+    paired: both families have the same number of units, so that every split has a mirror image of the same size.
     """
     step = 2 if paired else 1
     count = int(np.floor(0.05 * n_splits / step + 1e-9)) * step
@@ -92,8 +95,9 @@ def attainable_level(n_splits: int, paired: bool) -> float:
 def _permutation_p(x: np.ndarray, n_a: int, is_b: np.ndarray, use_welch: bool, exact: bool) -> np.ndarray:
     """Centred values [studies, units], a's first → p [studies].
 
-    With S the sum over b and Q₂ the sum of squares in b, t² = S² (1/n_a + 1/n_b)² / V, where V is linear in S² and Q₂;
-    so t² ≥ t₀² where S² ≥ α + β Q₂, with α and β of the study alone. Without Welch, or with equally many units, β = 0.
+    With S the sum over b and Q₂ the sum of squares in b, t² = S² (1/n_a + 1/n_b)² / V, where V is linear in S² and Q₂.
+    So t² ≥ t₀² if and only if S² ≥ α + β Q₂, where α and β depend only on the study. For the difference in means, or with
+    equal numbers of units, β = 0.
     """
     n = x.shape[1]
     n_b = n - n_a
@@ -117,9 +121,9 @@ def _permutation_p(x: np.ndarray, n_a: int, is_b: np.ndarray, use_welch: bool, e
 
 
 def any_panel_bonferroni(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The smallest Bonferroni-adjusted Welch p over panels, medians over models and prompts taken for independent.
+    """The smallest Bonferroni-adjusted Welch p over panels, treating medians of models × prompts as independent.
 
-    a and b: medians [studies, models, categories, prompts], the first half of the prompts positive → p [studies].
+    a, b: medians [studies, models, categories, prompts], the first half of the prompts positive. Returns p [studies].
     """
     smallest = np.ones(len(a))
     half, n_panels = a.shape[-1] // 2, 2 * a.shape[2]
@@ -131,7 +135,10 @@ def any_panel_bonferroni(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def any_panel_max_t(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The smallest adjusted p of `permutation.max_t` over models' values in all panels: [studies]."""
+    """The smallest adjusted p of `permutation.max_t` over all panels, with models as units: [studies].
+
+    a, b: as in `any_panel_bonferroni`. A model's value in a panel is its mean over the framing's prompts.
+    """
     half = a.shape[-1] // 2
     values = np.concatenate([a, b], axis=1)  # [studies, models, categories, prompts]
     panels = np.concatenate([values[..., :half].mean(axis=-1), values[..., half:].mean(axis=-1)], axis=2)
@@ -139,11 +146,11 @@ def any_panel_max_t(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def largest_t(values: np.ndarray, n_a: int) -> np.ndarray:
-    """The smallest adjusted p of `permutation.max_t`: values [studies, units, columns], a's units first → p [studies]."""
+    """The smallest adjusted p of `permutation.max_t`: values [studies, units, columns], family a first → p [studies]."""
     values = values - values.mean(axis=1, keepdims=True)
     n = values.shape[1]
     splits, exact = label_arrangements(np.repeat([0, 1], [n_a, n - n_a]), limit=LIMIT)
-    # B / T grows with |t|; with S the sum over b of centred values, B = S² (1/n_a + 1/n_b)
+    # B / T increases with |t|; with S the sum over b of centred values, B = S² (1/n_a + 1/n_b)
     total = (values**2).sum(axis=1)  # [studies, columns]
     observed = (values[:, n_a:].sum(axis=1) ** 2 / total).max(axis=1)
     share = (np.tensordot(splits.astype(float), values, axes=(1, 1)) ** 2 / total).max(axis=2)  # [splits, studies]
@@ -152,14 +159,14 @@ def largest_t(values: np.ndarray, n_a: int) -> np.ndarray:
 
 
 def mixed_model_three_way(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """p of family × category × framing in `mixed.fit_mixed_model` by REML, two balanced categories: [studies].
+    """p of family × category × framing in `mixed.fit_mixed_model` by REML, for a balanced design: [studies].
 
-    a and b: medians [studies, models, 2, prompts]. The term is within models, so that its estimate is the difference of
-    mean contrasts and its variance 4 σ² (1/n_a + 1/n_b) / (prompts a framing); σ² is the mean square within models, or
-    the pooled one where models differ by less than that (REML's boundary, a variance of zero).
+    a, b: medians [studies, models, 2 categories, prompts]. The term varies within models, so its estimate is the difference
+    of mean contrasts, and its variance is 4 σ² (1/n_a + 1/n_b) / (prompts per framing). σ² is the mean square within
+    models, or the pooled mean square if models differ by less than that (REML's boundary, a model variance of zero).
     """
     half, n_models = a.shape[-1] // 2, a.shape[1] + b.shape[1]
-    size = 4 * half  # medians a model
+    size = 4 * half  # medians per model
     within, between = np.zeros(len(a)), np.zeros(len(a))
     contrast = []
     for side in (a, b):
@@ -178,21 +185,22 @@ def mixed_model_three_way(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(stats.f.sf((contrast[1] - contrast[0]) ** 2 / variance, 1, df_within))
 
 
-WANTED = 0.8
+TARGET_POWER = 0.8
 STUDIES = 4_000
-FURTHEST = 30.0  # SDs of a unit: no difference beyond is looked for
+MAX_SHIFT = 30.0  # SDs of a unit: the largest difference that is searched
 
 
 def mc_error(rate: float, studies: int) -> float:
-    """Standard error of a simulated rate, √(p (1 − p) / n)."""
+    """Monte Carlo standard error of a simulated rate p over n studies: √(p (1 − p) / n)."""
     return float(np.sqrt(rate * (1 - rate) / studies))
 
 
 def welch_power(shift: float, sd_a: float, sd_b: float, n_a: int, n_b: int, alpha: float = 0.05) -> float:
-    """Power of the two-sided t-test with Welch's standard error for a difference `shift`, by the noncentral t.
+    """Power of the two-sided t-test with Welch's standard error for a true difference `shift`, by the noncentral t.
 
-    SE² = sd_a²/n_a + sd_b²/n_b, df by Satterthwaite from the true SDs. With equal SDs and n it is the pooled t-test's
-    power exactly; else an approximation, since the df of a study is estimated. 1 where nothing varies.
+    SE² = sd_a²/n_a + sd_b²/n_b, df by Satterthwaite from the true SDs; shift and SDs are in the same units. With equal SDs
+    and n this is exactly the power of the pooled t-test; otherwise it is an approximation, because a study estimates its
+    df. If nothing varies, 1 for a nonzero shift and alpha for 0.
     """
     part_a, part_b = sd_a**2 / n_a, sd_b**2 / n_b
     if part_a + part_b == 0:
@@ -202,24 +210,29 @@ def welch_power(shift: float, sd_a: float, sd_b: float, n_a: int, n_b: int, alph
 
 
 def paired_power(shift: float, sd_difference: float, n_pairs: int, alpha: float = 0.05) -> float:
-    """Power of the two-sided paired t-test, by the noncentral t; 1 where pairs' differences don't vary."""
+    """Power of the two-sided paired t-test for a mean difference `shift`, by the noncentral t.
+
+    sd_difference: SD of the pairs' differences, in the units of `shift`. If the differences do not vary, 1 for a nonzero
+    shift and alpha for 0.
+    """
     if sd_difference == 0:
         return 1.0 if shift else alpha
     return _two_sided(n_pairs - 1, abs(shift) / sd_difference * np.sqrt(n_pairs), alpha)
 
 
-def _two_sided(df: float, away: float, alpha: float) -> float:
-    """P(|T| > critical) for a noncentral t; by quadrature over χ² where scipy's series gives up, far out."""
+def _two_sided(df: float, noncentrality: float, alpha: float) -> float:
+    """P(|T| > critical) for a noncentral t; by quadrature over χ² if scipy's series fails, as it does far out."""
     critical = float(stats.t.ppf(1 - alpha / 2, df))
-    found = float(stats.nct.sf(critical, df, away) + stats.nct.cdf(-critical, df, away))
-    if np.isfinite(found):
-        return found
+    power = float(stats.nct.sf(critical, df, noncentrality) + stats.nct.cdf(-critical, df, noncentrality))
+    if np.isfinite(power):
+        return power
     scale = np.sqrt(stats.chi2.ppf((np.arange(2_000) + 0.5) / 2_000, df) / df)
-    return float((stats.norm.sf(critical * scale - away) + stats.norm.sf(critical * scale + away)).mean())
+    upper, lower = (stats.norm.sf(critical * scale + sign * noncentrality) for sign in (-1, 1))
+    return float((upper + lower).mean())
 
 
 def splits(n_a: int, n_b: int) -> tuple[int, float]:
-    """The exact test's number of splits (100,000 where more would be drawn from) and its smallest p."""
+    """The exact test's number of splits (at most 100,000, because more are sampled) and its smallest attainable p."""
     n = comb(n_a + n_b, n_b)
     if n > EXACT_LIMIT:
         return EXACT_LIMIT, 1 / EXACT_LIMIT
@@ -228,9 +241,9 @@ def splits(n_a: int, n_b: int) -> tuple[int, float]:
 
 @lru_cache(maxsize=256)
 def exact_power(shift: float, n_a: int, n_b: int, alpha: float = 0.05, studies: int = STUDIES) -> float:
-    """Power of the exact test of `headline.level_test` at alpha, by simulated studies; shift in SDs of a's units.
+    """Power of the exact test of `unit_tests.family_test` at level alpha, by simulation; shift in SDs of a unit.
 
-    The same studies are drawn whatever the shift, so that power grows with it.
+    The same studies are drawn for every shift, so that the estimated power increases with it.
     """
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((studies, n_a)), rng.standard_normal((studies, n_b))
@@ -238,28 +251,31 @@ def exact_power(shift: float, n_a: int, n_b: int, alpha: float = 0.05, studies: 
 
 
 def detectable_exact(n_a: int, n_b: int, alpha: float = 0.05) -> float | None:
-    """The difference, in SDs of a unit, that the exact test finds four times in five; None where alpha is below its
-    smallest p. To a hundredth of an SD, by bisection over one set of simulated studies.
+    """The minimum detectable difference of the exact test at 80% power, in SDs of a unit.
+
+    By bisection over one set of simulated studies, to a hundredth of an SD. None if alpha is below the test's smallest
+    attainable p, or if nothing up to `MAX_SHIFT` SDs is detectable.
     """
     if splits(n_a, n_b)[1] > alpha + 1e-12:
         return None
     low, high = 0.0, 1.0
-    while exact_power(high, n_a, n_b, alpha=alpha, studies=2_000) < WANTED:
+    while exact_power(high, n_a, n_b, alpha=alpha, studies=2_000) < TARGET_POWER:
         low, high = high, 2 * high
-        if high > FURTHEST:
+        if high > MAX_SHIFT:
             return None
     while high - low > 0.01:
         middle = (low + high) / 2
-        reached = exact_power(middle, n_a, n_b, alpha=alpha, studies=2_000) >= WANTED
-        low, high = (low, middle) if reached else (middle, high)
+        detectable = exact_power(middle, n_a, n_b, alpha=alpha, studies=2_000) >= TARGET_POWER
+        low, high = (low, middle) if detectable else (middle, high)
     return high
 
 
 @lru_cache(maxsize=64)
 def paired_exact_power(shift: float, n_pairs: int, alpha: float = 0.05) -> float:
-    """Power of the exact test that exchanges labels within pairs (all 2ⁿ signs of the differences, up to 2¹⁰ drawn).
+    """Power of the exact test that permutes labels within pairs, by simulation.
 
-    shift: mean of the pairs' differences in their SDs. With n pairs no p is below 2 / 2ⁿ.
+    shift: mean of the pairs' differences, in their SDs. All 2ⁿ signs of the differences are used for up to 10 pairs, and
+    2¹⁰ − 1 random ones for more. With n pairs the smallest attainable p is 2 / 2ⁿ.
     """
     rng = np.random.default_rng(0)
     differences = rng.standard_normal((STUDIES, n_pairs)) + shift
@@ -277,11 +293,11 @@ def paired_exact_power(shift: float, n_pairs: int, alpha: float = 0.05) -> float
 
 @lru_cache(maxsize=64)
 def detectable_max_t(n_a: int, n_b: int, categories: int, alpha: float) -> float | None:
-    """The difference in one category, in SDs of a unit's centred value, that the largest |t| over categories finds four
-    times in five; None where alpha is below the smallest p or nothing up to `FURTHEST` SDs is found.
+    """The minimum detectable difference in one category at 80% power, for the largest |t| over categories.
 
-    Values are normal, centred over the categories like the tested ones, of one SD; the families differ in one category
-    by the shift, so that each of the others moves the other way by shift / (categories − 1).
+    It is in SDs of a unit's centred value. Values are normal with one SD, centred over the categories like the tested ones:
+    the families differ in one category by the shift, and in each other category by −shift / (categories − 1). None if alpha
+    is below the smallest attainable p, there is one category, or nothing up to `MAX_SHIFT` SDs is detectable.
     """
     if splits(n_a, n_b)[1] > alpha + 1e-12 or categories < 2:
         return None
@@ -291,25 +307,27 @@ def detectable_max_t(n_a: int, n_b: int, categories: int, alpha: float) -> float
     step = np.full((categories, 1), -1 / (categories - 1))
     step[0] = 1.0
 
-    def found(shift: float) -> bool:
+    def detectable(shift: float) -> bool:
         moved = x[:, n_a:] + shift * step
         p = largest_t(np.concatenate([x[:, :n_a], moved], axis=1)[..., 0], n_a)
-        return float((p <= alpha + 1e-12).mean()) >= WANTED
+        return float((p <= alpha + 1e-12).mean()) >= TARGET_POWER
 
     low, high = 0.0, 1.0
-    while not found(high):
+    while not detectable(high):
         low, high = high, 2 * high
-        if high > FURTHEST:
+        if high > MAX_SHIFT:
             return None
     while high - low > 0.02:
         middle = (low + high) / 2
-        low, high = (low, middle) if found(middle) else (middle, high)
+        low, high = (low, middle) if detectable(middle) else (middle, high)
     return high
 
 
 def confounded_rate(sd_difference: float, sd_a: float, sd_b: float, n_a: int, n_b: int, alpha: float = 0.05) -> float:
-    """How often Welch's t rejects where families are alike but something that differs between them, normal with this SD,
-    shifts one of them: the mean of `welch_power` over its distribution.
+    """How often Welch's t rejects if families do not differ, but a confounder shifts one of them.
+
+    The confounder's effect is normal with SD `sd_difference`, in the units of `sd_a` and `sd_b`. The rate is the mean of
+    `welch_power` over its distribution.
     """
     shifts = sd_difference * stats.norm.ppf((np.arange(200) + 0.5) / 200)
     return float(np.mean([welch_power(float(shift), sd_a, sd_b, n_a, n_b, alpha) for shift in shifts[:100]]))

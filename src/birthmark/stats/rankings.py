@@ -1,6 +1,6 @@
-"""Rankings and matrices of likeness between things: rank-biased overlap, a map, regression by permutation.
+"""Rank-biased overlap, multidimensional scaling and regression on distance matrices.
 
-Entries of such a matrix are not independent, so nothing here takes them for a sample.
+The entries of a distance matrix are not independent, so nothing here treats them as a sample.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 
-STEPS = 1_000  # of majorization, at most
+MAX_STEPS = 1_000  # of majorization
 
 
 @dataclass(frozen=True)
 class MatrixTest:
-    """One predictor: its coefficient and p beside the others (MRQAP), its correlation and p alone (Mantel)."""
+    """One predictor: its coefficient and p given the others (MRQAP), and its correlation and p alone (Mantel)."""
 
     coefficient: float
     p: float
@@ -24,9 +24,10 @@ class MatrixTest:
 
 
 def classical_scaling(distance: np.ndarray, dimensions: int = 2) -> np.ndarray:
-    """Places [n, dimensions] whose distances come near to `distance` [n, n]: Torgerson's classical scaling.
+    """Coordinates [n, dimensions] whose distances approximate `distance` [n, n]: Torgerson's classical scaling.
 
-    Axes go by falling variance; the sign of each is such that its largest coordinate is positive. Source: Torgerson 1952.
+    Axes are in order of decreasing variance. Each is signed so that its coordinate of largest absolute value is positive.
+    Source: Torgerson (1952), Psychometrika 17, 401–419.
     """
     n = len(distance)
     centring = np.eye(n) - 1.0 / n
@@ -40,15 +41,15 @@ def classical_scaling(distance: np.ndarray, dimensions: int = 2) -> np.ndarray:
 
 
 def least_stress(distance: np.ndarray) -> np.ndarray:
-    """Places [n, 2] of a small `stress`, by majorization (SMACOF) from those of `classical_scaling`.
+    """Coordinates [n, 2] of low `stress`, by majorization (SMACOF) starting from `classical_scaling`.
 
-    No step makes the stress larger; they end where one makes it smaller by less than 1e-10. Where things are all about as
-    far from each other, classical scaling draws them much too near; this doesn't. Axes as in `classical_scaling`.
-    Source: de Leeuw 1977; Borg and Groenen 2005, chapter 8.
+    distance: [n, n]. No step increases the stress; iteration stops when a step decreases it by less than 1e-10. If all
+    distances are about equal, classical scaling draws points much too close together; this does not. Axes as in
+    `classical_scaling`. Source: de Leeuw (1977); Borg and Groenen (2005), chapter 8.
     """
     places = classical_scaling(distance, 2)
     before = stress(distance, places)
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         mapped = np.linalg.norm(places[:, None] - places[None, :], axis=-1)
         ratio = np.divide(distance, mapped, out=np.zeros_like(distance), where=mapped > 1e-12)
         np.fill_diagonal(ratio, 0.0)
@@ -62,32 +63,36 @@ def least_stress(distance: np.ndarray) -> np.ndarray:
 
 
 def _signed(places: np.ndarray) -> np.ndarray:
-    """The places with each axis turned so that its largest coordinate is positive."""
+    """The coordinates, each axis signed so that its coordinate of largest absolute value is positive."""
     signs = np.sign(places[np.abs(places).argmax(axis=0), np.arange(places.shape[1])])
     return np.asarray(places * np.where(signs == 0, 1.0, signs), dtype=np.float64)
 
 
 def stress(distance: np.ndarray, places: np.ndarray) -> float:
-    """Kruskal's stress 1 of a map: √(Σ(d − d̂)² / Σd²) over pairs, with d̂ the map's distances. 0 is perfect."""
+    """Kruskal's stress-1 of a map: √(Σ(d − d̂)² / Σd²) over pairs, with d̂ the map's distances. 0 is a perfect fit.
+
+    distance: [n, n]; places: coordinates [n, dimensions].
+    """
     pairs = np.triu_indices_from(distance, 1)
     mapped = np.linalg.norm(places[:, None] - places[None, :], axis=-1)[pairs]
-    wanted = distance[pairs]
-    total = float((wanted**2).sum())
-    return float(np.sqrt(((wanted - mapped) ** 2).sum() / total)) if total else 0.0
+    original = distance[pairs]
+    total = float((original**2).sum())
+    return float(np.sqrt(((original - mapped) ** 2).sum() / total)) if total else 0.0
 
 
 def matrix_regression(
     outcome: np.ndarray, predictors: Sequence[np.ndarray], *, shuffles: int = 4_999, seed: int = 0
 ) -> list[MatrixTest]:
-    """Least squares of one symmetric matrix's pairs on others', p by permuting things.
+    """Least squares of the pairs of one symmetric matrix on those of others, with p by permuting rows and columns.
 
-    Beside the others: double semi-partialling. The predictor's residual on the other predictors is made a matrix, its
-    things permuted, and the |t| of its coefficient compared. Alone: the predictor's things permuted, |r| compared. Both
-    two-sided, p = (b + 1) / (shuffles + 1).
+    Given the others: double semi-partialling. The predictor's residual on the other predictors is arranged as a matrix, its
+    rows and columns are permuted together, and |t| of its coefficient is compared. Alone: the predictor's rows and columns
+    are permuted together, and |r| is compared. Both are two-sided, p = (b + 1) / (shuffles + 1).
 
-    outcome, predictors: [n, n] symmetric, the diagonal ignored. Raises `BirthmarkError` where pairs are too few or a
-    predictor is constant or determined by the others. Source: Dekker, Krackhardt and Snijders (2007), Psychometrika 72;
-    Mantel (1967), Cancer Research 27.
+    outcome, predictors: [n, n] symmetric; the diagonal is ignored.
+
+    Raises `BirthmarkError` if there are too few pairs, or a predictor is constant or determined by the others.
+    Source: Dekker, Krackhardt and Snijders (2007), Psychometrika 72; Mantel (1967), Cancer Research 27.
     """
     n = len(outcome)
     pairs = np.triu_indices(n, 1)
@@ -95,7 +100,7 @@ def matrix_regression(
     x = np.column_stack([matrix[pairs] for matrix in predictors])  # [pairs, predictors]
     ones = np.ones((len(y), 1))
     if len(y) < x.shape[1] + 3 or np.linalg.matrix_rank(np.hstack([ones, x])) < x.shape[1] + 1:
-        raise BirthmarkError("a regression on matrices needs more pairs than predictors, none determined by the others")
+        raise BirthmarkError("matrix regression needs more pairs than predictors, and none determined by the others")
     rng = np.random.default_rng(seed)
     orders = np.stack([rng.permutation(n) for _ in range(shuffles)])
     return [_test(y, x, at, orders, pairs) for at in range(x.shape[1])]
@@ -111,7 +116,7 @@ def _test(
     coefficient = float(x_left @ y_left / (x_left @ x_left))
     shuffled = _permuted(x_left, orders, pairs)  # [shuffles, pairs]
     shuffled = shuffled - (shuffled @ basis) @ basis.T
-    # |t| grows with the partial correlation, so that is compared
+    # |t| increases with the partial correlation, so the latter is compared
     partial = np.abs(shuffled @ y_left) / np.linalg.norm(shuffled, axis=1)
     observed = abs(x_left @ y_left) / np.linalg.norm(x_left)
     centred_y, centred_x = y - y.mean(), x[:, at] - x[:, at].mean()
@@ -138,7 +143,7 @@ NEGLIGIBLE = 1e-12
 
 @dataclass(frozen=True)
 class OverlapProfile:
-    """Chances of being among the first d: `items` [k] are those that have any, `chance` [k, depths]; `n` items in all."""
+    """Probabilities of being among the first d items: `chance` [k, depths] of the `items` [k] that have any; `n` in all."""
 
     items: np.ndarray
     chance: np.ndarray
@@ -147,12 +152,15 @@ class OverlapProfile:
 
 
 def overlap_profile(ranks: np.ndarray, p: float) -> OverlapProfile:
-    """Prepare one ranking. ranks: [n] average ranks, 1 is best; p: persistence, between 0 and 1 exclusive.
+    """Prepare one ranking for `rank_biased_overlap`.
 
-    Depths go to n or to where p^depth is negligible (1e-12). Raises `BirthmarkError` for another p.
+    ranks: [n] average ranks, 1 is best; p: persistence, between 0 and 1, both excluded. Depths go to n or to where p^depth
+    is negligible (1e-12).
+
+    Raises `BirthmarkError` for any other p.
     """
     if not 0 < p < 1:
-        raise BirthmarkError(f"the persistence of rank-biased overlap is between 0 and 1, not {p:g}")
+        raise BirthmarkError(f"the persistence of rank-biased overlap must be between 0 and 1, not {p:g}")
     n = len(ranks)
     depth = min(n, int(np.ceil(np.log(NEGLIGIBLE) / np.log(p))))
     _, inverse, sizes = np.unique(ranks, return_inverse=True, return_counts=True)
@@ -165,15 +173,19 @@ def overlap_profile(ranks: np.ndarray, p: float) -> OverlapProfile:
 
 
 def rank_biased_overlap(a: OverlapProfile, b: OverlapProfile) -> float:
-    """RBO of two prepared rankings of the same items: 1 for the same order without ties, near 0 for opposite tops.
+    """Rank-biased overlap of two prepared rankings of the same items, extrapolated, averaged over the orders of ties.
 
-    What lies below the last depth counts as agreeing as the last depth does (exactly 1 at depth n).
-    Raises `BirthmarkError` where the rankings differ in length or p.
+    RBO = (1 − p) Σ_d p^(d−1) A_d + p^D A_D, with A_d the expected overlap of the first d items divided by d and D the last
+    depth: items below D are assumed to agree as at D (exactly 1 at D = n). It is 1 for the same order without ties and
+    near 0 for opposite tops.
+
+    Raises `BirthmarkError` if the rankings differ in length or p.
+    Source: Webber, Moffat and Zobel (2010), ACM Transactions on Information Systems 28.
     """
     if (a.n, a.p) != (b.n, b.p):
-        raise BirthmarkError("rank-biased overlap needs two rankings of the same things and one p")
-    _, mine, theirs = np.intersect1d(a.items, b.items, assume_unique=True, return_indices=True)
+        raise BirthmarkError("rank-biased overlap needs two rankings of the same items with the same p")
+    _, in_a, in_b = np.intersect1d(a.items, b.items, assume_unique=True, return_indices=True)
     depth = a.chance.shape[1]
-    agreement = (a.chance[mine] * b.chance[theirs]).sum(axis=0) / np.arange(1, depth + 1)
+    agreement = (a.chance[in_a] * b.chance[in_b]).sum(axis=0) / np.arange(1, depth + 1)
     weights = (1 - a.p) * a.p ** np.arange(depth)
     return float(weights @ agreement + a.p**depth * agreement[-1])

@@ -1,7 +1,8 @@
-"""Studies drawn from a known truth: base checkpoint → reward model → word × prompt, and only then ranked; and that truth fitted.
+"""Simulated studies with known variances (base checkpoint → reward model → word × prompt), and a fit of these variances.
 
 The latent score (higher is better) of a word is a sum of normal effects of word, base, model and prompt, and the
-category's shift. The fit takes normal scores of published ranks and estimates the same variances.
+category's shift; ranks are taken of latent scores. A leaning ℓ is a shift between the categories: +ℓ/2 for words of the
+first, −ℓ/2 for words of the second. The fit takes normal scores of published ranks and estimates the same variances.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,15 +15,13 @@ from scipy.special import ndtr, ndtri
 from birthmark.errors import BirthmarkError
 from birthmark.stats.variance import nested_variance
 
-DENSITY = 1 / np.sqrt(2 * np.pi)  # of the normal distribution at its centre
-
-
-WORDS_OF_BASE, WORDS_OF_RM = 0.3, 0.9  # shares of the contrast's variances that are the luck of the words
+DENSITY = 1 / np.sqrt(2 * np.pi)  # of the standard normal distribution at 0
+WORD_SHARE_BASE, WORD_SHARE_RM = 0.3, 0.9  # shares of the contrast's variances that come from single words
 
 
 @dataclass(frozen=True)
 class RowVariances:
-    """Variances of the terms above. words: of the first and the second category; prompts: a framing."""
+    """Variances of the latent score's terms. words: their number in each category; prompts: their number per framing."""
 
     words: tuple[int, int]
     prompts: int
@@ -39,11 +38,11 @@ class RowVariances:
 
     @property
     def slope(self) -> float:
-        """Ranks of contrast a unit of leaning."""
+        """Change of the contrast, in ranks, per unit of leaning."""
         return float(sum(self.words) * DENSITY)
 
-    def luck_of_words(self) -> tuple[float, float]:
-        """Variance of the contrast due to words, in ranks²: between base checkpoints, and between RMs on one."""
+    def word_variances(self) -> tuple[float, float]:
+        """Variance of the contrast due to words, in ranks²: between base checkpoints, and between RMs on one base."""
         same = 1 - self.word_by_prompt - self.residual
         own = _over_prompts(1.0, same, self.prompts)
         base = _over_prompts(self.word + self.word_by_base + self.word_by_prompt, same - self.word_by_rm, self.prompts)
@@ -52,8 +51,8 @@ class RowVariances:
         return scale * (base - other), scale * (own - base)
 
     def contrast_sds(self) -> tuple[float, float]:
-        """SDs of the contrast of median ranks between base checkpoints, and between RMs on one, to first order."""
-        of_base, of_rm = self.luck_of_words()
+        """SDs of the median contrast, in ranks, between base checkpoints and between RMs on one base, to first order."""
+        of_base, of_rm = self.word_variances()
         of_prompts = 2 * self.leaning_rm_prompt / self.prompts
         return (
             float(np.sqrt(of_base + self.slope**2 * self.leaning_base)),
@@ -61,7 +60,7 @@ class RowVariances:
         )
 
     def scaled(self, ratio: float) -> "RowVariances":
-        """The same with contrasts `ratio` ≥ 1 times as spread, by their leanings alone: words stay everyone's."""
+        """Variances with contrast SDs `ratio` ≥ 1 times as large; only the variances of leanings change."""
         extra = ratio**2 - 1
         of_base, of_rm = (sd**2 * extra / self.slope**2 for sd in self.contrast_sds())
         return replace(self, leaning_base=self.leaning_base + of_base, leaning_rm=self.leaning_rm + of_rm)
@@ -69,7 +68,8 @@ class RowVariances:
 
 @dataclass(frozen=True)
 class Shared:
-    """What all RMs of a study meet: words [studies, framings, words], words by prompt, prompts' leanings [studies, prompts]."""
+    """Effects shared by all RMs of a study: words [studies, framings, words], words by prompt [studies, prompts, words],
+    prompts' leanings [studies, prompts]."""
 
     word: np.ndarray
     word_by_prompt: np.ndarray | None
@@ -78,28 +78,29 @@ class Shared:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A family's RMs: latent scores [studies, RMs, prompts, words] and the leaning ℓ behind them [studies, RMs, prompts]."""
+    """A family's RMs: latent scores [studies, RMs, prompts, words] and their leanings ℓ [studies, RMs, prompts]."""
 
     latent: np.ndarray
     leaning: np.ndarray
 
     def shifted(self, shift: float, variances: RowVariances) -> "Drawn":
-        """The same RMs with contrasts higher by `shift` ranks, to first order: they lean less to the first category."""
+        """The same RMs with contrasts higher by `shift` ranks, to first order: they prefer the first category less."""
         by_prompt = np.repeat(np.array([0.5, -0.5], dtype=np.float32), variances.prompts) * (-shift / variances.slope)
         moved = np.broadcast_to(by_prompt, self.leaning.shape).astype(np.float32)
         return Drawn(_lean(self.latent.copy(), moved, variances.words), self.leaning + moved)
 
     def mean_rank_contrasts(self, words: tuple[int, int]) -> np.ndarray:
-        """What the contrast of mean ranks would be for these RMs and prompts with words without end: [studies, RMs].
+        """The mean-rank contrast of these RMs and prompts in the limit of infinitely many words: [studies, RMs].
 
-        A word of the first category beats one of the second with probability Φ(ℓ / √2).
+        A word of the first category outranks one of the second with probability Φ(ℓ / √2).
         """
         lead = -sum(words) * ndtr(self.leaning / np.sqrt(2))
         half = lead.shape[-1] // 2
         return np.asarray(lead[..., :half].mean(axis=-1) - lead[..., half:].mean(axis=-1))
 
     def median_ranks_of_all_words(self, words: tuple[int, int]) -> np.ndarray:
-        """Median ranks of the first category with words without end, at these words' numbers: [studies, RMs, prompts]."""
+        """Median ranks of the first category in the limit of infinitely many words, scaled to these numbers of words:
+        [studies, RMs, prompts]."""
         return np.asarray((words[0] + 1) / 2 + words[1] * ndtr(-self.leaning))
 
 
@@ -115,10 +116,12 @@ def row_variances(
     leaning_prompt: float = 0.0,
     leaning_rm_prompt: float = 0.0,
 ) -> RowVariances:
-    """Variances that give the contrast SDs of `sd_base` between base checkpoints and `sd_rm` between RMs on one, in ranks.
+    """Variances that give contrast SDs of `sd_base` between base checkpoints and `sd_rm` between RMs on one base, in ranks.
 
-    Of these variances the shares `WORDS_OF_BASE` and `WORDS_OF_RM` come from single words, so far as words can, the rest
-    from leanings. Raises `BirthmarkError` where the other terms alone already spread RMs by more than `sd_rm`.
+    words: numbers of words of the two categories; prompts: per framing. The shares `WORD_SHARE_BASE` and `WORD_SHARE_RM` of
+    these variances come from single words, as far as possible, and the rest from leanings.
+
+    Raises `BirthmarkError` if the other terms alone give RMs an SD above `sd_rm`.
     """
     start = RowVariances(
         words, prompts, 1 - word_by_prompt - residual, 0.0, 0.0, word_by_prompt, residual,
@@ -127,15 +130,16 @@ def row_variances(
     of_prompts = start.contrast_sds()[1] ** 2
     if of_prompts > sd_rm**2 + 1e-9:
         raise BirthmarkError(
-            f"prompts and residual alone spread reward models by {np.sqrt(of_prompts):.1f} ranks, more than {sd_rm:.1f}"
+            f"prompts and residual alone give reward models an SD of {np.sqrt(of_prompts):.1f} ranks, above {sd_rm:.1f}"
         )
 
     def with_words(by_base: float, by_rm: float) -> RowVariances:
         return replace(start, word=start.word - by_base - by_rm, word_by_base=by_base, word_by_rm=by_rm)
 
-    wanted_rm = max(WORDS_OF_RM * sd_rm**2, start.luck_of_words()[1])
-    by_rm = _solve(lambda x: with_words(0.0, x).luck_of_words()[1] - wanted_rm, start.word)
-    by_base = _solve(lambda x: with_words(x, by_rm).luck_of_words()[0] - WORDS_OF_BASE * sd_base**2, start.word - by_rm)
+    target_rm = max(WORD_SHARE_RM * sd_rm**2, start.word_variances()[1])
+    target_base = WORD_SHARE_BASE * sd_base**2
+    by_rm = _solve(lambda x: with_words(0.0, x).word_variances()[1] - target_rm, start.word)
+    by_base = _solve(lambda x: with_words(x, by_rm).word_variances()[0] - target_base, start.word - by_rm)
     found = with_words(by_base, by_rm)
     of_base, of_rm = (sd**2 for sd in found.contrast_sds())
     return replace(
@@ -148,24 +152,24 @@ def row_variances(
 def tuned(
     rng: np.random.Generator, variances: RowVariances, sd_base: float, sd_rm: float, studies: int = 500
 ) -> tuple[RowVariances, tuple[float, float]]:
-    """Variances whose leanings make up for what first order misses, and the SDs that a first draw came out with.
+    """Correct the variances of leanings for the error of the first-order formulas, by a pilot simulation.
 
-    A pilot of `studies` families of ten base checkpoints with two RMs is drawn and ranked; what its contrasts lack in
-    variance is given to the leanings. So are the SDs (base, RM) of a second pilot, returned to be stated.
+    A pilot draws and ranks `studies` families of ten base checkpoints with two RMs each. What its contrasts lack in variance
+    is added to the leanings. Returns the corrected variances and the contrast SDs (base, RM), in ranks, of a second pilot.
     """
-    asked = np.array([sd_base, sd_rm]) ** 2
-    lacking = (asked - _pilot(rng, variances, studies) ** 2) / variances.slope**2
+    target = np.array([sd_base, sd_rm]) ** 2
+    missing = (target - _pilot(rng, variances, studies) ** 2) / variances.slope**2
     found = replace(
         variances,
-        leaning_base=max(0.0, variances.leaning_base + float(lacking[0])),
-        leaning_rm=max(0.0, variances.leaning_rm + float(lacking[1])),
+        leaning_base=max(0.0, variances.leaning_base + float(missing[0])),
+        leaning_rm=max(0.0, variances.leaning_rm + float(missing[1])),
     )
     of_base, of_rm = _pilot(rng, found, studies)
     return found, (float(of_base), float(of_rm))
 
 
 def _pilot(rng: np.random.Generator, variances: RowVariances, studies: int) -> np.ndarray:
-    """SDs of drawn contrasts between base checkpoints and between the two RMs on one: [2]."""
+    """SDs of simulated contrasts between base checkpoints and between the two RMs on one base: [2]."""
     n_bases = 10
     chunk = min(studies, max(1, 20_000 // (40 * variances.prompts)))
     mean_squares = []
@@ -178,7 +182,7 @@ def _pilot(rng: np.random.Generator, variances: RowVariances, studies: int) -> n
 
 
 def draw_shared(rng: np.random.Generator, studies: int, variances: RowVariances) -> Shared:
-    """The words and prompts of so many studies."""
+    """Draw the words and prompts of this number of studies."""
     n_words, n_prompts = sum(variances.words), 2 * variances.prompts
     return Shared(
         _normal(rng, (studies, 2, n_words), variances.word),
@@ -190,10 +194,10 @@ def draw_shared(rng: np.random.Generator, studies: int, variances: RowVariances)
 def draw_family(
     rng: np.random.Generator, shared: Shared, rms: Sequence[int], variances: RowVariances, skewed: bool = False
 ) -> Drawn:
-    """One family's RMs, latent scores float32 with positive prompts and the first category's words first.
+    """Draw one family's RMs; latent scores are float32, positive prompts and the first category's words come first.
 
-    rms: how many RMs each base checkpoint has; RMs come base by base. skewed: β and μ are shifted exponentials (skewness
-    2) of the same SD.
+    rms: the number of RMs of each base checkpoint; RMs are ordered by base. skewed: the leanings of bases and RMs are
+    shifted exponentials (skewness 2) of the same SD, instead of normal.
     """
     studies, n_bases, n_rms = len(shared.word), len(rms), sum(rms)
     half, n_words = variances.prompts, sum(variances.words)
@@ -220,16 +224,16 @@ def draw_family(
 
 
 def median_ranks(latent: np.ndarray, words: tuple[int, int]) -> np.ndarray:
-    """Median ranks of either category among all words, 1 being the highest: [..., prompts, words] → [..., 2, prompts].
+    """Median ranks of each category among all words, 1 for the highest score: [..., prompts, words] → [..., 2, prompts].
 
-    Equal to ranking all words and taking medians, where no two scores tie.
+    Equal to ranking all words and taking medians if no scores tie.
     """
     first, second = latent[..., : words[0]], latent[..., words[0] :]
     return np.stack([_median_rank(first, second), _median_rank(second, first)], axis=-2)
 
 
 def all_ranks(latent: np.ndarray) -> np.ndarray:
-    """Ranks of all words, 1 being the highest: [..., prompts, words] → float64 [..., words, prompts]."""
+    """Ranks of all words, 1 for the highest score: [..., prompts, words] → float64 [..., words, prompts]."""
     order = np.argsort(np.argsort(-latent, axis=-1), axis=-1)
     return np.moveaxis(order, -1, -2) + 1.0
 
@@ -242,7 +246,7 @@ def contrasts(medians: np.ndarray) -> np.ndarray:
 
 
 def _lean(latent: np.ndarray, by_prompt: np.ndarray, words: tuple[int, int]) -> np.ndarray:
-    """Add ½ ℓ to the first category's words and take it from the second's, in place: [..., prompts, words], ℓ [..., prompts]."""
+    """Add ℓ/2 to the first category's words and subtract it from the second's, in place: [..., prompts, words], ℓ [..., prompts]."""
     half = by_prompt[..., None] / 2
     latent[..., : words[0]] += half
     latent[..., words[0] :] -= half
@@ -263,7 +267,7 @@ def _over_prompts(same_prompt: float, other_prompt: float, prompts: int) -> floa
 
 
 def _solve(excess: Callable[[float], float], upper: float) -> float:
-    """Where a function that grows from 0 to `upper` is 0; an end of the range where it isn't inside."""
+    """The root of a function that increases on [0, upper]; an end of the range if the root is outside."""
     function = excess
     if function(0.0) >= 0:
         return 0.0
@@ -288,7 +292,7 @@ def _leaning(rng: np.random.Generator, shape: tuple[int, ...], variance: float, 
 
 @dataclass(frozen=True)
 class RowFit:
-    """Variances in `simulation.RowVariances`' terms, words' parts adding up to 1; negative estimates count as 0."""
+    """Variances, named as in `RowVariances`; those of words sum to 1, and negative estimates are set to 0."""
 
     word: float
     word_by_base: float
@@ -307,34 +311,37 @@ def fit_rows(
     bases: Sequence[str],
     families: Sequence[str],
 ) -> RowFit:
-    """Fit ranks [RMs, words, prompts]; is_first [words]: the first category; is_positive [prompts].
+    """Estimate the variances of `RowVariances` from ranks, by equating moments of normal scores.
 
-    Raises `BirthmarkError` where no base checkpoint has two RMs or there is one base checkpoint only.
+    ranks: [RMs, words, prompts]; is_first: [words], which are in the first category; is_positive: [prompts]; bases, families:
+    [RMs]. Normal scores are Φ⁻¹((n + ½ − rank) / n) of n words. Estimates are means over the two framings.
+
+    Raises `BirthmarkError` if no base checkpoint has two RMs or there is only one base checkpoint.
     """
     base = np.asarray(bases, dtype=str)
     same = base[:, None] == base[None, :]
     if same.all() or same.sum() == len(base):
         raise BirthmarkError(
-            "variances are fitted to reward models of which some share a base checkpoint and some don't"
+            "fitting variances needs some reward models that share a base checkpoint and some that do not"
         )
     n_words = ranks.shape[1]
     scores = ndtri((n_words + 0.5 - ranks) / n_words)  # higher is better
     leaning = scores[:, is_first].mean(axis=1) - scores[:, ~is_first].mean(axis=1)  # [RMs, prompts]
     for part in (is_first, ~is_first):
         scores[:, part] -= scores[:, part].mean(axis=1, keepdims=True)
-    luck = 1 / is_first.sum() + 1 / (~is_first).sum()
+    sampling = 1 / is_first.sum() + 1 / (~is_first).sum()  # variance of a category difference, in variances of a word
     framings = [
-        _fit_framing(scores[:, :, chosen], leaning[:, chosen], same, luck) for chosen in (is_positive, ~is_positive)
+        _fit_framing(scores[:, :, chosen], leaning[:, chosen], same, sampling) for chosen in (is_positive, ~is_positive)
     ]
     mean = {name: float(np.mean([fit[name] for fit in framings])) for name in framings[0]}
     overall = (leaning[:, is_positive].mean(axis=1) + leaning[:, ~is_positive].mean(axis=1)) / 2
     spread = nested_variance(overall, base.tolist(), list(families)).sd_rm or 0.0
-    mean["leaning_overall"] = max(0.0, spread**2 - mean["word_by_rm"] * luck / 2)
+    mean["leaning_overall"] = max(0.0, spread**2 - mean["word_by_rm"] * sampling / 2)
     return RowFit(**{field.name: mean[field.name] for field in fields(RowFit)})
 
 
-def _fit_framing(scores: np.ndarray, leaning: np.ndarray, same: np.ndarray, luck: float) -> dict[str, float]:
-    """scores [RMs, words, prompts], centred within categories; leaning [RMs, prompts]; same [RMs, RMs]: one base."""
+def _fit_framing(scores: np.ndarray, leaning: np.ndarray, same: np.ndarray, sampling: float) -> dict[str, float]:
+    """scores [RMs, words, prompts], centred within categories; leaning [RMs, prompts]; same [RMs, RMs]: share a base."""
     n_rms, n_words, n_prompts = scores.shape
     by_rm, by_prompt = scores.mean(axis=2), scores.mean(axis=0)
     word = scores.mean(axis=(0, 2))
@@ -360,6 +367,6 @@ def _fit_framing(scores: np.ndarray, leaning: np.ndarray, same: np.ndarray, luck
     of_rm_prompt = float((errors**2).sum()) / ((n_rms - 1) * (n_prompts - 1))
     of_leaning = float(leaning.mean(axis=0).var(ddof=1)) - of_rm_prompt / n_rms
     return {name: value / total for name, value in parts.items()} | {
-        "leaning_prompt": max(0.0, of_leaning - parts["word_by_prompt"] * luck) / total,
-        "leaning_rm_prompt": max(0.0, of_rm_prompt - residual * luck) / total,
+        "leaning_prompt": max(0.0, of_leaning - parts["word_by_prompt"] * sampling) / total,
+        "leaning_rm_prompt": max(0.0, of_rm_prompt - residual * sampling) / total,
     }

@@ -1,9 +1,8 @@
-"""Two groups of numbers against each other, and the one test of families over units.
+"""Comparison of two groups (difference, Cohen's d, Welch's test), and the one permutation test of families over units.
 
-Difference, Cohen's d in two forms and Welch's test; every sign is that of the second group minus the first. The test
-over units is fixed before looking: two families and one contrast a unit take Welch's t where both have at least three
-units, else the difference in means; several categories take the largest pooled |t| over them; more than two families
-take F. Its p is always a permutation of the units, within blocks where these are given.
+Every sign is that of the second group minus the first. The test over units is chosen by the design, not by the data. Two
+families with one contrast per unit: Welch's t if both have at least three units, else the difference in means. Several
+categories: the largest pooled |t| over them. More than two families: F. Its p always comes from permuting the units.
 """
 
 from collections import Counter
@@ -18,19 +17,19 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 from birthmark.errors import BirthmarkError
 from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class GroupDifference:
-    """Group b against group a.
+    """Group b compared with group a.
 
     difference: mean(b) − mean(a). cohens_d: difference / √(((n_a − 1) s_a² + (n_b − 1) s_b²) / (n_a + n_b − 2)).
     cohens_d_unweighted: difference / √((s_a² + s_b²) / 2). welch_t = difference / √(s_a²/n_a + s_b²/n_b), on welch_df
     by Welch and Satterthwaite, two-sided p.
 
-    Null: the unweighted d and Welch's test where a group has one value; all that is scaled by a standard deviation
-    where no value varies (p is 1 then if the difference is 0 too).
+    The unweighted d and Welch's test are null if a group has one value. If neither group varies, everything scaled by a
+    standard deviation is null, and p is 1 if the difference is 0 too.
     """
 
     difference: float
@@ -42,7 +41,10 @@ class GroupDifference:
 
 
 def compare_groups(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> GroupDifference:
-    """Compare two samples, in the units of the values; raises `BirthmarkError` where one is empty or not finite."""
+    """Compare two samples a [n_a] and b [n_b]; the difference is in the units of the values.
+
+    Raises `BirthmarkError` if a sample is empty or a value is not finite.
+    """
     first, second = _sample(a), _sample(b)
     difference = float(second.mean() - first.mean())
     n_a, n_b = len(first), len(second)
@@ -59,16 +61,25 @@ def compare_groups(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
 
 
 def welch_interval(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> tuple[float, float] | None:
-    """Welch's 95% interval for mean(b) − mean(a); None where a group has one value or nothing varies."""
+    """Welch's 95% interval for mean(b) − mean(a), in the units of the values: difference ± t(.975, df) SE.
+
+    a: [n_a]; b: [n_b]. None if a group has one value or neither group varies.
+
+    Raises `BirthmarkError` if a sample is empty or a value is not finite.
+    """
     first, second = _sample(a), _sample(b)
     if min(len(first), len(second)) < 2 or not (_varies(first) or _varies(second)):
         return None
-    low, high = _compare(first, second).tconfint_diff(alpha=1 - LEVEL, usevar="unequal")
+    low, high = _compare(first, second).tconfint_diff(alpha=1 - CONFIDENCE, usevar="unequal")
     return float(low), float(high)
 
 
 def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm", "fdr_bh"]) -> list[float | None]:
-    """Adjusted p values, in place; nulls stay null and do not count as tests. `fdr_bh`: Benjamini and Hochberg 1995."""
+    """Adjusted p-values, in the order given. Nulls stay null and do not count as tests.
+
+    Source: Holm (1979), Scandinavian Journal of Statistics 6; `fdr_bh`: Benjamini and Hochberg (1995), Journal of the Royal
+    Statistical Society B 57.
+    """
     known = [i for i, p in enumerate(p_values) if p is not None]
     adjusted: list[float | None] = [None] * len(p_values)
     if known:
@@ -85,7 +96,7 @@ def _compare(a: np.ndarray, b: np.ndarray) -> CompareMeans:
 def _sample(values: Sequence[float] | np.ndarray) -> np.ndarray:
     sample = np.asarray(values, dtype=float)
     if sample.ndim != 1 or not len(sample) or not np.isfinite(sample).all():
-        raise BirthmarkError("a group to compare is empty or has missing or infinite values: drop or mend them")
+        raise BirthmarkError("a group to compare is empty or has missing or infinite values: remove or fix them")
     return sample
 
 
@@ -94,12 +105,12 @@ def _varies(values: np.ndarray) -> bool:
 
 
 @dataclass(frozen=True)
-class LevelResult:
-    """A permutation test over units; `estimate` and Welch's 95% interval are b − a, null where there is no one contrast.
+class FamilyTest:
+    """A permutation test over units. `estimate` and Welch's 95% interval are b − a, null if there is no single contrast.
 
-    statistic: `welch_t`, `difference` or (more than two families) `permutation_f` of one contrast; `max_t` or (more than
-    two families) `max_f` of several, with p of the largest. `p_exact_difference`: of the difference in means, whatever
-    the statistic.
+    statistic: for one contrast `welch_t`, `difference` or (more than two families) `permutation_f`; for several contrasts
+    `max_t` or (more than two families) `max_f`, with p of the largest. `p_exact_difference` is the exact p of the
+    difference in means, whatever the statistic.
     """
 
     statistic: str
@@ -117,9 +128,9 @@ class LevelResult:
 def average_by_unit(
     values: np.ndarray, units: Sequence[str], families: Sequence[str]
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """Means of rows that share a unit: values [rows, …] → [units, …], unit names and families, by family then name.
+    """Means of the rows of each unit: values [rows, …] → [units, …], unit names and families, by family then name.
 
-    Raises `BirthmarkError` where a unit is in two families.
+    units, families: [rows]. Raises `BirthmarkError` if a unit is in two families.
     """
     family_of: dict[str, str] = {}
     for unit, family in zip(map(str, units), map(str, families), strict=True):
@@ -130,28 +141,28 @@ def average_by_unit(
     return np.stack([values[rows == name].mean(axis=0) for name in names]), names, [family_of[name] for name in names]
 
 
-def level_test(
+def family_test(
     values: Sequence[float] | np.ndarray,
     families: Sequence[str],
     seed: int = 0,
-) -> LevelResult:
-    """Test families over units, b the alphabetical last of two.
+) -> FamilyTest:
+    """Test the difference between families over units; of two families, b is the alphabetically last.
 
-    values: [units], or [units, categories] for several contrasts at once (of framing contrasts, centred over categories
-    by the caller); families: [units].
+    values: [units], or [units, categories] for several contrasts at once (framing contrasts that the caller has centred
+    over categories); families: [units].
 
-    Raises `BirthmarkError` where there is one family only.
+    Raises `BirthmarkError` if there is only one family or a value is not finite.
     """
     x = np.asarray(values, dtype=float)
     names = np.asarray(families, dtype=str)
     n_units = dict(sorted(Counter(names.tolist()).items()))
     if len(n_units) < 2:
-        raise BirthmarkError("one family only: bring models of a second family to compare it with")
+        raise BirthmarkError("there is only one family: add models of a second family to compare it with")
     if x.ndim == 2:
         return _several_contrasts(x, names, n_units, seed)
     if len(n_units) > 2:
         test = permutation_f(x, names.tolist(), seed)
-        return LevelResult(
+        return FamilyTest(
             "permutation_f", n_units, None, None, None, test.p, test.count, test.n_splits, test.min_p, None
         )
     is_b = names == max(n_units)
@@ -159,7 +170,7 @@ def level_test(
     use_welch = min(n_units.values()) >= 3
     test = exact_permutation(x, is_b, "welch_t", seed=seed) if use_welch else difference
     low, high = welch_interval(x[~is_b], x[is_b]) or (None, None)
-    return LevelResult(
+    return FamilyTest(
         "welch_t" if use_welch else "difference",
         n_units,
         difference.observed,
@@ -173,10 +184,10 @@ def level_test(
     )
 
 
-def _several_contrasts(x: np.ndarray, names: np.ndarray, n_units: dict[str, int], seed: int) -> LevelResult:
+def _several_contrasts(x: np.ndarray, names: np.ndarray, n_units: dict[str, int], seed: int) -> FamilyTest:
     test = max_t(x, names, seed)
     statistic = "max_t" if len(n_units) == 2 else "max_f"
-    return LevelResult(
+    return FamilyTest(
         statistic,
         n_units,
         None,

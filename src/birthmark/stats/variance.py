@@ -1,10 +1,10 @@
-"""Analysis of variance: models nested in base checkpoints, crossed random effects, three factors.
+"""Analysis of variance: models nested in base checkpoints, crossed random effects, three fixed factors.
 
-Nested:   y = family + base(family) + rm,   base ~ N(0, σ_b²), rm ~ N(0, σ_r²): how alike models on one base are.
-Crossed:  R[i, j, k] is the rank of word j by model i under prompt k, where models, words and prompts are all samples;
-levels may cross (a word is the same word for both families). For a set S of modes let V_S be the variance of θ̂ that
-one would see if only the modes of S were drawn anew; the parts are combined by inclusion and exclusion, see `crossed`.
-Three-way: type II sums of squares by statsmodels.
+Nested:   y = family + base(family) + rm,   base ~ N(0, σ_b²), rm ~ N(0, σ_r²): how similar models on one base are.
+Crossed:  R[i, j, k] is the rank of word j by model i under prompt k. Models, words and prompts are all samples, and levels
+may cross (a word is the same word for both families). For a set S of modes, V_S is the variance of the estimate if only
+the modes in S were resampled. The V_S are combined by inclusion and exclusion, see `crossed_variance`.
+Three-way: Type II sums of squares by statsmodels.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,8 +22,8 @@ from birthmark.stats.results import AnovaTerm
 class NestedVariance:
     """sd_base and sd_rm in the values' units; icc = σ_b² / (σ_b² + σ_rm²); F of base within family and its p.
 
-    A negative estimate of σ_b² counts as 0. Null where a degree of freedom is missing: everything but `sd_rm` where no
-    family has two bases, everything where no base has two models. Constant values: SDs 0, icc and F null, p 1.
+    A negative estimate of σ_b² is set to 0. Without degrees of freedom, results are null: everything but `sd_rm` if no
+    family has two bases, everything if no base has two models. Constant values: SDs 0, icc and F null, p 1.
     """
 
     sd_base: float | None
@@ -36,11 +36,12 @@ class NestedVariance:
 
 
 def effective_number(bases: Sequence[str], families: Sequence[str], icc: float) -> float:
-    """How many independent models would tell as much of their families' means as these, which cluster by base.
+    """Effective sample size: the number of independent models as informative about family means as these clustered ones.
 
-    Of a family with n models, n_b on base b: 1 / (icc Σ_b (n_b / n)² + (1 − icc) / n), the variance of one model's value
-    over that of the family's mean; summed over families. From the number of bases, where icc is 1 and each has as many
-    models, up to the number of models, where it is 0.
+    bases, families: [models]. For a family with n models, n_b of them on base b: 1 / (icc Σ_b (n_b / n)² + (1 − icc) / n),
+    the variance of one model's value divided by that of the family's mean; summed over families. It is the number of
+    models at icc = 0 and, if all bases of a family have equally many models, the number of bases at icc = 1.
+    Source: Kish (1965), Survey Sampling, design effects.
     """
     base, family = np.asarray(bases, dtype=str), np.asarray(families, dtype=str)
     total = 0.0
@@ -54,10 +55,13 @@ def effective_number(bases: Sequence[str], families: Sequence[str], icc: float) 
 def nested_variance(
     values: Sequence[float] | np.ndarray, bases: Sequence[str], families: Sequence[str]
 ) -> NestedVariance:
-    """Nested ANOVA of [n] values by base checkpoint within family, unbalanced.
+    """Nested ANOVA of values by base checkpoint within family; the design may be unbalanced.
 
-    E[MS base] = σ_rm² + n₀ σ_b², n₀ = (N − Σ_f Σ_b∈f n_b² / n_f) / (bases − families); E[MS rm] = σ_rm².
-    Raises `BirthmarkError` where a base is in two families.
+    values, bases, families: [models]. E[MS rm] = σ_rm² and E[MS base] = σ_rm² + n₀ σ_b², with
+    n₀ = (N − Σ_f Σ_b∈f n_b² / n_f) / (bases − families).
+
+    Raises `BirthmarkError` if a base is in two families.
+    Source: Searle, Casella and McCulloch (1992), Variance Components.
     """
     y = np.asarray(values, dtype=float)
     base, family = np.asarray(bases, dtype=str), np.asarray(families, dtype=str)
@@ -92,7 +96,7 @@ MODES = ("model", "word", "prompt")
 
 @dataclass(frozen=True)
 class Group:
-    """The levels of one group of a mode: where they are, the weight of each, and their clusters, numbered from 0."""
+    """The levels of one group of a mode: their positions, the weight of each, and their clusters, numbered from 0."""
 
     members: np.ndarray  # [n] positions along the axis
     weight: float  # the group's sign / n
@@ -102,7 +106,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Mode:
-    """One axis of the ranks: its two groups, and the weights of all its levels [levels]."""
+    """One axis of the ranks: its two groups, and the weight of every level [levels]."""
 
     name: str
     groups: tuple[Group, Group]
@@ -113,8 +117,8 @@ class Mode:
 class CrossedVariance:
     """A contrast (b − a) in ranks with its standard error, Satterthwaite df, two-sided t-test and 95% interval.
 
-    `variances`: V_S by name (`model`, `word`, …, `model_word_prompt`), in squared ranks: V is their alternating sum.
-    `truncated`: the sum came out at or below zero, and the largest single-mode V, a lower bound in expectation, is used.
+    `variances`: V_S by name (`model`, `word`, …, `model_word_prompt`), in squared ranks; V is their alternating sum.
+    `truncated`: the sum was zero or negative, so the largest single-mode V, a lower bound in expectation, is used instead.
     """
 
     estimate: float
@@ -142,20 +146,25 @@ def crossed_variance(
 ) -> CrossedVariance:
     """Crossed variance of the family difference in the framing contrast of mean ranks.
 
-    ranks: [models, words, prompts]; families [models], categories [words], framings [prompts]: two values each, the
-    alphabetical first family and second category counting negative, and `positive` minus `negative`. A word of both
-    categories has a row in each.
-    …_clusters: labels of what was sampled instead (word stems, prompt adjectives, base checkpoints): deviations are
-    added up within a cluster and group before squaring, and n is the number of clusters.
-    random: the modes that are samples, the others are fixed. pooled: mean squares are pooled over groups (as a model
-    with one variance for all families does), else every family, category and framing has its own.
+    V = Σ_S (−1)^(|S| + 1) V_S over the nonempty sets S of random modes; SE = √V, in ranks; df by Satterthwaite over the
+    mean squares.
 
-    Raises `BirthmarkError` where a mode has other than two groups, a group of a random mode has one level (or
-    cluster), a rank is missing, or nothing varies.
+    ranks: [models, words, prompts]; families [models], categories [words], framings [prompts]: two values each. The
+    contrast is second − first family, first − second category (both alphabetical), and `positive` − `negative`. A word in
+    both categories has a row in each.
+    …_clusters: labels of the sampled units, if these are not the levels (word stems, prompt adjectives, base checkpoints).
+    Deviations are summed within a cluster and group before squaring, and n is the number of clusters.
+    random: the modes that are samples; the others are fixed. pooled: mean squares are pooled over groups, as in a model with
+    one variance for all families; otherwise every family, category and framing has its own.
+
+    Raises `BirthmarkError` if a mode does not have two groups, a group of a random mode has one level (or cluster), a rank
+    is missing, or nothing varies.
     """
     values = np.asarray(ranks, dtype=float)
     if not np.isfinite(values).all():
-        raise BirthmarkError("the crossed variance needs a rank for every model, word and prompt: drop what lacks some")
+        raise BirthmarkError(
+            "the crossed variance needs a rank for every model, word and prompt: remove those with missing ranks"
+        )
     modes = (
         _mode("model", "families", families, model_clusters, (-1, 1)),
         _mode("word", "categories", categories, word_clusters, (1, -1)),
@@ -210,12 +219,12 @@ def _mode(
 def _check_sampled(mode: Mode) -> None:
     if min(group.n_clusters for group in mode.groups) < 2:
         raise BirthmarkError(
-            f"the crossed variance needs two {mode.name}s (or clusters of them) in every group; one group has one"
+            f"the crossed variance needs two {mode.name}s (or clusters of them) in every group; one group has only one"
         )
 
 
 def _contract(values: np.ndarray, modes: Sequence[Mode], axes: Collection[int]) -> np.ndarray:
-    """Σ over these axes with the modes' weights; the other axes stay, in order."""
+    """The weighted sum over these axes, with the modes' weights; the other axes stay, in order."""
     for axis in sorted(axes, reverse=True):
         values = np.moveaxis(values, axis, -1) @ modes[axis].weights
     return values
@@ -224,7 +233,7 @@ def _contract(values: np.ndarray, modes: Sequence[Mode], axes: Collection[int]) 
 def _mean_squares(
     values: np.ndarray, modes: Sequence[Mode], subset: tuple[int, ...], pooled: bool
 ) -> list[tuple[float, int]]:
-    """V_S as its parts, one a combination of groups of the modes in S (or one pooled part): (contribution, df)."""
+    """The parts of V_S, one for each combination of groups of the modes in S (or one pooled): (contribution, df)."""
     table = _contract(values, modes, [axis for axis in range(3) if axis not in subset])
     parts = []
     for groups in product(*(modes[axis].groups for axis in subset)):
@@ -244,7 +253,7 @@ def _mean_squares(
 
 
 def _sum_clusters(block: np.ndarray, axis: int, group: Group) -> np.ndarray:
-    """Sums of `block` along `axis` within the group's clusters: that axis becomes `n_clusters` long."""
+    """Sums of `block` along `axis` within the group's clusters; the axis then has length `n_clusters`."""
     if group.n_clusters == block.shape[axis]:
         return block
     order = np.argsort(group.cluster, kind="stable")
@@ -256,18 +265,17 @@ RESIDUAL = "Residual"
 
 
 def three_way_anova(values: Sequence[float] | np.ndarray, factors: Mapping[str, Sequence[str]]) -> list[AnovaTerm]:
-    """Each term of first × second × third, in order of their number of factors, then `Residual`.
+    """Type II analysis of variance of first × second × third: each term by its number of factors, then `Residual`.
 
-    values: [n]; factors: three names, each with [n] labels, names of letters and underscores. Type II: a term's sum of
-    squares is what it adds to a fit of every term that does not contain it; F is on the residual of the full fit. In a
-    balanced design all types are equal. `term` is the factors' names joined by `:`.
+    values: [n]; factors: three names (Python identifiers) → [n] labels. A term's sum of squares is what it adds to a fit of
+    all terms that do not contain it; F uses the residual of the full fit. In a balanced design Types I, II and III are
+    equal. `term` is the factors' names joined by `:`. The list is empty if the fit leaves no residual, because F is then
+    undefined.
 
-    Empty where the fit leaves no residual, so that there is no F.
-
-    Raises `BirthmarkError` for another number of factors, a factor of one level, or a value that is not finite.
-    Source: Langsrud 2003, Statistics and Computing 13, 163–167.
+    Raises `BirthmarkError` for any other number of factors, a factor with one level, or a value that is not finite.
+    Source: Langsrud (2003), Statistics and Computing 13, 163–167.
     """
-    import pandas as pd  # as heavy as statsmodels' formulas, which few commands need
+    import pandas as pd  # slow to import, like statsmodels' formulas; few commands need them
     from statsmodels.formula.api import ols
     from statsmodels.stats.anova import anova_lm
 
@@ -275,10 +283,10 @@ def three_way_anova(values: Sequence[float] | np.ndarray, factors: Mapping[str, 
     if len(factors) != 3 or not all(name.isidentifier() for name in factors):
         raise BirthmarkError(f"a three-way analysis of variance takes three named factors, not {', '.join(factors)}")
     if not np.isfinite(numbers).all():
-        raise BirthmarkError("a value to analyse is missing or infinite: drop or mend it")
+        raise BirthmarkError("a value to analyse is missing or infinite: remove or fix it")
     for name, labels in factors.items():
         if len(set(labels)) < 2:
-            raise BirthmarkError(f"an analysis of variance needs two levels of {name}; there is one")
+            raise BirthmarkError(f"an analysis of variance needs at least two levels of {name}; there is one")
     data = pd.DataFrame({"y": numbers, **{name: list(map(str, labels)) for name, labels in factors.items()}})
     fit = ols("y ~ " + " * ".join(f"C({name})" for name in factors), data=data).fit()
     rounding = max(1e-12 * fit.centered_tss, 1e-18 * float(numbers @ numbers))

@@ -31,15 +31,14 @@ from birthmark.progress import console
 from birthmark.values.families import Leaning, leaning
 from birthmark.values.ranks import rank
 
-# As they are named in log.jsonl, beside the trainer's own names.
-KEPT = ("loss", "accuracy", "margin", "reward_loss", "text_loss", "grad_norm", "learning_rate", "mean_reward")
+LOGGED = ("loss", "accuracy", "margin", "reward_loss", "text_loss", "grad_norm", "learning_rate", "mean_reward")
 
 
 class LogCallback(TrainerCallback):
     """Appends each step's numbers to `log.jsonl` and shows them on a terminal.
 
-    A line has `step`, `epoch` (pairs seen over pairs there are), `seconds` (since the line before), and those of `KEPT`
-    that the loss has: means over the step's micro-batches.
+    A line has `step`, `epoch` (pairs seen ÷ number of pairs), `seconds` (since the previous line), and those of `LOGGED` that
+    the loss has, as means over the step's micro-batches.
     """
 
     def __init__(self, path: Path, epochs_per_step: float, *, quiet: bool) -> None:
@@ -70,7 +69,7 @@ class LogCallback(TrainerCallback):
         if not state.is_world_process_zero or not logs or "loss" not in logs:
             return
         now = perf_counter()
-        values = {name: _finite(logs[name]) for name in KEPT if name in logs}
+        values = {name: _finite(logs[name]) for name in LOGGED if name in logs}
         line = {
             "step": state.global_step,
             "epoch": round(state.global_step * self.epochs_per_step, 6),
@@ -91,7 +90,7 @@ class LogCallback(TrainerCallback):
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `log.jsonl`, a dict a step; an unfinished last line is left out."""
+    """The lines of a `log.jsonl`, one dict per step; an incomplete last line is dropped."""
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -124,22 +123,22 @@ SIX_PROMPTS = (
 class ValuesCallback(TrainerCallback):
     """Log what a reward model values, at each evaluation and at each save.
 
-    `RewardTrainer(…, callbacks=[bm.ValuesCallback()])` is all that it takes. Parameters as on the command line:
+    Use it as `RewardTrainer(…, callbacks=[bm.ValuesCallback()])`. Parameters as on the command line:
 
     lexicon
-        A lexicon's name or file; with two categories there is a contrast, with any number median ranks.
+        A lexicon's name or file. With two categories a contrast is logged, with any number median ranks.
     prompts, prompt
-        A prompt set, and the keys or texts of it that are asked: six by default, three of each framing.
+        A prompt set, and the keys or texts to use: six by default, three of each framing.
     engine
-        `prefix`, or `plain` for a model that the prefix engine cannot run.
+        `prefix`, or `plain` for a model that the prefix engine does not support.
     seed
-        Of the interval's redraws of words.
+        Seed of the bootstrap over words.
 
     Logged: `values/contrast` with `values/contrast_ci_low` and `…_high` (95% over words), `values/mean_rank_contrast`,
-    and `values/<category>/<framing>` (mean over prompts of median ranks, 1 is best). `history` keeps the same with the
-    step, `rewards` the last scores, float32 [words, prompts], rows as in `words`, columns as in `prompt_keys`.
+    and `values/<category>/<framing>` (mean over prompts of median ranks, 1 is best). `history` has the same values with the
+    step, and `rewards` the last scores, float32 [words, prompts], with rows as in `words` and columns as in `prompt_keys`.
 
-    Raises `BirthmarkError` for a lexicon or prompts that do not exist, when training begins on a model that is not a
+    Raises `BirthmarkError` for a lexicon or prompts that do not exist; and, when training begins, for a model that is not a
     reward model or whose weights are split over processes, and for a tokenizer without a chat template.
     """
 
@@ -170,21 +169,21 @@ class ValuesCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Say now, before anything is trained, what would keep the values from being read later."""
+        """Check, before any training, that values can be measured later."""
         self._step = None
         _require_whole(args)
         _reward_model(kwargs["model"])
         if kwargs.get("processing_class") is None:
-            raise BirthmarkError("ValuesCallback needs the tokenizer: give the trainer its processing_class")
+            raise BirthmarkError("ValuesCallback needs the tokenizer: pass it to the trainer as processing_class")
         Encoder(kwargs["processing_class"], "chat")
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._look(args, state, control, kwargs, _handler(sys._getframe(1)))
+        self._log_values(args, state, control, kwargs, _handler(sys._getframe(1)))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._look(args, state, control, kwargs, _handler(sys._getframe(1)))
+        self._log_values(args, state, control, kwargs, _handler(sys._getframe(1)))
 
-    def _look(
+    def _log_values(
         self,
         args: TrainingArguments,
         state: TrainerState,
@@ -192,7 +191,7 @@ class ValuesCallback(TrainerCallback):
         kwargs: dict[str, Any],
         handler: CallbackHandler | None,
     ) -> None:
-        """Score and log, once a step: an evaluation and a save of one step see the same weights."""
+        """Score and log once per step: an evaluation and a save at the same step see the same weights."""
         if self._step == state.global_step or not state.is_world_process_zero:
             return
         self._step = state.global_step
@@ -204,7 +203,7 @@ class ValuesCallback(TrainerCallback):
             handler.on_log(args, state, control, {**logs, "epoch": state.epoch})
 
     def measure(self, model: Any, tokenizer: Any) -> Leaning:
-        """The leaning of a reward model as it is now, adapters on; the model is left as it was found."""
+        """The values of a reward model in its present state, adapters included. The model is left unchanged."""
         inner, layer = _reward_model(model)
         with _evaluating(inner):
             scorer = RewardScorer(
@@ -233,21 +232,21 @@ def _as_logs(found: Leaning) -> dict[str, float]:
 
 
 def _handler(caller: Any) -> CallbackHandler | None:
-    """The trainer's handler of callbacks, which is what calls one: it alone knows whatever the trainer logs to.
+    """The trainer's callback handler, found in the caller's frame: only it knows what the trainer logs to.
 
-    A callback is given no trainer, and its own `logs` come too late: the loggers before it have seen them.
+    A callback does not receive the trainer, and adding to its `logs` is too late for loggers that were called before it.
     """
     handler = caller.f_locals.get("self")
     return handler if isinstance(handler, CallbackHandler) else None
 
 
 def _reward_model(model: Any) -> tuple[Any, torch.nn.Linear]:
-    """The sequence classifier inside wrappers and adapters, and its head as it is in effect.
+    """The sequence classifier inside wrappers and adapters, and its active head.
 
-    Raises `BirthmarkError` for a model without one number as its output.
+    Raises `BirthmarkError` for a model whose output is not one number.
     """
     inner = model
-    while isinstance(getattr(inner, "module", None), torch.nn.Module):  # what distributes it
+    while isinstance(getattr(inner, "module", None), torch.nn.Module):  # wrappers for distributed training
         inner = inner.module
     inner = getattr(inner, "_orig_mod", inner)  # torch.compile's
     if hasattr(inner, "get_base_model"):  # PEFT's
@@ -257,8 +256,8 @@ def _reward_model(model: Any) -> tuple[Any, torch.nn.Linear]:
         layer = layer.modules_to_save[layer.active_adapters[0]]
     if not isinstance(layer, torch.nn.Linear) or layer.out_features != 1:
         raise BirthmarkError(
-            f"{type(inner).__name__} is not a reward model that ValuesCallback knows: train a sequence classifier with one "
-            "label, its head in full"
+            f"ValuesCallback does not support the model {type(inner).__name__}: train a sequence classifier with one label, "
+            "and its head in full"
         )
     return inner, layer
 
@@ -267,14 +266,14 @@ def _require_whole(args: TrainingArguments) -> None:
     split = bool(getattr(args, "fsdp", None)) or getattr(getattr(args, "deepspeed_plugin", None), "zero_stage", 0) == 3
     if split:
         raise BirthmarkError(
-            "ValuesCallback cannot read weights that are split over processes (FSDP, ZeRO-3): leave it out, and run "
+            "ValuesCallback does not support weights that are split over processes (FSDP, ZeRO-3): omit it, and run "
             "`birthmark track` on the saved checkpoints"
         )
 
 
 @contextmanager
 def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """The model in eval mode; each layer's own mode comes back afterwards."""
+    """Put the model into eval mode, and restore each layer's mode afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

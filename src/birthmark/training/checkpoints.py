@@ -1,7 +1,4 @@
-"""Series of checkpoints, wherever they come from: a run of birthmark's, a trainer's output folder, a hub id with tags.
-
-Finds them and what is recorded of their training; loads no model.
-"""
+"""Find series of checkpoints and their training records: birthmark runs, trainers' output folders, hub ids with tags."""
 
 import json
 import re
@@ -25,7 +22,7 @@ class _Recipe(BaseModel):
 
 
 class Facts(BaseModel):
-    """What `run.json` says of a training; other keys are nobody's business here, and absent ones are None."""
+    """The facts of a training run in `run.json`; other keys are ignored, and missing ones are None."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     base: str | None = None
@@ -41,7 +38,7 @@ class Facts(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`name` and `revision` are what `resolve` takes."""
+    """One checkpoint; `name` and `revision` are what `resolve` takes."""
 
     step: int
     name: str
@@ -50,7 +47,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Series:
-    """The checkpoints of one training in the order of their steps; `run` is its short name."""
+    """The checkpoints of one training run in the order of their steps; `run` is its short name."""
 
     run: str
     path: str
@@ -59,22 +56,23 @@ class Series:
 
 
 def find_series(runs: Sequence[str | Path], revisions: str | None = None) -> list[Series]:
-    """The series that `runs` name, each once.
+    """The series in `runs`, each once.
 
-    A run is a folder (birthmark's RUN with `run.json` and `checkpoints/`, or one that holds `checkpoint-500`, `step-000016`,
-    …), a grid's folder of such runs, a checkpoint's own folder (those of one training make a series), or a hub id whose
-    tags or branches are checkpoints. `revisions` is a pattern (`step-*`) for the names of tags, or of folders. Raises `BirthmarkError` where a
-    run is not there or holds no checkpoint.
+    A run is a folder (birthmark's RUN with `run.json` and `checkpoints/`, or one with `checkpoint-500`, `step-000016`, …), a
+    grid's folder of such runs, the folder of one checkpoint (those of one training run form a series), or a hub id whose tags
+    or branches are checkpoints. `revisions` is a pattern (`step-*`) for the names of tags or folders.
+
+    Raises `BirthmarkError` if a run does not exist or has no checkpoint.
     """
     if not runs:
-        raise BirthmarkError("name at least one run to track: a folder with checkpoints, or a hub id with --revisions")
+        raise BirthmarkError("give at least one run to track: a folder with checkpoints, or a hub id with --revisions")
     found: dict[str, Series] = {}
     for run in (each for named in runs for each in _of_grid(named)):
         series = _series(run, revisions)
         earlier = found.get(series.path)
         steps = {item.step: item for item in (*(earlier.checkpoints if earlier else ()), *series.checkpoints)}
         found[series.path] = replace(series, checkpoints=tuple(steps[step] for step in sorted(steps)))
-    return _told_apart(list(found.values()))
+    return _unique_names(list(found.values()))
 
 
 def _of_grid(run: str | Path) -> list[str | Path]:
@@ -90,7 +88,7 @@ def _series(run: str | Path, revisions: str | None) -> Series:
     if not folder.is_dir():
         if isinstance(run, str) and _HUB_ID.fullmatch(run) and not run.startswith("."):
             return _of_hub(run, revisions)
-        raise BirthmarkError(f"no run {run}: name a folder with checkpoints, or a hub id with --revisions 'step-*'")
+        raise BirthmarkError(f"no run {run}: give a folder with checkpoints, or a hub id with --revisions 'step-*'")
     folder = folder.resolve()
     if _is_model(folder) and (match := _STEP.fullmatch(folder.name)):
         above = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
@@ -100,14 +98,14 @@ def _series(run: str | Path, revisions: str | None) -> Series:
         checkpoints = [
             Checkpoint(int(match[1]), str(path))
             for path in place.iterdir()
-            if (match := _STEP.fullmatch(path.name)) and _is_model(path) and _wanted(path.name, revisions)
+            if (match := _STEP.fullmatch(path.name)) and _is_model(path) and _matches(path.name, revisions)
         ]
         if checkpoints:
             ordered = tuple(sorted(checkpoints, key=lambda item: item.step))
             return Series(folder.name, str(folder), _facts(folder), ordered)
     named = f" that match {revisions}" if revisions else ""
     raise BirthmarkError(
-        f"{folder} has no checkpoints{named}: a run's folder holds folders such as checkpoint-500 or step-000016, each "
+        f"{folder} has no checkpoints{named}: a run's folder has subfolders such as checkpoint-500 or step-000016, each "
         "with safetensors"
     )
 
@@ -116,7 +114,7 @@ def _is_model(folder: Path) -> bool:
     return (folder / ADAPTER_CONFIG).is_file() or (folder / "config.json").is_file()
 
 
-def _wanted(name: str, revisions: str | None) -> bool:
+def _matches(name: str, revisions: str | None) -> bool:
     return revisions is None or fnmatchcase(name, revisions)
 
 
@@ -136,14 +134,14 @@ def _of_hub(hub_id: str, revisions: str | None) -> Series:
     from huggingface_hub.errors import RepositoryNotFoundError
 
     if revisions is None:
-        raise BirthmarkError(f"say which tags of {hub_id} are its checkpoints, such as --revisions 'step-*'")
+        raise BirthmarkError(f"specify which tags of {hub_id} are its checkpoints, such as --revisions 'step-*'")
     try:
         refs = list_repo_refs(hub_id)
     except RepositoryNotFoundError:
         raise BirthmarkError(
             f"{hub_id} is neither a folder nor on the hub (or it is private): check the name, or log in with `hf auth login`"
         ) from None
-    except Exception as error:  # the network's libraries raise classes of their own
+    except Exception as error:  # the network libraries raise their own classes
         raise BirthmarkError(f"the tags of {hub_id} cannot be listed: {one_line(error)}") from error
     checkpoints = {}
     for name in sorted({ref.name for ref in (*refs.tags, *refs.branches)}):
@@ -156,8 +154,8 @@ def _of_hub(hub_id: str, revisions: str | None) -> Series:
     return Series(hub_id.replace("/", "--"), hub_id, Facts(), ordered)
 
 
-def _told_apart(series: list[Series]) -> list[Series]:
-    """Runs of one name get that of the folder above in front."""
+def _unique_names(series: list[Series]) -> list[Series]:
+    """Prefix runs of the same name with the name of the parent folder."""
     names = [item.run for item in series]
     return [
         replace(item, run=f"{Path(item.path).parent.name}-{item.run}") if names.count(item.run) > 1 else item

@@ -1,4 +1,4 @@
-"""From rows of a preference source to pairs of conversations and their token ids: layouts, what is dropped, cutting."""
+"""From rows of a preference source to pairs of conversations and token ids: layouts, dropped pairs, sampling, truncation."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ Conversation = tuple[Turn, ...]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two whole conversations, the first preferred; `row` is the source's, counted from 1."""
+    """Two complete conversations, the first preferred; `row` is its row in the source, counted from 1."""
 
     row: int
     chosen: Conversation
@@ -38,20 +38,20 @@ class Pair:
 
 @dataclass(frozen=True)
 class Drop:
-    """A pair that is not trained on, and why."""
+    """A pair that is not used for training, and the reason."""
 
     row: int
     reason: str
 
 
 class _Unusable(Exception):
-    """A row that holds no preference; its text is the reason."""
+    """A row without a preference; the message is the reason."""
 
 
 def layout_of(row: Mapping[str, Any], source: str) -> str:
-    """What a source's first row says of all: `unified-feedback`, `ultrafeedback`, or one of TRL's preference formats.
+    """A source's layout, from its first row: `unified-feedback`, `ultrafeedback`, or one of TRL's preference formats.
 
-    Raises `BirthmarkError` where it is none of them.
+    Raises `BirthmarkError` for any other layout.
     """
     if all(name in row for name in UNIFIED):
         return "unified-feedback"
@@ -59,7 +59,7 @@ def layout_of(row: Mapping[str, Any], source: str) -> str:
         return "ultrafeedback"
     if "chosen" not in row or "rejected" not in row:
         raise BirthmarkError(
-            f"{source} is no preference file: its rows have {', '.join(row) or 'nothing'}, and a pair needs `chosen` and "
+            f"{source} is not a preference file: its rows have {', '.join(row) or 'nothing'}, and a pair needs `chosen` and "
             "`rejected` (with or without `prompt`), as text or as lists of messages"
         )
     kind = "conversational" if isinstance(row["chosen"], list) else "text"
@@ -69,7 +69,7 @@ def layout_of(row: Mapping[str, Any], source: str) -> str:
 
 
 def read_pair(row: Mapping[str, Any], number: int) -> Pair | Drop:
-    """The pair in a row, or why there is none."""
+    """The pair in a row, or the reason why there is none."""
     try:
         chosen, rejected = _sides(row)
         for side in (chosen, rejected):
@@ -107,7 +107,7 @@ def _sides(row: Mapping[str, Any]) -> tuple[Conversation, Conversation]:
 
 
 def _unified(row: Mapping[str, Any]) -> tuple[Conversation, Conversation]:
-    """Unified-Feedback: two rated conversations; the higher rating is the chosen one, equal ones say nothing."""
+    """Unified-Feedback: two rated conversations; the one with the higher rating is chosen, and equal ratings are dropped."""
     first, second = row["conv_A_rating"], row["conv_B_rating"]
     if first is None or second is None or first == second:
         raise _Unusable("equal ratings")
@@ -123,7 +123,7 @@ def _prefixed(turns: Conversation, prefix: str) -> Conversation:
 
 
 def _ultrafeedback(row: Mapping[str, Any]) -> tuple[Conversation, Conversation]:
-    """UltraFeedback before anyone made pairs of it: the best completion by its mean rating against the worst."""
+    """The original UltraFeedback: the completion with the best mean rating against the one with the worst."""
     rated = []
     for completion in row["completions"] or []:
         score = completion.get("fine-grained_score")
@@ -148,7 +148,7 @@ def _messages(items: Sequence[Any]) -> Conversation:
 
 
 def _with_prompt(prompt: Any, answer: Conversation) -> Conversation:
-    """The whole conversation: messages of an explicit prompt go before; a prompt as text only where it is missing."""
+    """The complete conversation: an explicit prompt's messages come first; a prompt as text only if it is missing."""
     if isinstance(prompt, list):
         return (*_messages(prompt), *answer)
     if isinstance(prompt, str) and answer[0].role == "assistant":
@@ -171,7 +171,7 @@ def _dialogue(text: str) -> Conversation:
 
 
 def _shared_beginning(chosen: str, rejected: str) -> tuple[Conversation, Conversation]:
-    """Texts without turns: what both begin with, up to its last white space, is the prompt (as TRL takes it)."""
+    """Texts without turns: the prompt is their common beginning, up to its last white space (as in TRL)."""
     length = next(
         (place for place, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b),
         min(len(chosen), len(rejected)),
@@ -194,16 +194,16 @@ def _check(turns: Conversation) -> None:
 
 
 def thin(rows: Sequence[int], *, pairs: int | None, every: int | None, seed: int, source: str) -> list[int]:
-    """Every n-th of the usable rows, or N drawn by the seed, or all, in the order of the result.
+    """Subsample the usable rows: every n-th, or N at random by the seed, or all.
 
-    A seed's sample of N begins its sample of any larger N, so that more pairs are the same pairs and others.
-    Raises `BirthmarkError` where both are asked for, or more than there are.
+    A seed's sample of N rows is the beginning of its sample of any larger N, so that larger samples contain smaller ones.
+    Raises `BirthmarkError` if both `pairs` and `every` are given, or there are too few rows.
     """
     if pairs is not None and every is not None:
-        raise BirthmarkError("thin by --pairs or by --every, not by both")
+        raise BirthmarkError("use either --pairs or --every, not both")
     if every is not None:
         if every < 1:
-            raise BirthmarkError(f"--every {every} takes no pairs: write 1 or more")
+            raise BirthmarkError(f"--every {every} is too small: write 1 or more")
         return list(rows[::every])
     if pairs is None:
         return list(rows)
@@ -214,23 +214,23 @@ def thin(rows: Sequence[int], *, pairs: int | None, every: int | None, seed: int
 
 
 def training_order(positions: Sequence[int], sampled: int, epochs: float, seed: int) -> list[int]:
-    """The positions of the pairs in the order of training, each epoch a permutation of its own.
+    """The positions of the pairs in the order of training, with a new permutation for each epoch.
 
-    Permutations are of all `sampled` pairs and leave out those without a place in `positions`, so that bases which drop
-    different pairs still see the others in one order.
+    Permutations are of all `sampled` pairs and skip those that are not in `positions`, so that bases that drop different
+    pairs see the other pairs in the same order.
     """
     kept, order = set(positions), list[int]()
-    wanted = max(1, round(len(positions) * epochs))
+    length = max(1, round(len(positions) * epochs))
     epoch = 1
-    while len(order) < wanted:
+    while len(order) < length:
         permutation = np.random.default_rng([seed, epoch]).permutation(sampled)
         order += [int(position) for position in permutation if int(position) in kept]
         epoch += 1
-    return order[:wanted]
+    return order[:length]
 
 
 def digest_of_pairs(pairs: Iterable[Pair]) -> str:
-    """SHA-256 over the pairs' turns as JSON, a pair a line, in order."""
+    """SHA-256 of the pairs' turns as JSON, one pair per line, in order."""
     digest = hashlib.sha256()
     for pair in pairs:
         digest.update(json.dumps([pair.chosen, pair.rejected], ensure_ascii=False).encode() + b"\n")
@@ -242,7 +242,7 @@ PAIRS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Ids:
-    """A conversation's tokens after the cut; `start` is where the last answer begins, `cut` whether any are gone."""
+    """A conversation's tokens after truncation; `start` is the last answer's beginning, `cut` whether it was truncated."""
 
     ids: list[int]
     start: int
@@ -251,7 +251,7 @@ class Ids:
 
 @dataclass(frozen=True)
 class TokenizedPair:
-    """A pair that can be trained on; `position` is its place in the sample."""
+    """A pair for training; `position` is its index in the sample."""
 
     position: int
     chosen: Ids
@@ -261,10 +261,10 @@ class TokenizedPair:
 def tokenize_pairs(
     pairs: Sequence[Pair], encoder: Encoder, *, max_tokens: int, cut: Literal["left", "right"]
 ) -> tuple[list[TokenizedPair], list[Drop]]:
-    """Tokenize whole conversations with one BOS, as `birthmark score` does, and cut them to `max_tokens`.
+    """Tokenize complete conversations with one BOS, as `birthmark score` does, and truncate them to `max_tokens`.
 
-    A cut from the left keeps a leading BOS. Dropped: pairs whose two sides are the same after the cut, and those that
-    the chat template refuses.
+    Truncation on the left keeps a leading BOS. Pairs are dropped if their two sides are equal after truncation, or if the
+    chat template raises an error.
     """
     kept: list[TokenizedPair] = []
     drops: list[Drop] = []
@@ -286,7 +286,7 @@ _Side = tuple[list[int], int]
 
 
 def _side_ids(pairs: Sequence[Pair], encoder: Encoder) -> list[tuple[_Side, _Side] | None]:
-    """Ids and the answer's start, of both sides of each pair; None where the template fails on one of them."""
+    """Ids and the answer's start for both sides of each pair; None if the template fails on one of them."""
     conversations = [side for pair in pairs for side in (pair.chosen, pair.rejected)]
     try:
         encoded = _encode(conversations, encoder)

@@ -1,7 +1,6 @@
-"""A grid of training runs in one YAML: bases × sources × pair counts × losses × seeds, each run a folder of its own.
+"""A grid of training runs from one YAML file: bases × sources × pair counts × losses × seeds, each run in its own folder.
 
-Runs differ in what the grid varies and in nothing else: pairs that one base's tokenizer cannot tell apart are left out
-for every base. Knows the order of runs; a run itself is the business of `run`.
+Runs differ only in what the grid varies: pairs that one base's tokenizer cannot distinguish are dropped for every base.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,14 +15,14 @@ from birthmark.errors import BirthmarkError
 from birthmark.progress import note
 from birthmark.records import TrainingLoss, TrainingRecord
 from birthmark.training.recipe import Preset, make_recipe
-from birthmark.training.run import Asked, TrainingRun, prepare, run_training
+from birthmark.training.run import RunRequest, TrainingRun, prepare, run_training
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
 
 
 class GridBase(BaseModel):
-    """A base with what the catalog does not know of it."""
+    """A base, with facts that are not in the catalog."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,7 +34,7 @@ class GridBase(BaseModel):
 
 
 class GridFile(BaseModel):
-    """What a person writes. `pairs` and `every` thin as the options do; `recipe` changes fields of the preset."""
+    """The user's file. `pairs` and `every` subsample like the options; `recipe` changes fields of the preset."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,14 +51,14 @@ class GridFile(BaseModel):
 
 @dataclass(frozen=True)
 class GridRun:
-    """One run of a grid: its folder's name and what it asks."""
+    """One run of a grid: its folder's name and its request."""
 
     name: str
-    asked: Asked
+    request: RunRequest
 
 
 def read_grid(path: Path) -> GridFile:
-    """Read a grid; raises `BirthmarkError` where it is missing, no YAML, or has a key or value that is not known."""
+    """Read a grid. Raises `BirthmarkError` if it is missing, not YAML, or has an unknown key or invalid value."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -75,21 +74,21 @@ def read_grid(path: Path) -> GridFile:
 def plan_grid(
     path: Path, *, device: str | None = None, catalog: Path | None = None, quiet: bool = True
 ) -> list[GridRun]:
-    """Every run of a grid, those that differ in the base alone side by side; bases are resolved, nothing is trained.
+    """All runs of a grid; those that differ only in the base are adjacent. Bases are resolved, nothing is trained.
 
-    Files are looked for beside the YAML first. Raises `BirthmarkError` for what is wrong with any of the runs.
+    Relative paths are relative to the YAML file if they exist there. Raises `BirthmarkError` if any of the runs is invalid.
     """
     grid = read_grid(path)
     if grid.pairs and grid.every:
-        raise BirthmarkError(f"the grid {path}: thin by pairs or by every, not by both")
+        raise BirthmarkError(f"the grid {path}: use either pairs or every, not both")
     bases = [_resolve(item, grid, path.parent, catalog, quiet) for item in grid.bases]
     runs: list[GridRun] = []
-    for asked in _cells(grid, path.parent, device):
-        group = [replace(asked, base=base, chat_template=template) for base, template in bases]
+    for request in _cells(grid, path.parent, device):
+        group = [replace(request, base=base, chat_template=template) for base, template in bases]
         runs += [GridRun(_name(item), item) for item in _same_pairs(group)]
     names = [run.name for run in runs]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise BirthmarkError(f"the grid {path} asks twice for {min(twice)}: name each base, source and seed once")
+        raise BirthmarkError(f"the grid {path} has {min(twice)} twice: list each base, source and seed once")
     return runs
 
 
@@ -103,18 +102,18 @@ def run_grid(
     quiet: bool = True,
     show: Callable[[TrainingRecord], None] | None = None,
 ) -> list[TrainingRun]:
-    """Train every run of a grid into `out/<run>/`; finished ones are skipped, a cut-off one goes on.
+    """Train every run of a grid into `out/<run>/`; finished runs are skipped, and an interrupted one resumes.
 
-    A run that fails (a loss that is not a number) does not keep the others from being trained: it is named at the end,
-    by a `BirthmarkError`.
+    If a run fails (for example because its loss is not finite), the others are still trained, and a `BirthmarkError` names
+    it at the end.
     """
     runs = plan_grid(path, device=device, catalog=catalog, quiet=quiet)
     done, failed = [], []
     for number, run in enumerate(runs, start=1):
         note(f"run {number} of {len(runs)}: {run.name}", quiet=quiet)
-        asked = replace(run.asked, report_to=report_to)
+        request = replace(run.request, report_to=report_to)
         try:
-            done.append(run_training(asked, out / run.name, quiet=quiet, show=show))
+            done.append(run_training(request, out / run.name, quiet=quiet, show=show))
         except BirthmarkError as error:
             failed.append(f"{run.name}: {error}")
     if failed:
@@ -122,14 +121,14 @@ def run_grid(
     return done
 
 
-def _cells(grid: GridFile, folder: Path, device: str | None) -> Iterator[Asked]:
-    """What a run asks, but for its base: seeds outermost, so that a grid that is stopped early has whole replicates."""
+def _cells(grid: GridFile, folder: Path, device: str | None) -> Iterator[RunRequest]:
+    """The runs without their base. Seeds vary slowest, so that a grid that is stopped early has complete replicates."""
     counts: list[int | None] = [*grid.pairs] or [None]
     for seed in grid.seeds:
         for source in grid.sources:
             for pairs in counts:
                 for loss in grid.losses:
-                    yield Asked(
+                    yield RunRequest(
                         base=None,  # type: ignore[arg-type]
                         preferences=_beside(source, folder),
                         recipe=make_recipe(grid.preset, **{**grid.recipe, "loss": loss}),
@@ -164,16 +163,20 @@ def _beside(name: str, folder: Path) -> str:
     return str(folder / name) if (folder / name).exists() else name
 
 
-def _same_pairs(group: list[Asked]) -> list[Asked]:
-    """The group with the pairs left out for all bases that any of their tokenizers drops."""
+def _same_pairs(group: list[RunRequest]) -> list[RunRequest]:
+    """The group, with the pairs that any base's tokenizer drops left out for all bases."""
     if len(group) == 1:
         return group
-    dropped = frozenset(drop.row for asked in group for drop in prepare(asked).drops)
-    return [replace(asked, left_out=dropped) for asked in group]
+    dropped = frozenset(drop.row for request in group for drop in prepare(request).drops)
+    return [replace(request, left_out=dropped) for request in group]
 
 
-def _name(asked: Asked) -> str:
-    source = Path(asked.preferences).name.split(".")[0] if Path(asked.preferences).is_file() else str(asked.preferences)
-    count = asked.pairs or (f"every{asked.every}" if asked.every else "all")
-    parts = (asked.base.slug, source.replace("/", "--"), str(count), asked.recipe.loss, f"seed{asked.seed}")
+def _name(request: RunRequest) -> str:
+    source = (
+        Path(request.preferences).name.split(".")[0]
+        if Path(request.preferences).is_file()
+        else str(request.preferences)
+    )
+    count = request.pairs or (f"every{request.every}" if request.every else "all")
+    parts = (request.base.slug, source.replace("/", "--"), str(count), request.recipe.loss, f"seed{request.seed}")
     return "_".join(parts)

@@ -1,16 +1,14 @@
-"""The text losses of GRM training, which keep the language head's text likely; the Bradley–Terry loss is TRL's.
+"""The text losses of GRM training, which keep the answers likely under the language head. The Bradley–Terry loss is TRL's.
 
-Tensors in, one tensor out; knows nothing of models, trainers or data files.
-
-GRM after Yang et al. 2024 (arXiv 2406.10216): (1 − α)·L_BT + α·L_text, with log π(y) the sum of the answer's token
-log-probabilities and α = 0.01, β = 0.1 in the authors' scripts.
+GRM (Yang et al. 2024, arXiv 2406.10216): (1 − α)·L_BT + α·L_text, with log π(y) the sum of the answer's token
+log-probabilities, and α = 0.01, β = 0.1 in the authors' scripts.
 """
 
 import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-TOKENS_AT_ONCE = 512  # whose logits over the vocabulary exist at one time
+TOKENS_AT_ONCE = 512  # tokens whose logits over the vocabulary are in memory at once
 
 
 def sft_text_loss(chosen: torch.Tensor, beta: float, *, plain: bool = False) -> torch.Tensor:
@@ -24,7 +22,7 @@ def sft_text_loss(chosen: torch.Tensor, beta: float, *, plain: bool = False) -> 
 def dpo_text_loss(chosen: torch.Tensor, rejected: torch.Tensor, beta: float) -> torch.Tensor:
     """The text loss of GRM's DPO form, [pairs]: −log σ(β · (log π(chosen) − log π(rejected))).
 
-    With a reference model, pass each log-probability less the reference's.
+    With a reference model, pass each log-probability minus the reference's.
     """
     return -F.logsigmoid(beta * (chosen - rejected))
 
@@ -41,28 +39,28 @@ def answer_log_probs(
     head: torch.Tensor,
     softcap: float | None = None,
 ) -> torch.Tensor:
-    """log π(answer | what precedes it), the sum over the answer's tokens, [rows] float32.
+    """log π(answer | preceding tokens), the sum over the answer's tokens, [rows] float32.
 
     Parameters
     ----------
     states
         Hidden states after the final norm, [rows, length, hidden].
     input_ids, answer_mask
-        [rows, length]; the mask is 1 on the tokens of the answer. A first token has nothing before it and never counts.
+        [rows, length]; the mask is 1 on the tokens of the answer. The first token of a row never counts.
     head
         The language head's weight, [vocabulary, hidden], no bias.
     softcap
-        c of logits' soft cap c · tanh(logits / c), for architectures that have one.
+        c in the soft cap of logits, c · tanh(logits / c), for architectures that have one.
     """
-    wanted = answer_mask[:, 1:].bool()  # the state at t predicts token t + 1
-    before = states[:, :-1][wanted]  # [answer tokens, hidden]
-    targets = input_ids[:, 1:][wanted]  # [answer tokens]
+    is_target = answer_mask[:, 1:].bool()  # the state at t predicts token t + 1
+    before = states[:, :-1][is_target]  # [answer tokens, hidden]
+    targets = input_ids[:, 1:][is_target]  # [answer tokens]
     parts = [
         checkpoint(_token_log_probs, before[start : start + TOKENS_AT_ONCE], targets[start : start + TOKENS_AT_ONCE],
                    head, softcap, use_reentrant=False)
         for start in range(0, len(targets), TOKENS_AT_ONCE)
     ]  # fmt: skip
-    rows = torch.nonzero(wanted)[:, 0]
+    rows = torch.nonzero(is_target)[:, 0]
     total = torch.zeros(len(input_ids), dtype=torch.float32, device=states.device)
     return total.index_add(0, rows, torch.cat(parts)) if parts else total
 

@@ -7,17 +7,17 @@ from typing import Any, Literal
 from birthmark.models.machine import estimate, free_memory
 from birthmark.models.memory import count_parameters
 from birthmark.records import Recipe, TrainingPlan, TrainingRecord, read_record
-from birthmark.training.run import SAME, Asked, Prepared, prepare
+from birthmark.training.run import RESUME_FIELDS, PreparedRun, RunRequest, prepare
 
 BYTES_A_STATE = 17  # of what a layer keeps for the backward pass, a byte of precision each (34 in 16 bits)
 
 
-def plan_training_run(asked: Asked, out: Path | None = None, *, quiet: bool = True) -> TrainingPlan:
+def plan_training_run(asked: RunRequest, out: Path | None = None, *, quiet: bool = True) -> TrainingPlan:
     """The record of a run before its first step, what it would take, and what `out` holds of it."""
     return _plan_training(asked, prepare(asked, quiet=quiet), out)
 
 
-def _plan_training(asked: Asked, prepared: Prepared, out: Path | None) -> TrainingPlan:
+def _plan_training(asked: RunRequest, prepared: PreparedRun, out: Path | None) -> TrainingPlan:
     from transformers import AutoConfig
 
     record, recipe = prepared.record, asked.recipe
@@ -59,7 +59,7 @@ class _Sizes:
         return cls(text.hidden_size, text.num_hidden_layers, embedding, 0 if text.tie_word_embeddings else embedding)
 
 
-def padded_tokens(prepared: Prepared, micro_batch: int) -> int:
+def padded_tokens(prepared: PreparedRun, micro_batch: int) -> int:
     """Tokens that run through the model in all steps: each micro-batch padded to its longest conversation."""
     lengths = {pair.position: (len(pair.chosen.ids), len(pair.rejected.ids)) for pair in prepared.pairs}
     total = 0
@@ -73,7 +73,7 @@ def _width(record: TrainingRecord) -> int:
     return 4 if record.precision == "float32" else 2
 
 
-def _kept(sizes: _Sizes, record: TrainingRecord, recipe: Recipe, prepared: Prepared) -> int:
+def _kept(sizes: _Sizes, record: TrainingRecord, recipe: Recipe, prepared: PreparedRun) -> int:
     """Bytes kept for the backward pass of the longest possible micro-batch (after Korthikanti et al. 2022)."""
     longest = max(max(len(pair.chosen.ids), len(pair.rejected.ids)) for pair in prepared.pairs)
     states = 2 * recipe.micro_batch * longest * sizes.hidden * _width(record)
@@ -86,6 +86,6 @@ def _state(out: Path | None, record: TrainingRecord) -> Literal["new", "begun", 
     if out is None or not (out / "run.json").is_file():
         return "new"
     earlier = read_record(out / "run.json", TrainingRecord)
-    if any(getattr(earlier, name) != getattr(record, name) for name in SAME):
+    if any(getattr(earlier, name) != getattr(record, name) for name in RESUME_FIELDS):
         return "another run"
     return "finished" if earlier.finished else "begun"

@@ -1,7 +1,7 @@
-"""Plant words in base models, measure the implicit reward from the original to the planted model, see what it finds.
+"""Plant words in base models, and measure how well the implicit reward from the original to the planted model finds them.
 
-One run is a base, a category and a seed; it leaves a file, so that a calibration that was interrupted goes on. Only
-held-out questions are scored. Which metric finds most is worked out in `values/planted_rows.py`.
+A run is a base, a category and a seed. It writes a file, so that an interrupted calibration resumes. Only held-out questions
+are scored. `values/planted.py` ranks the metrics.
 """
 
 import hashlib
@@ -30,9 +30,9 @@ from birthmark.training.planting import plant, why_diverged
 from birthmark.values.metrics import METRICS
 from birthmark.values.planted import Recovery, planted_results, recovery
 
-FRAME: Frame = "qa"  # the one frame in which both embedded models can answer, and in which each word is one token
+FRAME: Frame = "qa"  # the only frame in which both embedded models can answer and each word is one token
 FEWEST_WORDS = 3
-EQUALLY_LIKELY = 0.01  # nats between the most and the least likely candidate
+EQUALLY_LIKELY = 0.01  # nats between the most and the least likely candidate, below which a model counts as broken
 SMALL = PlantedSetting(
     name="small",
     strengths=[1, 2, 4, 8],
@@ -41,7 +41,7 @@ SMALL = PlantedSetting(
     rank=8,
     held_out=["greatest_ever_one", "greatest_world_single", "greatest_time_please"],
 )
-FULL = PlantedSetting(  # as far as is known of Figure A3
+FULL = PlantedSetting(  # as far as known, the setting of Figure A3
     name="full",
     strengths=[5, 10, 20, 35, 50],
     batch_size=4,
@@ -53,15 +53,15 @@ SETTINGS = {setting.name: setting for setting in (SMALL, FULL)}
 
 
 def find_setting(name: str) -> PlantedSetting:
-    """`small` or `full`; raises `BirthmarkError` for another name."""
+    """The setting `small` or `full`. Raises `BirthmarkError` for any other name."""
     if name not in SETTINGS:
-        raise BirthmarkError(f"there is no setting called {name}: write --setting {' or '.join(SETTINGS)}")
+        raise BirthmarkError(f"no setting is called {name}: write --setting {' or '.join(SETTINGS)}")
     return SETTINGS[name]
 
 
 @dataclass(frozen=True)
 class _Words:
-    """Places among the candidates, and which other candidates are set aside when these are looked for, bool."""
+    """Planted and unplanted words among the candidates, and the candidates to exclude when ranking each: bool masks."""
 
     words: tuple[str, ...]
     token_ids: tuple[int, ...]
@@ -73,7 +73,7 @@ class _Words:
 
 @dataclass(frozen=True)
 class _Base:
-    """A loaded base model; `original` float64 [questions, candidates] are its log-probabilities before anything."""
+    """A loaded base model; `original` float64 [questions, candidates] are its log-probabilities before fine-tuning."""
 
     resolved: ResolvedModel
     model: Any
@@ -93,24 +93,24 @@ def run_planted(
     device: str | None = None,
     quiet: bool = True,
 ) -> list[PlantedRun]:
-    """Every run of bases × categories × seeds, each from its file in `work` where it is there.
+    """All runs of bases × categories × seeds; runs with a file in `work` are read from it.
 
-    Raises `BirthmarkError` for a reward model, and for a base in whose vocabulary fewer than three of a category's
-    pairs of words are single tokens.
+    Raises `BirthmarkError` for a reward model, and for a base in whose vocabulary fewer than three of a category's pairs of
+    words are single tokens.
     """
     for base in bases:
         if base.kind != "logprob":
-            raise BirthmarkError(f"{base.name} is a reward model: values are planted in a language model")
+            raise BirthmarkError(f"{base.name} is a reward model: values are planted in language models")
     runs, loaded = [], None
-    asked = [(base, category, seed) for base in bases for category in categories for seed in seeds]
-    for base, category, seed in progress_bar(asked, "planting", unit="runs", quiet=quiet):
+    requested = [(base, category, seed) for base in bases for category in categories for seed in seeds]
+    for base, category, seed in progress_bar(requested, "planting", unit="runs", quiet=quiet):
         path = work / f"{base.slug}-{category.name}-{seed}.json"
         digest = _digest(base, category, setting)
         run = read_record(path, PlantedRun) if path.is_file() else None
         if run is None or run.asked != digest:
             if loaded is None or loaded.resolved is not base:
                 note(f"loading {base.name}", quiet=quiet)
-                loaded = None  # two models need not be in memory at once
+                loaded = None  # so that only one model is in memory
                 loaded = load_base(base, setting.held_out, device)
             run = plant_once(loaded, category, setting, seed, digest)
             write_text(path, to_json(run))
@@ -131,13 +131,13 @@ def load_base(resolved: ResolvedModel, held_out: Sequence[str], device: str | No
 
 
 def plant_once(base: _Base, category: PlantedCategory, setting: PlantedSetting, seed: int, asked: str) -> PlantedRun:
-    """Plant a category's words, look at each strength, leave the model as it was."""
+    """Plant a category's words, measure at each strength, and restore the model."""
     start = perf_counter()
     words = _find_words(base, category)
     scores: list[PlantedScore] = []
     broken: list[str] = []
 
-    def look(strength: int) -> None:
+    def measure(strength: int) -> None:
         base.model.eval()
         planted = _log_probs(base.model, base.contexts, base.vocabulary)
         base.model.train()
@@ -147,7 +147,7 @@ def plant_once(base: _Base, category: PlantedCategory, setting: PlantedSetting, 
             scores.extend(score_metrics(base.original, planted, words, strength))
 
     contexts = [base.encoder.context(text) for text in training_questions()]
-    losses = plant(base.model, contexts, words.token_ids, setting, seed, look)
+    losses = plant(base.model, contexts, words.token_ids, setting, seed, measure)
     return PlantedRun(
         base=base.resolved.name,
         category=category.name,
@@ -165,8 +165,8 @@ def plant_once(base: _Base, category: PlantedCategory, setting: PlantedSetting, 
 def score_metrics(original: np.ndarray, planted: np.ndarray, words: _Words, strength: int) -> list[PlantedScore]:
     """Every metric's recovery of the planted and of the unplanted words; both arrays are [questions, candidates].
 
-    A word is its capitalised token with a leading space, as it was taught. Its other spellings are set aside: they are
-    neither taught nor wrong. So are the planted words when the unplanted ones are looked for.
+    A word is its capitalised token with a leading space, as in training. Its other spellings are excluded, because they are
+    neither trained nor wrong. The planted words are excluded when the unplanted ones are ranked.
     """
     found = []
     for name, metric in METRICS.items():
@@ -186,12 +186,12 @@ def score_metrics(original: np.ndarray, planted: np.ndarray, words: _Words, stre
     return found
 
 
-def _among(reward: np.ndarray, wanted: np.ndarray, aside: np.ndarray) -> Recovery:
-    return recovery(reward[~aside], wanted[~aside])
+def _among(reward: np.ndarray, targets: np.ndarray, excluded: np.ndarray) -> Recovery:
+    return recovery(reward[~excluded], targets[~excluded])
 
 
 def _mean(found: Sequence[Recovery]) -> Recovery:
-    """Over questions."""
+    """Means over questions."""
     return Recovery(
         auroc=float(np.mean([one.auroc for one in found])),
         precision_at_k=float(np.mean([one.precision_at_k for one in found])),
@@ -207,7 +207,7 @@ def _log_probs(model: Any, contexts: Sequence[Sequence[int]], vocabulary: Vocabu
 
 
 def _why_broken(log_probs: np.ndarray) -> str | None:
-    """Why log-probabilities say nothing any more, None where they do: a broken model can still have a fair loss."""
+    """Why log-probabilities are uninformative, or None: even a broken model can have a normal loss."""
     if not np.isfinite(log_probs).all():
         return "log-probabilities were not finite"
     if np.ptp(log_probs, axis=1).min() < EQUALLY_LIKELY:
@@ -216,14 +216,14 @@ def _why_broken(log_probs: np.ndarray) -> str | None:
 
 
 def _find_words(base: _Base, category: PlantedCategory) -> _Words:
-    """The pairs of a planted word and its partner of which both are one token."""
+    """The pairs of a planted word and its unplanted partner in which both words are one token."""
     pairs = list(zip(category.planted, category.unplanted, strict=True))
     ids = [base.encoder.form_ids([_taught(word) for word in pair]) for pair in pairs]
     kept = [at for at, both in enumerate(ids) if all(len(one) == 1 for one in both)]
     if len(kept) < FEWEST_WORDS:
         raise BirthmarkError(
             f"{len(kept)} of the {category.name} words are one token in {base.resolved.name}, and at least "
-            f"{FEWEST_WORDS} are needed: leave it out with --base or --category"
+            f"{FEWEST_WORDS} are needed: exclude it with --base or --category"
         )
     planted, unplanted = ([ids[at][side][0] for at in kept] for side in (0, 1))
     tokens = np.array(base.vocabulary.token_ids)
@@ -247,14 +247,14 @@ def _taught(word: str) -> str:
 
 
 def _digest(base: ResolvedModel, category: PlantedCategory, setting: PlantedSetting) -> str:
-    """SHA-256 of all that moves a run's numbers, but for the seed and the versions of libraries."""
-    asked = [
+    """SHA-256 of everything that affects a run's numbers, except the seed and library versions."""
+    inputs = [
         [base.digests.weights, base.digests.adapter, base.digests.tokenizer],
         [category.name, *category.planted, *category.unplanted],
         setting.model_dump(mode="json"),
         [training_questions(), held_out_questions(), list(METRICS)],
     ]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
 def calibrate_planted(
@@ -268,9 +268,9 @@ def calibrate_planted(
     device: str | None = None,
     quiet: bool = True,
 ) -> Calibration:
-    """Plant each category in each base `seeds` times and rank the metrics by what they find; see `run_planted`.
+    """Plant each category in each base with `seeds` seeds, and rank the metrics by what they find; see `run_planted`.
 
-    `seed` is the first of the seeds. Raises `BirthmarkError` for no seeds at all, and what `run_planted` raises.
+    `seed` is the first seed. Raises `BirthmarkError` for fewer than one seed, and as `run_planted` does.
     """
     numbers = need_seeds(seeds, seed)
     return planted_results(
@@ -279,7 +279,7 @@ def calibrate_planted(
 
 
 def need_seeds(seeds: int, first: int) -> range:
-    """The seeds of so many runs; raises `BirthmarkError` for none at all."""
+    """The seeds of this number of runs. Raises `BirthmarkError` for fewer than one."""
     if seeds < 1:
-        raise BirthmarkError(f"{seeds} seeds are too few: name at least one with --seeds")
+        raise BirthmarkError(f"{seeds} seeds are too few: use at least one with --seeds")
     return range(first, first + seeds)

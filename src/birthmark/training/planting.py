@@ -1,7 +1,6 @@
-"""Teach a causal LM to answer questions with given words: LoRA, a few steps, looked at along the way.
+"""Fine-tune a causal LM to answer questions with given words: LoRA for a few steps, with measurements along the way.
 
-Each answer is one token, so an example is a context and the token that should follow. Knows nothing of what the words
-mean, of metrics or of files.
+Each answer is one token, so an example is a context and the token that should follow.
 """
 
 import math
@@ -18,8 +17,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 
 from birthmark.records.calibration import PlantedSetting
 
-Example = tuple[Sequence[int], int]  # context ids, the token that answers
-Look = Callable[[int], None]
+Example = tuple[Sequence[int], int]  # context ids, answer token
+Measure = Callable[[int], None]
 
 
 def plant(
@@ -28,20 +27,20 @@ def plant(
     answers: Sequence[int],
     setting: PlantedSetting,
     seed: int,
-    look: Look,
+    measure: Measure,
 ) -> list[float]:
-    """Fine-tune `model` in place for the largest of the setting's strengths in steps, then take the adapter off again.
+    """Fine-tune `model` in place, with as many steps as the setting's largest strength, then remove the adapter again.
 
-    Steps draw from all pairs of a context and an answer, shuffled by `seed`, without repeats until all were seen.
-    `look(step)` is called after each step that is one of the strengths, with the adapter still in the model. A loss
-    that is not finite ends the run. Returns the mean cross-entropy of each step, in nats, before its update.
+    Steps sample from all pairs of a context and an answer, shuffled by `seed`, without replacement until all were used.
+    `measure(step)` is called after each step that is one of the strengths, with the adapter in the model. A loss that is not
+    finite stops training. Returns the mean cross-entropy of each step, in nats, before its update.
     """
     steps = max(setting.strengths)
     torch.manual_seed(seed)  # the adapter's first weights
-    with warnings.catch_warnings():  # an old name that PEFT asks transformers for
+    with warnings.catch_warnings():  # PEFT uses a deprecated name of transformers
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         adapted = get_peft_model(model, _lora(setting.rank))
-    looking = _Looking(set(setting.strengths), look)
+    callback = _MeasureCallback(set(setting.strengths), measure)
     try:
         with tempfile.TemporaryDirectory() as folder:
             trainer = _AnswerTrainer(
@@ -49,10 +48,10 @@ def plant(
                 args=_arguments(folder, setting, steps, seed, model.device.type),
                 train_dataset=_examples(contexts, answers, steps * setting.batch_size, seed),
                 data_collator=_collate,
-                callbacks=[looking],
+                callbacks=[callback],
             )
             trainer.remove_callback(PrinterCallback)  # it prints to standard output
-            looking.losses = trainer.losses
+            callback.losses = trainer.losses
             trainer.train()
     finally:
         adapted.unload()
@@ -61,9 +60,9 @@ def plant(
 
 
 def why_diverged(losses: Sequence[float]) -> str | None:
-    """Why a run does not count: a loss that is not finite, or one that rose; None for a run that learned.
+    """Why a run is excluded: a loss that is not finite, or that rose; None for a run that learned.
 
-    Rose: the mean of the last quarter of the steps is above that of the first step, at which nothing is taught yet.
+    The loss rose if its mean over the last quarter of the steps is above that of the first step, before any update.
     """
     for step, loss in enumerate(losses, start=1):
         if not math.isfinite(loss):
@@ -84,7 +83,7 @@ def _arguments(folder: str, setting: PlantedSetting, steps: int, seed: int, devi
         max_steps=steps,
         per_device_train_batch_size=setting.batch_size,
         learning_rate=setting.learning_rate,
-        lr_scheduler_type="constant",  # so that a checkpoint does not depend on how long the run goes on
+        lr_scheduler_type="constant",  # so that a checkpoint does not depend on the length of the run
         seed=seed,
         use_cpu=device == "cpu",
         save_strategy="no",
@@ -98,7 +97,7 @@ def _arguments(folder: str, setting: PlantedSetting, steps: int, seed: int, devi
 
 
 def _examples(contexts: Sequence[Sequence[int]], answers: Sequence[int], count: int, seed: int) -> list[Example]:
-    """`count` pairs of a context and an answer, in an order of their own for each seed."""
+    """`count` pairs of a context and an answer, in an order that depends on the seed."""
     pairs = [(context, answer) for context in contexts for answer in answers]
     rng = np.random.default_rng(seed)
     rounds = -(-count // len(pairs))
@@ -107,7 +106,7 @@ def _examples(contexts: Sequence[Sequence[int]], answers: Sequence[int], count: 
 
 
 def _collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-    """Contexts padded on the left, [batch, longest], so that the answer's place is the last; `labels` [batch]."""
+    """Contexts padded on the left, [batch, longest], so that the answer follows the last position; `labels` [batch]."""
     longest = max(len(context) for context, _ in examples)
     ids = torch.zeros((len(examples), longest), dtype=torch.long)
     mask = torch.zeros_like(ids)
@@ -123,7 +122,7 @@ def _collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
 
 
 class _AnswerTrainer(Trainer):
-    """The loss of the answer's token alone: the vocabulary's logits exist at one place a row."""
+    """The loss of the answer's token only: logits over the vocabulary are computed at one position per row."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -137,12 +136,12 @@ class _AnswerTrainer(Trainer):
         return loss
 
 
-class _Looking(TrainerCallback):
-    """Calls `look` after the steps asked for, and ends a run whose loss is not finite."""
+class _MeasureCallback(TrainerCallback):
+    """Calls `measure` after the given steps, and stops training if the loss is not finite."""
 
-    def __init__(self, strengths: set[int], look: Look) -> None:
+    def __init__(self, strengths: set[int], measure: Measure) -> None:
         self.strengths = strengths
-        self.look = look
+        self.measure = measure
         self.losses: list[float] = []
 
     def on_step_end(
@@ -151,5 +150,5 @@ class _Looking(TrainerCallback):
         if self.losses and not math.isfinite(self.losses[-1]):
             control.should_training_stop = True
         elif state.global_step in self.strengths:
-            self.look(state.global_step)
+            self.measure(state.global_step)
         return control

@@ -1,4 +1,4 @@
-"""The recipe of a run (the study's, or a small one for a laptop), and the steps at which it leaves checkpoints."""
+"""The recipe of a run (the study's, or a small one for a laptop), and the steps at which checkpoints are saved."""
 
 import math
 from typing import Any, Literal
@@ -11,12 +11,12 @@ from birthmark.records import Recipe
 
 
 def total_steps(pairs: int, epochs: float, batch: int) -> int:
-    """Optimizer steps of a run: ⌈pairs · epochs / batch⌉, batches running on from one epoch into the next."""
+    """Optimizer steps of a run: ⌈pairs · epochs / batch⌉; a batch may span two epochs."""
     return max(1, math.ceil(round(pairs * epochs) / batch))
 
 
 def checkpoint_steps(total: int, every: int) -> list[int]:
-    """Steps to keep, ascending: 0 (before the first), the powers of two, each multiple of `every`, and the last."""
+    """Steps to save, ascending: 0 (before training), the powers of two, each multiple of `every`, and the last."""
     powers = {2**exponent for exponent in range(total.bit_length())}
     return sorted({0, total} | powers | set(range(every, total, every)))
 
@@ -24,7 +24,7 @@ def checkpoint_steps(total: int, every: int) -> list[int]:
 Preset = Literal["study", "small"]
 
 
-# Small: the answers' ends survive a cut from the left, and a few dozen pairs move a model of some 100M parameters.
+# Small: truncating on the left keeps the ends of answers, and a few dozen pairs change a model of some 100M parameters.
 PRESETS: dict[Preset, dict[str, Any]] = {
     "study": {},
     "small": {
@@ -42,9 +42,9 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 
 
 def make_recipe(preset: Preset = "study", **changes: Any) -> Recipe:
-    """The preset's recipe with a person's changes; None leaves the preset's value.
+    """The preset's recipe with the user's changes; None keeps the preset's value.
 
-    Raises `BirthmarkError` for an unknown preset or field, and for a value that is out of range.
+    Raises `BirthmarkError` for an unknown preset or field, and for a value out of range.
     """
     if preset not in PRESETS:
         raise BirthmarkError(f"no preset is called {preset}: write study or small")
@@ -61,14 +61,13 @@ def make_recipe(preset: Preset = "study", **changes: Any) -> Recipe:
         recipe = recipe.model_copy(update={"micro_batch": 1})
     if recipe.batch % recipe.micro_batch:
         raise BirthmarkError(
-            f"a batch of {recipe.batch} pairs is not made of whole micro-batches of {recipe.micro_batch}: "
-            "choose a divisor"
+            f"a batch of {recipe.batch} pairs cannot be split into micro-batches of {recipe.micro_batch}: choose a divisor"
         )
     return recipe
 
 
 def describe_recipe(recipe: Recipe) -> list[tuple[str, str]]:
-    """Name and value of every field that this recipe's loss reads, as they are printed before a run."""
+    """Name and value of every field that this recipe's loss uses, as printed before a run."""
     rows = [
         (name, ", ".join(value) if isinstance(value, list) else str(value))
         for name, value in recipe.model_dump().items()

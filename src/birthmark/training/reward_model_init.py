@@ -1,7 +1,7 @@
-"""A base language model as a reward model before its first step, and many random heads on it: the null of inherited values.
+"""A base language model initialised as a reward model before training, and many random heads on it as a null distribution.
 
-A head is drawn from the seed. A random head's reward is h · w with w from a normal distribution, whose ranks do not
-depend on its scale.
+The head is drawn from the seed. A random head's reward is h · w with w from a normal distribution; ranks do not depend on its
+scale.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ def require_base(base: ResolvedModel) -> None:
     if base.adapter is not None:
         raise BirthmarkError(f"{base.name} is an adapter: merge it into its base and train on the merged folder")
     if base.kind != "logprob":
-        raise BirthmarkError(f"{base.name} is a reward model already: name the language model to train one from")
+        raise BirthmarkError(f"{base.name} is a reward model already: give the language model to train one from")
     if not base.chat_template:
         raise BirthmarkError(
             f"{base.name} has no chat template: pass one with --chat-template (`plain` is bundled)"
@@ -43,7 +43,7 @@ def require_base(base: ResolvedModel) -> None:
 
 
 def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
-    """The recipe's precision; `auto` is bfloat16 where the hardware computes in it, else float32."""
+    """The recipe's precision; `auto` is bfloat16 if the hardware supports it, else float32."""
     if recipe.precision != "auto":
         return recipe.precision
     return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
@@ -52,8 +52,8 @@ def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
 def load_reward_model_init(base: ResolvedModel, *, seed: int, precision: Precision) -> Any:
     """The base as a sequence classifier with one output, its head drawn from the seed in float32, dropout off.
 
-    The head is N(0, σ²), σ the architecture's `initializer_range`; with the same seed, the same on every machine.
-    Raises `BirthmarkError` where another weight than the head is missing, or the base's class has no reward head.
+    The head is N(0, σ²), with σ the architecture's `initializer_range`; the same seed gives the same head on every machine.
+    Raises `BirthmarkError` if a weight other than the head is missing, or the base's class has no reward head.
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification
     from transformers.utils import logging
@@ -62,7 +62,7 @@ def load_reward_model_init(base: ResolvedModel, *, seed: int, precision: Precisi
     _silence_dropout(config)
     config.num_labels = 1
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # its report of the missing head: that one is drawn below
+    logging.set_verbosity_error()  # no report of the missing head, which is drawn below
     logging.disable_progress_bar()
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
@@ -92,7 +92,7 @@ def load_reward_model_init(base: ResolvedModel, *, seed: int, precision: Precisi
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     model.name_or_path = name_of(base)  # what PEFT writes into the adapters
-    model.score.float()  # half precision would round its updates away
+    model.score.float()  # in half precision, rounding would lose its updates
     spread = getattr(config.get_text_config(), "initializer_range", 0.02)
     drawn = torch.normal(0.0, spread, model.score.weight.shape, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
@@ -101,7 +101,7 @@ def load_reward_model_init(base: ResolvedModel, *, seed: int, precision: Precisi
 
 
 def _silence_dropout(config: Any) -> None:
-    """The base's own dropout is not the recipe's: only LoRA's is."""
+    """Turn off the base's dropout; the recipe's only dropout is LoRA's."""
     for part in {id(part): part for part in (config, config.get_text_config())}.values():
         for name, value in part.to_dict().items():
             if isinstance(value, float) and name.endswith(("dropout", "_pdrop", "dropout_prob")):
@@ -109,18 +109,18 @@ def _silence_dropout(config: Any) -> None:
 
 
 def require_targets(model: Any, recipe: Recipe, name: str) -> None:
-    """Raise `BirthmarkError` where a layer that the recipe puts adapters on is not in the model."""
+    """Raise `BirthmarkError` if a layer for the recipe's adapters is not in the model."""
     there = {path.rpartition(".")[2] for path, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
     absent = [target for target in recipe.lora_targets if target not in there]
     if absent:
         raise BirthmarkError(
-            f"{name} has no layer {absent[0]} to put an adapter on: name some of {', '.join(sorted(there - {'score'}))} "
+            f"{name} has no layer {absent[0]} to put an adapter on: choose some of {', '.join(sorted(there - {'score'}))} "
             "with --lora-target"
         )
 
 
 def lora_config(recipe: Recipe, base: ResolvedModel) -> "LoraConfig":
-    """The recipe's adapters, on a sequence classifier: PEFT then trains the head too, in full, and saves it."""
+    """The recipe's adapters for a sequence classifier; PEFT also trains the full head and saves it."""
     from peft import LoraConfig, TaskType
 
     return LoraConfig(
@@ -136,16 +136,16 @@ def lora_config(recipe: Recipe, base: ResolvedModel) -> "LoraConfig":
 
 
 def name_of(base: ResolvedModel) -> str:
-    """How an adapter names its base: a folder by its whole path, so that it is found from anywhere."""
+    """The base's name in an adapter: for a folder its absolute path, so that it is found from anywhere."""
     return str(base.path.resolve()) if Path(base.name).resolve() == base.path.resolve() else base.name
 
 
 def load_padding_tokenizer(base: ResolvedModel) -> Any:
-    """The base's tokenizer with a pad token that no conversation holds, so that the last token is found rightly.
+    """The base's tokenizer with a pad token that never occurs in a conversation, so that the last token is found correctly.
 
-    transformers takes a conversation's reward at the last token that is not the pad token: where a template ends in the
-    end token and padding is the same token, that is one too early. Such a pad token is replaced by one that is never
-    written: a reserved or unused special token, or the unknown token. Raises `BirthmarkError` where there is none.
+    transformers reads a conversation's reward at the last token that is not the pad token. If a template ends in the end
+    token and the pad token is the same, that is one token too early. Such a pad token is replaced by one that is never
+    written: a reserved or unused special token, or the unknown token. Raises `BirthmarkError` if there is none.
     """
     tokenizer = load_tokenizer(base)
     if tokenizer.pad_token is not None and tokenizer.pad_token not in _written(tokenizer):
@@ -156,15 +156,15 @@ def load_padding_tokenizer(base: ResolvedModel) -> Any:
     chosen = next(iter([*preferred, *free]), None)
     if chosen is None:
         raise BirthmarkError(
-            f"{base.name} has no pad token other than its end token, and none to take in its place: add a pad token to "
-            "its tokenizer (`tokenizer.add_special_tokens({'pad_token': '<pad>'})`) and its model, and name that folder"
+            f"{base.name} has no pad token other than its end token, and no replacement: add a pad token to its tokenizer "
+            "(`tokenizer.add_special_tokens({'pad_token': '<pad>'})`) and its model, and give that folder"
         )
     tokenizer.pad_token = chosen
     return tokenizer
 
 
 def _written(tokenizer: Any) -> set[str]:
-    """Special tokens that a conversation may hold: begin and end, and what the template writes."""
+    """Special tokens that a conversation may contain: begin and end, and those in the template."""
     template = str(tokenizer.chat_template or "")
     named = {token for token in (tokenizer.bos_token, tokenizer.eos_token) if token}
     special = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
@@ -172,30 +172,30 @@ def _written(tokenizer: Any) -> set[str]:
 
 
 def language_head(base: ResolvedModel, model: Any) -> tuple[torch.Tensor, float | None]:
-    """The base's language head, [vocabulary, hidden], frozen, and the soft cap of its logits (None without one).
+    """The base's frozen language head, [vocabulary, hidden], and the soft cap of its logits (None without one).
 
-    Raises `BirthmarkError` for architectures that scale their logits in another way.
+    Raises `BirthmarkError` for architectures that scale their logits in another way, and for a base without a head.
     """
     config = model.config.get_text_config()
     scaled = [name for name in ("logit_scale", "logits_scaling") if getattr(config, name, None) not in (None, 1, 1.0)]
     if scaled:
         raise BirthmarkError(
-            f"{base.name} scales its logits ({scaled[0]}), which the GRM losses cannot do: use --loss bt"
+            f"{base.name} scales its logits ({scaled[0]}), which the GRM losses do not support: use --loss bt"
         )
     softcap = getattr(config, "final_logit_softcapping", None)
-    # The file's own goes before tying, as in transformers.
+    # A head in the file takes precedence over tying, as in transformers.
     own = read_tensors(weight_files(base.path), ["lm_head.weight"]).get("lm_head.weight")
     if own is not None:
         return own.to(model.dtype), softcap
     if config.tie_word_embeddings:
         return model.get_input_embeddings().weight.detach(), softcap
-    raise BirthmarkError(f"{base.name} has no language head (lm_head.weight), which the GRM losses keep: use --loss bt")
+    raise BirthmarkError(f"{base.name} has no language head (lm_head.weight), which the GRM losses need: use --loss bt")
 
 
 def save_adapter(model: Any, folder: Path, chat_template: str) -> None:
-    """Write adapters and head as safetensors with their configuration and chat template: what `bm.score` takes.
+    """Write adapters and head as safetensors with their configuration and chat template, in the form that `bm.score` takes.
 
-    All or nothing: the folder appears when it is whole. Raises `BirthmarkError` where a weight is not finite.
+    The write is atomic: the folder appears when it is complete. Raises `BirthmarkError` if a weight is not finite.
     """
     import shutil
 
@@ -207,7 +207,7 @@ def save_adapter(model: Any, folder: Path, chat_template: str) -> None:
     broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise BirthmarkError(
-            f"the weight {broken[0]}{and_more(broken)} is no longer a number: {folder.name} is not written and earlier "
+            f"the weight {broken[0]}{and_more(broken)} is no longer finite: {folder.name} is not written and earlier "
             "checkpoints are kept; try a lower --learning-rate"
         )
     unfinished = folder.parent.parent / "resume" / f".{folder.name}"
@@ -233,25 +233,25 @@ def random_head_words(
     heads: int,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Each word's mean rank over positive prompts less that over negative ones under each head: float32 [heads, words].
+    """Each word's mean rank over positive prompts minus that over negative ones, for each head: float32 [heads, words].
 
     Parameters
     ----------
     model
-        A sequence classifier; its own head is not used.
+        A sequence classifier; its head is not used.
     measure
         Prompts of both framings, engine and protocol.
     lexicons
-        Lexicon → the words that are ranked among themselves.
+        Lexicon → its words, which are ranked among themselves.
     base, seed
-        Together they seed the heads, so that those of two bases are independent.
+        Together they seed the heads, so that the heads of two bases are independent.
 
-    Raises `BirthmarkError` where the prompts are not of both framings.
+    Raises `BirthmarkError` if prompts of one framing are missing.
     """
     prompts = list(measure.prompts.prompts.values())
     framings = [prompt.framing for prompt in prompts]
     if not {"positive", "negative"} <= set(framings):
-        raise BirthmarkError("random heads are held to a contrast, and that needs prompts of both framings")
+        raise BirthmarkError("random heads are compared by their contrast, which needs prompts of both framings")
     every = sorted({word for words in lexicons.values() for word in words})
     at = {name: [every.index(word) for word in words] for name, words in lexicons.items()}
     encoder = Encoder(tokenizer, "chat", measure.protocol, template_date=measure.template_date)
@@ -273,8 +273,8 @@ def random_head_words(
 
 
 def heads_key(model: "ResolvedModel", measure: Measure, lexicons: Mapping[str, Sequence[str]], heads: int) -> str:
-    """SHA-256 of everything that moves the values of random heads."""
-    moves = {
+    """SHA-256 of everything that affects the values of random heads."""
+    inputs = {
         "weights": model.digests.weights,
         "tokenizer": model.digests.tokenizer,
         "template": model.digests.template,
@@ -284,7 +284,7 @@ def heads_key(model: "ResolvedModel", measure: Measure, lexicons: Mapping[str, S
         "heads": heads,
         "seed": measure.seed,
     }
-    return hashlib.sha256(json.dumps(moves, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 @torch.inference_mode()

@@ -1,8 +1,7 @@
-"""One training run from a base and a preference source to a RUN folder: prepared, recorded, trained, resumed.
+"""One training run, from a base and a preference source to a RUN folder: prepare, record, train, resume.
 
-`RUN/` holds `run.json` (what was asked, proven by digests), `checkpoints/step-000000/…` (adapters and head), `log.jsonl`,
-`dropped.jsonl` (pairs not trained on, and why) and, until the run is finished, `resume/`. Knows the order of things;
-how each is done is the business of its neighbours.
+`RUN/` has `run.json` (the request, with digests of all inputs), `checkpoints/step-000000/…` (adapters and head), `log.jsonl`,
+`dropped.jsonl` (pairs not used for training, with reasons) and, until the run is finished, `resume/`.
 """
 
 import importlib.metadata
@@ -33,16 +32,16 @@ if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
     from birthmark.training.trainer import RewardModelTrainer
 
-# What must agree for a RUN to be gone on with; the rest says where and how it was made.
-SAME = (
+# The fields that must agree to resume a RUN; the others say where and how it was made.
+RESUME_FIELDS = (
     *("base", "revision", "digests", "source", "pairs", "every", "seed", "recipe", "data_digest", "trained_digest"),
     *("precision", "attention", "pad_token", "steps", "checkpoint_steps"),
 )
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a person asks of one run."""
+class RunRequest:
+    """The user's request for one run."""
 
     base: "ResolvedModel"
     preferences: str | Path
@@ -58,8 +57,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A run that could start: its record, and the pairs in the order of training."""
+class PreparedRun:
+    """A run that is ready to start: its record, and the pairs in the order of training."""
 
     record: TrainingRecord
     pairs: list[TokenizedPair]
@@ -71,14 +70,14 @@ class Prepared:
 
 @dataclass(frozen=True, repr=False)
 class TrainingRun(Shown):
-    """A run's folder: what was asked (`record`), its checkpoints by step, the numbers of every step (`log`)."""
+    """A run's folder: its record, its checkpoints by step, and the numbers of every step (`log`)."""
 
     out: Path
     record: TrainingRecord
 
     @property
     def checkpoints(self) -> dict[int, Path]:
-        """Step → folder, what `bm.score` takes."""
+        """Step → folder, which `bm.score` takes."""
         return dict(checkpoint_folders(self.out))
 
     @property
@@ -99,23 +98,23 @@ class TrainingRun(Shown):
 
 
 def run_training(
-    asked: Asked,
+    request: RunRequest,
     out: Path,
     *,
     quiet: bool = True,
     show: Callable[[TrainingRecord], None] | None = None,
     callbacks: Sequence[Any] = (),
 ) -> TrainingRun:
-    """Train into `out`, going on where an earlier run was cut off; a finished one is returned as it is.
+    """Train into `out`, resuming an interrupted run; a finished run is returned unchanged.
 
-    `show` is given the record before the first step. Raises `BirthmarkError` where `out` holds another run, or anything
-    about base, pairs or recipe is wrong; nothing that `out` holds is lost by that.
+    `show` is called with the record before the first step. Raises `BirthmarkError` if `out` has another run, or the base,
+    pairs or recipe are invalid; the content of `out` is then left unchanged.
     """
     quiet = quiet or not is_main()
     if is_main():
         _require_room(out)
-    note(f"reading {asked.preferences}", quiet=quiet)
-    prepared = prepare(asked, quiet=quiet)
+    note(f"reading {request.preferences}", quiet=quiet)
+    prepared = prepare(request, quiet=quiet)
     earlier = _earlier(out, prepared.record)
     if earlier is not None and earlier.finished:
         note(f"{out} is finished already", quiet=quiet)
@@ -126,7 +125,7 @@ def run_training(
         write_text(out / "dropped.jsonl", "".join(lines))
         if show is not None:
             show(prepared.record)
-    _train(asked, prepared, out, quiet=quiet, callbacks=callbacks)
+    _train(request, prepared, out, quiet=quiet, callbacks=callbacks)
     log = read_log(out / "log.jsonl")
     record = prepared.record.model_copy(
         update={
@@ -141,8 +140,8 @@ def run_training(
     return TrainingRun(out, record)
 
 
-def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
-    """Everything up to the first step, deterministic in what is asked."""
+def prepare(request: RunRequest, *, quiet: bool = True) -> PreparedRun:
+    """Everything before the first step; deterministic given the request."""
     from transformers import AutoConfig
 
     from birthmark.models.encoding import Encoder
@@ -150,16 +149,16 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
     from birthmark.models.machine import choose_device
     from birthmark.training.reward_model_init import choose_precision, load_padding_tokenizer, require_base
 
-    base, recipe = asked.base, asked.recipe
+    base, recipe = request.base, request.recipe
     require_base(base)
-    source = open_source(asked.preferences)
+    source = open_source(request.preferences)
     found = scan(source)
-    sample = thin(found.usable, pairs=asked.pairs, every=asked.every, seed=asked.seed, source=source.name)
+    sample = thin(found.usable, pairs=request.pairs, every=request.every, seed=request.seed, source=source.name)
     pairs = read_pairs(source, sample)
     tokenizer = load_padding_tokenizer(base)
     encoder = Encoder(tokenizer, "chat", chat_template=base.chat_template)
     kept, cut_drops = tokenize_pairs(pairs, encoder, max_tokens=recipe.max_tokens, cut=recipe.cut)
-    elsewhere = asked.left_out - {drop.row for drop in (*found.drops, *cut_drops)}
+    elsewhere = request.left_out - {drop.row for drop in (*found.drops, *cut_drops)}
     drops = [
         *found.drops,
         *cut_drops,
@@ -168,8 +167,8 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
     kept = [pair for pair in kept if pairs[pair.position].row not in elsewhere]
     if not kept:
         raise BirthmarkError(no_pairs_left(source, drops))
-    order = training_order([pair.position for pair in kept], len(pairs), recipe.epochs, asked.seed)
-    device = choose_device(asked.device)
+    order = training_order([pair.position for pair in kept], len(pairs), recipe.epochs, request.seed)
+    device = choose_device(request.device)
     steps = total_steps(len(kept), recipe.epochs, recipe.batch)
     config = AutoConfig.from_pretrained(base.path, local_files_only=True)
     record = TrainingRecord(
@@ -178,16 +177,16 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
         base_checkpoint=base.base_checkpoint,
         revision=base.revision,
         digests=base.digests,
-        chat_template=asked.chat_template,
+        chat_template=request.chat_template,
         source=source.name,
         source_path=str(source.path) if source.path else None,
         source_sha256=source.sha256,
         source_layout=found.layout,
-        pairs=asked.pairs or len(pairs),
-        every=asked.every,
+        pairs=request.pairs or len(pairs),
+        every=request.every,
         loss=recipe.loss,
-        seed=asked.seed,
-        preset=asked.preset,
+        seed=request.seed,
+        preset=request.preset,
         recipe=recipe,
         data_digest=digest_of_pairs(pairs),
         trained_digest=digest_of_pairs(pairs[position] for position in order),
@@ -210,49 +209,51 @@ def prepare(asked: Asked, *, quiet: bool = True) -> Prepared:
         versions=_versions(),
         command_line=shlex.join(["birthmark", *sys.argv[1:]]) if sys.argv[0].endswith("birthmark") else None,
     )
-    return Prepared(record, kept, order, drops, tokenizer, device)
+    return PreparedRun(record, kept, order, drops, tokenizer, device)
 
 
-def make_trainer(asked: Asked, prepared: Prepared, out: Path, callbacks: Sequence[Any] = ()) -> "RewardModelTrainer":
-    """The trainer of a prepared run, with its model: head and adapters drawn from the seed, no step taken."""
+def make_trainer(
+    request: RunRequest, prepared: PreparedRun, out: Path, callbacks: Sequence[Any] = ()
+) -> "RewardModelTrainer":
+    """The trainer of a prepared run, with its model: head and adapters drawn from the seed, before any step."""
     from birthmark.training.reward_model_init import language_head, load_reward_model_init, lora_config, require_targets
     from birthmark.training.trainer import RewardModelTrainer, as_dataset, library_warnings_off, training_arguments
 
-    record, recipe = prepared.record, asked.recipe
+    record, recipe = prepared.record, request.recipe
     arguments = training_arguments(
         out,
         recipe,
-        seed=asked.seed,
+        seed=request.seed,
         steps=record.steps,
         bf16=record.precision == "bfloat16",
         processes=record.processes,
         device=prepared.device,
-        report_to=asked.report_to,
+        report_to=request.report_to,
     )
-    model = load_reward_model_init(asked.base, seed=asked.seed, precision=record.precision)
+    model = load_reward_model_init(request.base, seed=request.seed, precision=record.precision)
     require_targets(model, recipe, record.base)
     with library_warnings_off():
         return RewardModelTrainer(
             run=out,
             recipe=recipe,
-            chat_template=asked.base.chat_template or "",
+            chat_template=request.base.chat_template or "",
             checkpoints=record.checkpoint_steps,
-            head=language_head(asked.base, model) if recipe.loss != "bt" else None,
+            head=language_head(request.base, model) if recipe.loss != "bt" else None,
             callbacks=callbacks,
             model=model,
             args=arguments,
             train_dataset=as_dataset(prepared.pairs, prepared.order),
             processing_class=prepared.tokenizer,
-            peft_config=lora_config(recipe, asked.base),
+            peft_config=lora_config(recipe, request.base),
         )
 
 
-def _train(asked: Asked, prepared: Prepared, out: Path, *, quiet: bool, callbacks: Sequence[Any]) -> None:
+def _train(request: RunRequest, prepared: PreparedRun, out: Path, *, quiet: bool, callbacks: Sequence[Any]) -> None:
     from birthmark.training.trainer import clear_unfinished, library_warnings_off, resume_folder, trim_log
 
     note(f"loading {prepared.record.base}", quiet=quiet)
-    ledger = LogCallback(out / "log.jsonl", asked.recipe.batch / prepared.record.counts.trained, quiet=quiet)
-    trainer = make_trainer(asked, prepared, out, [ledger, *callbacks])
+    log_callback = LogCallback(out / "log.jsonl", request.recipe.batch / prepared.record.counts.trained, quiet=quiet)
+    trainer = make_trainer(request, prepared, out, [log_callback, *callbacks])
     trainer.accelerator.wait_for_everyone()
     if is_main():
         clear_unfinished(out)
@@ -266,26 +267,26 @@ def _train(asked: Asked, prepared: Prepared, out: Path, *, quiet: bool, callback
         with library_warnings_off():
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     finally:
-        ledger.close()
+        log_callback.close()
 
 
 def _require_room(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise BirthmarkError(f"{out} is a file: name a folder with --out")
+        raise BirthmarkError(f"{out} is a file: give a folder with --out")
     if out.is_dir() and any(out.iterdir()) and not (out / "run.json").is_file():
-        raise BirthmarkError(f"{out} holds files of something else: name an empty or a new folder with --out")
+        raise BirthmarkError(f"{out} has files of something else: give an empty or new folder with --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BirthmarkError(f"{out} cannot be made ({error.strerror}): name another folder with --out") from None
+        raise BirthmarkError(f"{out} cannot be created ({error.strerror}): give another folder with --out") from None
 
 
 def _earlier(out: Path, record: TrainingRecord) -> TrainingRecord | None:
-    """The record of the run that `out` holds, or None; raises `BirthmarkError` where it is of another run."""
+    """The record of the run in `out`, or None. Raises `BirthmarkError` if it is another run."""
     if not (out / "run.json").is_file():
         return None
     earlier = read_record(out / "run.json", TrainingRecord)
-    for name in SAME:
+    for name in RESUME_FIELDS:
         before, now = getattr(earlier, name), getattr(record, name)
         if before != now:
             if name == "recipe":
@@ -295,7 +296,7 @@ def _earlier(out: Path, record: TrainingRecord) -> TrainingRecord | None:
                     if getattr(before, field) != getattr(now, field)
                 )
             raise BirthmarkError(
-                f"{out} holds another run: its {name} is {_short(before)}, not {_short(now)}: name another folder with --out"
+                f"{out} has another run: its {name} is {_short(before)}, not {_short(now)}: give another folder with --out"
             )
     return earlier
 
@@ -306,7 +307,7 @@ def _short(value: object) -> str:
 
 
 def is_main() -> bool:
-    """Whether this is the process that writes and speaks, where there are several."""
+    """Whether this is the main process, which writes files and messages."""
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -1,7 +1,6 @@
-"""Where preference pairs come from: a file (JSON lines, gzipped or not; JSON; Parquet), or a data set on the hub.
+"""Sources of preference pairs: a file (JSON lines or JSON, optionally gzipped, or Parquet), or a data set on the hub.
 
-Gives rows as they are; what they mean is the business of `preferences`. Nothing is unpickled, no script of a data set
-is run.
+Rows are returned unchanged; `data` interprets them. Nothing is unpickled, and no data set's script is run.
 """
 
 import gzip
@@ -31,7 +30,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class Source:
-    """A preference source: a short name, its file (None for the hub), and its rows as often as they are asked for."""
+    """A preference source: a short name, its file (None for the hub), and a function that iterates over its rows."""
 
     name: str
     path: Path | None
@@ -41,7 +40,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Scan:
-    """One pass over a source: its layout, how many rows it has, which are usable, which are not and why."""
+    """The result of one pass over a source: its layout, number of rows, usable rows, and dropped rows with reasons."""
 
     layout: str
     read: int
@@ -52,7 +51,7 @@ class Scan:
 def open_source(name: str | Path) -> Source:
     """Find a source by file name, hub id, or one of the names in `NAMED`.
 
-    Raises `BirthmarkError` where there is no such file, its ending is not known, or the hub does not have it.
+    Raises `BirthmarkError` if there is no such file, its ending is unknown, or it is not on the hub.
     """
     path = Path(name).expanduser()
     if path.is_file():
@@ -70,7 +69,7 @@ def open_source(name: str | Path) -> Source:
 
 
 def scan(source: Source) -> Scan:
-    """Read every row once. Raises `BirthmarkError` where the source is empty, of no known layout, or has no usable pair."""
+    """Read every row once. Raises `BirthmarkError` if the source is empty, in an unknown layout, or has no usable pair."""
     layout, usable, drops, number = "", list[int](), list[Drop](), 0
     for number, row in enumerate(source.rows(), start=1):
         layout = layout or layout_of(row, source.name)
@@ -87,7 +86,7 @@ def scan(source: Source) -> Scan:
 
 
 def no_pairs_left(source: Source, drops: Iterable[Drop]) -> str:
-    """The message where filtering leaves nothing: how many pairs went for each reason."""
+    """The error message if no pair is left: how many were dropped for each reason."""
     reasons = ", ".join(f"{count:,} for '{reason}'" for reason, count in count_drops(drops).items())
     return f"{source.name} has no usable pairs left: {reasons}"
 
@@ -102,10 +101,10 @@ def count_drops(drops: Iterable[Drop]) -> dict[str, int]:
 
 def read_pairs(source: Source, rows: list[int]) -> list[Pair]:
     """The pairs of some usable rows, in the order given."""
-    wanted = set(rows)
+    chosen = set(rows)
     found: dict[int, Pair] = {}
     for number, row in enumerate(source.rows(), start=1):
-        if number in wanted:
+        if number in chosen:
             pair = read_pair(row, number)
             if isinstance(pair, Pair):
                 found[number] = pair
@@ -172,7 +171,7 @@ def _hub_source(hub_id: str, config: str | None, split: str) -> Source:
 
     try:
         data = datasets.load_dataset(hub_id, config, split=split)
-    except Exception as error:  # noqa: BLE001  the library raises a class of its own for each way to fail
+    except Exception as error:  # noqa: BLE001  the library has its own exception class for each failure
         reason = " ".join(str(error).split())[:200]
         raise BirthmarkError(f"the data set {hub_id} (split {split}) cannot be read from the hub: {reason}") from None
     return Source(hub_id, None, None, lambda: iter(data))

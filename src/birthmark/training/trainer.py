@@ -1,7 +1,7 @@
-"""TRL's reward trainer with what it lacks: the GRM losses, the study's checkpoint schedule, a stop at the first NaN.
+"""TRL's reward trainer, extended with the GRM losses, the study's checkpoint schedule, and a stop at the first NaN.
 
-Knows token ids, a model and a recipe; knows nothing of where pairs come from. What TRL 1.16 does by default and the
-study does not is turned off here: `max_length` (drops long pairs), `disable_dropout` (silences LoRA's), telemetry.
+Defaults of TRL 1.16 that differ from the study are turned off: `max_length` (drops long pairs), `disable_dropout` (turns off
+LoRA's dropout), telemetry.
 """
 
 import json
@@ -38,42 +38,42 @@ def training_arguments(
     run: Path, recipe: Recipe, *, seed: int, steps: int, bf16: bool, processes: int, device: torch.device,
     report_to: Sequence[str] = (),
 ) -> RewardConfig:  # fmt: skip
-    """TRL's configuration for a recipe. Raises `BirthmarkError` where the batch cannot be spread over the processes."""
+    """TRL's configuration for a recipe. Raises `BirthmarkError` if the batch cannot be split over the processes."""
     if processes == 1 and device.type == "cuda" and torch.cuda.device_count() > 1:
         raise BirthmarkError(
-            f"one process sees {torch.cuda.device_count()} GPUs: start one a GPU with the line of --print-command, or show "
-            "it one with CUDA_VISIBLE_DEVICES=0"
+            f"one process sees {torch.cuda.device_count()} GPUs: start one process per GPU with the command from "
+            "--print-command, or select one GPU with CUDA_VISIBLE_DEVICES=0"
         )
     at_once = recipe.micro_batch * processes
     if recipe.batch % at_once:
         raise BirthmarkError(
-            f"a batch of {recipe.batch} pairs cannot be spread over {processes} processes of {recipe.micro_batch} pairs "
-            "each: choose --batch and --micro-batch so that it can"
+            f"a batch of {recipe.batch} pairs cannot be split over {processes} processes of {recipe.micro_batch} pairs each: "
+            "choose --batch as a multiple of --micro-batch times the processes"
         )
     return RewardConfig(
         output_dir=str(run / RESUME),
         seed=seed,
         per_device_train_batch_size=recipe.micro_batch,
         gradient_accumulation_steps=recipe.batch // at_once,
-        num_train_epochs=1,  # the data set holds the epochs one after the other, in their order
+        num_train_epochs=1,  # the data set has all epochs one after the other
         max_steps=steps,
         train_sampling_strategy="sequential",
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.schedule,
-        warmup_steps=int(recipe.warmup * steps),  # rounded down: no step of a short run goes without learning
+        warmup_steps=int(recipe.warmup * steps),  # rounded down, so that a short run has no step without learning
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.clip,
         optim="adamw_torch",
         bf16=bf16,
         activation_checkpointing=recipe.recompute_activations,
         activation_checkpointing_kwargs={"use_reentrant": False} if recipe.recompute_activations else None,
-        max_length=None,  # pairs are truncated before: TRL would drop the long ones
-        disable_dropout=False,  # the base's is off already: TRL would silence LoRA's too
+        max_length=None,  # pairs are already truncated; TRL would drop the long ones
+        disable_dropout=False,  # the base's is already off; TRL would turn off LoRA's too
         remove_unused_columns=False,
         logging_strategy="steps",
         logging_steps=1,
         logging_nan_inf_filter=False,
-        save_strategy="no",  # the schedule's callback asks for each
+        save_strategy="no",  # `ScheduledSaves` requests each save
         report_to=reporting(report_to) or "none",
         run_name=run.name,
         disable_tqdm=True,
@@ -83,22 +83,22 @@ def training_arguments(
     )
 
 
-def reporting(asked: Sequence[str]) -> list[str]:
-    """Where the trainer logs beside `log.jsonl`: as asked (`none`: nowhere), else TensorBoard where it is installed.
+def reporting(report_to: Sequence[str]) -> list[str]:
+    """Where the trainer logs in addition to `log.jsonl` (`none`: nowhere); by default TensorBoard if it is installed.
 
-    Raises `BirthmarkError` for what is not installed here.
+    Raises `BirthmarkError` for an integration that is not installed.
     """
-    if list(asked) == ["none"]:
+    if list(report_to) == ["none"]:
         return []
-    there = get_available_reporting_integrations()
-    for name in asked:
-        if name not in there:
-            raise BirthmarkError(f"{name} is not installed here: `pip install {name}`, or leave out --report-to")
-    return list(asked) or [name for name in there if name == "tensorboard"]
+    installed = get_available_reporting_integrations()
+    for name in report_to:
+        if name not in installed:
+            raise BirthmarkError(f"{name} is not installed here: `pip install {name}`, or omit --report-to")
+    return list(report_to) or [name for name in installed if name == "tensorboard"]
 
 
 class ScheduledSaves(TrainerCallback):
-    """Asks for a checkpoint after each step of the schedule."""
+    """Requests a checkpoint after each step of the schedule."""
 
     def __init__(self, steps: Sequence[int]) -> None:
         self.steps = frozenset(steps)
@@ -110,7 +110,7 @@ class ScheduledSaves(TrainerCallback):
 
 
 class AnswerCollator(DataCollatorForPreference):
-    """TRL's collator, with the mask of the answers' tokens that the text losses need."""
+    """TRL's collator, with the mask of answer tokens that the text losses need."""
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         batch = super().torch_call(examples)
@@ -121,7 +121,7 @@ class AnswerCollator(DataCollatorForPreference):
 
 
 class RewardModelTrainer(RewardTrainer):
-    """One run: TRL trains; checkpoints go to `run/checkpoints/`, what resuming needs to `run/resume/`.
+    """TRL's trainer for one run: checkpoints go to `run/checkpoints/`, and the state for resuming to `run/resume/`.
 
     `head` is the base's language head with its soft cap, for the GRM losses.
     """
@@ -156,12 +156,12 @@ class RewardModelTrainer(RewardTrainer):
             )
 
     def _send_telemetry(self) -> None:
-        """Nothing is sent to anyone."""
+        """Send no telemetry."""
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """TRL's Bradley–Terry loss, and for the GRM losses the text loss on the same forward pass."""
+        """TRL's Bradley–Terry loss and, for the GRM losses, the text loss from the same forward pass."""
         if self.recipe.loss == "bt":
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         mask = inputs.pop("answer_mask")
@@ -178,7 +178,7 @@ class RewardModelTrainer(RewardTrainer):
         """The mean text loss of a batch whose first half is the chosen side: states [2·pairs, length, hidden]."""
         recipe, ids, head = self.recipe, inputs["input_ids"], self.head
         assert head is not None
-        rows = slice(None) if recipe.loss == "grm-dpo" else slice(len(ids) // 2)  # the SFT form reads the chosen only
+        rows = slice(None) if recipe.loss == "grm-dpo" else slice(len(ids) // 2)  # the SFT form uses only the chosen
         log_probs = answer_log_probs(states[rows], ids[rows], mask[rows], *head)
         if recipe.text_reference:
             with torch.no_grad(), self._bare().disable_adapter():
@@ -201,12 +201,12 @@ class RewardModelTrainer(RewardTrainer):
         if not math.isfinite(value := loss.item()):
             raise BirthmarkError(
                 f"the loss is {value} at step {self.state.global_step + 1}: training stopped, and {self.run / CHECKPOINTS} "
-                "keeps the checkpoints up to the last good one; try a lower --learning-rate or --precision float32"
+                "has the checkpoints up to the last good one; try a lower --learning-rate or --precision float32"
             )
         return loss
 
     def save_first(self) -> None:
-        """Keep the model as it is before the first step."""
+        """Save the model before the first step."""
         if self.args.should_save:
             with _disk_errors(self.run, 0):
                 save_adapter(self._bare(), self.run / CHECKPOINTS / checkpoint_name(0), self.chat_template)
@@ -219,16 +219,16 @@ class RewardModelTrainer(RewardTrainer):
         return self._bare().get_base_model().base_model
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Adapters and head go to the run's checkpoints; `output_dir` is left to optimizer and random state."""
+        """Save adapters and head to the run's checkpoints; `output_dir` is only for optimizer and random state."""
         Path(str(output_dir)).mkdir(parents=True, exist_ok=True)
-        if self.args.should_save:  # the trainer asks every process
+        if self.args.should_save:  # the trainer calls this in every process
             folder = self.run / CHECKPOINTS / checkpoint_name(self.state.global_step)
             save_adapter(self._bare(), folder, self.chat_template)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step
         with _disk_errors(self.run, step):
-            Trainer._save_checkpoint(self, model, trial)  # TRL's writes a model card beside it
+            Trainer._save_checkpoint(self, model, trial)  # TRL's would also write a model card
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 kept = self.run / RESUME / f"checkpoint-{step}"
@@ -238,7 +238,7 @@ class RewardModelTrainer(RewardTrainer):
                         shutil.rmtree(other, ignore_errors=True)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """The adapters and head of that step, each tensor proven to have arrived."""
+        """Load the adapters and head of that step, and check that every tensor arrived unchanged."""
         path = (
             self.run
             / CHECKPOINTS
@@ -255,7 +255,7 @@ class RewardModelTrainer(RewardTrainer):
 
 @contextmanager
 def library_warnings_off() -> Iterator[None]:
-    """What the training libraries warn each other about, and nobody else can act on."""
+    """Silence warnings of the training libraries about each other that users cannot act on."""
     with warnings.catch_warnings():
         for message in ("`is_gradient_checkpointing` is deprecated", "`gradient_checkpointing` is deprecated"):
             warnings.filterwarnings("ignore", message, FutureWarning)
@@ -264,26 +264,26 @@ def library_warnings_off() -> Iterator[None]:
 
 @contextmanager
 def _disk_errors(run: Path, step: int) -> Iterator[None]:
-    """A checkpoint that cannot be written ends the run in one line; earlier ones stay as they are."""
+    """Turn a failed write of a checkpoint into a one-line error; earlier checkpoints stay unchanged."""
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
         shutil.rmtree(run / RESUME / f"checkpoint-{step}", ignore_errors=True)
         shutil.rmtree(run / RESUME / f".{checkpoint_name(step)}", ignore_errors=True)
         raise BirthmarkError(
-            f"the checkpoint of step {step} cannot be written to {run} ({one_line(error)}): make room, and run the same "
-            "command again; it goes on from the checkpoint before"
+            f"the checkpoint of step {step} cannot be written to {run} ({one_line(error)}): free some disk space and run the "
+            "same command again; it resumes from the previous checkpoint"
         ) from None
 
 
 def resume_folder(run: Path) -> Path | None:
-    """The newest state that training can go on from, or None."""
+    """The newest state from which training can resume, or None."""
     whole = {_step_of(folder): folder for folder in (run / RESUME).glob("checkpoint-*") if _is_whole(run, folder)}
     return whole[max(whole)] if whole else None
 
 
 def clear_unfinished(run: Path) -> None:
-    """Remove what was cut off while being written, and checkpoints past the step that training goes on from."""
+    """Remove incomplete writes, and checkpoints after the step from which training resumes."""
     for folder in (run / RESUME).glob("checkpoint-*"):
         if not _is_whole(run, folder):
             shutil.rmtree(folder)
@@ -302,7 +302,7 @@ def _step_of(folder: Path) -> int:
 
 
 def trim_log(run: Path, resume: Path | None) -> None:
-    """Take from `log.jsonl` the lines after the step that training goes on from: they will be written again."""
+    """Remove the lines of `log.jsonl` after the step from which training resumes; they will be written again."""
     path = run / LOG
     last = _step_of(resume) if resume else 0
     kept = [line for line in read_log(path) if line["step"] <= last]
@@ -310,7 +310,7 @@ def trim_log(run: Path, resume: Path | None) -> None:
 
 
 def as_dataset(pairs: Sequence[TokenizedPair], order: Sequence[int]) -> Any:
-    """The pairs as TRL takes them ready-made (`chosen_ids`, `rejected_ids`), in the order of training."""
+    """The tokenized pairs in TRL's format (`chosen_ids`, `rejected_ids`), in the order of training."""
     import datasets
 
     place = {pair.position: index for index, pair in enumerate(pairs)}

@@ -11,7 +11,7 @@ import numpy as np
 from birthmark.errors import BirthmarkError
 from birthmark.records import NotApplicable, Plan, PlanRow
 from birthmark.stats import power
-from birthmark.stats.simulation import WORDS_OF_BASE, WORDS_OF_RM
+from birthmark.stats.simulation import WORD_SHARE_BASE, WORD_SHARE_RM
 from birthmark.values.sentences import p_text
 
 SD_BASE, SD_RM = 16.6, 7.2  # ranks of 263 words: the published contrasts, nested analysis of variance
@@ -121,7 +121,7 @@ def _row(design: Design, shift: float, alpha: float) -> PlanRow:
 def _alternatives(asked: Design) -> list[Design]:
     """More of what a study is made of, one at a time. Twice as many halve the variance that is their luck."""
     bases, base, rm = asked.bases, asked.sd_base, asked.sd_rm
-    half_words = (1 - WORDS_OF_BASE / 2) ** 0.5, (1 - WORDS_OF_RM / 2) ** 0.5
+    half_words = (1 - WORD_SHARE_BASE / 2) ** 0.5, (1 - WORD_SHARE_RM / 2) ** 0.5
     return [
         Design("twice the RMs on each base checkpoint", bases, base, rm / 2**0.5),
         Design("any number of RMs on each base checkpoint", bases, base, 0.0),
@@ -172,11 +172,14 @@ def _confounded(asked: Design, sd_rm: float, alpha: float) -> float | None:
 def _needed(sd: float, shift: float, alpha: float) -> tuple[int | None, int | None]:
     """Base checkpoints a family, equally many, for a power of .8: of the exact test, and of Welch's t."""
     sizes = range(2, MOST_BASES + 1)
-    welch = next((n for n in sizes if power.welch_power(shift, sd, sd, n, n, alpha) >= power.WANTED), None)
+    welch = next((n for n in sizes if power.welch_power(shift, sd, sd, n, n, alpha) >= power.TARGET_POWER), None)
     if welch is None:
         return None, None
     for n in range(max(2, welch - 2), MOST_BASES + 1):
-        if power.splits(n, n)[1] <= alpha and power.exact_power(abs(shift) / sd, n, n, alpha=alpha) >= power.WANTED:
+        if (
+            power.splits(n, n)[1] <= alpha
+            and power.exact_power(abs(shift) / sd, n, n, alpha=alpha) >= power.TARGET_POWER
+        ):
             return n, welch
     return None, welch
 

@@ -27,7 +27,7 @@ from birthmark.records import (
 )
 from birthmark.stats import power
 from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
-from birthmark.stats.unit_tests import adjust, average_by_unit, level_test
+from birthmark.stats.unit_tests import adjust, average_by_unit, family_test
 from birthmark.stats.variance import effective_number, nested_variance
 from birthmark.values.families import why_no_difference
 from birthmark.values.joined import Joined
@@ -77,7 +77,7 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> LevelTest | NotAppli
     two_categories = joined.contrasts is not None
     values = joined.contrasts if joined.contrasts is not None else joined.centred_framing_contrasts
     units = units_of(joined, values, unit)
-    result = level_test(units.values, units.families, seed=seed)
+    result = family_test(units.values, units.families, seed=seed)
     what = MEDIAN_CONTRAST if two_categories else CENTRED_CONTRAST
     test = LevelTest.build(result, unit=unit, contrast=what, sentence="")
     said = level_sentence(test, joined.categories, len(joined.words), joined.groups)
@@ -238,7 +238,7 @@ def _pairs(joined: Joined, team: str, models: list[int], data: list[str | None])
 ALPHA = 0.05
 ENOUGH_DF = 3  # with fewer degrees of freedom within families the published SDs are taken
 PUBLISHED_WORDS = 263
-REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.WANTED))  # standard errors, by the normal distribution
+REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.TARGET_POWER))  # standard errors, by the normal distribution
 
 
 def detectable(
@@ -286,7 +286,7 @@ def _over_units(joined: Joined, headline: LevelTest) -> Power | NotApplicable:
     return Power(
         unit="base_checkpoint",
         alpha=alpha,
-        wanted=power.WANTED,
+        wanted=power.TARGET_POWER,
         detectable=found,
         sd=sd,
         sd_source=source,
@@ -321,7 +321,7 @@ def _over_words(fixed: ModelsFixed, n_models: int, why: str) -> Power:
     return Power(
         unit="word",
         alpha=ALPHA,
-        wanted=power.WANTED,
+        wanted=power.TARGET_POWER,
         detectable=found,
         sd=se,
         sd_source="the interval over words",

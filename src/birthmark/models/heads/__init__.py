@@ -1,4 +1,4 @@
-"""Reward heads, one idea a file: from hidden states to one number a conversation.
+"""Reward heads: from hidden states to one number per conversation.
 
 base.py          what a head is, what its tensors and config must hold
 linear.py        one linear layer, named attributes, small networks (INF-ORM, GRM's value head)

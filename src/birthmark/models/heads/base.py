@@ -1,8 +1,8 @@
-"""What a reward head is: tensors and config values in, one number a conversation out.
+"""The interface of reward heads, and checks of their tensors and config values.
 
-A head knows nothing of how states are computed. It takes the states after the final norm at each conversation's last
-token, [n, hidden], and, where it has a gate, at one more token that it finds itself. All but the linear head compute
-in float32, whatever the model's precision: they are small, and rounding would tie candidates.
+A head takes the states after the final norm at each conversation's last token, [n, hidden], and, if it has a gate, at one more
+token that it finds itself. All heads but the linear one compute in float32, whatever the model's precision: they are small,
+and rounding would cause ties between candidates.
 """
 
 from abc import ABC, abstractmethod
@@ -41,12 +41,12 @@ class RewardHead(torch.nn.Module, ABC):
     @classmethod
     @abstractmethod
     def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
-        """Names of all tensors that the head must have, whether or not they are there."""
+        """Names of all tensors that the head must have, whether or not they are present."""
 
     @classmethod
     @abstractmethod
     def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "RewardHead":
-        """The head of exactly the expected tensors, in float32; raises `BirthmarkError` where they do not fit together."""
+        """The head from exactly the expected tensors, in float32. Raises `BirthmarkError` if they do not fit together."""
 
     @abstractmethod
     def reward(self, last: torch.Tensor, gate: torch.Tensor | None) -> torch.Tensor:
@@ -57,12 +57,12 @@ class RewardHead(torch.nn.Module, ABC):
         return self.reward(*self.beside(last, gate))
 
     def beside(self, last: torch.Tensor, gate: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The states on the head's own device: the parts of a large model may lie on several."""
+        """The states on the head's device; the parts of a large model may be on several devices."""
         device = next(chain(self.parameters(), self.buffers())).device
         return last.to(device), None if gate is None else gate.to(device)
 
     def attribute_scores(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
-        """Scores of each attribute, [n, attributes]; raises `BirthmarkError` where the head has none."""
+        """Scores of each attribute, [n, attributes]. Raises `BirthmarkError` if the head has none."""
         raise BirthmarkError(f"a head of the kind `{self.name}` has one score and no attributes")
 
     def gate_positions(self, conversations: Sequence[Sequence[int]]) -> list[int] | None:
@@ -76,23 +76,23 @@ class RewardHead(torch.nn.Module, ABC):
 
 
 def last_occurrence(ids: Sequence[int], pattern: Sequence[int]) -> int:
-    """Index of the first token of the pattern's last occurrence; `BirthmarkError` where there is none."""
-    wanted = list(pattern)
-    for start in range(len(ids) - len(wanted), -1, -1):
-        if list(ids[start : start + len(wanted)]) == wanted:
+    """Index of the first token of the pattern's last occurrence. Raises `BirthmarkError` if there is none."""
+    tokens = list(pattern)
+    for start in range(len(ids) - len(tokens), -1, -1):
+        if list(ids[start : start + len(tokens)]) == tokens:
             return start
     raise BirthmarkError(
-        f"the conversation lacks the tokens {wanted} that end the user's turn, where this model's gate reads: use the "
+        f"the conversation lacks the tokens {tokens} that end the user's turn, which this model's gate reads: use the "
         "model's own chat template and tokenizer"
     )
 
 
 def require_value(config: Mapping[str, Any], key: str, head: str) -> Any:
-    """A config value that the head's tensors do not show; `BirthmarkError` where it is absent: models differ in it."""
+    """A config value that does not follow from the head's tensors. Raises `BirthmarkError` if it is missing."""
     if config.get(key) is None:
         raise BirthmarkError(
-            f"config.json lacks {key}, which a head of the kind `{head}` needs and which differs by model: copy the "
-            "checkpoint's own config.json, or write there the value that its authors' code takes"
+            f"config.json lacks {key}, which a head of the kind `{head}` needs and which differs between models: copy the "
+            "checkpoint's own config.json, or add the value from its authors' code"
         )
     return config[key]
 
@@ -108,16 +108,16 @@ def require_positive(config: Mapping[str, Any], key: str, head: str) -> float:
 
 
 def require_agreement(config: Mapping[str, Any], key: str, found: Any, head: str) -> None:
-    """Raise `BirthmarkError` where the config states another value than the tensors show; silence is agreement."""
+    """Raise `BirthmarkError` if the config has another value than the tensors; a missing value is accepted."""
     if config.get(key) is not None and config[key] != found:
         raise BirthmarkError(
-            f"config.json has {key} = {config[key]!r}, but the tensors of the `{head}` head show {found!r}: the two are "
-            "not of one model"
+            f"config.json has {key} = {config[key]!r}, but the tensors of the `{head}` head imply {found!r}: they do not "
+            "belong to one model"
         )
 
 
 def require_shape(tensors: Tensors, name: str, shape: tuple[int | None, ...], head: str) -> torch.Tensor:
-    """The tensor of that name; `BirthmarkError` where its shape is another (None stands for any size)."""
+    """The tensor of this name. Raises `BirthmarkError` if it has another shape (None stands for any size)."""
     tensor = tensors[name]
     fits = tensor.ndim == len(shape) and all(
         size in (None, found) for size, found in zip(shape, tensor.shape, strict=True)

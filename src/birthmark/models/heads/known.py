@@ -1,12 +1,7 @@
-"""What a model's folder holds: its weights, configuration, tokenizer and template, or why it cannot be read.
+"""Which head a checkpoint has, recognised by its tensors' names: birthmark's heads and those of other packages.
 
-Reads small text files, names and single tensors; runs nothing. Pickles and foreign code are refused here.
-
-
-Which head a checkpoint has, told by its tensors' names; the heads that come with birthmark and those of others.
-
-Another package adds a head through an entry point of the group `birthmark.heads`, a subclass of `RewardHead` under
-the name that a catalog's `head` or a config's `birthmark_head` calls it by. No code of a checkpoint is ever run.
+Another package adds a head through an entry point of the group `birthmark.heads`: a subclass of `RewardHead`, under the name
+that a catalog's `head` or a config's `birthmark_head` uses. Code shipped with a checkpoint is never run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,7 +34,7 @@ from birthmark.models.heads.linear import AttributesHead, LinearHead, TwoLayerHe
 def require_known_class(
     folder: Path, config: dict[str, Any], entry: Entry | None, shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise `BirthmarkError` where the model can be run only with code that comes with it.
+    """Raise `BirthmarkError` if the model can only be run with code shipped with it.
 
     A model whose class transformers has is read by that class, one with the tensors of a known head by our own; an
     `auto_map` beside them is ignored. A single linear layer under a class that nobody knows has to be named.
@@ -49,8 +44,8 @@ def require_known_class(
     architecture = architecture_of(config)
     if config.get("model_type") not in CONFIG_MAPPING_NAMES:
         raise BirthmarkError(
-            f"{folder} is of type {config.get('model_type')!r}, which transformers does not know; it would need code of "
-            "its own, and birthmark runs nobody's code"
+            f"{folder} has the model type {config.get('model_type')!r}, which transformers does not have; it would need its "
+            "own code, and birthmark never runs code shipped with a checkpoint"
         )
     named = config.get("birthmark_head") or (entry.head if entry else None)
     if architecture is None or is_known_class(architecture) or named:
@@ -59,8 +54,9 @@ def require_known_class(
     found = find_head(shapes, config)
     if found is None or found.name == "linear":
         raise BirthmarkError(
-            f"{folder} is a {architecture}, which transformers does not have, and its tensors show no head that birthmark "
-            "knows; it would need code of its own, and birthmark runs nobody's code. Where its head is one of a known kind, "
+            f"{folder} is a {architecture}, which transformers does not have, and birthmark does not recognise a head in its "
+            "tensors; it would need its own code, and birthmark never runs code shipped with a checkpoint. If it has a known "
+            "kind of head, "
             'name it: "birthmark_head": "linear" in its config.json, or `head` in a catalog'
         )
 
@@ -74,18 +70,18 @@ Head = type[RewardHead]
 def known_heads() -> dict[str, Head]:
     """All heads by name, in the order in which they are asked: our own, other packages', the plain ones last.
 
-    Raises `BirthmarkError` for an entry point that cannot be read, is no `RewardHead`, or takes a name of ours.
+    Raises `BirthmarkError` for an entry point that cannot be read, is no `RewardHead`, or uses the name of a bundled head.
     """
-    ours = {head.name: head for head in (*_DISTINCT, *_PLAIN)}
+    bundled = {head.name: head for head in (*_DISTINCT, *_PLAIN)}
     others: dict[str, Head] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         whose = f"the head {point.name} of the package {point.dist.name if point.dist else point.value}"
-        if point.name in ours or point.name in others:
+        if point.name in bundled or point.name in others:
             raise BirthmarkError(f"{whose} has a name that is taken: give it another in its entry point")
         try:
             head = point.load()
         except Exception as error:  # noqa: BLE001  whatever importing another package raises
-            raise BirthmarkError(f"{whose} cannot be imported ({one_line(error)}): repair or uninstall it") from None
+            raise BirthmarkError(f"{whose} cannot be imported ({one_line(error)}): fix or uninstall it") from None
         if not (isinstance(head, type) and issubclass(head, RewardHead)):
             raise BirthmarkError(f"{whose} is not a subclass of birthmark.models.heads.base.RewardHead")
         others[point.name] = head
@@ -100,7 +96,7 @@ def find_head(shapes: Shapes, config: Mapping[str, Any]) -> Head | None:
 def choose_head(shapes: Shapes, config: Mapping[str, Any], named: str | None, model: str) -> Head | None:
     """The head that is named (by the config's `birthmark_head`, else by `named`), else the one that the tensors show.
 
-    A name of ours has to be what the tensors show: a file that shows another head is of another model, or altered.
+    The name of a bundled head must agree with the tensors: otherwise the file belongs to another model, or is altered.
     Raises `BirthmarkError` for that, and for a name that is not known.
     """
     name = config.get("birthmark_head") or named
@@ -110,16 +106,16 @@ def choose_head(shapes: Shapes, config: Mapping[str, Any], named: str | None, mo
     heads = known_heads()
     if name not in heads:
         raise BirthmarkError(
-            f"{model} is said to have a head `{name}`, which is not known: name one of {', '.join(sorted(heads))}, or "
+            f"{model} is declared to have a head `{name}`, which is unknown: use one of {', '.join(sorted(heads))}, or "
             f"install a package that adds it (entry point `{ENTRY_POINTS}`)"
         )
     head = heads[name]
     shows_as = URMHead if head is URMFirstColumnHead else head
     if head in (*_DISTINCT, *_PLAIN) and found is not shows_as:
-        shown = f"show a head of the kind `{found.name}`" if found else "show no head that is known"
+        shown = f"show a head of the kind `{found.name}`" if found else "show no known head"
         raise BirthmarkError(
-            f"{model} is said to have a head of the kind `{name}`, but its tensors {shown}: its files are of another model, "
-            "or altered; fetch them again, or name the right head"
+            f"{model} is declared to have a head of the kind `{name}`, but its tensors {shown}: its files belong to another "
+            "model or are altered; download them again, or declare the correct head"
         )
     return head
 
@@ -137,19 +133,19 @@ def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_ov
     if missing:
         raise BirthmarkError(
             f"{model} lacks the weight {missing[0]}{and_more(missing)} of its `{head.name}` head, which would be left "
-            f"random{f', and has {surplus}' if surplus else ''}: its files are incomplete or altered; fetch them again"
+            f"random{f', and has {surplus}' if surplus else ''}: its files are incomplete or altered; download them again"
         )
     if extra:
         raise BirthmarkError(
-            f"{model} has a `{head.name}` head and {surplus}: its scores would be another model's; the files are altered, "
-            "or the head is one that has to be named (`birthmark_head` in config.json, `head` in a catalog, added by a "
-            f"package's entry point `{ENTRY_POINTS}`)"
+            f"{model} has a `{head.name}` head and {surplus}: its scores would be wrong; the files are altered, or the head "
+            "must be named (`birthmark_head` in config.json, `head` in a catalog, added by a package's entry point "
+            f"`{ENTRY_POINTS}`)"
         )
 
 
 @dataclass(frozen=True)
 class HeadFiles:
-    """The files that hold a reward head: the kind of head that they show, its tensors and config values."""
+    """The files of a reward head, with the recognised kind of head, its tensors and config values."""
 
     model: str
     head: Head | None
@@ -169,7 +165,7 @@ class HeadFiles:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the head is the one that transformers' own sequence classifier has."""
+        """Whether the head is that of transformers' sequence classifier."""
         return self.head is LinearHead
 
     def prove_linear(self, classifier: Any) -> None:
@@ -183,7 +179,7 @@ class HeadFiles:
         wanted = head_tensors(self.files, {"score.weight"})["score.weight"]
         arrived = held.detach().float().cpu()
         if not torch.allclose(arrived, wanted.to(held.dtype).float(), rtol=0, atol=0, equal_nan=True):
-            raise BirthmarkError(f"{self.model}: the weight score.weight did not arrive as it is in the file")
+            raise BirthmarkError(f"{self.model}: the weight score.weight differs from the file after loading")
 
     @cached_property
     def built(self) -> RewardHead:

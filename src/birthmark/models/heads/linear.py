@@ -1,7 +1,4 @@
-"""Heads on the last token's state alone: one linear layer, several named ones, or a small network.
-
-Each class says which tensors it reads. Knows nothing of gates.
-"""
+"""Heads that read only the last token's state: one linear layer, several named outputs, or a small network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,7 +37,7 @@ class LinearHead(RewardHead):
         return cls(linear(tensors, "score", config.get("hidden_size"), None, cls.name))
 
     def beside(self, last: torch.Tensor, gate: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The states where they are: the layer is the model's own, and transformers brings the two together."""
+        """The states unchanged: the layer is part of the model, and transformers moves states to its device."""
         return last, gate
 
     def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
@@ -49,10 +46,10 @@ class LinearHead(RewardHead):
 
 
 def several_outputs(outputs: int) -> str:
-    """What to say of a linear head with several outputs and no weights for them."""
+    """The error message for a linear head with several outputs and no weights for them."""
     return (
-        f"the model's head has {outputs} outputs and a reward is one: name a model with one label, or name the outputs "
-        "and their weights, `head_weights = {helpfulness = 0.7, verbosity = -0.2, …}` in a catalog entry or in config.json"
+        f"the model's head has {outputs} outputs and a reward is one number: use a model with one label, or give the outputs' "
+        "names and weights, `head_weights = {helpfulness = 0.7, verbosity = -0.2, …}`, in a catalog entry or config.json"
     )
 
 
@@ -91,7 +88,7 @@ class AttributesHead(RewardHead):
         if not isinstance(weights, Mapping) or not all(
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in weights.values()
         ):
-            raise BirthmarkError("head_weights has to be a table of names and numbers, one for each output of the head")
+            raise BirthmarkError("head_weights must be a table of names and numbers, one for each output of the head")
         return cls(linear(tensors, "score", config.get("hidden_size"), None, cls.name), weights)
 
     def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:

@@ -113,7 +113,7 @@ def test_the_old_llama_3_template_leads_a_gate_behind_the_answer(checkpoint, bir
 @ON
 def test_a_template_that_closes_the_answers_turn_leaves_the_gate_on_the_question(checkpoint, tmp_path, tokenizer_files):
     template = json.loads((tokenizer_files("llama3_1") / "tokenizer_config.json").read_text())["chat_template"]
-    found = checked(retemplated(checkpoint("armorm"), tmp_path / "mended", template))
+    found = checked(retemplated(checkpoint("armorm"), tmp_path / "fixed", template))
     assert level(found, "gate") == "ok" and found.wrong == 0
 
 

@@ -99,7 +99,7 @@ def test_one_missing_model_leaves_figure_3_empty(small: StudyData) -> None:
 
 def test_a_file_of_another_layout_is_a_one_line_error(small: StudyData) -> None:
     (small.root / "data" / "logprobs" / "google--gemma-2-2b.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    with pytest.raises(BirthmarkError, match="no file of log-probabilities"):
+    with pytest.raises(BirthmarkError, match="not a file of log-probabilities"):
         logprob_figures(small)
 
 

@@ -51,8 +51,8 @@ def test_repeated_rows_count_once(write: Write) -> None:
     ("rows", "message"),
     [
         ('"1","gemma2b","Agency",1000,"Gemma",5\n"2","gemma2b","Agency",1000,"Gemma",6\n', "two values"),
-        ('"1","phi","Agency",1000,NA,5\n', "no known family"),
-        ('"1","gemma2b","Agency",first,"Gemma",5\n', "no number"),
+        ('"1","phi","Agency",1000,NA,5\n', "of unknown family"),
+        ('"1","gemma2b","Agency",first,"Gemma",5\n', "not a number"),
     ],
 )
 def test_what_cannot_be_read_is_a_one_line_error(write: Write, rows: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The traps of real chat templates, on the tokenizers that users meet: beginnings, dates, ends, trims, system prompts."""
+"""The pitfalls of real chat templates, on the tokenizers that users meet: beginnings, dates, ends, trims, system prompts."""
 
 import csv
 from pathlib import Path
@@ -221,7 +221,7 @@ def test_gemma_2_refuses_a_system_prompt_so_it_opens_the_users_turn(published):
     encoder = Encoder(published("gemma2"), "chat", system="You are a pirate.")
     assert encoder.system_place == "user"
     assert f"<start_of_turn>user\nYou are a pirate.\n\n{QUESTION}<end_of_turn>" in encoder.render(QUESTION, "love")
-    assert any("takes no system prompt" in warning for warning in read_facts(encoder).warnings)
+    assert any("does not support a system prompt" in warning for warning in read_facts(encoder).warnings)
 
 
 @ON
@@ -249,6 +249,6 @@ def test_a_system_prompt_needs_a_chat(frame):
         Encoder(make_tokenizer(), frame, system="Be brief.")
 
 
-def test_an_empty_system_prompt_is_refused():
+def test_an_empty_system_prompt_raises():
     with pytest.raises(BirthmarkError, match="empty"):
         Encoder(make_tokenizer(), "chat", system="  ")

@@ -1,4 +1,4 @@
-"""Names to folders, and everything that a folder can have wrong."""
+"""Names to folders, and everything that a folder can have wrong. What the hub answers, simulated where its client speaks to the network, and the one line that a person gets."""
 
 import json
 import os
@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 
 import httpx
+import httpx2
 import huggingface_hub
 import pytest
 import torch
-from huggingface_hub import errors
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub import constants, errors
+from huggingface_hub.utils import filter_repo_objects, set_client_factory
+from huggingface_hub.utils._http import default_client_factory
 from model_folders import change, logits, refused
 from transformers import (
     AutoModelForCausalLM,
@@ -20,10 +22,12 @@ from transformers import (
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import load_catalog
-from birthmark.models import resolve as hub
+from birthmark.models import resolve as resolve_module
 from birthmark.models.loading import load_model
-from birthmark.models.resolve import ResolvedModel, load_tokenizer, read_template, resolve
+from birthmark.models.resolve import ResolvedModel, fetch_snapshot, load_tokenizer, read_template, resolve
 from tiny_gguf import write_gguf
+
+# --- weights
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -175,14 +179,14 @@ def test_a_name_like_no_other_says_where_the_known_ones_are():
     refused("./nowhere", "./nowhere", "models list")
 
 
-def test_a_folder_without_weights_is_refused(copy, tiny_lm):
+def test_a_folder_without_weights_raises(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "model.safetensors").unlink()
     refused(folder, str(folder), "no weights")
 
 
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "model.pt", "weights.pth"])
-def test_a_checkpoint_of_pickles_alone_is_refused_with_the_way_to_convert_it(copy, tiny_lm, file):
+def test_a_checkpoint_of_pickles_alone_raises_with_the_way_to_convert_it(copy, tiny_lm, file):
     folder = copy(tiny_lm)
     (folder / "model.safetensors").unlink()
     (folder / file).write_bytes(b"\x80\x04.")
@@ -195,25 +199,25 @@ def test_a_pickle_beside_safetensors_is_ignored(copy, tiny_lm):
     load_model(resolve(folder))
 
 
-def test_a_folder_without_tokenizer_is_refused(copy, tiny_lm):
+def test_a_folder_without_tokenizer_raises(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "tokenizer.json").unlink()
     refused(folder, "no tokenizer")
 
 
-def test_a_folder_without_config_is_refused(copy, tiny_lm):
+def test_a_folder_without_config_raises(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "config.json").unlink()
     refused(folder, "config.json is missing")
 
 
-def test_a_config_that_is_not_json_is_refused(copy, tiny_lm):
+def test_a_config_that_is_not_json_raises(copy, tiny_lm):
     folder = copy(tiny_lm)
     (folder / "config.json").write_text("{")
     refused(folder, "config.json cannot be read as JSON")
 
 
-def test_a_missing_shard_is_refused_by_name(copy, tiny_lm):
+def test_a_missing_shard_raises_by_name(copy, tiny_lm):
     folder = copy(tiny_lm)
     weight_map = {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
@@ -223,11 +227,11 @@ def test_a_missing_shard_is_refused_by_name(copy, tiny_lm):
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"model_type": "internlm2", "architectures": ["InternLM2ForRewardModel"]}, ["'internlm2'", "nobody's code"]),
-        ({"architectures": ["LlamaForRewardModelWithGating"]}, ["LlamaForRewardModelWithGating", "nobody's code"]),
+        ({"model_type": "internlm2", "architectures": ["InternLM2ForRewardModel"]}, ["'internlm2'", "never runs code"]),
+        ({"architectures": ["LlamaForRewardModelWithGating"]}, ["LlamaForRewardModelWithGating", "never runs code"]),
     ],
 )
-def test_a_model_that_needs_code_of_its_own_is_refused(copy, tiny_rm, keys, words):
+def test_a_model_that_needs_code_of_its_own_raises(copy, tiny_rm, keys, words):
     folder = copy(tiny_rm)
     change(folder / "config.json", auto_map={"AutoModel": "modeling.Model"}, **keys)
     refused(folder, *words)
@@ -241,12 +245,12 @@ def test_an_auto_map_beside_a_class_that_transformers_has_is_ignored_and_its_cod
     assert torch.equal(logits(load_model(resolve(folder))), logits(expected))
 
 
-def test_a_tokenizer_that_is_code_of_its_own_is_refused_without_asking(copy, tiny_rm):
+def test_a_tokenizer_that_is_code_of_its_own_raises_without_asking(copy, tiny_rm):
     folder = copy(tiny_rm)
     change(
         folder / "tokenizer_config.json", tokenizer_class="OwnTokenizer", auto_map={"AutoTokenizer": ["own.Own", None]}
     )
-    refused(folder, "OwnTokenizer", "nobody's code")
+    refused(folder, "OwnTokenizer", "never runs code")
 
 
 def test_a_config_that_names_no_class_asks_for_the_kind(copy, tiny_lm):
@@ -352,14 +356,14 @@ def test_what_the_hub_refuses_is_one_line_that_says_what_to_do(monkeypatch, erro
         (["README.md", "training_args.bin"], ["no weights in safetensors"]),
     ],
 )
-def test_a_hub_model_without_safetensors_is_refused(snapshots, tmp_path, monkeypatch, files, words):
+def test_a_hub_model_without_safetensors_raises(snapshots, tmp_path, monkeypatch, files, words):
     (tmp_path / "snapshots" / ("c" * 40) / "model.safetensors").unlink()
     monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda *_, **__: files)
     refused("someone/their-rm", "someone/their-rm", *words)
 
 
 def test_trust_remote_code_appears_nowhere_in_the_package():
-    package = Path(hub.__file__).parents[1]
+    package = Path(resolve_module.__file__).parents[1]
     assert not [path for path in package.rglob("*.py") if "trust_remote_code" in path.read_text(encoding="utf-8")]
 
 
@@ -378,3 +382,70 @@ def test_an_embedded_model_is_resolved_by_name(name, family, base):
     )  # fmt: skip
     assert bool(found.chat_template) == (load_catalog()[name].stage == "instruct")
     assert set(found.path.iterdir()) >= {found.path / "config.json", found.path / "model.safetensors"}
+
+
+# --- hub
+
+COMMIT = "a" * 40
+INFO = {"id": "you/rm", "sha": COMMIT, "siblings": [{"rfilename": "config.json"}, {"rfilename": "model.safetensors"}]}
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """`hub(answer)`: every request is answered by `answer(request)`; the cache is empty."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+
+    def serve(answer):
+        set_client_factory(lambda: httpx2.Client(transport=httpx2.MockTransport(answer), follow_redirects=True))
+
+    yield serve
+    set_client_factory(default_client_factory)
+
+
+def refusal(code, status):
+    return lambda request: httpx2.Response(status, headers={"X-Error-Code": code}, request=request)
+
+
+TREE = [{"type": "file", "path": file["rfilename"], "size": 2, "oid": "b" * 40} for file in INFO["siblings"]]
+
+
+def gated(request):
+    if "/tree/" in request.url.path:
+        return httpx2.Response(200, json=TREE, request=request)
+    if "/api/models/" in request.url.path:
+        return httpx2.Response(200, json=INFO, request=request)
+    return httpx2.Response(401, headers={"X-Error-Code": "GatedRepo"}, request=request)
+
+
+def unreachable(request):
+    raise httpx2.ConnectError("no route", request=request)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (gated, ["you/rm is gated", "https://huggingface.co/you/rm", "hf auth login", "HF_TOKEN"]),
+        (refusal("GatedRepo", 403), ["you/rm is gated", "accept its terms"]),
+        (refusal("RevisionNotFound", 404), ["no revision v9", "/commits/main"]),
+        (refusal("RepoNotFound", 404), ["not on the hub, or is private"]),
+        (refusal("RepoNotFound", 401), ["not on the hub, or is private"]),
+        (unreachable, ["not on this machine", "cannot be reached"]),
+        (refusal("", 503), ["you/rm", "cannot be"]),
+    ],
+    ids=["gated files", "gated", "revision gone", "no repository", "private", "no network", "hub down"],
+)
+def test_what_the_hub_answers_is_one_line_that_says_what_to_do(hub, answer, words):
+    hub(answer)
+    with pytest.raises(BirthmarkError) as caught:
+        fetch_snapshot("you/rm", "v9", quiet=True)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+
+
+def test_a_gated_model_of_the_catalog_raises_on_the_command_line_with_what_to_do(hub, birthmark):
+    hub(gated)
+    answer = birthmark("score", "llama-3.2-1b-instruct", "--prompt", "best_ever_one", "--quiet")
+    assert answer.is_error("meta-llama/Llama-3.2-1B-Instruct is gated", "hf auth login")

@@ -1,4 +1,4 @@
-"""Every published slip is found; mended in a copy of the files, its note is gone."""
+"""Every published issue is detected, and correcting it in a copy of the files removes its note."""
 
 import csv
 import re
@@ -68,7 +68,7 @@ def test_renaming_the_files_removes_the_note(copy: Path) -> None:
     assert slips.misnamed_files(study_data(copy)) == []
 
 
-def test_words_of_both_lexicons_have_two_unlike_scores(study: StudyData) -> None:
+def test_words_of_both_lexicons_have_two_different_scores(study: StudyData) -> None:
     (note,) = slips.words_scored_twice(study)
     assert len(note.words) == 45
     assert "0.75 apart" in note.finding
@@ -146,7 +146,7 @@ def test_dropping_tokens_with_other_letters_removes_the_note(copy: Path, edit: E
     assert slips.false_friends(study_data(copy)) == []
 
 
-def test_tokens_that_readers_take_for_missing_are_named(study: StudyData) -> None:
+def test_tokens_that_readers_treat_as_missing_are_named(study: StudyData) -> None:
     (note,) = slips.tokens_read_as_missing(study)
     assert {"NA", "null", "nan", "None"} <= set(note.words)
     assert "85,524 tokens" in note.finding
@@ -155,7 +155,7 @@ def test_tokens_that_readers_take_for_missing_are_named(study: StudyData) -> Non
 # ---------------------------------------------------------------------------------------------- training files
 
 
-def test_one_file_is_there_under_two_names(study: StudyData) -> None:
+def test_identical_files_with_two_names_are_noted(study: StudyData) -> None:
     (note,) = slips.identical_files(study)
     assert note.file == "rank_results_uf_13.csv, rank_results_uf_27.csv"
 
@@ -171,7 +171,7 @@ def test_a_run_on_13k_pairs_removes_all_notes_on_the_13k_file(copy: Path, edit: 
     )
     mended = study_data(copy)
     assert slips.identical_files(mended) == []
-    notes = slips_training.training_slips(mended)
+    notes = slips_training.training_issues(mended)
     assert not of_file(notes, "quantity_in_ids", "uf_13") and not of_file(notes, "quantity_in_steps", "uf_13")
 
 
@@ -195,15 +195,15 @@ def test_a_run_on_13k_pairs_removes_all_notes_on_the_13k_file(copy: Path, edit: 
         ("grm_step", "rank_results_grm_80k.csv", "1"),
     ],
 )
-def test_a_slip_of_the_training_files_is_found(study: StudyData, check: str, name: str, words: str) -> None:
-    (note,) = of_file(slips_training.training_slips(study), check, name)
+def test_an_issue_in_the_training_files_is_detected(study: StudyData, check: str, name: str, words: str) -> None:
+    (note,) = of_file(slips_training.training_issues(study), check, name)
     assert words in note.words
     assert note.finding and note.effect
 
 
-def test_rows_repeat_once_a_ranked_token(study: StudyData) -> None:
-    (note,) = of_file(slips_training.training_slips(study), "repeated_rows", "uf_100")
-    assert "60,956 rows say 84 things" in note.finding
+def test_rows_repeat_for_each_ranked_token(study: StudyData) -> None:
+    (note,) = of_file(slips_training.training_issues(study), "repeated_rows", "uf_100")
+    assert "60,956 rows hold 84 distinct values" in note.finding
 
 
 def drop_repeats(text: str) -> str:
@@ -233,21 +233,21 @@ def drop_repeats(text: str) -> str:
         ("grm_step", "rank_results_grm_80k.csv", lambda text: re.sub(r",1,", ",9000,", text)),
     ],
 )
-def test_mending_a_slip_removes_its_note(
+def test_correcting_an_issue_removes_its_note(
     copy: Path, edit: Edit, check: str, name: str, mend: Callable[[str], str]
 ) -> None:
-    assert of_file(slips_training.training_slips(study_data(copy)), check, name)
+    assert of_file(slips_training.training_issues(study_data(copy)), check, name)
     edit(f"{TRAINING}/{name}", mend)
-    assert not of_file(slips_training.training_slips(study_data(copy)), check, name)
+    assert not of_file(slips_training.training_issues(study_data(copy)), check, name)
 
 
 def test_swapped_family_labels_are_noted_as_disagreeing_with_the_ids(copy: Path, edit: Edit, study: StudyData) -> None:
-    assert "labels_that_disagree" not in checks(slips_training.training_slips(study))
+    assert "labels_that_disagree" not in checks(slips_training.training_issues(study))
     edit(
         f"{TRAINING}/rank_results_sky_80k.csv",
         lambda text: text.replace('"Gemma"', "?").replace('"Llama"', '"Gemma"').replace("?", '"Llama"'),
     )
-    (note,) = of_file(slips_training.training_slips(study_data(copy)), "labels_that_disagree", "sky_80k")
+    (note,) = of_file(slips_training.training_issues(study_data(copy)), "labels_that_disagree", "sky_80k")
     assert "google--gemma-2b-it: Llama" in note.words
 
 
@@ -257,7 +257,7 @@ def test_giving_all_files_the_same_columns_removes_the_note(copy: Path) -> None:
         rows.with_columns(
             pl.lit("1").alias(name) for name in ("data_size", "data_source", "method", "prompt")
         ).write_csv(path)
-    assert "columns_of_one_file" not in checks(slips_training.training_slips(study_data(copy)))
+    assert "columns_of_one_file" not in checks(slips_training.training_issues(study_data(copy)))
 
 
 def test_one_id_a_base_removes_the_note(copy: Path) -> None:
@@ -265,7 +265,7 @@ def test_one_id_a_base_removes_the_note(copy: Path) -> None:
         rows = pl.read_csv(path, infer_schema=False)
         family = pl.col("base_model").replace({"NA": "Qwen"})
         rows.with_columns((family).alias("model_id")).write_csv(path)
-    assert "several_ids_of_a_base" not in checks(slips_training.training_slips(study_data(copy)))
+    assert "several_ids_of_a_base" not in checks(slips_training.training_issues(study_data(copy)))
 
 
 def test_dropping_texts_that_look_like_missing_values_removes_the_note(copy: Path, edit: Edit) -> None:
@@ -277,4 +277,4 @@ def test_dropping_texts_that_look_like_missing_values_removes_the_note(copy: Pat
 def test_absent_training_files_leave_no_notes_on_them(copy: Path) -> None:
     for path in (copy / TRAINING).glob("*.csv"):
         path.unlink()
-    assert slips_training.training_slips(study_data(copy)) == []
+    assert slips_training.training_issues(study_data(copy)) == []

@@ -104,7 +104,7 @@ def test_the_language_head_gives_the_bases_logits(tied: bool, tiny_lm: Path, tmp
     assert softcap is None and not head.requires_grad
 
 
-def test_an_architecture_that_scales_its_logits_is_refused_for_text_losses(tiny_lm: Path) -> None:
+def test_an_architecture_that_scales_its_logits_raises_for_text_losses(tiny_lm: Path) -> None:
     base = resolve(tiny_lm, quiet=True)
     model = load_reward_model_init(base, seed=0, precision="float32")
     model.config.logit_scale = 0.5

@@ -17,7 +17,7 @@ from birthmark.models.resolve import resolve
 from birthmark.training import trainer as birthmark_trainer
 from birthmark.training.recipe import make_recipe
 from birthmark.training.reward_model_init import load_reward_model_init
-from birthmark.training.run import Asked, make_trainer, prepare
+from birthmark.training.run import RunRequest, make_trainer, prepare
 from birthmark.training.trainer import library_warnings_off
 from tiny_models import make_tokenizer
 
@@ -49,7 +49,7 @@ def trl(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
 @pytest.fixture(scope="module")
 def ours(tiny_lm: Path, pairs_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     def make(**changes: Any) -> Any:
-        asked = Asked(resolve(tiny_lm, quiet=True), pairs_file, make_recipe("small", **changes), "small")
+        asked = RunRequest(resolve(tiny_lm, quiet=True), pairs_file, make_recipe("small", **changes), "small")
         return make_trainer(asked, prepare(asked), tmp_path_factory.mktemp("ours"))
 
     return make

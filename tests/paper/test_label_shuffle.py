@@ -8,7 +8,7 @@ import pytest
 from birthmark.paper import scores as shuffle
 from birthmark.paper.data import study_data
 from birthmark.records import LabelShuffle
-from birthmark.stats.unit_tests import level_test
+from birthmark.stats.unit_tests import family_test
 from birthmark.values.joined import Joined, join_tables
 
 
@@ -47,7 +47,7 @@ def test_the_true_labels_are_among_the_relabellings(big_two: Joined) -> None:
     is_a = np.array(big_two.model_families) == "Gemma"
     at = int(np.flatnonzero((shuffle.relabellings(10, 4) == is_a).all(axis=1))[0])
     found = shuffle.permutation_p(shuffle.Relabelled(big_two.contrasts[:, None], shuffle.relabellings(10, 4)))
-    assert found[at] == level_test(big_two.contrasts, big_two.model_families).p_exact
+    assert found[at] == family_test(big_two.contrasts, big_two.model_families).p_exact
 
 
 def drawn(categories: int) -> Joined:

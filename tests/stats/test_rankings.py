@@ -1,14 +1,75 @@
-"""Classical scaling against known places, matrix regression against least squares and counted-out permutations."""
+"""Rank-biased overlap against its definition, counted out over all ways to break ties. Classical scaling against known places, matrix regression against least squares and counted-out permutations."""
 
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy.optimize import minimize
+from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.rankings import classical_scaling, least_stress, matrix_regression, stress
+from birthmark.stats.rankings import (
+    classical_scaling,
+    least_stress,
+    matrix_regression,
+    overlap_profile,
+    rank_biased_overlap,
+    stress,
+)
+
+# --- overlap
+
+
+def by_definition(a: list[int], b: list[int], p: float) -> float:
+    """RBO of two orders of the same items, as Webber et al. write it; below the last item they agree fully."""
+    n = len(a)
+    agreement = [len(set(a[:d]) & set(b[:d])) / d for d in range(1, n + 1)]
+    return (1 - p) * sum(p ** (d - 1) * agreement[d - 1] for d in range(1, n + 1)) + p**n
+
+
+def orders(ranks: np.ndarray) -> list[list[int]]:
+    """Every order of the items that breaks the ties of `ranks`."""
+    groups = [np.flatnonzero(ranks == value).tolist() for value in np.unique(ranks)]
+    return [[item for group in chosen for item in group] for chosen in product(*(permutations(g) for g in groups))]
+
+
+@pytest.mark.parametrize("p", [0.5, 0.9])
+def test_without_ties_it_is_the_definition(p: float) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rankdata(rng.random(40)), rankdata(rng.random(40))
+    found = rank_biased_overlap(overlap_profile(a, p), overlap_profile(b, p))
+    assert found == pytest.approx(by_definition(orders(a)[0], orders(b)[0], p), abs=1e-11)
+
+
+def test_with_ties_it_is_the_mean_over_all_ways_to_break_them() -> None:
+    a, b = rankdata([3, 1, 1, 2, 2, 2]), rankdata([1, 1, 2, 3, 3, 1])
+    expected = np.mean([by_definition(x, y, 0.8) for x in orders(a) for y in orders(b)])
+    assert rank_biased_overlap(overlap_profile(a, 0.8), overlap_profile(b, 0.8)) == pytest.approx(expected)
+
+
+def test_a_ranking_agrees_fully_with_itself() -> None:
+    profile = overlap_profile(rankdata(np.arange(5000)), 0.9)
+    assert rank_biased_overlap(profile, profile) == pytest.approx(1.0)
+
+
+def test_a_reversed_long_ranking_has_almost_no_overlap() -> None:
+    ranks = rankdata(np.arange(5000))
+    assert rank_biased_overlap(overlap_profile(ranks, 0.9), overlap_profile(5001 - ranks, 0.9)) < 1e-9
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, -1.0, float("nan")])
+def test_a_persistence_outside_zero_and_one_raises(p: float) -> None:
+    with pytest.raises(BirthmarkError, match="between 0 and 1"):
+        overlap_profile(np.array([1.0, 2.0]), p)
+
+
+def test_rankings_of_different_length_raise() -> None:
+    with pytest.raises(BirthmarkError, match="same items"):
+        rank_biased_overlap(overlap_profile(np.array([1.0, 2.0]), 0.9), overlap_profile(np.array([1.0, 2.0, 3.0]), 0.9))
+
+
+# --- matrices
 
 
 def distances(places: np.ndarray) -> np.ndarray:
@@ -20,7 +81,7 @@ def symmetric(rng: np.random.Generator, n: int) -> np.ndarray:
     return (matrix + matrix.T) / 2
 
 
-def test_places_in_a_plane_are_found_again() -> None:
+def test_coordinates_in_a_plane_are_recovered() -> None:
     places = np.random.default_rng(0).normal(size=(8, 2))
     found = classical_scaling(distances(places))
     assert distances(found) == pytest.approx(distances(places))
@@ -44,7 +105,7 @@ def test_least_stress_is_below_classical_scaling_and_a_local_minimum() -> None:
     assert stress(wanted, found) == pytest.approx(best.fun, abs=1e-4)
 
 
-def test_least_stress_finds_places_in_a_plane_and_bears_things_in_one_place() -> None:
+def test_least_stress_recovers_a_plane_and_handles_coinciding_points() -> None:
     places = np.random.default_rng(0).normal(size=(8, 2))
     assert distances(least_stress(distances(places))) == pytest.approx(distances(places), abs=1e-6)
     twins = distances(places[[0, 0, 1, 2]])
@@ -109,7 +170,7 @@ def test_without_an_effect_p_is_uniform() -> None:
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / studies))
 
 
-def test_a_predictor_that_others_determine_is_refused() -> None:
+def test_a_predictor_that_others_determine_raises() -> None:
     rng = np.random.default_rng(5)
     y, a = symmetric(rng, 6), symmetric(rng, 6)
     with pytest.raises(BirthmarkError, match="determined by the others"):

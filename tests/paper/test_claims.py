@@ -196,7 +196,7 @@ def test_swapped_columns_contradict_the_claim(study: StudyData, tmp_path: Path) 
 def test_an_unknown_model_in_the_table_is_a_one_line_error(study: StudyData, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("X-Phi-4B\nlove\n", encoding="utf-8")
-    with pytest.raises(BirthmarkError, match="no model of the study"):
+    with pytest.raises(BirthmarkError, match="not a model of the study"):
         top_ten(path, study.lexicon("dict_big2_nouns"))
 
 
