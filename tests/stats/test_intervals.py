@@ -14,7 +14,6 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats.intervals import (
-    LeftOut,
     PromptIcc,
     bootstrap_words,
     column_differences,
@@ -26,6 +25,7 @@ from birthmark.stats.intervals import (
     word_contrasts,
     word_label_p,
 )
+from birthmark.stats.results import Without
 from birthmark.stats.variance import crossed_variance
 
 # --- intervals
@@ -192,11 +192,11 @@ def test_a_half_takes_half_of_each_category() -> None:
 def test_leave_one_out_reports_each_label_once() -> None:
     values = np.array([1.0, 2.0, 6.0])
     found = leave_one_out(["y", "x", "y"], lambda stay: values[stay].mean())
-    assert found == [LeftOut("x", 3.5), LeftOut("y", 2.0)]
+    assert found == [Without("x", 3.5), Without("y", 2.0)]
 
 
 def test_leave_one_out_gives_the_reason_for_a_missing_estimate() -> None:
     def refuse(stay: np.ndarray) -> float:
         raise BirthmarkError("one family only")
 
-    assert leave_one_out(["x"], refuse) == [LeftOut("x", None, "one family only")]
+    assert leave_one_out(["x"], refuse) == [Without("x", None, "one family only")]
