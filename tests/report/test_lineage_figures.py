@@ -3,7 +3,8 @@
 import pytest
 
 from birthmark.records import Line, LineageOf, LineageStage
-from birthmark.report.lineage import leading_line, line_figure, line_finding
+from birthmark.report.lineage import leading_line, line_figure
+from birthmark.values.wording import line_finding
 
 STAGES = ("pretrained", "instruct", "reward")
 

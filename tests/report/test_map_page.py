@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from birthmark.records import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued, to_json
-from birthmark.report.map import map_figures, map_sentence, write_map_report
+from birthmark.report.map import map_figures, write_map_report
+from birthmark.values.wording_pairs import map_sentence
 
 NASTY = "<script>alert(1)</script>"
 

@@ -19,6 +19,7 @@ from birthmark.models import memory
 from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
 from birthmark.report.text import renamed, short_names
 from birthmark.scoring.table import ScoreTable
+from birthmark.values.formats import percent
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -145,7 +146,7 @@ def print_precision(tables: Sequence[ScoreTable]) -> None:
                 f"{table.model}, {_spoken_precision(found)} against float32, {found.n_sample} candidates after "
                 f"{found.n_prompts} prompt{'s' if found.n_prompts > 1 else ''}: Spearman {found.spearman:.5f}, largest |Δ| {found.max_abs_diff:.2g}. Two of "
                 f"{found.n_candidates:,} candidates less than {found.noise_floor_rank:.1f} ranks apart, or with scores less "
-                f"than {found.noise_floor_score:.2g} apart ({found.pairs_below_noise:.1%} of pairs), differ by less than "
+                f"than {found.noise_floor_score:.2g} apart ({percent(found.pairs_below_noise, 1)} of pairs), differ by less than "
                 "rescoring does.",
                 markup=False,
             )
@@ -235,8 +236,8 @@ def print_implicit(record: Implicit, out: Path) -> None:
     """What B prefers and what A prefers, after each prompt: of the candidates, then of the lexicons' words."""
     for prompt in record.prompts:
         console.print(
-            f"\n{prompt.prompt}: {prompt.n_shared:,} shared candidates hold {prompt.mass_a:.1%} of {record.a}'s "
-            f"probability and {prompt.mass_b:.1%} of {record.b}'s",
+            f"\n{prompt.prompt}: {prompt.n_shared:,} shared candidates hold {percent(prompt.mass_a, 1)} of {record.a}'s "
+            f"probability and {percent(prompt.mass_b, 1)} of {record.b}'s",
             markup=False,
         )
         if record.identical:
@@ -336,7 +337,7 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
     print_rows(("candidate", "token", *columns, "mean of all"), rows)
     if table.record.mass:
         lexicon = [mass.lexicon for mass in table.record.mass.values()]
-        console.print(f"The words hold {sum(lexicon) / len(lexicon):.2%} of the probability.", markup=False)
+        console.print(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.", markup=False)
     print_precision([table])
     if out is not None:
         console.print(f"Written to {out}", markup=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from birthmark.cli.show import console, gigabytes, print_rows
 from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
+from birthmark.values.formats import minutes
 
 if TYPE_CHECKING:
     from birthmark.training.run import TrainingRun
@@ -138,11 +139,6 @@ def print_track_plan(plans: Sequence[TrackPlan]) -> None:
     ]
     print_rows(columns, rows)
     console.print("Nothing was done. Times are good to a factor of two.", markup=False)
-
-
-def minutes(seconds: float | None) -> str | None:
-    """`6.1`; `0.1` for what takes less."""
-    return None if seconds is None else "0.1" if seconds < 3 else f"{seconds / 60:.1f}"
 
 
 def print_budgets(checks: Sequence[BudgetCheck]) -> None:

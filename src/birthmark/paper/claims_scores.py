@@ -15,6 +15,7 @@ from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim, Effects, Framing, Panel
 from birthmark.stats.mixed import JointF
 from birthmark.stats.unit_tests import average_by_unit, level_test
+from birthmark.values.formats import p_number, p_words
 
 FROM, TO = "Gemma", "Llama"
 
@@ -53,14 +54,14 @@ def score_claims(found: Figures) -> list[Claim]:
 def _three_way(claim_id: str, effects: Effects, test: JointF) -> Claim:
     headline = effects.headline
     sentence = (
-        f"The mixed model gives F({test.df_num}, {test.df_den:,}) = {test.f:.1f}, {p_said(test.p)}, taking "
+        f"The mixed model gives F({test.df_num}, {test.df_den:,}) = {test.f:.1f}, {p_words(test.p)}, taking "
         f"{test.df_den:,} degrees of freedom from ten models."
     )
     if headline is None or headline.p_exact is None:
         return judged(claim_id, reproduced=test.p < 0.001, sentence=f"{sentence} {effects.headline_why or ''}".strip())
     supported = headline.p_exact <= ALPHA
     estimate = "" if headline.estimate is None else f"the difference is {headline.estimate:.1f} ranks, "
-    sentence += f" Over base checkpoints ({_units(headline.n_units)}) {estimate}exact {p_said(headline.p_exact)}"
+    sentence += f" Over base checkpoints ({_units(headline.n_units)}) {estimate}exact {p_words(headline.p_exact)}"
     return judged(
         claim_id,
         reproduced=test.p < 0.001,
@@ -97,7 +98,7 @@ def _positive(claim_id: str, effects: Effects, category: str, sign: int) -> Clai
         supported=as_claimed and p_base <= ALPHA,
         partly=as_claimed and not (_starred(panel) and size),
         sentence=f"{TO} − {FROM} is {difference:+.1f} ranks of {category.lower()} (1 is best), d = {d:+.2f}, Bonferroni "
-        f"{p_said(panel.p_bonferroni)}. Over base checkpoints exact {p_said(p_base)}{reach}",
+        f"{p_words(panel.p_bonferroni)}. Over base checkpoints exact {p_words(p_base)}{reach}",
     )
 
 
@@ -115,8 +116,8 @@ def _negative_reversal(effects: Effects) -> Claim:
         supported=all(reversed_) and all(p <= ALPHA for p, _ in bases),
         partly=any(reversed_) and not (all(reversed_) and all(stars)),
         sentence=f"After negative prompts {TO} − {FROM} is {_toward(agency, agency.difference):+.1f} ranks of agency "
-        f"(Bonferroni {p_said(agency.p_bonferroni)}) and {_toward(communion, communion.difference):+.1f} of communion "
-        f"({p_said(communion.p_bonferroni)}). Over base checkpoints exact {p_said(bases[0][0])} and {p_said(bases[1][0])}{bases[0][1]}",
+        f"(Bonferroni {p_words(agency.p_bonferroni)}) and {_toward(communion, communion.difference):+.1f} of communion "
+        f"({p_words(communion.p_bonferroni)}). Over base checkpoints exact {p_words(bases[0][0])} and {p_words(bases[1][0])}{bases[0][1]}",
     )
 
 
@@ -174,7 +175,7 @@ def reach(min_p: float | None, n_splits: int | None) -> str:
     """The end of a sentence on an exact p: that no outcome of these units could have reached .05, where that is so."""
     if min_p is None or min_p <= ALPHA:
         return "."
-    return f"; with {n_splits} splits no outcome could reach .05 (smallest p {_number(min_p)})."
+    return f"; with {n_splits} splits no outcome could reach .05 (smallest p {p_number(min_p)})."
 
 
 # ------------------------------------------------------------------------------------------------------ pairs
@@ -201,23 +202,12 @@ def _same_recipe_pairs(effects: Effects) -> Claim:
         partly=any(as_claimed) and not all(as_claimed) and sum(differences.values()) < 0,
         sentence=f"The contrast (agency − communion, positive − negative prompts) of {TO} minus {FROM}, in ranks, is {listed}: "
         f"{sum(as_claimed)} of {len(differences)} pairs lie in the published direction, and {len(differences)} pairs allow no "
-        f"p below {_number(2.0 ** (1 - len(differences)))}.",
+        f"p below {p_number(2.0 ** (1 - len(differences)))}.",
     )
 
 
 def _units(n_units: dict[str, int]) -> str:
     return ", ".join(f"{count} {family}" for family, count in n_units.items())
-
-
-def p_said(p: float | None) -> str:
-    """`p = .200`, `p < .001`."""
-    if p is None:
-        return "p unknown"
-    return "p < .001" if p < 0.001 else f"p = {_number(p)}"
-
-
-def _number(p: float) -> str:
-    return f"{p:.3f}".removeprefix("0")
 
 
 TOP = 10
@@ -273,7 +263,7 @@ def top_ten(path: Path | None, lexicon: Lexicon) -> Claim:
             if some and len(some) < sum(family == "Llama" for family in families.values())
             else ""
         )
-        + f". Over base checkpoints exact {p_said(test.p_exact)}{reach(test.min_p, test.n_splits)}",
+        + f". Over base checkpoints exact {p_words(test.p_exact)}{reach(test.min_p, test.n_splits)}",
     )
 
 

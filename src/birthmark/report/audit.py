@@ -25,13 +25,15 @@ from birthmark.report.implicit import implicit_figure
 from birthmark.report.layout import environment
 from birthmark.report.lexicon_figures import lexicon_figures
 from birthmark.report.lexicon_tables import lexicon_tables, mean_table
-from birthmark.report.lineage import leading_line, line_figure, line_finding, lineage_tables
-from birthmark.report.map import about_predictors, map_figures, map_sentence, predictor_tables
+from birthmark.report.lineage import leading_line, line_figure, lineage_tables
+from birthmark.report.map import map_figures, predictor_tables
 from birthmark.report.models import SearchData, run_table, search_data
 from birthmark.report.text import renamed, short_names
-from birthmark.report.wording import Finding, caveats, finding, glossary, mass_warning, sentence, system_said
 from birthmark.scoring.table import ScoreTable, read_scores, warnings_of
+from birthmark.values.formats import sentence
 from birthmark.values.ranks import Standings, standings
+from birthmark.values.wording import Finding, caveats, finding, glossary, line_finding, mass_warning, system_said
+from birthmark.values.wording_pairs import about_predictors, map_sentence
 
 SHOWN = 25
 R = TypeVar("R", bound=Record)

@@ -22,7 +22,7 @@ from birthmark.report.figure import (
 )
 from birthmark.report.layout import Section, write_plain_page
 from birthmark.report.planted import planted_section
-from birthmark.values.formats import signed
+from birthmark.values.formats import decimal, signed
 
 TESTS = {
     "mixed_model_three_way": "Mixed model (published)",
@@ -71,7 +71,7 @@ def test_name(test: str, unit: str) -> str:
 
 def clustering_name(icc: float) -> str:
     """`intraclass correlation .85`."""
-    return f"intraclass correlation {icc:g}".replace("0.", ".")
+    return f"intraclass correlation {decimal(icc, None)}"
 
 
 def _is_plain(row: NullRate | Coverage) -> bool:

@@ -11,9 +11,9 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
 from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.audit import read_lineage, read_summary
-from birthmark.report.lineage import leading_line, line_finding
-from birthmark.report.wording import caveats, finding, mass_warning, quoted, system_said
+from birthmark.report.lineage import leading_line
 from birthmark.values.formats import p_words
+from birthmark.values.wording import caveats, finding, line_finding, mass_warning, quoted, system_said
 
 STUDY = "https://arxiv.org/abs/2601.20838"
 

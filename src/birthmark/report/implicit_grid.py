@@ -22,8 +22,7 @@ from birthmark.report.figure import (
 )
 from birthmark.report.layout import Section, write_plain_page
 from birthmark.report.text import visible
-from birthmark.report.wording import sentence
-from birthmark.values.formats import p_words, signed
+from birthmark.values.formats import p_number, p_words, percent, sentence, signed
 
 CELL_WIDTH, CELL_HEIGHT = 120, 260
 
@@ -165,7 +164,7 @@ def table_1_text(grid: ImplicitGrid) -> str:
 def _block(grid: ImplicitGrid, pair: PairRewards) -> str:
     lines = [
         f"{pair.a} → {pair.b}, after {grid.prompt}",
-        f"{pair.n_shared:,} shared candidates hold {pair.mass_a:.1%} and {pair.mass_b:.1%} of the models' probability",
+        f"{pair.n_shared:,} shared candidates hold {percent(pair.mass_a, 1)} and {percent(pair.mass_b, 1)} of the models' probability",
         f"{'the second prefers':<{WIDTH}}  {'MWLR':>11}  {'the first prefers':<{WIDTH}}  {'MWLR':>11}",
     ]
     for best, worst in zip(pair.top[:TEXT_ROWS], pair.bottom[:TEXT_ROWS], strict=True):
@@ -180,7 +179,7 @@ def pair_table(grid: ImplicitGrid) -> Table:
         (
             f"{pair.a} → {pair.b}",
             f"{pair.n_shared:,}",
-            f"{pair.mass_a:.0%}, {pair.mass_b:.0%}",
+            f"{percent(pair.mass_a)}, {percent(pair.mass_b)}",
             ", ".join(visible(item.candidate) for item in pair.top[:5]),
             ", ".join(visible(item.candidate) for item in pair.bottom[:5]),
         )
@@ -224,7 +223,7 @@ def anova_table(lexicon: GridLexicon) -> Table | None:
             f"{term.sum_sq:,.1f}",
             str(term.df),
             "–" if term.f is None else f"{term.f:,.2f}",
-            "–" if term.p is None else p_words(term.p).removeprefix("p = ").removeprefix("p "),
+            "–" if term.p is None else p_number(term.p),
         )
         for term in lexicon.anova
     )
@@ -242,7 +241,7 @@ def cell_table(lexicon: GridLexicon, sides: tuple[str, str]) -> Table:
             f"{cell.category}, {cell.framing}",
             signed(cell.difference),
             "–" if cell.welch_t is None else f"{signed(cell.welch_t, 2)} ({cell.welch_df:.1f})",
-            "–" if cell.p_fdr is None else p_words(cell.p_fdr).removeprefix("p = ").removeprefix("p "),
+            "–" if cell.p_fdr is None else p_number(cell.p_fdr),
             f"{cell.model_exact_count:,} of {cell.model_exact_splits:,}",
         )
         for cell in lexicon.cells

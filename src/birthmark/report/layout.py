@@ -16,8 +16,8 @@ from birthmark.files import write_text
 from birthmark.inputs.fetch import cache_folder
 from birthmark.report.figure import Figure, Table, save_figure, svg
 from birthmark.report.text import pieces, spoken
-from birthmark.report.wording import examples, finding, key_numbers
 from birthmark.values.formats import p_words
+from birthmark.values.wording import examples, finding, key_numbers
 
 OPEN_MODELS = 4
 FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", None: "Asked neither way"}

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, Sensitivity
 from birthmark.report.figure import Table
-from birthmark.report.wording import listed, sides
-from birthmark.values.formats import interval, p_words, signed
+from birthmark.values.formats import decimal, interval, listed, p_words, signed
+from birthmark.values.wording import sides
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ def _worth(effects: Effects) -> str:
     found = effects.clustering
     if found is None or found.icc is None or found.n_effective is None:
         return ""
-    icc = f"{found.icc:.2f}".removeprefix("0")
-    return f"; too small: intraclass correlation by base {icc}, worth {found.n_effective:.1f} independent models"
+    return f"; too small: intraclass correlation by base {decimal(found.icc)}, worth {found.n_effective:.1f} independent models"
 
 
 def _splits(test: LevelTest) -> str:
@@ -240,7 +239,7 @@ def without_table(effects: Effects) -> Table | None:
 def _reliability(found: Sensitivity) -> str:
     """How far the models' contrasts would come out the same by other words and by other prompts."""
     said = [
-        f"{what} {value:.2f}".replace("0.", ".", 1)
+        f"{what} {decimal(value)}"
         for what, value in (
             ("by half of the words", found.split_half),
             ("by all of them (Spearman–Brown)", found.spearman_brown),

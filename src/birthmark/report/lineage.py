@@ -1,13 +1,11 @@
-"""A reward model beside what it descends from: tables, a figure, a finding."""
+"""A reward model beside what it descends from: tables, a figure."""
 
 from birthmark.records import Line, LineageOf, LineageStage
 from birthmark.report.figure import Figure, Table, file_stem, tooltip
 from birthmark.report.lean_figures import lollipops
-from birthmark.report.wording import ASKED, Finding, listed, places
 from birthmark.values.formats import signed
+from birthmark.values.wording import SCORES, STAGES, lean_words
 
-STAGES = {"pretrained": "pretrained", "instruct": "instruction-tuned", "reward": "reward model", None: "–"}
-SCORES = {"reward": "rewards", "logprob": "log-probabilities"}
 FEW = 3  # categories that are shown by framing; of more, the positive framing only
 
 
@@ -51,7 +49,6 @@ def _ranks(stage: LineageStage, columns: list[tuple[str, str]]) -> list[str]:
 
 
 KIND_HUES = 4
-EVEN = 0.5  # rank places below which a model leans to neither side
 
 
 def leading_line(lines: list[Line]) -> tuple[Line, LineageOf] | None:
@@ -64,26 +61,6 @@ def leading_line(lines: list[Line]) -> tuple[Line, LineageOf] | None:
     return None
 
 
-def line_finding(line: Line, item: LineageOf) -> Finding:
-    """Where the reward model leans, where the models that it descends from do, and what that leaves open."""
-    oldest, newest = item.stages[0], item.stages[-1]
-    born, now = _side(item, oldest), _side(item, newest)
-    if now == born:
-        title = (
-            f"{newest.model} leans to {now}, as {oldest.model} does" if now else f"{newest.model} leans to neither side"
-        )
-    else:
-        title = f"{newest.model} leans to {now or 'neither side'}, {oldest.model} to {born or 'neither side'}"
-    leans = [f"{stage.model} ({STAGES[stage.stage]}) {_lean(item, stage)}" for stage in item.stages]
-    words = max(stage.n_candidates for stage in item.stages)
-    return Finding(
-        title,
-        f"{ASKED}, {listed(leans)}, in rankings of {words:,} words.",
-        "One line of descent shows what was passed on and not how sure that is. Ranks of rewards and of log-probabilities "
-        "stand side by side here and are never pooled.",
-    )
-
-
 def line_figure(line: Line, item: LineageOf) -> Figure:
     """The leaning of each model of a line, the oldest on top."""
     first, second = item.categories
@@ -93,7 +70,7 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
             "group": SCORES[stage.kind],
             "stage": STAGES[stage.stage],
             "value": stage.mean_rank_contrast,
-            "said": _lean(item, stage).removeprefix("leans "),
+            "said": lean_words(item, stage).removeprefix("leans "),
         }
         for stage in item.stages
     ]
@@ -118,13 +95,3 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
             "asked for the worst, in rank places: of rewards, or of log-probabilities."
         ),
     )
-
-
-def _side(item: LineageOf, stage: LineageStage) -> str | None:
-    value = stage.mean_rank_contrast or 0.0
-    return None if abs(value) < EVEN else item.categories[0 if value < 0 else 1].lower()
-
-
-def _lean(item: LineageOf, stage: LineageStage) -> str:
-    side = _side(item, stage)
-    return f"leans to {side} by {places(stage.mean_rank_contrast or 0.0)}" if side else "leans to neither side"

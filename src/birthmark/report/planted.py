@@ -24,8 +24,7 @@ from birthmark.report.figure import (
     tooltip,
 )
 from birthmark.report.layout import Section
-from birthmark.report.wording import sentence
-from birthmark.values.formats import interval
+from birthmark.values.formats import interval, sentence
 
 ALL_BASES = "all bases"
 METRICS = {

@@ -23,8 +23,8 @@ from birthmark.records import (
 from birthmark.report.figure import INK, SOFT, Figure, Table, by_hue, by_shape, data, tooltip
 from birthmark.report.layout import Section, write_plain_page
 from birthmark.report.replication_training import rank_axis, rank_tip, training_figures
-from birthmark.report.wording import power_said
 from birthmark.values.formats import asked_for
+from birthmark.values.wording import power_said
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 

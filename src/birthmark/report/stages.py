@@ -12,7 +12,7 @@ import altair as alt
 from birthmark.records import Stages, StagesOf, read_record
 from birthmark.report.figure import LINE, Figure, Table, data, hue, tooltip
 from birthmark.report.layout import Section, write_plain_page
-from birthmark.values.formats import interval, p_words, signed
+from birthmark.values.formats import interval, p_words, percent, signed
 
 LEFT = "left: preference data, and noise"
 ABOUT = (
@@ -94,9 +94,9 @@ def _rows(of: StagesOf) -> Sequence[tuple[str, ...]]:
             interval(fit.ci_low, fit.ci_high, 2),
             interval(fit.null_low, fit.null_high, 2),
             "–" if fit.p_null is None else p_words(fit.p_null),
-            f"{fit.added:.0%}",
-            f"{fit.added_ci_low:.0%} to {fit.added_ci_high:.0%}",
-            "–" if fit.added_null is None else f"{fit.added_null:.0%}",
+            percent(fit.added),
+            f"{percent(fit.added_ci_low)} to {percent(fit.added_ci_high)}",
+            "–" if fit.added_null is None else percent(fit.added_null),
             "–" if fit.added_p_null is None else p_words(fit.added_p_null),
         )
         for fit in of.stages

@@ -5,19 +5,18 @@ Reads `track.json` and `durability.json` and computes nothing.
 
 from pathlib import Path
 
-from birthmark.records import Durability, GapCurve, QuantityCurve, Track, read_record
+from birthmark.records import Durability, GapCurve, Track, read_record
 from birthmark.report.figure import Table
 from birthmark.report.layout import Section, write_plain_page
 from birthmark.report.track_figures import (
-    curve_name,
     final_figures,
     gap_figures,
     moved_figures,
     quantity_figures,
-    quantity_name,
     rank_figures,
 )
-from birthmark.values.formats import interval, p_words, signed
+from birthmark.values.formats import interval, p_words, percent, signed
+from birthmark.values.wording_training import curve_name, quantity_sentence
 
 GAP = (
     "The gap is the second base's mean-rank contrast less the first's, in ranks. Its start is the first step at which it is "
@@ -58,7 +57,7 @@ def _gap_tables(lasting: Durability) -> list[Table]:
         return []
     headers = (
         *("Lexicon", "Bases", "Runs", "Start", "Gap there", "Last gap", "95% over words"),
-        *("Random heads, 95%", "p of the last gap", f"Below {lasting.curves[0].fraction:.0%} from", "Settled at"),
+        *("Random heads, 95%", "p of the last gap", f"Below {percent(lasting.curves[0].fraction)} from", "Settled at"),
     )
     return [Table("Every gap", headers, tuple(_gap_row(curve) for curve in lasting.curves))]
 
@@ -87,15 +86,4 @@ def _step(step: int | None) -> str:
 
 
 def _about_quantities(lasting: Durability) -> list[str]:
-    return [_quantity_sentence(item) for item in lasting.quantities]
-
-
-def _quantity_sentence(item: QuantityCurve) -> str:
-    """From which pair count on the last gap is below the stated fraction of the smallest count's, or why none is."""
-    of = f"{item.base_b} − {item.base_a} on {item.lexicon} ({quantity_name(item)})"
-    if item.below_pairs is not None:
-        return (
-            f"{of}: from {item.below_pairs:,} pairs on, the gap at the last step is below {item.fraction:.0%} of that "
-            f"after {item.finals[0].pairs:,}."
-        )
-    return f"{of}: no pair count takes the gap below {item.fraction:.0%} of its start; {item.below_why}."
+    return [quantity_sentence(item) for item in lasting.quantities]

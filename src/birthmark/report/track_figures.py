@@ -13,6 +13,7 @@ from birthmark.records import Durability, GapCurve, HeadNull, QuantityCurve, Tra
 from birthmark.report.figure import INK, LINE, SOFT, Figure, Table, by_hue, by_shape, data, shape, tooltip
 from birthmark.report.replication_training import RANK, grid, rank_tip
 from birthmark.values.formats import interval, signed
+from birthmark.values.wording_training import curve_name, quantity_name
 
 FRAMINGS = {"positive": "asked for the best", "negative": "asked for the worst"}
 
@@ -142,12 +143,6 @@ def _facts(run: TrackedRun) -> dict[str, str]:
     return {"source": run.source or "not recorded", "pairs": f"{run.pairs:,}" if run.pairs is not None else "–"}
 
 
-def curve_name(curve: GapCurve) -> str:
-    """What tells curves of one pair of bases apart: source, pairs, loss."""
-    known = (curve.source, f"{curve.pairs:,} pairs" if curve.pairs is not None else None, curve.loss)
-    return ", ".join(item for item in known if item) or "all runs"
-
-
 def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
     first = curves[0]
     names = [curve_name(curve) for curve in curves]
@@ -215,11 +210,6 @@ def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
         ),
         note=shaded.strip(),
     )
-
-
-def quantity_name(item: QuantityCurve) -> str:
-    """What tells series of pair counts apart: source and loss."""
-    return ", ".join(part for part in (item.source, item.loss) if part) or "all runs"
 
 
 def _quantities(items: Sequence[QuantityCurve], curves: Sequence[GapCurve], at: int) -> Figure:

@@ -37,7 +37,6 @@ from birthmark.values.confounds import confounds
 from birthmark.values.families import crossed, mixed_model, models_fixed, panels, why_no_difference
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.ranks import framing_contrast, framing_means
-from birthmark.values.sentences import effects_sentence, equivalence_sentence
 from birthmark.values.units import (
     clustering,
     detectable,
@@ -48,6 +47,7 @@ from birthmark.values.units import (
     per_category,
     units_of,
 )
+from birthmark.values.wording import effects_sentence, equivalence_sentence
 
 
 def cells(joined: Joined) -> list[Cell]:

@@ -21,7 +21,8 @@ from birthmark.stats.variance import effective_number, nested_variance
 from birthmark.values.families import why_no_difference
 from birthmark.values.joined import Joined
 from birthmark.values.planning import SD_BASE, SD_RM
-from birthmark.values.sentences import blocks_sentence, level_sentence, p_text
+from birthmark.values.wording import blocks_sentence, level_sentence, worth_sentence
+from birthmark.values.wording_power import detectable_over_units, detectable_over_words
 
 MEDIAN_CONTRAST = "(first − second category, positive − negative prompts) of mean-over-prompt median ranks"
 CENTRED_CONTRAST = "(positive − negative prompts) of mean-over-prompt median ranks a category, centred over categories"
@@ -83,19 +84,8 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | No
         sentence="",
     )
     said = level_sentence(test, joined.categories, len(joined.words), joined.groups)
-    return test.model_copy(update={"sentence": said + (_worth(joined) if unit == "model" else "")}), None
-
-
-def _worth(joined: Joined) -> str:
-    """What the clustering by base checkpoint leaves of the number of models."""
-    found, _ = clustering(joined)
-    if found is None or found.icc is None or found.n_effective is None:
-        return ""
-    icc = f"{found.icc:.2f}".removeprefix("0")
-    return (
-        f" Their intraclass correlation by base checkpoint is {icc}: these {len(joined.models)} models tell about as much as "
-        f"{found.n_effective:.1f} independent ones would."
-    )
+    worth = worth_sentence(clustering(joined)[0], len(joined.models)) if unit == "model" else ""
+    return test.model_copy(update={"sentence": said + worth}), None
 
 
 def per_category(joined: Joined, seed: int) -> list[CategoryTest]:
@@ -280,16 +270,7 @@ def _over_units(joined: Joined, headline: LevelTest) -> tuple[Power | None, str 
     if in_sds is None or sd == 0:
         return None, "the units do not vary" if sd == 0 else "no difference of any size can be found with these units"
     found = in_sds * sd
-    what = "a difference in one category" if several else "a contrast"
-    if alpha > ALPHA:
-        units = f"{n_a} and {n_b} base checkpoints"
-        said = (
-            f"With these units ({units}, {n_splits:,} splits) the test cannot reach .05, whatever the difference; at its "
-            f"smallest p, {p_text(min_p)}, it can find {what} of {found:.0f} ranks four times in five."
-        )
-    else:
-        said = f"With these units the test can find {what} of {found:.0f} ranks four times in five."
-    said += f" Base checkpoints of one family are taken to differ by an SD of {sd:.1f} ranks, as {source}."
+    said = detectable_over_units((n_a, n_b), n_splits, min_p, found, sd, source, several=several)
     return Power(
         unit="base_checkpoint",
         alpha=alpha,
@@ -323,8 +304,6 @@ def _over_words(fixed: ModelsFixed, n_models: int, why: str | None) -> Power:
     """By the words' standard error, a quarter of the interval's width but for rounding."""
     se = (fixed.ci_high - fixed.ci_low) / 2 / float(stats.norm.ppf(0.975))
     found = REACH * se
-    them = "two models" if n_models == 2 else "models"
-    about_families = f" {why[0].upper()}{why[1:]}." if why else ""
     return Power(
         unit="word",
         alpha=ALPHA,
@@ -332,6 +311,5 @@ def _over_words(fixed: ModelsFixed, n_models: int, why: str | None) -> Power:
         detectable=found,
         sd=se,
         sd_source="the interval over words",
-        sentence=f"With these words the comparison of these {them} can find a contrast of {found:.0f} ranks four times in "
-        f"five.{about_families}",
+        sentence=detectable_over_words(found, n_models, why),
     )

@@ -4,9 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from birthmark.records import Effects, ScoreRecord, read_record
-from birthmark.report.wording import caveats, examples, finding, key_numbers, mass_warning, sides
-from birthmark.values.formats import p_words, times
+from birthmark.records import Effects, LevelTest, ScoreRecord, read_record
+from birthmark.values.wording import (
+    caveats,
+    equivalence_sentence,
+    examples,
+    finding,
+    key_numbers,
+    level_sentence,
+    mass_warning,
+    sides,
+)
 
 
 @pytest.fixture
@@ -101,20 +109,6 @@ def test_sides_are_models_or_families(two: Effects, ten: Effects) -> None:
     assert sides(ten) == ("the 4 Gemma models", "the 6 Llama models")
 
 
-@pytest.mark.parametrize(
-    ("p", "text"), [(None, "p unknown"), (0.0004, "p < .001"), (0.0123, "p = .012"), (0.5, "p = .500"), (1.0, "p = 1")]
-)
-def test_p_values_read_as_in_papers(p: float | None, text: str) -> None:
-    assert p_words(p) == text
-
-
-@pytest.mark.parametrize(
-    ("p", "text"), [(0.0001, "fewer than 1 in 1,000"), (0.012, "about 12 in 1,000"), (0.31, "about 31 in 100")]
-)
-def test_p_values_read_as_counts(p: float, text: str) -> None:
-    assert times(p) == text
-
-
 def test_examples_are_spread_over_the_list(two: Effects) -> None:
     shown = examples(two, "Agency", 4)
     assert len(shown) == 4
@@ -154,3 +148,61 @@ def test_verbs_agree_with_their_sides(ten: Effects) -> None:
     assert (
         "the 6 Llama models put agency words further ahead of communion words than the 4 Gemma models do" in found.said
     )
+
+
+def level(**given) -> LevelTest:
+    fields = {
+        "unit": "base_checkpoint",
+        "statistic": "welch_t",
+        "contrast": "",
+        "n_units": {"Gemma": 3, "Llama": 4},
+        "estimate": -12.34,
+        "ci_low": -20.0,
+        "ci_high": -4.0,
+        "p_exact": 1 / 35,
+        "count": 1,
+        "n_splits": 35,
+        "min_p": 1 / 35,
+        "p_exact_difference": 1 / 35,
+        "sentence": "",
+    }
+    return LevelTest(**{**fields, **given})
+
+
+def said(**given) -> str:
+    return level_sentence(level(**given), ["Agency", "Communion"], 263)
+
+
+def test_a_negative_difference_is_a_lean_of_the_second_family_to_the_first_category() -> None:
+    assert "Llama ranks Agency words above Communion words by 12.3 ranks of 263 more than Gemma does" in said()
+
+
+def test_a_positive_difference_is_a_lean_of_the_first_family() -> None:
+    assert "Gemma ranks Agency words above Communion words" in said(estimate=12.34)
+
+
+def test_a_clear_difference_is_not_called_unclear() -> None:
+    assert "No clear" not in said() and "cannot reach" not in said()
+
+
+def test_nothing_clear_is_said_first() -> None:
+    assert said(p_exact=0.2).startswith("No clear difference between families.")
+
+
+def test_other_groups_than_families_are_called_groups() -> None:
+    test = level(p_exact=0.2, estimate=None, n_units={"big": 2, "medium": 1, "small": 3})
+    sentence = level_sentence(test, ["Agency", "Communion"], 263, "groups")
+    assert sentence.startswith("No clear difference between groups.")
+    assert "(2 of big, 1 of medium and 3 of small)" in sentence
+
+
+def test_units_that_cannot_reach_05_are_told() -> None:
+    assert "cannot reach .05 with these units" in said(p_exact=0.1, min_p=0.1)
+
+
+def test_the_model_level_says_what_is_wrong_with_it() -> None:
+    assert "not independent" in said(unit="model") and "not independent" not in said()
+
+
+def test_equivalence_names_the_margin() -> None:
+    assert "No difference larger than 12.3 ranks" in equivalence_sentence(12.34)
