@@ -9,7 +9,6 @@ from birthmark.values.formats import (
     minutes,
     p_number,
     p_words,
-    places,
     plural,
     signed,
     times,
@@ -24,7 +23,7 @@ def test_p_values_read_as_in_papers(p: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0001, "fewer than 1 in 1,000"), (0.012, "about 12 in 1,000"), (0.31, "about 31 in 100")]
+    ("p", "text"), [(0.0001, "fewer than 1 of 1,000"), (0.012, "about 12 of 1,000"), (0.31, "about 31 of 100")]
 )
 def test_p_values_read_as_counts(p: float, text: str) -> None:
     assert times(p) == text
@@ -49,11 +48,6 @@ def test_differences_carry_their_sign() -> None:
     assert [signed(value) for value in (1.25, -1.25, 0.0, -0.001, None)] == ["+1.2", "−1.2", "+0.0", "−1.0e−03", "–"]
     assert interval(-1200.0, 3.0) == "−1,200.0 to 3.0"
     assert interval(None, 3.0) == "–"
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.3, "less than one place"), (-1.2, "1 place"), (7.6, "8 places")])
-def test_places_are_whole(value: float, text: str) -> None:
-    assert places(value) == text
 
 
 def test_lists_and_numbers_of_things() -> None:

@@ -44,22 +44,22 @@ def test_swapping_the_signs_swaps_the_sides_over_base_checkpoints(ten: Effects) 
     assert ten.headline is not None
     plus = finding(changed(ten, "headline", estimate=20.0, p_exact=0.01))
     minus = finding(changed(ten, "headline", estimate=-20.0, p_exact=0.01))
-    assert plus.title == "Models built on Gemma lean further to agency than those built on Llama"
-    assert minus.title == "Models built on Llama lean further to agency than those built on Gemma"
+    assert plus.title == "Gemma models lean further to agency than Llama models"
+    assert minus.title == "Llama models lean further to agency than Gemma models"
 
 
 def test_nothing_clear_is_called_a_difference(two: Effects, ten: Effects) -> None:
     assert finding(changed(two, "models_fixed", p_words=0.2)).title.startswith("No clear difference")
     unsure = finding(changed(two, "models_fixed", ci_low=-0.4, ci_high=22.5, p_words=0.016))
     assert unsure.title.startswith("No clear difference")
-    assert "the interval reaches zero" in unsure.sure
+    assert "includes zero, so the difference is uncertain" in unsure.sure
     assert finding(changed(ten, "headline", p_exact=0.2)).title.startswith("No clear difference")
 
 
 def test_the_best_that_few_units_allow_is_not_called_sure(ten: Effects) -> None:
     found = finding(changed(ten, "headline", p_exact=0.1, min_p=0.1))
     assert "too few to be sure" in found.title
-    assert "no result could have come out rarer than .100" in found.sure
+    assert "the smallest attainable p-value is .100" in found.sure
 
 
 def test_one_model_alone_is_not_compared(two: Effects) -> None:
@@ -78,12 +78,19 @@ def test_models_of_one_family_are_set_apart_and_not_tested(two: Effects) -> None
     assert "All are of one family (Gemma), so there is no test" in found.sure
 
 
-@pytest.mark.parametrize(("value", "said"), [(0.3, "less than one place"), (-1.2, "1 place in"), (7.6, "8 places in")])
-def test_places_are_counted_in_words(two: Effects, value: float, said: str) -> None:
-    assert (
-        f"by {said}"
-        in finding(changed(two, "models_fixed", estimate=value, ci_low=0.1, ci_high=9.0, p_words=0.01)).said
-    )
+@pytest.mark.parametrize("estimate", [9.0, -9.0])
+def test_the_interval_is_told_towards_the_side_that_leans(two: Effects, ten: Effects, estimate: float) -> None:
+    """The size is without a sign, so its interval must not have one either."""
+    low, high = sorted((estimate / 3, estimate * 2))
+    for effects, part in ((two, "models_fixed"), (ten, "headline")):
+        told = changed(effects, part, estimate=estimate, ci_low=low, ci_high=high)
+        assert "by 9.0 ranks" in finding(told).said and "is 3.0 to 18.0 ranks" in finding(told).sure
+        assert key_numbers(told)[1][1] == "3.0 to 18.0"
+
+
+def test_the_text_of_a_finding_is_the_records_sentence(two: Effects, ten: Effects) -> None:
+    assert [finding(item).text for item in (two, ten)] == [two.sentence, ten.sentence]
+    assert ten.headline is not None and ten.headline.sentence == ten.sentence
 
 
 def test_of_many_categories_the_one_that_differs_most_is_named(side_by_side: Path) -> None:
@@ -100,7 +107,7 @@ def test_without_any_comparison_it_says_so(two: Effects) -> None:
     nothing = two.model_copy(
         update={"models_fixed": None, "headline": None, "sentence": None, "headline_why": "why not"}
     )
-    assert finding(nothing).said == "There is nothing to compare by this word list."
+    assert finding(nothing).said == "There is nothing to compare by the word list own."
     assert finding(nothing).sure == "Why not."
 
 
@@ -174,30 +181,33 @@ def said(**given) -> str:
 
 
 def test_a_negative_difference_is_a_lean_of_the_second_family_to_the_first_category() -> None:
-    assert "Llama ranks Agency words above Communion words by 12.3 ranks of 263 more than Gemma does" in said()
+    assert (
+        "Llama models put agency words further ahead of communion words than Gemma models do, by 12.3 ranks" in said()
+    )
+    assert "the 95% interval is 4.0 to 20.0 ranks" in said()
 
 
 def test_a_positive_difference_is_a_lean_of_the_first_family() -> None:
-    assert "Gemma ranks Agency words above Communion words" in said(estimate=12.34)
+    assert "Gemma models put agency words further ahead of communion words" in said(estimate=12.34)
 
 
 def test_a_clear_difference_is_not_called_unclear() -> None:
-    assert "No clear" not in said() and "cannot reach" not in said()
+    assert "no clear" not in said() and "smallest attainable" not in said()
 
 
 def test_nothing_clear_is_said_first() -> None:
-    assert said(p_exact=0.2).startswith("No clear difference between families.")
+    assert said(p_exact=0.2).startswith("There is no clear difference between Gemma and Llama models.")
 
 
-def test_other_groups_than_families_are_called_groups() -> None:
+def test_groups_are_called_by_their_names() -> None:
     test = level(p_exact=0.2, estimate=None, n_units={"big": 2, "medium": 1, "small": 3})
-    sentence = level_sentence(test, ["Agency", "Communion"], 263, "groups")
-    assert sentence.startswith("No clear difference between groups.")
-    assert "(2 of big, 1 of medium and 3 of small)" in sentence
+    sentence = level_sentence(test, ["Agency", "Communion"], 263)
+    assert sentence.startswith("There is no clear difference between big, medium and small models")
+    assert "(2 big, 1 medium and 3 small)" in sentence
 
 
 def test_units_that_cannot_reach_05_are_told() -> None:
-    assert "cannot reach .05 with these units" in said(p_exact=0.1, min_p=0.1)
+    assert "the smallest attainable p-value is .100" in said(p_exact=0.1, min_p=0.1)
 
 
 def test_the_model_level_says_what_is_wrong_with_it() -> None:

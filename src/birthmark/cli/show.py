@@ -19,7 +19,8 @@ from birthmark.models import memory
 from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
 from birthmark.report.text import renamed, short_names
 from birthmark.scoring.table import ScoreTable
-from birthmark.values.formats import percent
+from birthmark.values.formats import minutes, percent, signed
+from birthmark.values.wording_pairs import map_sentence
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -104,8 +105,14 @@ def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
     fits = {True: "yes", False: "no", None: "–"}
     cells = []
     for row in rows:
-        minutes = None if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
-        cells.append((*(row[name] for name in columns[:6]), minutes, gigabytes(row["memory_bytes"]), fits[row["fits"]]))
+        cells.append(
+            (
+                *(row[name] for name in columns[:6]),
+                minutes(row["seconds"]),
+                gigabytes(row["memory_bytes"]),
+                fits[row["fits"]],
+            )
+        )
     print_rows(columns, cells)
     console.print("Nothing was done. Times are good to a factor of two.", markup=False)
 
@@ -214,7 +221,7 @@ def print_word(results: Sequence[Effects], word: str) -> None:
             item.kind,
             ", ".join(found.categories),
             *(
-                None if value is None else f"{value:+.1f}"
+                None if value is None else signed(value)
                 for value in (found.positive, found.negative, found.contrast, found.ci_low, found.ci_high)
             ),
         )
@@ -294,7 +301,8 @@ def print_replication(record: Replication, out: Path) -> None:
 
 
 def print_map(record: Map, out: Path) -> None:
-    """The pairs of models, most alike first, what predicts it, and how they agree with people."""
+    """The pairs most and least alike in words, then all, what predicts it, and how they agree with people."""
+    console.print(map_sentence(record), markup=False, style="bold")
     pairs = sorted(record.likeness, key=lambda pair: -pair.kendall)
     print_rows(
         ("model", "and model", "Kendall", "Spearman", "overlap at the top"),

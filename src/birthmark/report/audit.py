@@ -201,7 +201,7 @@ def write_report(out: Path | str, tables: Sequence[ScoreTable] = ()) -> Path:
         .get_template("report.html.jinja")
         .render(
             contents=contents,
-            found=line_finding(*line) if line else _found(contents),
+            found=line_finding(line[1]) if line else _found(contents),
             lead=contents.effects[0] if contents.effects else None,
             line_figure=of_line,
             lexicon_figures=of_lexicons,

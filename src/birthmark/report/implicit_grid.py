@@ -22,7 +22,7 @@ from birthmark.report.figure import (
 )
 from birthmark.report.layout import Section, write_plain_page
 from birthmark.report.text import visible
-from birthmark.values.formats import p_number, p_words, percent, sentence, signed
+from birthmark.values.formats import p_number, percent, sentence, signed
 
 CELL_WIDTH, CELL_HEIGHT = 120, 260
 
@@ -201,8 +201,8 @@ def word_tests_table(gap: WordGap) -> Table:
             signed(test.mean_gap, 3),
             f"{test.positive} of {test.n_pairs}",
             f"{test.count:,} of {test.n_splits:,}",
-            p_words(test.p_exact).removeprefix("p = "),
-            p_words(test.p_exact_positive).removeprefix("p = "),
+            p_number(test.p_exact),
+            p_number(test.p_exact_positive),
         )
         for test in gap.tests
     )

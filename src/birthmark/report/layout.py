@@ -17,7 +17,7 @@ from birthmark.inputs.fetch import cache_folder
 from birthmark.report.figure import Figure, Table, save_figure, svg
 from birthmark.report.text import pieces, spoken
 from birthmark.values.formats import p_words
-from birthmark.values.wording import examples, finding, key_numbers
+from birthmark.values.wording import examples, finding, key_numbers, lineage_sentence
 
 OPEN_MODELS = 4
 FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", None: "Asked neither way"}
@@ -37,6 +37,7 @@ def environment() -> Environment:
         "finding": finding,
         "examples": examples,
         "key_numbers": key_numbers,
+        "lineage_sentence": lineage_sentence,
         "framed": FRAMED,
         "open_models": OPEN_MODELS,
         "style": page_part("report.css"),

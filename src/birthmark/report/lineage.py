@@ -4,7 +4,7 @@ from birthmark.records import Line, LineageOf, LineageStage
 from birthmark.report.figure import Figure, Table, file_stem, tooltip
 from birthmark.report.lean_figures import lollipops
 from birthmark.values.formats import signed
-from birthmark.values.wording import SCORES, STAGES, lean_words
+from birthmark.values.wording import SCORES, STAGES, has_leanings, lean_words
 
 FEW = 3  # categories that are shown by framing; of more, the positive framing only
 
@@ -55,8 +55,7 @@ def leading_line(lines: list[Line]) -> tuple[Line, LineageOf] | None:
     """The first line and word list of two categories by which every model of it, two or more, has a leaning."""
     for line in lines:
         for item in line.lexicons:
-            values = [stage.mean_rank_contrast for stage in item.stages]
-            if len(item.categories) == 2 and len(values) > 1 and None not in values:
+            if has_leanings(item):
                 return line, item
     return None
 

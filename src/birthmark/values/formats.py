@@ -1,6 +1,6 @@
 """How numbers, lists and reasons are written, once for sentences, tables and the terminal.
 
-Chance: `p_number`, `p_equals`, `p_words`, `times`. Ranks: `ranks`, `places`, `signed`, `interval`. Shares: `percent`,
+Chance: `p_number`, `p_equals`, `p_words`, `times`. Ranks: `ranks`, `signed`, `interval`. Shares: `percent`,
 `decimal`. Time: `minutes`. Lists and names: `listed`, `sentence`, `capital`, `plural`.
 """
 
@@ -31,12 +31,12 @@ def p_words(p: float | None) -> str:
 
 
 def times(p: float) -> str:
-    """A probability as a count: `about 3 in 1,000`."""
+    """A probability as a count: `about 3 of 1,000`."""
     if p < 0.001:
-        return "fewer than 1 in 1,000"
+        return "fewer than 1 of 1,000"
     if p < 0.095:
-        return f"about {max(1, round(p * 1000)):,} in 1,000"
-    return f"about {round(p * 100)} in 100"
+        return f"about {max(1, round(p * 1000)):,} of 1,000"
+    return f"about {round(p * 100)} of 100"
 
 
 def decimal(value: float, digits: int | None = 2) -> str:
@@ -69,12 +69,6 @@ def interval(low: float | None, high: float | None, digits: int = 1) -> str:
 def ranks(value: float) -> str:
     """The size of a difference: `12.3 ranks`."""
     return f"{abs(value):.1f} ranks"
-
-
-def places(value: float) -> str:
-    """A difference of ranks as whole places: `18 places`, `1 place`, `less than one place`."""
-    whole = round(abs(value))
-    return "less than one place" if whole == 0 else f"{whole:,} place{'s' if whole > 1 else ''}"
 
 
 def minutes(seconds: float | None) -> str | None:

@@ -38,12 +38,8 @@ def line_of(
 def _of_lexicon(models: Sequence[str], stages: Mapping[str, Stage | None], results: Sequence[Effects]) -> LineageOf:
     found = [_stage(model, stages.get(model), results) for model in models]
     rows = [row for row in found if row is not None]
-    return LineageOf(
-        lexicon=results[0].lexicon,
-        categories=results[0].categories,
-        stages=rows,
-        sentence=lineage_sentence(results[0], rows),
-    )
+    item = LineageOf(lexicon=results[0].lexicon, categories=results[0].categories, stages=rows, sentence="")
+    return item.model_copy(update={"sentence": lineage_sentence(item)})
 
 
 def _stage(model: str, stage: Stage | None, results: Sequence[Effects]) -> LineageStage | None:

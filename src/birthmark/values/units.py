@@ -83,7 +83,7 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> tuple[LevelTest | No
         p_exact_difference=result.p_exact_difference,
         sentence="",
     )
-    said = level_sentence(test, joined.categories, len(joined.words), joined.groups)
+    said = level_sentence(test, joined.categories, len(joined.words))
     worth = worth_sentence(clustering(joined)[0], len(joined.models)) if unit == "model" else ""
     return test.model_copy(update={"sentence": said + worth}), None
 

@@ -11,15 +11,14 @@ from birthmark.inputs.lexicons import INQUIRER_DEFAULT
 from birthmark.inputs.text import one_line
 from birthmark.records import (
     Blocks,
-    CategoryTest,
     Clustering,
     ControlledEffects,
     Effects,
     Implicit,
     LevelTest,
-    Line,
     LineageOf,
     LineageStage,
+    ModelContrast,
     ModelsFixed,
     Personas,
     ScoreRecord,
@@ -34,9 +33,9 @@ from birthmark.values.formats import (
     p_number,
     p_words,
     percent,
-    places,
     ranks,
     sentence,
+    signed,
     times,
 )
 
@@ -53,39 +52,46 @@ RANKS = (
     "a value."
 )
 UNITS = {"base_checkpoint": "base checkpoint", "model": "model"}
-WHEN_ASKED = "asked for good things rather than bad ones"
 STAGES = {"pretrained": "pretrained", "instruct": "instruction-tuned", "reward": "reward model", None: "–"}
 SCORES = {"reward": "rewards", "logprob": "log-probabilities"}
-EVEN = 0.5  # rank places below which a model leans to neither side
+EVEN = 0.5  # ranks below which a model leans to neither side
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A headline, what was found in a sentence, and in another how far it can be trusted."""
+    """A headline, what was found in a sentence, and in others how sure it is and what it cannot say."""
 
     title: str
     said: str
     sure: str
 
+    @property
+    def text(self) -> str:
+        """What a record, the terminal, the page and the card say alike."""
+        return f"{self.said} {self.sure}".rstrip()
+
+
+def effects_sentence(effects: Effects) -> str:
+    """The finding as one text: a record's `sentence`."""
+    return finding(effects).text
+
 
 def finding(effects: Effects) -> Finding:
-    """The finding for someone who knows no statistics."""
-    if len(effects.categories) == 2:
-        if effects.headline is not None and effects.headline.estimate is not None:
-            return _headline(effects, effects.headline)
-        if effects.models_fixed is not None:
-            return _fixed(effects, effects.models_fixed)
-        leaning = [item for item in effects.models if item.mean_rank_contrast is not None]
-        if len(leaning) == 1:
-            return _single(effects)
-        if leaning and len(effects.families) == 1:
-            return _one_family(effects)
+    """What a lexicon's effects say, for someone who knows no statistics."""
     if len(effects.categories) > 2:
-        most = _most_different(effects)
-        if most is not None:
-            return most
-    said, _, rest = (effects.sentence or "There is nothing to compare by this word list.").partition(". ")
-    return Finding(_names(effects), said.rstrip(".") + ".", rest or sentence(effects.headline_why))
+        found = _largest_category(effects)
+    elif effects.headline is not None and effects.headline.estimate is not None:
+        found = _headline(effects, effects.headline)
+    elif effects.models_fixed is not None:
+        found = _as_run(effects, effects.models_fixed)
+    else:
+        found = _without_test(effects)
+    if found is not None:
+        return found
+    if effects.headline is not None:
+        return Finding(_names(effects), *_level(effects.headline, effects.categories, effects.n_candidates))
+    said = f"There is nothing to compare by the word list {effects.lexicon}."
+    return Finding(_names(effects), said, sentence(effects.headline_why))
 
 
 def key_numbers(effects: Effects) -> list[tuple[str, str, str]]:
@@ -95,38 +101,25 @@ def key_numbers(effects: Effects) -> list[tuple[str, str, str]]:
         units = " and ".join(f"{n} {family}" for family, n in test.n_units.items())
         splits = f"{test.count:,} of {test.n_splits:,} splits" if test.count is not None else "exact"
         return [
-            ("Difference", f"{abs(test.estimate):.1f}", f"rank places of {effects.n_candidates:,}"),
-            ("95% interval", interval(test.ci_low, test.ci_high), f"over base checkpoints: {units}"),
+            ("Difference", f"{abs(test.estimate):.1f}", f"ranks of {effects.n_candidates:,}"),
+            ("95% interval", _interval(test), f"over base checkpoints: {units}"),
             ("Chance alone", p_words(test.p_exact), splits),
         ]
     if fixed is not None and len(effects.categories) == 2:
         return [
-            ("Difference", f"{abs(fixed.estimate):.1f}", f"rank places of {effects.n_candidates:,}"),
-            ("95% interval", interval(fixed.ci_low, fixed.ci_high), "over the words, of these models"),
+            ("Difference", f"{abs(fixed.estimate):.1f}", f"ranks of {effects.n_candidates:,}"),
+            ("95% interval", _interval(fixed), "over the words, of these models"),
             ("Chance alone", p_words(fixed.p_words), "words' labels shuffled"),
         ]
     return []
 
 
-def _most_different(effects: Effects) -> Finding | None:
-    """Of many categories the one that two families differ by most, where such differences are there."""
-    rows = [item for item in effects.per_category if item.difference is not None]
-    if len(effects.families) != 2 or not rows:
-        return None
-    a, b = sides(effects)
-    most = max(rows, key=lambda item: abs(item.difference or 0.0))
-    leaning, other = (b, a) if (most.difference or 0.0) < 0 else (a, b)
-    said = (
-        f"{ASKED}, {leaning} {_verb('put', leaning)} {most.category} words further ahead than {other} {_verb('do', other)}, by "
-        f"{places(most.difference or 0.0)} in a ranking of {effects.n_candidates:,} words: of "
-        f"{len(effects.categories)} categories, the largest difference."
-    )
-    if most.p_max_t is None:
-        sure = sentence(effects.headline_why) or "How sure that is, these models cannot tell."
-    else:
-        units = "base checkpoints" if most.unit == "base_checkpoint" else "models"
-        sure = f"Over {units}, chance alone brings one as large {times(most.p_max_t)} times, all categories counted."
-    return Finding(_names(effects), said, sure)
+def _interval(found: LevelTest | ModelsFixed) -> str:
+    """The interval of the difference as it is said: towards the side that leans to the first category."""
+    low, high = found.ci_low, found.ci_high
+    if low is not None and high is not None and (found.estimate or 0.0) < 0:
+        low, high = -high, -low
+    return interval(low, high)
 
 
 def _names(effects: Effects) -> str:
@@ -136,129 +129,185 @@ def _names(effects: Effects) -> str:
 
 def sides(effects: Effects) -> tuple[str, str]:
     """The names of the two families' sides: the model, where a family has one."""
-    a, b = (
-        [item.model for item in effects.models if item.family == family] or [family] for family in effects.families[:2]
-    )
-    return tuple(  # type: ignore[return-value]
-        models[0] if len(models) == 1 else f"the {len(models)} {family} models"
-        for models, family in zip((a, b), effects.families, strict=False)
+    a, b = (_side(effects, family) for family in effects.families[:2])
+    return a, b
+
+
+def _side(effects: Effects, family: str) -> str:
+    models = [item.model for item in effects.models if item.family == family] or [family]
+    return models[0] if len(models) == 1 else f"the {len(models)} {family} models"
+
+
+def _ahead(leaning: str, other: str, categories: Sequence[str], estimate: float, n_candidates: int) -> str:
+    """`b puts agency words further ahead of communion words than a does, by 6.6 ranks in a ranking of 120 words`."""
+    first, second = (name.lower() for name in categories)
+    return (
+        f"{leaning} {_verb('put', leaning)} {first} words further ahead of {second} words than {other} {_verb('do', other)}, "
+        f"by {ranks(estimate)} in a ranking of {n_candidates:,} words"
     )
 
 
-def _fixed(effects: Effects, fixed: ModelsFixed) -> Finding:
+def _as_run(effects: Effects, fixed: ModelsFixed) -> Finding:
+    """Two families' models as they were run: words are the sample."""
     a, b = sides(effects)
     leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
-    first, second = (name.lower() for name in effects.categories)
-    size = f"{places(fixed.estimate)} in a ranking of {effects.n_candidates:,} words"
+    ahead = _ahead(leaning, other, effects.categories, fixed.estimate, effects.n_candidates)
+    sure = (
+        f"The 95% interval over words is {_interval(fixed)} ranks; a gap this large occurs in {times(fixed.p_words)} random "
+        f"relabelings of the words ({p_words(fixed.p_words)})."
+    )
     if fixed.clear:
-        title = f"{_side_first(leaning)} {_verb('lean', leaning)} further to {first} than {other}"
-        said = (
-            f"{ASKED}, {leaning} {_verb('put', leaning)} {first} words further ahead of {second} words than {other} "
-            f"{_verb('do', other)}, by {size}."
+        title = (
+            f"{_side_first(leaning)} {_verb('lean', leaning)} further to {effects.categories[0].lower()} than {other}"
         )
-        sure = (
-            f"Shuffling which word counts as {first} and which as {second} brings a gap this wide "
-            f"{times(fixed.p_words)} times, so the choice of words hardly explains it; whether other models of the same "
-            "families differ likewise, these models cannot tell."
-        )
+        said = f"{ASKED}, {ahead}."
     else:
         title = f"No clear difference between {a} and {b}"
-        said = f"{ASKED}, {a} and {b} show no clear difference between {first} and {second} words."
-        luck = (
-            "yet with words of one stem taken together the interval reaches zero: too little to be sure."
-            if fixed.p_words < SIGNIFICANT
-            else "so it may well be the luck of the word list."
-        )
-        sure = (
-            f"The gap measured is {size}, and shuffling the words' labels brings one as wide {times(fixed.p_words)} "
-            f"times, {luck}"
-        )
-    return Finding(title, said, sure)
+        said = f"There is no clear difference between {a} and {b}. {ASKED}, {ahead}."
+        if fixed.p_words < SIGNIFICANT:
+            sure += (
+                " The interval, which takes words of one stem together, includes zero, so the difference is uncertain."
+            )
+        sure += f" The interval excludes differences above {ranks(max(abs(fixed.ci_low), abs(fixed.ci_high)))}."
+    return Finding(title, said, f"{sure} The finding is about these models as they were run, not about model families.")
 
 
 def _headline(effects: Effects, test: LevelTest) -> Finding:
-    a, b = effects.families[:2]
-    estimate = test.estimate or 0.0
-    leaning, other = (b, a) if estimate < 0 else (a, b)
-    first, second = (name.lower() for name in effects.categories)
-    units = " and ".join(f"{n} of {family}" for family, n in test.n_units.items())
-    kind = "base checkpoints" if test.unit == "base_checkpoint" else "models"
-    said = (
-        f"{ASKED}, the models here that are built on {leaning} put {first} words further ahead of {second} words than those on "
-        f"{other} do, by {places(estimate)} in a ranking of {effects.n_candidates:,} words."
-    )
-    sure = f"This rests on {sum(test.n_units.values())} {kind} ({units})"
-    if test.count is not None and test.n_splits is not None:
-        sure += (
-            f": of the {test.n_splits:,} ways to deal them into two such groups, {test.count:,} differ at least as much"
-        )
-    if test.min_p is not None and test.min_p > 0.05:
-        sure += f", and with so few no result could have come out rarer than {p_words(test.min_p).removeprefix('p = ')}"
-    return Finding(_headline_title(effects, test, leaning, other), said, sure + ".")
+    return Finding(_headline_title(effects, test), *_level(test, effects.categories, effects.n_candidates))
 
 
-def _headline_title(effects: Effects, test: LevelTest, leaning: str, other: str) -> str:
+def _headline_title(effects: Effects, test: LevelTest) -> str:
     """Says what was found only as far as the test carries it."""
+    a, b = effects.families[:2]
+    leaning, other = (b, a) if (test.estimate or 0.0) < 0 else (a, b)
     first = effects.categories[0].lower()
-    if test.p_exact is not None and test.p_exact <= SIGNIFICANT:
-        return f"Models built on {leaning} lean further to {first} than those built on {other}"
+    if _is_clear(test):
+        return f"{leaning} models lean further to {first} than {other} models"
     if test.p_exact is not None and test.p_exact == test.min_p:
-        return f"These models built on {leaning} lean further to {first}, but they are too few to be sure"
-    return f"No clear difference between models built on {leaning} and on {other}"
+        return (
+            f"These {leaning} models lean further to {first} than the {other} models, but they are too few to be sure"
+        )
+    return f"No clear difference between {a} and {b} models"
 
 
-def _single(effects: Effects) -> Finding:
-    model = effects.models[0]
-    value = model.mean_rank_contrast or 0.0
-    ahead, behind = effects.categories if value < 0 else effects.categories[::-1]
-    said = (
-        f"{ASKED}, {model.model} moves {ahead.lower()} words ahead of {behind.lower()} words by {places(value)} "
-        f"in a ranking of {effects.n_candidates:,} words."
+def level_sentence(test: LevelTest, categories: Sequence[str], n_candidates: int) -> str:
+    """A test of families, or of other groups, over units: the difference, its interval, chance, and what it cannot say."""
+    return " ".join(_level(test, categories, n_candidates))
+
+
+def _level(test: LevelTest, categories: Sequence[str], n_candidates: int) -> tuple[str, str]:
+    """What was found, and how sure it is."""
+    groups = f"{listed(list(test.n_units))} models"
+    if test.estimate is None:
+        differ = f"their preferences among {len(categories)} categories"
+        said = (
+            f"{groups} differ in {differ}."
+            if _is_clear(test)
+            else f"There is no clear difference between {groups} in {differ}."
+        )
+    else:
+        a, b = test.n_units
+        leaning, other = (b, a) if test.estimate < 0 else (a, b)
+        said = f"{ASKED}, {_ahead(f'{leaning} models', f'{other} models', categories, test.estimate, n_candidates)}."
+        if not _is_clear(test):
+            said = f"There is no clear difference between {groups}. {said}"
+    return said, _level_sure(test)
+
+
+def _is_clear(test: LevelTest) -> bool:
+    return test.p_exact is not None and test.p_exact <= SIGNIFICANT
+
+
+def _level_sure(test: LevelTest) -> str:
+    units = f"{UNITS[test.unit]}s"
+    over = (
+        f"Over {sum(test.n_units.values())} {units} ({listed([f'{n} {group}' for group, n in test.n_units.items()])})"
     )
+    said = f"{over} "
+    if test.estimate is not None:
+        known = test.ci_low is not None and test.ci_high is not None
+        said += (
+            f"the 95% interval is {_interval(test)} ranks; "
+            if known
+            else "there is no interval, since a group has one; "
+        )
+    chance = f"exact {p_words(test.p_exact)}"
+    if test.count is not None and test.n_splits is not None:
+        said += (
+            f"a difference at least this large occurs in {test.count:,} of {test.n_splits:,} assignments to groups of these "
+            f"sizes ({chance})."
+        )
+    else:
+        said += f"{chance}."
+    if test.min_p is not None and test.min_p > SIGNIFICANT:
+        said += f" With so few {units}, the smallest attainable p-value is {p_number(test.min_p)}."
+    if test.unit == "model":
+        said += " Models that share a base checkpoint are not independent, so this p-value is too small."
+    return said
+
+
+def _largest_category(effects: Effects) -> Finding | None:
+    """Of many categories the one that two families differ by most, where such differences are there."""
+    rows = [row for row in effects.per_category if row.difference is not None and row.unit == "base_checkpoint"]
+    if len(effects.families) != 2 or not rows:
+        return None
+    a, b = sides(effects)
+    most = max(rows, key=lambda item: abs(item.difference or 0.0))
+    leaning, other = (b, a) if (most.difference or 0.0) < 0 else (a, b)
+    said = (
+        f"{ASKED}, {leaning} {_verb('put', leaning)} {most.category} words further ahead than {other} {_verb('do', other)}, by "
+        f"{ranks(most.difference or 0.0)} in a ranking of {effects.n_candidates:,} words, the largest difference of "
+        f"{len(effects.categories)} categories."
+    )
+    if effects.headline is None:
+        return Finding(
+            _names(effects), said, sentence(effects.headline_why) or "These models do not show how sure that is."
+        )
+    overall = level_sentence(effects.headline, effects.categories, effects.n_candidates)
+    sure = f"Adjusted for the number of categories, {p_words(most.p_max_t)}. {overall}"
+    return Finding(_names(effects), said, sure)
+
+
+def _without_test(effects: Effects) -> Finding | None:
+    """One model, or several of one family: what they lean to, with nothing to test it."""
+    leaning = [item for item in effects.models if item.mean_rank_contrast is not None]
+    if len(leaning) == 1:
+        return _single(effects, leaning[0])
+    return _one_family(effects, leaning) if leaning and len(effects.families) == 1 else None
+
+
+def _single(effects: Effects, model: ModelContrast) -> Finding:
     first, second = (name.lower() for name in effects.categories)
-    sure = "It is one model, with nothing to compare it with: audit a second one into the same folder to see more."
+    value = model.mean_rank_contrast or 0.0
+    if round(value, 1) == 0:
+        said = (
+            f"{model.model} ranks {first} and {second} words the same, whether asked for good things or for bad ones (mean ranks "
+            f"among {effects.n_candidates:,} words)."
+        )
+    else:
+        ahead, behind = (first, second) if value < 0 else (second, first)
+        said = (
+            f"{ASKED}, {model.model} moves {ahead} words ahead of {behind} words by {ranks(value)} in a ranking of "
+            f"{effects.n_candidates:,} words."
+        )
+    sure = "It is one model, with nothing to compare it with: audit a second one into the same folder."
     return Finding(f"How {model.model} ranks {first} and {second}", said, sure)
 
 
-def _one_family(effects: Effects) -> Finding:
+def _one_family(effects: Effects, leaning: Sequence[ModelContrast]) -> Finding:
     """Several models of one family: which is furthest to either side, and that nothing tests it."""
-    leaning = [item for item in effects.models if item.mean_rank_contrast is not None]
     most, *_, least = sorted(leaning, key=lambda item: item.mean_rank_contrast or 0.0)
     apart = (least.mean_rank_contrast or 0.0) - (most.mean_rank_contrast or 0.0)
     first, second = (name.lower() for name in effects.categories)
     said = (
         f"{ASKED}, {most.model} leans furthest to {first} and {least.model} furthest to {second}: they are "
-        f"{places(apart)} apart in a ranking of {effects.n_candidates:,} words."
+        f"{ranks(apart)} apart in a ranking of {effects.n_candidates:,} words."
     )
     sure = (
         f"All are of one family ({effects.families[0]}), so there is no test between families; birthmark compare --group-by "
         "compares other groups of models."
     )
     return Finding(_names(effects), said, sure)
-
-
-# --------------------------------------------------------------------------------- sentences of a record
-
-
-def effects_sentence(record: Effects) -> str:
-    """The answer of a lexicon, in a few sentences."""
-    if record.headline is not None:
-        return record.headline.sentence + _category_sentence(record.per_category)
-    if record.models_fixed is not None:
-        return _fixed_sentence(record, record.models_fixed)
-    if len(record.models) == 1 and record.models[0].mean_rank_contrast is not None:
-        value, model = record.models[0].mean_rank_contrast, record.models[0].model
-        if round(value, 1) == 0:
-            return (
-                f"{model} ranks {' and '.join(record.categories)} words alike whether it is {WHEN_ASKED} or not (mean ranks among "
-                f"{record.n_candidates:,} words). It is one model, with nothing to compare it with."
-            )
-        better, worse = record.categories if value < 0 else record.categories[::-1]
-        return (
-            f"When {WHEN_ASKED}, {model} ranks {better} words above {worse} words by {ranks(value)} more "
-            f"(mean ranks among {record.n_candidates:,} words). It is one model, with nothing to compare it with."
-        )
-    return f"No comparison by the lexicon {record.lexicon}: {record.headline_why or 'there is nothing to compare'}."
 
 
 def disagreement(records: Sequence[Effects]) -> list[str]:
@@ -291,32 +340,6 @@ def _agentic_side(record: Effects) -> str | None:
     return prefers_first if record.categories[0] == "Agency" else prefers_second
 
 
-def level_sentence(test: LevelTest, categories: Sequence[str], n_candidates: int, groups: str = "families") -> str:
-    """A test of families, or of other `groups`, over units, in words; where no outcome could have given p ≤ .05, it says so."""
-    *most, last = (f"{n} of {group}" for group, n in test.n_units.items())
-    over = f"over {UNITS[test.unit]}s ({', '.join(most)} and {last})"
-    certainty = f"exact p {p_equals(test.p_exact)} ({test.count:,} of {test.n_splits:,} splits)"
-    clear = "" if test.p_exact is not None and test.p_exact <= 0.05 else f"No clear difference between {groups}. "
-    if test.estimate is None:
-        leanings = "Their preferences" if clear else f"The {groups}' preferences"
-        said = f"{clear}{leanings} among {len(categories)} categories, tested {over}: {certainty}."
-    else:
-        a, b = test.n_units
-        leaning, other = (b, a) if test.estimate < 0 else (a, b)
-        said = (
-            f"{clear}When {WHEN_ASKED}, {leaning} ranks {categories[0]} words above {categories[1]} words by "
-            f"{ranks(test.estimate)} of {n_candidates:,} more than {other} does, {over}: {b} − {a} = {test.estimate:.1f}, {_test_interval(test)}, "
-            f"{certainty}."
-        )
-    if test.min_p is not None and test.min_p > 0.05:
-        said += (
-            f" The test cannot reach .05 with these units: the smallest p that they allow is {p_number(test.min_p)}."
-        )
-    if test.unit == "model":
-        said += " Models that share a base checkpoint are not independent, so this p is too small."
-    return said
-
-
 def blocks_sentence(found: Blocks, categories: Sequence[str]) -> str:
     """The test within teams and the pairs' signs, in words."""
     a, b = found.n_models
@@ -337,51 +360,6 @@ def blocks_sentence(found: Blocks, categories: Sequence[str]) -> str:
 def equivalence_sentence(margin: float) -> str:
     """What may be said where no difference is found."""
     return f"No difference larger than {margin:.1f} ranks, at 5%, taking base checkpoints as the sample."
-
-
-def _fixed_sentence(record: Effects, fixed: ModelsFixed) -> str:
-    """b − a of mean-rank contrasts between two families, most often two models."""
-    a, b = (_one_side(record, family) for family in record.families)
-    leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
-    first, second = record.categories
-    how_sure = (
-        f"95% interval over words {fixed.ci_low:.1f} to {fixed.ci_high:.1f}, p {p_equals(fixed.p_words)} "
-        f"by shuffling the words' labels"
-    )
-    if fixed.clear:
-        said = (
-            f"When {WHEN_ASKED}, {leaning} ranks {first} higher and {other} ranks {second} higher: they differ by "
-            f"{ranks(fixed.estimate)} of {record.n_candidates:,} ({how_sure})."
-        )
-    else:
-        largest = max(abs(fixed.ci_low), abs(fixed.ci_high))
-        said = (
-            f"No clear difference between {a} and {b}: {leaning} ranks {first} higher and {other} {second}, by "
-            f"{ranks(fixed.estimate)} of {record.n_candidates:,}, which these words cannot tell from none ({how_sure}); "
-            f"the data speak against a difference above {largest:.1f} ranks."
-        )
-    return f"{said} This is about these models as run, not about model families."
-
-
-def _one_side(record: Effects, family: str) -> str:
-    """A family's model where it has one, else `the 3 Llama models`."""
-    models = [model.model for model in record.models if model.family == family]
-    return models[0] if len(models) == 1 else f"the {len(models)} {family} models"
-
-
-def _category_sentence(rows: Sequence[CategoryTest]) -> str:
-    """The category that differs most, where there are more than two."""
-    tested = [row for row in rows if row.unit == "base_checkpoint" and row.difference is not None]
-    if len(tested) <= 2:
-        return ""
-    most = max(tested, key=lambda row: (-(row.p_max_t or 1.0), abs(row.difference or 0.0)))
-    return f" Largest for {most.category}: {most.difference:+.1f} ranks, adjusted p {p_equals(most.p_max_t)}."
-
-
-def _test_interval(test: LevelTest) -> str:
-    if test.ci_low is None or test.ci_high is None:
-        return "no interval, since a family has one unit"
-    return f"95% interval {test.ci_low:.1f} to {test.ci_high:.1f}"
 
 
 def worth_sentence(found: Clustering | None, n_models: int) -> str:
@@ -412,14 +390,14 @@ def control_sentence(
         sure = f"exact p {p_equals(headline.p_exact)} over base checkpoints, without {p_equals(before.p_exact)}"
         if headline.estimate is None or before.estimate is None:
             return f"{said}, families are told apart with {sure}."
-        return f"{said}, {difference} is {headline.estimate:+.1f} ranks, without {before.estimate:+.1f} ({sure})."
+        return f"{said}, {difference} is {signed(headline.estimate)} ranks, without {signed(before.estimate)} ({sure})."
     if contrasts is None:
         return f"{said}, there is no one number to compare: {why}."
     if fixed is not None and without is not None:
-        sure = f"95% interval over words {fixed.ci_low:.1f} to {fixed.ci_high:.1f}, p {p_equals(fixed.p_words)}"
-        return f"{said}, {difference} is {fixed.estimate:+.1f} ranks, without {without:+.1f} ({sure})."
+        sure = f"95% interval over words {interval(fixed.ci_low, fixed.ci_high)}, p {p_equals(fixed.p_words)}"
+        return f"{said}, {difference} is {signed(fixed.estimate)} ranks, without {signed(without)} ({sure})."
     changes = [
-        f"{model.model} {model.mean_rank_contrast:+.1f} ranks, without {value:+.1f}"
+        f"{model.model} {signed(model.mean_rank_contrast)} ranks, without {signed(value)}"
         for model, value in zip(record.models, contrasts, strict=True)
     ]
     return f"{said}, the contrast is: {'; '.join(changes)}."
@@ -442,20 +420,20 @@ def _held_fixed(control: Sequence[str]) -> str:
 # --------------------------------------------------------------------------------- lines of descent, personas
 
 
-def lineage_sentence(effects: Effects, rows: Sequence[LineageStage]) -> str:
-    """The contrast from stage to stage, in words; with more than two categories, where to look instead."""
-    passed = [(row.model, row.mean_rank_contrast) for row in rows if row.mean_rank_contrast is not None]
-    if len(effects.categories) != 2 or len(passed) < 2:
-        return f"The ranks of {effects.lexicon}'s categories, from the oldest model to the reward model."
-    first, second = effects.categories
-    values = ", ".join(f"{value:+.1f}".replace("-", "−") + f" in {model}" for model, value in passed)
-    return (
-        f"How much further down {first} stands than {second} when asked for the best, less the same when asked for the "
-        f"worst, in mean ranks: {values}."
-    )
+def lineage_sentence(item: LineageOf) -> str:
+    """The finding on a line of descent; with more than two categories, what the table beside it holds."""
+    if has_leanings(item):
+        return line_finding(item).text
+    return f"The ranks of {item.lexicon}'s categories, from the oldest model to the reward model."
 
 
-def line_finding(line: Line, item: LineageOf) -> Finding:
+def has_leanings(item: LineageOf) -> bool:
+    """Whether every model of a line, two or more, leans to one of two categories or to neither."""
+    values = [stage.mean_rank_contrast for stage in item.stages]
+    return len(item.categories) == 2 and len(values) > 1 and None not in values
+
+
+def line_finding(item: LineageOf) -> Finding:
     """Where the reward model leans, where the models that it descends from do, and what that leaves open."""
     oldest, newest = item.stages[0], item.stages[-1]
     born, now = _leaning_side(item, oldest), _leaning_side(item, newest)
@@ -470,8 +448,8 @@ def line_finding(line: Line, item: LineageOf) -> Finding:
     return Finding(
         title,
         f"{ASKED}, {listed(leans)}, in rankings of {words:,} words.",
-        "One line of descent shows what was passed on and not how sure that is. Ranks of rewards and of log-probabilities "
-        "stand side by side here and are never pooled.",
+        "One line of descent shows what was passed on, not how sure that is. Ranks of rewards and of log-probabilities "
+        "are shown side by side and never pooled.",
     )
 
 
@@ -482,7 +460,7 @@ def _leaning_side(item: LineageOf, stage: LineageStage) -> str | None:
 
 def lean_words(item: LineageOf, stage: LineageStage) -> str:
     side = _leaning_side(item, stage)
-    return f"leans to {side} by {places(stage.mean_rank_contrast or 0.0)}" if side else "leans to neither side"
+    return f"leans to {side} by {ranks(stage.mean_rank_contrast or 0.0)}" if side else "leans to neither side"
 
 
 def personas_sentence(record: Personas) -> str:
@@ -495,7 +473,7 @@ def personas_sentence(record: Personas) -> str:
     towards = most.categories[0 if (most.shift or 0.0) < 0 else 1].lower() if len(most.categories) == 2 else "one side"
     return (
         f"Held against the control “{record.neutral}”, the persona “{most.persona}” moves {most.model} furthest: "
-        f"{abs(most.shift or 0.0):.1f} rank places towards {towards} by the word list {most.lexicon}. What a persona moves is "
+        f"{ranks(most.shift or 0.0)} towards {towards} by the word list {most.lexicon}. What a persona moves is "
         "what it adds to a bland system prompt; no test says here which shifts are more than the luck of the words."
     )
 
@@ -616,7 +594,7 @@ def mean_mass(record: ScoreRecord) -> float | None:
 
 def _verb(plural: str, side: str) -> str:
     """The verb of a side: `the 4 Gemma models put`, `gemma-3-270m puts`."""
-    return plural if side.startswith("the ") else {"do": "does"}.get(plural, f"{plural}s")
+    return plural if side.endswith(" models") else {"do": "does"}.get(plural, f"{plural}s")
 
 
 def _side_first(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from birthmark.records import BudgetCheck, GapCurve, QuantityCurve, StagesOf, WordShift
 from birthmark.records.calibration import PlantedDivergence, PlantedMetric
-from birthmark.values.formats import MINUS, minus, percent
+from birthmark.values.formats import interval, minus, p_words, percent, signed
 from birthmark.values.metrics import METRICS
 
 NAMED = 5
@@ -20,16 +20,16 @@ def curve_sentence(curve: GapCurve) -> str:
     known = [f"{curve.pairs:,} pairs" if curve.pairs is not None else None, curve.source, curve.loss]
     of_runs = f" ({', '.join(item for item in known if item)})" if any(known) else ""
     said = (
-        f"{curve.base_b} − {curve.base_a}{of_runs}: the gap on {curve.lexicon} is {_ranks(last.gap)} ranks"
+        f"{curve.base_b} − {curve.base_a}{of_runs}: the gap on {curve.lexicon} is {signed(last.gap)} ranks"
         f"{_within(last.ci_low, last.ci_high)} at step {last.step:,}"
     )
     if curve.null is not None:
         inside = "outside" if last.outside_null else "within"
-        said += f", {inside} what random heads give ({_ranks(curve.null.low)} to {_ranks(curve.null.high)})"
+        said += f", {inside} what random heads give ({interval(curve.null.low, curve.null.high)})"
     if curve.start_step is None:
         return f"{said}, as at every step after 0." if len(curve.points) > 1 else f"{said}."
     if curve.start_gap is not None and curve.start_step != last.step:
-        said += f"; it was {_ranks(curve.start_gap)} at step {curve.start_step:,}"
+        said += f"; it was {signed(curve.start_gap)} at step {curve.start_step:,}"
         if curve.below_step is not None:
             after = f" ({curve.below_pairs:,} pairs)" if curve.below_pairs is not None else ""
             said += f" and is below {percent(curve.fraction)} of that from step {curve.below_step:,}{after} on"
@@ -38,12 +38,8 @@ def curve_sentence(curve: GapCurve) -> str:
     return f"{said}."
 
 
-def _ranks(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
-
-
 def _within(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f" ({_ranks(low)} to {_ranks(high)} over words)"
+    return "" if low is None or high is None else f" ({interval(low, high)} over words)"
 
 
 def quantity_sentence(item: QuantityCurve) -> str:
@@ -74,7 +70,7 @@ def stages_sentence(found: StagesOf) -> str:
     for at, fit in enumerate(found.stages):
         held = f"{percent(fit.added)}" if at == 0 else f"{percent(fit.added)} more"
         null = (
-            "" if fit.added_null is None else f" (random heads {percent(fit.added_null)}, p = {fit.added_p_null:.3f})"
+            "" if fit.added_null is None else f" (random heads {percent(fit.added_null)}, {p_words(fit.added_p_null)})"
         )
         parts.append(f"the {fit.stage} stage explains {held}{null}")
     return (
@@ -97,7 +93,7 @@ def budget_sentence(check: BudgetCheck) -> str:
 
 def _pull(shift: WordShift) -> str:
     value = next(v for v in (shift.contrast, shift.positive, shift.negative) if v is not None)
-    return f"{value:+.0f}".replace("-", MINUS)
+    return signed(value, 0)
 
 
 def planted_sentence(
