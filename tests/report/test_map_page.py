@@ -86,7 +86,7 @@ def test_without_people_there_is_no_figure_of_them(record: Map) -> None:
 
 
 def test_the_sentence_names_the_most_and_the_least_alike(record: Map) -> None:
-    assert "a and b rank most alike (Kendall's τ = 0.80)" in map_sentence(record)
+    assert "a and b rank most similarly (Kendall's τ = 0.80)" in map_sentence(record)
 
 
 def test_the_page_shows_all_and_runs_nothing(record: Map, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_the_page_holds_claims_slips_and_figures(replication: Replication, tmp_p
     assert all(claim.id in page for claim in replication.claims)
     assert "rank_results_uf_13.csv, rank_results_uf_27.csv" in page
     assert "byte for byte, those of the pinned commit" in page
-    assert page.count("four times in five") == 2  # a lexicon each
+    assert page.count("80% power: ") == 2  # a lexicon each
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {"figure-1a.svg", "figure-1b.png", "figure-A1a.svg", "figure-4b.png", "figure-A5b.svg"} <= names
 

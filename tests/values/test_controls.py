@@ -210,7 +210,7 @@ def test_every_control_is_one_record_that_says_the_number_with_and_without(plant
     held = controlled_effects(tables, lexicon, ["length", "length"])
     assert [record.control for record in held] == ["length"]
     assert f"{signed(held[0].models_fixed.estimate)} ranks" in held[0].sentence
-    assert f"without {signed(plain.models_fixed.estimate)}" in held[0].sentence
+    assert f"without this control {signed(plain.models_fixed.estimate)}" in held[0].sentence
 
 
 def test_several_models_a_family_have_a_controlled_headline(make_table, make_lexicon) -> None:

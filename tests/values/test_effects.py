@@ -44,7 +44,9 @@ def pair(make_table):
 
 def test_two_models_have_a_fixed_difference_and_no_headline(pair, lexicon) -> None:
     found = effects(pair, lexicon)
-    assert found.headline is None and "with one base checkpoint a family nothing can be concluded" in found.headline_why
+    assert (
+        found.headline is None and "with one base checkpoint per family, nothing can be concluded" in found.headline_why
+    )
     assert found.model_level is None and found.model_level_why
     assert found.mixed_model is None and found.mixed_model_why
     assert found.crossed is None and found.crossed_why
@@ -140,8 +142,8 @@ def test_constant_scores_are_ties_everywhere(make_table, lexicon) -> None:
     found = effects(flat, lexicon)
     assert {cell.mean_median_rank for cell in found.cells} == {14.0}
     assert found.models_fixed.estimate == 0
-    assert [text.partition(":")[0] for text in found.warnings[:2]] == [
-        f"{name} scores all words alike after 6 of 6 prompts" for name in "ab"
+    assert [text.partition(";")[0] for text in found.warnings[:2]] == [
+        f"{name} assigns identical scores to all words for 6 of 6 prompts" for name in "ab"
     ]
     assert all(panel.difference == 0 and panel.cohens_d is None and panel.why for panel in found.panels)
 
@@ -159,7 +161,7 @@ def test_constant_scores_of_several_models_fit_no_mixed_model(make_table, lexico
 def test_a_category_of_one_word_is_ranked_and_told(pair, make_lexicon) -> None:
     one = {word: name for word, name in TWO.items() if name == "Agency" or word == "bond0"}
     found = effects(pair, make_lexicon(one))
-    assert any("one word only stands for Communion" in text for text in found.warnings)
+    assert any("only one word represents Communion" in text for text in found.warnings)
     assert found.models_fixed is None and "one word" in found.models_fixed_why
     assert found.models[0].contrast is not None
 

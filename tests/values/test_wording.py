@@ -125,7 +125,7 @@ def test_examples_are_spread_over_the_list(two: Effects) -> None:
 def test_caveats_name_the_unvalidated_list_and_the_missing_families(two: Effects) -> None:
     said = " ".join(caveats([two], []))
     assert "own has not been validated" in said
-    assert "do not speak of model families" in said
+    assert "do not generalize to model families" in said
     assert "validated" not in " ".join(caveats([two.model_copy(update={"validated": True})], []))
 
 
@@ -215,4 +215,4 @@ def test_the_model_level_says_what_is_wrong_with_it() -> None:
 
 
 def test_equivalence_names_the_margin() -> None:
-    assert "No difference larger than 12.3 ranks" in equivalence_sentence(12.34)
+    assert "A difference larger than 12.3 ranks is ruled out" in equivalence_sentence(12.34)

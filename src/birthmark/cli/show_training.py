@@ -46,7 +46,7 @@ def print_training(record: TrainingRecord, *, recipe: bool = True) -> None:
 
 STATES = {
     "new": "nothing of it is there yet",
-    "begun": "it was begun, and goes on where it was",
+    "begun": "it was started, and resumes",
     "finished": "it is finished already",
     "another run": "the folder holds another run: name another with --out",
 }

@@ -78,4 +78,4 @@ def print_plan(record: Plan) -> None:
         (row.design, f"{row.bases[0]} and {row.bases[1]}", row.power, row.power_welch, row.detectable)
         for row in (*record.alternatives, *record.pairs)
     ]
-    print_rows(("design", "bases", "power, exact", "power, t", "found 4 in 5"), rows)
+    print_rows(("design", "bases", "power, exact", "power, t", "detectable at 80%"), rows)

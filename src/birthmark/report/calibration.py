@@ -264,12 +264,12 @@ def _power(record: Calibration) -> Figure:
     )
     return Figure(
         name="power",
-        title="What the exact test over base checkpoints can find",
+        title="What the exact test over base checkpoints can detect",
         description="Share of simulated studies in which the exact test over base checkpoints finds a difference of so many "
         "ranks, by the number of base checkpoints of either family.",
         build=build,
         table=Table("Power of every test", ("Layout", "Test", "Level", "Difference", "Power", "Error"), table_rows),
-        note="The line is four times in five. Designs whose exact test cannot reach 5% are not drawn.",
+        note="The line is 80% power. Designs whose exact test cannot reach 5% are not drawn.",
     )
 
 
@@ -343,7 +343,7 @@ def write_calibration_report(out: Path) -> Path:
                 "False positives",
                 [_NULL],
                 drawn("false-positives", "false-positives-by-design"),
-                [rate_table("Families that spread unlike, or skewed", unlike)] if unlike else [],
+                [rate_table("Families with different spread, or skewed", unlike)] if unlike else [],
             ),
             Section("power", "Power", [], drawn("power")),
             Section("coverage", "Coverage", [], drawn("coverage")),

@@ -37,7 +37,7 @@ def differences(effects: Effects) -> list[Difference]:
         source = f"{blocks.count:,} of {blocks.n_splits:,} exchanges within teams"
         found.append(Difference("Teams with both families", blocks.estimate, None, None, blocks.p_exact, source))
     if fixed is not None:
-        source = "labels shuffled over words"
+        source = "random relabelings of the words"
         found.append(Difference("Words alone", fixed.estimate, fixed.ci_low, fixed.ci_high, fixed.p_words, source))
     return found
 

@@ -79,11 +79,11 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
     return Figure(
         name=f"{file_stem(line.reward_model)}-{item.lexicon}-line",
         title="From the base model to the reward model",
-        description=f"Each model's leaning between {first} (left) and {second} (right) in rank places, the oldest on top.",
+        description=f"Each model's leaning between {first} (left) and {second} (right) in ranks, the oldest on top.",
         build=lambda narrow: lollipops(rows, order, kinds, KIND_HUES, (first, second), narrow, names),
         table=Table(
             f"Leaning of each model: below zero towards {first}, above towards {second}",
-            ("Model", "Stage", "Ranks of", "Rank places"),
+            ("Model", "Stage", "Ranks of", "Ranks"),
             tuple(
                 (stage.model, STAGES[stage.stage], SCORES[stage.kind], signed(stage.mean_rank_contrast))
                 for stage in item.stages
@@ -91,6 +91,6 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
         ),
         note=(
             f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than when "
-            "asked for the worst, in rank places: of rewards, or of log-probabilities."
+            "asked for the worst, in ranks: of rewards, or of log-probabilities."
         ),
     )

@@ -61,7 +61,7 @@ def _shifts(items: Sequence[PersonaLeaning], record: Personas) -> Table:
             )
         )
     return Table(
-        "How far each persona moves each model, in rank places",
+        "How far each persona moves each model, in ranks",
         ("Model", f"Leaning, {record.neutral}", *(f"Shift, {name}" for name in others)),
         tuple(rows),
     )

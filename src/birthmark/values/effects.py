@@ -356,5 +356,5 @@ def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: str) -> lis
         )
     single = [name for name, words in _words(joined).items() if len(words) == 1]
     if single:
-        warnings.append(f"one word only stands for {', '.join(single)}: its rank is that word's")
+        warnings.append(f"only one word represents {', '.join(single)}: the category's rank is that word's")
     return [*warnings, *warnings_of([table.record for table in tables])]

@@ -276,7 +276,7 @@ def _tied_warnings(models: Sequence[str], ranks: np.ndarray) -> list[str]:
     """A line for each model that puts all words on one rank after some prompts: its ranks there say nothing."""
     tied = (np.ptp(ranks, axis=1) == 0).sum(axis=1) if ranks.shape[1] > 1 else np.zeros(len(models), dtype=int)
     return [
-        f"{model} scores all words alike after {n} of {ranks.shape[2]} prompts: they share one rank there, which says nothing"
+        f"{model} assigns identical scores to all words for {n} of {ranks.shape[2]} prompts; these prompts are uninformative"
         for model, n in zip(models, tied.tolist(), strict=True)
         if n
     ]

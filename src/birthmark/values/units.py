@@ -147,7 +147,7 @@ def _why_not(joined: Joined, unit: Unit) -> str | None:
     names = joined.model_bases if unit == "base_checkpoint" else joined.models
     if len(set(names)) == len(joined.families):
         what = "base checkpoint" if unit == "base_checkpoint" else "model"
-        return f"with one {what} a family nothing can be concluded about families"
+        return f"with one {what} per family, nothing can be concluded about families"
     return None
 
 
@@ -241,7 +241,7 @@ REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.WANTED))  # standard 
 def detectable(
     joined: Joined, headline: LevelTest | None, fixed: ModelsFixed | None, why: str | None
 ) -> tuple[Power | None, str | None]:
-    """The difference that can be found four times in five, or why nothing is said of it; `why` is the headline's.
+    """The difference that is detected with 80% power, or why there is none; `why` is the headline's.
 
     The SD of a unit is pooled within families over this study's base checkpoints where that leaves three degrees of
     freedom, else the published study's for as many RMs a base checkpoint, in proportion to the number of words. Where .05
@@ -250,7 +250,7 @@ def detectable(
     if headline is not None and len(headline.n_units) == 2:
         return _over_units(joined, headline)
     if headline is not None:
-        return None, f"power is told for two families, and these are {len(headline.n_units)}"
+        return None, f"power is computed for two families, and there are {len(headline.n_units)}"
     if fixed is not None:
         return _over_words(fixed, len(joined.models), why), None
     return None, why or "there is no test to tell the power of"
@@ -294,10 +294,10 @@ def _sd(joined: Joined) -> tuple[float, str]:
         for part in [units.values[families == family]]
     )
     if df >= ENOUGH_DF:
-        return float(np.sqrt(squares / df / values.shape[1])), "they do here"
+        return float(np.sqrt(squares / df / values.shape[1])), "as estimated in this study"
     rms_a_base = len(joined.models) / len(families)
     published = float(np.hypot(SD_BASE, SD_RM / np.sqrt(rms_a_base))) * len(joined.words) / PUBLISHED_WORDS
-    return published, "those of the published reward models do for as many words"
+    return published, "as in the published reward models, scaled to the number of words"
 
 
 def _over_words(fixed: ModelsFixed, n_models: int, why: str | None) -> Power:

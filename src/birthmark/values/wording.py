@@ -33,6 +33,7 @@ from birthmark.values.formats import (
     p_number,
     p_words,
     percent,
+    plural,
     ranks,
     sentence,
     signed,
@@ -44,11 +45,11 @@ SIGNIFICANT = 0.05
 QUOTED = 400  # characters of a system prompt that are shown
 ASKED = "Asked for good things rather than bad ones"
 SINGLE_WORDS = (
-    "They are about single words after short questions. What a model does in a conversation, with tools or at length, "
-    "is another matter."
+    "The findings are about single words after short questions. They do not show what a model does in a conversation, with "
+    "tools or in long texts."
 )
 RANKS = (
-    "A rank says which of these words a model puts first, not how good or bad it is at anything, and not that it “holds” "
+    "A rank shows which of these words a model puts first. It does not show how capable the model is, nor that it “holds” "
     "a value."
 )
 UNITS = {"base_checkpoint": "base checkpoint", "model": "model"}
@@ -109,7 +110,7 @@ def key_numbers(effects: Effects) -> list[tuple[str, str, str]]:
         return [
             ("Difference", f"{abs(fixed.estimate):.1f}", f"ranks of {effects.n_candidates:,}"),
             ("95% interval", _interval(fixed), "over the words, of these models"),
-            ("Chance alone", p_words(fixed.p_words), "words' labels shuffled"),
+            ("Chance alone", p_words(fixed.p_words), "random relabelings of the words"),
         ]
     return []
 
@@ -322,7 +323,7 @@ def disagreement(records: Sequence[Effects]) -> list[str]:
         }
         first, *others = leanings or [""]
         lines += [
-            f"The lexicons disagree: by {first} {leanings[first]} leans more to agency, by {other} {leanings[other]} does."
+            f"The lexicons disagree: {leanings[first]} leans more to agency by {first}, and {leanings[other]} by {other}."
             for other in others
             if leanings[other] != leanings[first]
         ]
@@ -346,20 +347,21 @@ def blocks_sentence(found: Blocks, categories: Sequence[str]) -> str:
     leaning, other = (b, a) if found.estimate < 0 else (a, b)
     agreeing = sum(pair.agrees for pair in found.pairs)
     said = (
-        f"Within the {len(found.teams)} teams that built on both families ({', '.join(found.teams)}), {leaning} ranks "
-        f"{categories[0]} words above {categories[1]} words by {ranks(found.estimate)} more than {other} does: exact p "
-        f"{p_equals(found.p_exact)} ({found.count:,} of {found.n_splits:,} exchanges within teams). Of {len(found.pairs)} "
-        f"matched pairs {agreeing} {'has' if agreeing == 1 else 'have'} the sign of the families' difference"
+        f"Within the {len(found.teams)} teams that built on both families ({', '.join(found.teams)}), {leaning} models put "
+        f"{categories[0].lower()} words further ahead of {categories[1].lower()} words than {other} models do, by "
+        f"{ranks(found.estimate)}; a difference at least this large occurs in {found.count:,} of {found.n_splits:,} exchanges of "
+        f"labels within teams (exact {p_words(found.p_exact)}). Of {plural(len(found.pairs), 'matched pair')}, {agreeing} "
+        f"{'has' if agreeing == 1 else 'have'} the sign of the families' difference"
     )
     said += "." if agreeing == len(found.pairs) else ", so the pairs do not all agree."
     if found.min_p > 0.05:
-        said += f" The smallest p that these teams allow is {p_number(found.min_p)}."
+        said += f" With so few teams, the smallest attainable p-value is {p_number(found.min_p)}."
     return said
 
 
 def equivalence_sentence(margin: float) -> str:
     """What may be said where no difference is found."""
-    return f"No difference larger than {margin:.1f} ranks, at 5%, taking base checkpoints as the sample."
+    return f"A difference larger than {margin:.1f} ranks is ruled out at the 5% level, taking base checkpoints as the sample."
 
 
 def worth_sentence(found: Clustering | None, n_models: int) -> str:
@@ -367,8 +369,8 @@ def worth_sentence(found: Clustering | None, n_models: int) -> str:
     if found is None or found.icc is None or found.n_effective is None:
         return ""
     return (
-        f" Their intraclass correlation by base checkpoint is {decimal(found.icc)}: these {n_models} models tell about as much as "
-        f"{found.n_effective:.1f} independent ones would."
+        f" Their intraclass correlation by base checkpoint is {decimal(found.icc)}: these {n_models} models carry about as much "
+        f"information as {found.n_effective:.1f} independent ones."
     )
 
 
@@ -387,17 +389,19 @@ def control_sentence(
     said, difference = _held_fixed(record.control.split(",")), " − ".join(reversed(families))
     headline, fixed = record.headline, record.models_fixed
     if headline is not None and before is not None:
-        sure = f"exact p {p_equals(headline.p_exact)} over base checkpoints, without {p_equals(before.p_exact)}"
+        sure = f"exact p {p_equals(headline.p_exact)} over base checkpoints, without this control {p_equals(before.p_exact)}"
         if headline.estimate is None or before.estimate is None:
-            return f"{said}, families are told apart with {sure}."
-        return f"{said}, {difference} is {signed(headline.estimate)} ranks, without {signed(before.estimate)} ({sure})."
+            return f"{said}, the test of families gives {sure}."
+        return f"{said}, {difference} is {signed(headline.estimate)} ranks, without this control {signed(before.estimate)} ({sure})."
     if contrasts is None:
-        return f"{said}, there is no one number to compare: {why}."
+        return f"{said}, there is no single number to compare: {why}."
     if fixed is not None and without is not None:
         sure = f"95% interval over words {interval(fixed.ci_low, fixed.ci_high)}, p {p_equals(fixed.p_words)}"
-        return f"{said}, {difference} is {signed(fixed.estimate)} ranks, without {signed(without)} ({sure})."
+        return (
+            f"{said}, {difference} is {signed(fixed.estimate)} ranks, without this control {signed(without)} ({sure})."
+        )
     changes = [
-        f"{model.model} {signed(model.mean_rank_contrast)} ranks, without {signed(value)}"
+        f"{model.model} {signed(model.mean_rank_contrast)} ranks, without this control {signed(value)}"
         for model, value in zip(record.models, contrasts, strict=True)
     ]
     return f"{said}, the contrast is: {'; '.join(changes)}."
@@ -411,7 +415,7 @@ def _held_fixed(control: Sequence[str]) -> str:
     names = [HELD_FIXED[name] for name in control if name != NEUTRAL_CONTROL]
     parts = []
     if NEUTRAL_CONTROL in control:
-        parts.append("each word's score after a neutral prompt taken off")
+        parts.append("each word's score after a neutral prompt subtracted")
     if names:
         parts.append(f"{listed(names)} regressed out of the ranks")
     return f"With {' and '.join(parts)}"
@@ -472,9 +476,9 @@ def personas_sentence(record: Personas) -> str:
     most = max(moved, key=lambda item: abs(item.shift or 0.0))
     towards = most.categories[0 if (most.shift or 0.0) < 0 else 1].lower() if len(most.categories) == 2 else "one side"
     return (
-        f"Held against the control “{record.neutral}”, the persona “{most.persona}” moves {most.model} furthest: "
-        f"{ranks(most.shift or 0.0)} towards {towards} by the word list {most.lexicon}. What a persona moves is "
-        "what it adds to a bland system prompt; no test says here which shifts are more than the luck of the words."
+        f"Compared with the control “{record.neutral}”, the persona “{most.persona}” moves {most.model} furthest: "
+        f"{ranks(most.shift or 0.0)} towards {towards} by the word list {most.lexicon}. A shift is "
+        "what a persona adds to a neutral system prompt; no test shows here which shifts exceed chance in the choice of words."
     )
 
 
@@ -486,24 +490,24 @@ def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[s
     said = [SINGLE_WORDS, RANKS]
     if any(item.headline is None for item in effects):
         said.append(
-            "They do not speak of model families: that takes several base checkpoints of each. These are differences "
+            "The findings do not generalize to model families, which would need several base checkpoints of each. They are differences "
             "between the models as they were run."
         )
     said += [power_said(item, several=len(effects) > 1) for item in effects if item.power is not None]
     names = sorted({item.lexicon for item in effects if not item.validated})
     if names:
         said.append(
-            f"The word list {listed(names)} has not been validated with people: read a difference as one between these "
-            "words, and check it with a validated list."
+            f"The word list {listed(names)} has not been validated with people: a difference is one between these words; "
+            "check it with a validated list."
         )
     if any(record.kind == "logprob" for record in scores):
         said.append(
-            "A base model's log-probabilities are what it would say next, not what it rewards; common words come "
-            "first for being common. Compare models, not words, and look at the words' frequencies."
+            "A base model's log-probabilities show what it would say next, not what it rewards; common words rank high because they "
+            "are common. Compare models, not words, and consider the words' frequencies."
         )
     if {"reward", "logprob"} <= {record.kind for record in scores}:
         said.append(
-            "Rewards and log-probabilities are different scales; they stand side by side here and are never pooled."
+            "Rewards and log-probabilities are different scales; they are shown side by side here and never pooled."
         )
     return said
 
@@ -514,7 +518,7 @@ def system_said(scores: Sequence[ScoreRecord]) -> str | None:
     if asked is None or asked.system is None:
         return None
     whose = f" of the persona “{asked.persona}”" if asked.persona else ""
-    return f"Every question was asked under the system prompt{whose}: {quoted(asked.system)}"
+    return f"Every question was asked with the system prompt{whose}: {quoted(asked.system)}"
 
 
 def quoted(text: str) -> str:
@@ -552,22 +556,22 @@ def glossary(effects: Sequence[Effects], implicit: Sequence[Implicit]) -> list[t
         ("Leaning", "How much further one category is ahead when asked for the best than when asked for the worst."),
         (
             "95% interval",
-            "Where the value may plausibly lie, were the sampled things (words, base checkpoints) drawn anew.",
+            "Where the value plausibly lies, given that the words or base checkpoints are a sample.",
         ),
-        ("p", "How often chance alone would bring a difference at least this large."),
+        ("p", "How often chance alone gives a difference at least this large."),
     ]
     if any(item.headline or item.model_level for item in effects):
         terms.append(
             (
                 "Base checkpoint",
-                "The one released model that reward models were tuned from; those that share it are akin.",
+                "The one released model that reward models were tuned from; models that share it are not independent.",
             )
         )
     if implicit:
         terms.append(
             (
                 "Implicit reward",
-                "The reward that preference training would have needed to turn one model into the other.",
+                "The reward with which preference training would turn one model into the other.",
             )
         )
     return terms
@@ -580,8 +584,8 @@ def mass_warning(scores: Sequence[ScoreRecord]) -> str | None:
         return None
     shares = listed([f"{percent(mass, 2)} of {model}'s" for model, mass in means.items()])
     return (
-        f"The lists' words hold only {shares} next-token probability: their order is measured in a corner of what "
-        f"{'it' if len(means) == 1 else 'they'} would say."
+        f"The lists' words hold only {shares} next-token probability: the ranking rests on a very small part of "
+        "the next-token distribution."
     )
 
 

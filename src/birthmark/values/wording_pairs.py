@@ -21,11 +21,11 @@ def word_gap_sentence(names: tuple[str, str], words: Sequence[str], lead: PairTe
     n_a, n_b = lead.n_units.values()
     said = (
         f'By MWLR {names[1]} prefers "{second}" to "{first}" more than {names[0]} does in {lead.positive} of '
-        f"{lead.n_pairs} pairs. They are made of {n_a} + {n_b} {unit}s and not independent: of the {lead.n_splits:,} ways to "
+        f"{lead.n_pairs} pairs. They involve {n_a} + {n_b} {unit}s and are not independent: of the {lead.n_splits:,} ways to "
         f"split these, {lead.count:,} give{'s' if lead.count == 1 else ''} a mean gap as large (p {p_equals(lead.p_exact)})."
     )
     if lead.min_p > 0.05:
-        said += f" So few {unit}s cannot show more: no gap could have p below {p_number(lead.min_p)}."
+        said += f" With so few {unit}s, the smallest attainable p-value is {p_number(lead.min_p)}."
     return said + _other_metrics(lead, tests)
 
 
@@ -43,10 +43,10 @@ def medians_sentence(lexicon: str, anova: Sequence[GridTerm] | None, level: Grid
         term = rows[THREE_WAY]
         said += (
             f"side × category × framing has F({term.df}, {rows['Residual'].df}) = {term.f:.1f}, p {p_equals(term.p)}, with every prompt of "
-            "every model taken for independent"
+            "every model treated as independent"
         )
     else:
-        said += "the analysis of variance says nothing"
+        said += "there is no analysis of variance"
     if level is None:
         return said + "."
     unit = UNITS[level.unit]
@@ -91,8 +91,8 @@ def map_sentence(record: Map) -> str:
     furthest = min(record.likeness, key=lambda pair: pair.kendall)
     prompts = plural(len(record.prompts), "prompt")
     return (
-        f"Over {record.n_candidates:,} candidates and {prompts}, {closest.a} and {closest.b} rank most alike "
-        f"(Kendall's τ = {closest.kendall:.2f}), {furthest.a} and {furthest.b} least (τ = {furthest.kendall:.2f})."
+        f"Over {record.n_candidates:,} candidates and {prompts}, {closest.a} and {closest.b} rank most similarly "
+        f"(Kendall's τ = {closest.kendall:.2f}), {furthest.a} and {furthest.b} least similarly (τ = {furthest.kendall:.2f})."
     )
 
 
@@ -105,11 +105,11 @@ def about_predictors(record: Map) -> list[str]:
     if record.predictors:
         lead = [
             (
-                f"Alike by what they share, the others held fixed: {said}."
+                f"Models rank more similarly with, the others held fixed: {said}."
                 if found
-                else "Nothing here predicts likeness clearly."
+                else "No predictor of similarity is significant."
             )
-            + (f" Not clearly: {', '.join(rest)}." if found and rest else "")
+            + (f" Not significant: {', '.join(rest)}." if found and rest else "")
         ]
     explained = (
         "Pairs of models are not independent, so the models' places are permuted: beside the others by double "

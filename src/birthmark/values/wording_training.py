@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from birthmark.records import BudgetCheck, GapCurve, QuantityCurve, StagesOf, WordShift
 from birthmark.records.calibration import PlantedDivergence, PlantedMetric
-from birthmark.values.formats import interval, minus, p_words, percent, signed
+from birthmark.values.formats import interval, minus, p_words, percent, plural, signed
 from birthmark.values.metrics import METRICS
 
 NAMED = 5
@@ -25,7 +25,7 @@ def curve_sentence(curve: GapCurve) -> str:
     )
     if curve.null is not None:
         inside = "outside" if last.outside_null else "within"
-        said += f", {inside} what random heads give ({interval(curve.null.low, curve.null.high)})"
+        said += f", {inside} the range of random heads ({interval(curve.null.low, curve.null.high)})"
     if curve.start_step is None:
         return f"{said}, as at every step after 0." if len(curve.points) > 1 else f"{said}."
     if curve.start_gap is not None and curve.start_step != last.step:
@@ -107,12 +107,12 @@ def planted_sentence(
         apart = [row for row in rest if row.behind_ci_low is not None and row.behind_ci_low > 0]
         level = [row.metric for row in rest if row not in apart]
         said = (
-            f"Of planted words, {best.metric} brought {percent(best.precision_at_k)} to the top k on held-out questions, the most "
-            f"of {len(METRICS)} metrics over {best.seeds} seeds"
+            f"{best.metric} ranks {percent(best.precision_at_k)} of the planted words in the top k on held-out questions, the most of "
+            f"{len(METRICS)} metrics over {plural(best.seeds, 'seed')}"
         )
-        said += f"; not told apart from it: {', '.join(level)}." if level else "; every other metric found fewer."
+        said += f"; not distinguishable from it: {', '.join(level)}." if level else "; every other metric found fewer."
         if best.seeds < FEWEST_SEEDS:
-            said += f" {best.seeds} seed{'s tell' if best.seeds > 1 else ' tells'} little: take {FEWEST_SEEDS}."
+            said += f" {plural(best.seeds, 'seed')} {'are' if best.seeds > 1 else 'is'} too few: use {FEWEST_SEEDS} or more."
     if diverged:
-        said += f" {len(diverged)} of {n_runs} runs diverged and are not averaged in."
+        said += f" {len(diverged)} of {n_runs} runs diverged and are excluded from the means."
     return said
