@@ -118,8 +118,7 @@ birthmark calibrate plan --bases 5,5 --rms-per-base 2 --sd-base 16.6 --sd-rm 7.2
 
 {alternatives}
 
-Every report says what its own units could have found: “With these units the test can find a contrast of … ranks four times
-in five”, from the spread of its own base checkpoints where there are five or more, else from the published one; where
+Every report states what its own units could have detected: “Minimum detectable contrast at 80% power: … ranks”, from the spread of its own base checkpoints where there are five or more, else from the published one; where
 .05 is out of reach it says so, and with one base checkpoint a family it speaks of the words alone.
 
 ## What this rests on
@@ -155,7 +154,7 @@ def main(folder: Path) -> None:
             power=_power(record),
             plan="\n".join(planned.sentences),
             alternatives=_table(
-                ("design", "base checkpoints", "power, exact test", "power, t", "found four times in five"),
+                ("design", "base checkpoints", "power, exact test", "power, t", "detectable at 80% power"),
                 [
                     (
                         row.design,

@@ -95,3 +95,55 @@ class Answer:
         return (
             self.code == 2 and len(lines) == 1 and lines[0].startswith("error: ") and all(w in lines[0] for w in words)
         )
+
+
+@pytest.fixture(scope="session")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two language models of two families, with vocabulary, lexicon words, effects and implicit reward."""
+    from report_outs import WORDS, lexicon_file, table, write_out
+
+    folder = tmp_path_factory.mktemp("two")
+    a = table("gemma-3-270m", "Gemma", "gemma-3-270m", lean=0.5, seed=1)
+    b = table("smollm2-135m-instruct", "SmolLM", "SmolLM2-135M", lean=-0.4, seed=2)
+    return write_out(folder / "out", [a, b], [lexicon_file(folder / "own.csv", WORDS)], implicit=True)
+
+
+@pytest.fixture(scope="session")
+def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two language and five reward models, a neutral prompt, two lexicons, one of six categories; awkward names."""
+    from birthmark.records import PromptRecord
+    from report_outs import PROMPTS, WORDS, lexicon_file, table, write_out
+
+    folder = tmp_path_factory.mktemp("both")
+    asked = PROMPTS | {"neutral": PromptRecord(text="What comes to mind?")}
+    a = table("gemma-3-270m", "Gemma", "gemma-3-270m", lean=0.5, seed=1, prompts=asked)
+    b = table("smollm2-135m-instruct", "SmolLM", "SmolLM2-135M", lean=-0.4, seed=2, prompts=asked)
+    rewards = [
+        table(
+            f"an-organisation--a-reward-model-with-a-very-long-name-{n}",
+            family,
+            f"{family} <{n // 2}>",
+            kind="reward",
+            seed=n,
+            prompts=asked,
+            tokens=False,
+        )
+        for n, family in enumerate(["Gemma", "Gemma", "Llama", "Llama", "Qwen & co"])
+    ]
+    listed = [word for group in WORDS.values() for word in group]
+    six = {f"Category {n} <&>": listed[3 * n : 3 * n + 3] for n in range(6)}
+    lexicons = [lexicon_file(folder / "own.csv", WORDS), lexicon_file(folder / "six.csv", six)]
+    return write_out(folder / "out", [a, b, *rewards], lexicons, implicit=True)
+
+
+@pytest.fixture(scope="session")
+def ten_models(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study's ten reward models, compared by its agency and communion nouns."""
+    from birthmark.inputs.lexicons import load_lexicon
+    from birthmark.scoring.table import read_scores
+    from report_outs import write_out
+
+    data = shared / "paper-data" / "data"
+    tables = [read_scores(path) for path in sorted((data / "reward_model_scores" / "dict_big2_nouns").glob("*.csv"))]
+    lexicon = load_lexicon(data / "corpora" / "dict_big2_nouns.csv")
+    return write_out(tmp_path_factory.mktemp("ten"), tables, [lexicon], command="compare")

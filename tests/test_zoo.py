@@ -322,5 +322,5 @@ def test_models_in_unlike_precision_are_compared_with_a_warning(birthmark, model
     assert birthmark("audit", models / "one", *base, *options).code == 0
     assert birthmark("audit", models / "two", "--family", "B", "--dtype", "bfloat16", *options).code == 0
     warnings = json.loads((out / "effects" / "words.json").read_text())["warnings"]
-    (said,) = [text for text in warnings if "unlike precision" in text]
+    (said,) = [text for text in warnings if "different precision" in text]
     assert "bfloat16: " in said and "float32: " in said and str(models / "two") in said

@@ -21,8 +21,8 @@ def test_plan_prints_power_and_the_base_checkpoints_needed(birthmark: Any) -> No
     answer = birthmark(*PLAN, "--shift", "20")
     assert answer.code == 0
     said = " ".join(answer.out.split())
-    assert "four times in five" in said
-    assert "a family needs 13 base checkpoints" in said
+    assert "80% power" in said
+    assert "each family needs 13 base checkpoints" in said
     assert "barely help" in said
     assert "same-recipe pairs" in said
 

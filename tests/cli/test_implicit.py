@@ -127,13 +127,15 @@ def test_the_same_command_gives_the_same_bytes(birthmark, tables, tmp_path):
 def test_unlike_frames_only_on_request_and_with_a_warning(birthmark, tiny_lm, tables, tmp_path):
     birthmark("score", tiny_lm, "--frame", "chat", "--prompt", "greatest_ever_one", "--out", tmp_path / "chat")
     (chat,) = (tmp_path / "chat" / "scores").glob("*.parquet")
-    assert birthmark("implicit", chat, tables[1], "--out", tmp_path / "no").is_error("unlike frames", "--mixed-frames")
+    assert birthmark("implicit", chat, tables[1], "--out", tmp_path / "no").is_error(
+        "different frames", "--mixed-frames"
+    )
     answer = birthmark("implicit", chat, tables[1], "--mixed-frames", "--out", tmp_path / "yes")
-    assert answer.code == 0 and "unlike frames" in answer.out
+    assert answer.code == 0 and "different frames" in answer.out
     (path,) = (tmp_path / "yes" / "implicit").glob("*.json")
     record = json.loads(path.read_text(encoding="utf-8"))
     assert (record["frame_a"], record["frame_b"]) == ("chat", "qa")
-    assert any("unlike frames" in text for text in record["warnings"])
+    assert any("different frames" in text for text in record["warnings"])
 
 
 @pytest.mark.parametrize(

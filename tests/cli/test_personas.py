@@ -93,7 +93,7 @@ def test_tables_of_unlike_system_prompts_are_not_compared(birthmark, tiny_lm, le
         assert birthmark("score", model, *options, "--out", tmp_path / name).code == 0
     tables = [next((tmp_path / name / "scores").glob("*.parquet")) for name in "ab"]
     answer = birthmark("compare", *tables, "--lexicon", lexicon, "--out", tmp_path / "c", "--mixed-frames")
-    assert answer.is_error("unlike system prompts")
+    assert answer.is_error("different system prompts")
 
 
 # ---------------------------------------------------------------------------------------------------- personas

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from report_outs import WORDS, lexicon_file, table
 
 from birthmark.commands.implicit import implicit, implicit_grid
 from birthmark.records import ImplicitGrid, read_record
@@ -16,6 +15,7 @@ from birthmark.report.implicit_grid import (
     word_tests_table,
 )
 from birthmark.scoring.table import ScoreTable
+from report_outs import WORDS, lexicon_file, table
 
 NASTY = "org/<script>alert(1)</script>"
 

@@ -3,7 +3,8 @@
 import pytest
 
 from birthmark.records import Line, LineageOf, LineageStage
-from birthmark.report.lineage import leading_line, line_figure, line_finding
+from birthmark.report.lineage import leading_line, line_figure
+from birthmark.values.wording import line_finding
 
 STAGES = ("pretrained", "instruct", "reward")
 
@@ -31,13 +32,13 @@ def line(*values: float | None, categories: tuple[str, ...] = ("Agency", "Commun
     ],
 )
 def test_the_title_says_where_the_reward_model_leans_and_where_it_was_born(values, title):
-    assert line_finding(*leading_line([line(*values)])).title == title
+    assert line_finding(leading_line([line(*values)])[1]).title == title
 
 
 def test_each_model_of_the_line_is_in_the_sentence():
-    said = line_finding(*leading_line([line(40.0, -12.2, 0.2)])).said
-    assert "m0 (pretrained) leans to communion by 40 places" in said
-    assert "m1 (instruction-tuned) leans to agency by 12 places and m2 (reward model) leans to neither side" in said
+    said = line_finding(leading_line([line(40.0, -12.2, 0.2)])[1]).said
+    assert "m0 (pretrained) leans to communion by 40.0 ranks" in said
+    assert "m1 (instruction-tuned) leans to agency by 12.2 ranks and m2 (reward model) leans to neither side" in said
 
 
 def test_the_figure_has_a_row_a_model_the_oldest_first():

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_outs import runs_only_its_own
 
 from birthmark.records import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued, to_json
-from birthmark.report.map import map_figures, map_sentence, write_map_report
+from birthmark.report.map import map_figures, write_map_report
+from birthmark.values.wording_pairs import map_sentence
+from report_outs import runs_only_its_own
 
 NASTY = "<script>alert(1)</script>"
 
@@ -86,7 +87,7 @@ def test_without_people_there_is_no_figure_of_them(record: Map) -> None:
 
 
 def test_the_sentence_names_the_most_and_the_least_alike(record: Map) -> None:
-    assert "a and b rank most alike (Kendall's τ = 0.80)" in map_sentence(record)
+    assert "a and b rank most similarly (Kendall's τ = 0.80)" in map_sentence(record)
 
 
 def test_the_page_shows_all_and_runs_nothing_but_its_own_script(record: Map, tmp_path: Path) -> None:

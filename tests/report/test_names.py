@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from report_outs import WORDS, lexicon_file, table, write_out
 
 from birthmark.report.audit import write_report
 from birthmark.report.card import write_card
 from birthmark.report.text import in_text, short_names
+from report_outs import WORDS, lexicon_file, table, write_out
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ from pathlib import Path
 from shutil import copytree, rmtree
 
 import pytest
-from report_outs import NASTY, embedded_json
 
 from birthmark.errors import BirthmarkError
-from birthmark.report.audit import write_report
-from birthmark.report.contents import read_contents
+from birthmark.report.audit import read_contents, write_report
+from report_outs import NASTY, embedded_json
 
 
 class Outline(HTMLParser):

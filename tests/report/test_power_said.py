@@ -22,7 +22,7 @@ def test_report_and_card_quote_the_power_of_the_leading_test(
     ]
     assert said
     for sentence in said:
-        assert "four times in five" in sentence
+        assert "80% power" in sentence
         assert sentence[1:40] in page
         assert sentence[1:40] in card
 
@@ -33,4 +33,4 @@ def test_a_study_of_ten_models_on_five_base_checkpoints_says_that_05_is_out_of_r
     assert effects.power.alpha == 0.1
     assert effects.headline is not None
     assert effects.headline.power_sentence == effects.power.sentence
-    assert "cannot reach .05" in effects.power.sentence
+    assert "no difference can reach p = .05" in effects.power.sentence

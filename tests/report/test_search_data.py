@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from report_outs import NASTY, table
 
 from birthmark.report.models import search_data
 from birthmark.values.ranks import standings
+from report_outs import NASTY, table
 
 
 @pytest.fixture(scope="module")

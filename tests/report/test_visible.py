@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_outs import NASTY
 
 from birthmark.report.layout import embedded, token
 from birthmark.report.text import pieces, spoken, visible
+from report_outs import NASTY
 
 
 @pytest.mark.parametrize(

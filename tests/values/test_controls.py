@@ -10,6 +10,7 @@ from birthmark.inputs.prompts import NEUTRAL_KEY, load_prompts, with_neutral
 from birthmark.scoring.measure import parse_control
 from birthmark.values.controls import controlled_effects, less_neutral, regress_out, without_neutral
 from birthmark.values.effects import effects
+from birthmark.values.formats import signed
 from birthmark.values.ranks import rank
 
 PROMPTS = ("best_1", "great_1", "worst_1", "bad_1")
@@ -208,8 +209,8 @@ def test_every_control_is_one_record_that_says_the_number_with_and_without(plant
     plain = effects(tables, lexicon)
     held = controlled_effects(tables, lexicon, ["length", "length"])
     assert [record.control for record in held] == ["length"]
-    assert f"{held[0].models_fixed.estimate:+.1f} ranks" in held[0].sentence
-    assert f"without {plain.models_fixed.estimate:+.1f}" in held[0].sentence
+    assert f"{signed(held[0].models_fixed.estimate)} ranks" in held[0].sentence
+    assert f"without this control {signed(plain.models_fixed.estimate)}" in held[0].sentence
 
 
 def test_several_models_a_family_have_a_controlled_headline(make_table, make_lexicon) -> None:
@@ -222,7 +223,7 @@ def test_several_models_a_family_have_a_controlled_headline(make_table, make_lex
     ]
     (held,) = controlled_effects(tables, lexicon, ["length"])
     assert held.headline is not None and held.headline.n_splits == 20
-    assert f"{held.headline.estimate:+.1f} ranks" in held.sentence
+    assert f"{signed(held.headline.estimate)} ranks" in held.sentence
 
 
 def test_more_than_two_categories_have_a_test_and_no_single_number(make_table, make_lexicon) -> None:

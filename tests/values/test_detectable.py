@@ -41,14 +41,14 @@ def test_enough_units_find_a_contrast_at_05_by_their_own_spread() -> None:
     a, b = joined.contrasts[:4], joined.contrasts[4:]
     assert told.sd == pytest.approx(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
     assert told.detectable == pytest.approx(told.sd * power.detectable_exact(4, 4))
-    assert f"the test can find a contrast of {told.detectable:.0f} ranks four times in five" in told.sentence
+    assert f"Minimum detectable contrast at 80% power: {told.detectable:.0f} ranks." in told.sentence
 
 
 def test_two_against_three_are_told_at_the_smallest_p() -> None:
     told = found(study("AABBB"))
     assert told.alpha == 0.1
-    assert "cannot reach .05, whatever the difference" in told.sentence
-    assert "its smallest p, .100, it can find a contrast of" in told.sentence
+    assert "no difference can reach p = .05: the smallest attainable p-value is .100" in told.sentence
+    assert "Minimum detectable contrast at that level and 80% power: " in told.sentence
 
 
 def test_too_few_units_to_know_their_spread_take_the_published_one() -> None:
@@ -64,12 +64,13 @@ def test_one_model_a_family_is_told_over_words_and_of_families_nothing() -> None
     fixed = models_fixed(joined, 0)
     assert told.unit == "word"
     assert told.detectable == pytest.approx((1.959964 + 0.841621) / (2 * 1.959964) * (fixed.ci_high - fixed.ci_low))
-    assert "four times in five. With one base checkpoint a family nothing can be concluded" in told.sentence
+    assert "at 80% power, over words: " in told.sentence
+    assert "With one base checkpoint per family, nothing can be concluded" in told.sentence
 
 
 def test_several_categories_are_told_of_one_of_them() -> None:
-    told = found(study("AAAABBBB", categories=3))
-    assert "a difference in one category of" in told.sentence
+    told, _ = found(study("AAAABBBB", categories=3))
+    assert "Minimum detectable difference in one category at" in told.sentence
     assert told.detectable > 0
 
 

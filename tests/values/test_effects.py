@@ -44,7 +44,9 @@ def pair(make_table):
 
 def test_two_models_have_a_fixed_difference_and_no_headline(pair, lexicon) -> None:
     found = effects(pair, lexicon)
-    assert found.headline is None and "with one base checkpoint a family nothing can be concluded" in found.headline_why
+    assert (
+        found.headline is None and "with one base checkpoint per family, nothing can be concluded" in found.headline_why
+    )
     assert found.model_level is None and found.model_level_why
     assert found.mixed_model is None and found.mixed_model_why
     assert found.crossed is None and found.crossed_why
@@ -57,8 +59,8 @@ def test_two_models_have_a_fixed_difference_and_no_headline(pair, lexicon) -> No
 
 def test_two_models_are_told_apart_in_words(pair, lexicon) -> None:
     sentence = effects(pair, lexicon).sentence
-    assert "b ranks Agency higher and a ranks Communion higher" in sentence
-    assert "of 27" in sentence and "not about model families" in sentence
+    assert "b puts agency words further ahead of communion words than a does" in sentence
+    assert "ranking of 27 words" in sentence and "not about model families" in sentence
 
 
 def test_the_order_of_the_tables_turns_no_sign(pair, lexicon) -> None:
@@ -90,7 +92,7 @@ def test_identical_models_do_not_differ(make_table, lexicon) -> None:
     same = [made_up(make_table, name, name.upper(), f"base {name}") for name in "ab"]
     found = effects(same, lexicon)
     assert found.models_fixed.estimate == 0 and found.models_fixed.p_words == 1
-    assert "No clear difference between a and b" in found.sentence
+    assert "no clear difference between a and b" in found.sentence
 
 
 def test_one_model_is_described_and_compared_with_nothing(pair, lexicon) -> None:
@@ -99,7 +101,7 @@ def test_one_model_is_described_and_compared_with_nothing(pair, lexicon) -> None
     assert found.headline is None and "one family only" in found.headline_why
     assert found.models_fixed is None and found.models_fixed_why
     assert found.blocks is None and found.sensitivity is None and found.word_effects == []
-    assert "b ranks Agency words above Communion words" in found.sentence
+    assert "b moves agency words ahead of communion words" in found.sentence
 
 
 def test_one_family_of_two_models_has_reasons_for_what_is_missing(make_table, lexicon) -> None:
@@ -112,7 +114,7 @@ def test_prompts_without_framing_have_no_cells_and_say_why(make_table, lexicon) 
     found = effects([made_up(make_table, "a", "A", "a", prompts=("prompt_1",))], lexicon)
     assert found.cells == [] and found.cells_why
     assert found.models[0].contrast is None
-    assert found.sentence.startswith("No comparison")
+    assert found.sentence.startswith("There is nothing to compare")
 
 
 def test_prompts_of_one_framing_have_panels_and_no_contrast(make_table, lexicon) -> None:
@@ -140,8 +142,8 @@ def test_constant_scores_are_ties_everywhere(make_table, lexicon) -> None:
     found = effects(flat, lexicon)
     assert {cell.mean_median_rank for cell in found.cells} == {14.0}
     assert found.models_fixed.estimate == 0
-    assert [text.partition(":")[0] for text in found.warnings[:2]] == [
-        f"{name} scores all words alike after 6 of 6 prompts" for name in "ab"
+    assert [text.partition(";")[0] for text in found.warnings[:2]] == [
+        f"{name} assigns identical scores to all words for 6 of 6 prompts" for name in "ab"
     ]
     assert all(panel.difference == 0 and panel.cohens_d is None and panel.why for panel in found.panels)
 
@@ -159,7 +161,7 @@ def test_constant_scores_of_several_models_fit_no_mixed_model(make_table, lexico
 def test_a_category_of_one_word_is_ranked_and_told(pair, make_lexicon) -> None:
     one = {word: name for word, name in TWO.items() if name == "Agency" or word == "bond0"}
     found = effects(pair, make_lexicon(one))
-    assert any("one word only stands for Communion" in text for text in found.warnings)
+    assert any("only one word represents Communion" in text for text in found.warnings)
     assert found.models_fixed is None and "one word" in found.models_fixed_why
     assert found.models[0].contrast is not None
 
@@ -188,7 +190,7 @@ def test_models_of_one_base_are_averaged_before_the_headline(make_table, lexicon
     assert found.headline.statistic == "welch_t"
     assert found.model_level.n_units == {"A": 6, "B": 6}
     assert found.headline.n_splits == 20 and found.headline.p_exact == found.headline.min_p == 0.1
-    assert "B ranks Agency words above Communion words" in found.headline.sentence
+    assert "B models put agency words further ahead of communion words" in found.headline.sentence
 
 
 def test_a_base_checkpoint_nobody_names_is_its_own_unit(make_table, lexicon) -> None:
@@ -221,7 +223,7 @@ def test_three_categories_take_the_largest_t(make_table, make_lexicon) -> None:
     found = effects(several(make_table, "AB", lean={"B": 2}, words=THREE), make_lexicon(THREE))
     assert found.headline.statistic == "max_t" and found.headline.estimate is None
     assert all(model.contrast is None for model in found.models)
-    assert "Largest for Agency" in found.sentence
+    assert "put Agency words further ahead" in found.sentence and "largest difference of" in found.sentence
     assert len(found.per_category) == 6
 
 

@@ -38,7 +38,7 @@ def test_more_words_prompts_or_rms_barely_help_and_more_base_checkpoints_do(publ
         assert now < power[little] < now + 0.07
     assert power["any number of RMs on each base checkpoint"] < now + 0.07
     assert power["twice the base checkpoints"] > now + 0.25
-    assert any("More words, prompts or RMs a base checkpoint barely help" in text for text in published.sentences)
+    assert any("More words, prompts or RMs per base checkpoint barely help" in text for text in published.sentences)
 
 
 def test_rms_are_not_said_to_barely_help_where_they_do() -> None:
@@ -55,14 +55,14 @@ def test_same_recipe_pairs_beat_teams_of_their_own(published: Plan) -> None:
 
 
 def test_the_sentence_says_what_is_found_four_times_in_five(published: Plan) -> None:
-    assert f"can find a contrast of {published.detectable:.0f} ranks four times in five" in published.sentence
-    assert f"a family needs {published.bases_needed} base checkpoints" in published.sentence
+    assert f"Minimum detectable contrast at 80% power: {published.detectable:.0f} ranks." in published.sentence
+    assert f"each family needs {published.bases_needed} base checkpoints" in published.sentence
 
 
 def test_two_against_three_cannot_reach_05_and_the_plan_says_so() -> None:
     found = plan((2, 3))
     assert (found.power, found.detectable) == (None, None)
-    assert "no p is below .100" in (found.power_why or "")
+    assert "the smallest attainable p-value is .100" in (found.power_why or "")
     assert found.power_welch is not None
     assert plan((2, 3), alpha=0.1).power is not None
 

@@ -127,7 +127,7 @@ def test_the_headline_is_over_five_base_checkpoints(big_two_effects: Effects) ->
     gemma, llama = ([value for key, value in unit.items() if key[0] == family] for family in ("Gemma", "Llama"))
     assert headline.estimate == pytest.approx(np.mean(llama) - np.mean(gemma))
     assert headline.p_exact == headline.count / headline.n_splits
-    assert "cannot reach .05 with these units" in headline.sentence
+    assert "the smallest attainable p-value is .100" in headline.sentence
 
 
 def test_the_model_level_is_welchs_t_over_210_splits(big_two_effects: Effects) -> None:

@@ -92,7 +92,7 @@ def test_one_key_for_two_questions_is_refused(make_table: MakeTable) -> None:
 @pytest.mark.parametrize(
     ("scores", "words", "message"),
     [
-        ([1.0] * 6, WORDS, "scores all candidates alike"),
+        ([1.0] * 6, WORDS, "assigns identical scores to all candidates"),
         ([1.0, 2.0], ["other", "words"], "fewer than three candidates"),
         ([1.0, 2.0, 3.0, 4.0, 5.0, float("nan")], WORDS, "gives 'skill' the score nan"),
     ],

@@ -176,6 +176,6 @@ def test_language_models_in_unlike_frames_are_compared_only_where_asked_for(birt
     tables = [*family("A", np.random.default_rng(1)), *family("B", np.random.default_rng(2), frame="qa")]
     paths = [write_scores(table, tmp_path / "scores") for table in tables]
     asked = ("compare", "--stages", *paths, "--lexicon", tmp_path / "small.csv", "--out", tmp_path / "out", "--json")
-    assert birthmark(*asked).is_error("unlike frames", "--mixed-frames")
+    assert birthmark(*asked).is_error("different frames", "--mixed-frames")
     answer = birthmark(*asked, "--mixed-frames")
     assert answer.code == 0 and any("frame" in text for text in json.loads(answer.out)[0]["warnings"])

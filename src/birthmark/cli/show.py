@@ -19,6 +19,8 @@ from birthmark.models import memory
 from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
 from birthmark.report.text import renamed, short_names
 from birthmark.scoring.table import ScoreTable
+from birthmark.values.formats import minutes, percent, signed
+from birthmark.values.wording_pairs import map_sentence
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -103,8 +105,14 @@ def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
     fits = {True: "yes", False: "no", None: "–"}
     cells = []
     for row in rows:
-        minutes = None if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
-        cells.append((*(row[name] for name in columns[:6]), minutes, gigabytes(row["memory_bytes"]), fits[row["fits"]]))
+        cells.append(
+            (
+                *(row[name] for name in columns[:6]),
+                minutes(row["seconds"]),
+                gigabytes(row["memory_bytes"]),
+                fits[row["fits"]],
+            )
+        )
     print_rows(columns, cells)
     console.print("Nothing was done. Times are good to a factor of two.", markup=False)
 
@@ -145,7 +153,7 @@ def print_precision(tables: Sequence[ScoreTable]) -> None:
                 f"{table.model}, {_spoken_precision(found)} against float32, {found.n_sample} candidates after "
                 f"{found.n_prompts} prompt{'s' if found.n_prompts > 1 else ''}: Spearman {found.spearman:.5f}, largest |Δ| {found.max_abs_diff:.2g}. Two of "
                 f"{found.n_candidates:,} candidates less than {found.noise_floor_rank:.1f} ranks apart, or with scores less "
-                f"than {found.noise_floor_score:.2g} apart ({found.pairs_below_noise:.1%} of pairs), differ by less than "
+                f"than {found.noise_floor_score:.2g} apart ({percent(found.pairs_below_noise, 1)} of pairs), differ by less than "
                 "rescoring does.",
                 markup=False,
             )
@@ -213,7 +221,7 @@ def print_word(results: Sequence[Effects], word: str) -> None:
             item.kind,
             ", ".join(found.categories),
             *(
-                None if value is None else f"{value:+.1f}"
+                None if value is None else signed(value)
                 for value in (found.positive, found.negative, found.contrast, found.ci_low, found.ci_high)
             ),
         )
@@ -235,8 +243,8 @@ def print_implicit(record: Implicit, out: Path) -> None:
     """What B prefers and what A prefers, after each prompt: of the candidates, then of the lexicons' words."""
     for prompt in record.prompts:
         console.print(
-            f"\n{prompt.prompt}: {prompt.n_shared:,} shared candidates hold {prompt.mass_a:.1%} of {record.a}'s "
-            f"probability and {prompt.mass_b:.1%} of {record.b}'s",
+            f"\n{prompt.prompt}: {prompt.n_shared:,} shared candidates hold {percent(prompt.mass_a, 1)} of {record.a}'s "
+            f"probability and {percent(prompt.mass_b, 1)} of {record.b}'s",
             markup=False,
         )
         if record.identical:
@@ -293,7 +301,8 @@ def print_replication(record: Replication, out: Path) -> None:
 
 
 def print_map(record: Map, out: Path) -> None:
-    """The pairs of models, most alike first, what predicts it, and how they agree with people."""
+    """The pairs most and least alike in words, then all, what predicts it, and how they agree with people."""
+    console.print(map_sentence(record), markup=False, style="bold")
     pairs = sorted(record.likeness, key=lambda pair: -pair.kendall)
     print_rows(
         ("model", "and model", "Kendall", "Spearman", "overlap at the top"),
@@ -336,7 +345,7 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
     print_rows(("candidate", "token", *columns, "mean of all"), rows)
     if table.record.mass:
         lexicon = [mass.lexicon for mass in table.record.mass.values()]
-        console.print(f"The words hold {sum(lexicon) / len(lexicon):.2%} of the probability.", markup=False)
+        console.print(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.", markup=False)
     print_precision([table])
     if out is not None:
         console.print(f"Written to {out}", markup=False)

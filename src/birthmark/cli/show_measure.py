@@ -6,8 +6,10 @@ from pathlib import Path
 from birthmark.cli.show import SHOWN_ROWS, console, print_fields, print_rows
 from birthmark.commands.audit import PersonasResult
 from birthmark.records import Explanation, ModelCheck
+from birthmark.report.text import renamed, short_names
 from birthmark.scoring.attributes import AttributeScores
 from birthmark.scoring.table import ScoreTable
+from birthmark.values.wording import personas_sentence
 
 SHOWN_CANDIDATES = 5
 
@@ -73,7 +75,9 @@ def print_check(found: ModelCheck) -> None:
 
 
 def print_personas(result: PersonasResult) -> None:
-    """How far each persona moves each model's leaning from the neutral control's."""
+    """How far each persona moves each model's leaning from the neutral control's, in words and model by model."""
+    names = short_names(item.model for item in result.record.leanings)
+    console.print(personas_sentence(renamed(result.record, names)), markup=False, style="bold")
     rows = [
         (item.persona, item.lexicon, item.model, item.contrast, item.mean_rank_contrast, item.shift)
         for item in result.record.leanings

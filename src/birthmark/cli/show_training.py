@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from birthmark.cli.show import console, gigabytes, print_rows
 from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
+from birthmark.values.formats import minutes
 
 if TYPE_CHECKING:
     from birthmark.training.run import TrainingRun
@@ -45,7 +46,7 @@ def print_training(record: TrainingRecord, *, recipe: bool = True) -> None:
 
 STATES = {
     "new": "nothing of it is there yet",
-    "begun": "it was begun, and goes on where it was",
+    "begun": "it was started, and resumes",
     "finished": "it is finished already",
     "another run": "the folder holds another run: name another with --out",
 }
@@ -138,11 +139,6 @@ def print_track_plan(plans: Sequence[TrackPlan]) -> None:
     ]
     print_rows(columns, rows)
     console.print("Nothing was done. Times are good to a factor of two.", markup=False)
-
-
-def minutes(seconds: float | None) -> str | None:
-    """`6.1`; `0.1` for what takes less."""
-    return None if seconds is None else "0.1" if seconds < 3 else f"{seconds / 60:.1f}"
 
 
 def print_budgets(checks: Sequence[BudgetCheck]) -> None:

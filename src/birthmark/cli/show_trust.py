@@ -6,6 +6,7 @@ from pathlib import Path
 from birthmark.cli.show import console, gigabytes, print_rows
 from birthmark.records import Calibration, Plan
 from birthmark.records.calibration import PlantedPlan
+from birthmark.values.formats import minutes
 
 
 def print_calibration(record: Calibration, out: Path | None) -> None:
@@ -49,7 +50,7 @@ def print_planting(plans: Sequence[PlantedPlan]) -> None:
             f"{plan.steps} × {plan.batch_size} answers",
             f"{plan.held_out}, after steps {', '.join(map(str, plan.strengths))}",
             plan.device,
-            None if plan.seconds is None else f"{plan.seconds / 60:.1f}",
+            minutes(plan.seconds),
             gigabytes(plan.memory_bytes),
         )
         for plan in plans
@@ -77,4 +78,4 @@ def print_plan(record: Plan) -> None:
         (row.design, f"{row.bases[0]} and {row.bases[1]}", row.power, row.power_welch, row.detectable)
         for row in (*record.alternatives, *record.pairs)
     ]
-    print_rows(("design", "bases", "power, exact", "power, t", "found 4 in 5"), rows)
+    print_rows(("design", "bases", "power, exact", "power, t", "detectable at 80%"), rows)

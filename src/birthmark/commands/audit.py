@@ -50,8 +50,8 @@ from birthmark.scoring.options import (
 from birthmark.scoring.table import ScoreTable
 from birthmark.study import Study, open_measure, open_study, write_effects, write_implicit
 from birthmark.values.comparison import by_kind
-from birthmark.values.sentences import disagreement
 from birthmark.values.stages import line_of
+from birthmark.values.wording import disagreement
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel

@@ -30,10 +30,10 @@ from birthmark.stats.simulation import fit_rows
 from birthmark.stats.variance import nested_variance
 from birthmark.study import Study, open_study
 from birthmark.values.calibration import ICCS, Results, Truth, compact_studies, fitted_record, full_studies
-from birthmark.values.calibration_sentences import calibration_sentence
 from birthmark.values.coverage import full_intervals
 from birthmark.values.joined import join_tables
 from birthmark.values.planning import SD_BASE, SD_RM, plan
+from birthmark.values.wording_power import calibration_sentence
 
 STUDIES, FEW = 10_000, 300
 SEEDS = 5

@@ -29,8 +29,8 @@ from birthmark.study import open_study, write_effects
 from birthmark.values.budget import check_budget, parse_budget
 from birthmark.values.comparison import EffectsOptions, all_effects, check_frames, group_models, name_bases, teams
 from birthmark.values.random_heads import read_head_words
-from birthmark.values.sentences import disagreement
 from birthmark.values.stages import stages
+from birthmark.values.wording import disagreement
 
 Table = str | Path | ScoreTable
 Tables = Annotated[

@@ -15,6 +15,7 @@ from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim, Effects, Framing, Panel
 from birthmark.stats.mixed import JointF
 from birthmark.stats.unit_tests import average_by_unit, family_test
+from birthmark.values.formats import p_number
 
 FROM, TO = "Gemma", "Llama"
 
@@ -174,7 +175,7 @@ def reach(min_p: float | None, n_splits: int | None) -> str:
     """The end of a sentence on an exact p: a note if no outcome with these units could have reached .05."""
     if min_p is None or min_p <= ALPHA:
         return "."
-    return f"; with {n_splits} splits no outcome could reach .05 (smallest p {_number(min_p)})."
+    return f"; with {n_splits} splits no outcome could reach .05 (smallest p {p_number(min_p)})."
 
 
 # ------------------------------------------------------------------------------------------------------ pairs
@@ -201,7 +202,7 @@ def _same_recipe_pairs(effects: Effects) -> Claim:
         partly=any(as_claimed) and not all(as_claimed) and sum(differences.values()) < 0,
         sentence=f"The contrast (agency − communion, positive − negative prompts) of {TO} minus {FROM}, in ranks, is {listed}: "
         f"{sum(as_claimed)} of {len(differences)} pairs lie in the published direction, and {len(differences)} pairs allow no "
-        f"p below {_number(2.0 ** (1 - len(differences)))}.",
+        f"p below {p_number(2.0 ** (1 - len(differences)))}.",
     )
 
 

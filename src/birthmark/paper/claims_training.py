@@ -10,6 +10,7 @@ from itertools import pairwise
 from birthmark.paper.training import RANK_FILES, SKYWORK, gap, last_gap, last_points, pairs_of_steps
 from birthmark.paper.verdicts import judged, untestable
 from birthmark.records import Claim, TrainingPoint
+from birthmark.values.formats import percent
 
 Points = Mapping[str, Sequence[TrainingPoint]]
 OPEN = 20.0
@@ -85,8 +86,8 @@ def _stable(gaps: Mapping[int, float]) -> Claim:
         "stable-at-third",
         reproduced=settled,
         sentence=f"From step {min(later):,} on (a third is {last * THIRD:,.0f}) the gap stays between "
-        f"{min(later.values()):g} and {max(later.values()):g} ranks: it moves by {moves / change:.0%} of its whole change, "
-        f"where at most {SETTLED:.0%} counts as stable. {ONE_RUN}",
+        f"{min(later.values()):g} and {max(later.values()):g} ranks: it moves by {percent(moves / change)} of its whole change, "
+        f"where at most {percent(SETTLED)} counts as stable. {ONE_RUN}",
     )
 
 

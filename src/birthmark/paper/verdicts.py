@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from birthmark.records import Claim, Verdict
 from birthmark.records.calibration import PlantedMetric
-from birthmark.values.planted import FEWEST_SEEDS
+from birthmark.values.formats import percent
+from birthmark.values.wording_training import FEWEST_SEEDS
 
 ALPHA = 0.05
 
@@ -230,7 +231,7 @@ def _of_bases(metrics: Sequence[PlantedMetric]) -> str:
 
 
 def _share(row: PlantedMetric) -> str:
-    return f"{row.precision_at_k:.1%}"
+    return f"{percent(row.precision_at_k, 1)}"
 
 
 def _names(rows: Sequence[PlantedMetric]) -> str:

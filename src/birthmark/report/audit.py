@@ -26,21 +26,25 @@ from birthmark.report.layout import (
 )
 from birthmark.report.lexicon_figures import lexicon_figures
 from birthmark.report.lexicon_tables import lexicon_tables, mean_table
-from birthmark.report.lineage import SCORES, leading_line, line_figure, line_finding, lineage_tables
-from birthmark.report.map import about_predictors, map_figures, map_sentence, predictor_tables
+from birthmark.report.lineage import leading_line, line_figure, lineage_tables
+from birthmark.report.map import map_figures, predictor_tables
 from birthmark.report.models import run_table
-from birthmark.report.wording import (
+from birthmark.scoring.table import ScoreTable, warnings_of
+from birthmark.values.formats import sentence
+from birthmark.values.wording import (
+    SCORES,
     Finding,
     caveats,
     examples,
     finding,
     glossary,
     key_numbers,
+    line_finding,
+    lineage_sentence,
     mass_warning,
-    sentence,
     system_said,
 )
-from birthmark.scoring.table import ScoreTable, warnings_of
+from birthmark.values.wording_pairs import about_predictors, map_sentence
 
 OPEN_MODELS, OPEN_TABLES = 4, 3
 MOST_CATEGORIES = 4  # whose words are shown at the top
@@ -66,7 +70,7 @@ def _page(contents: Contents) -> Page:
     figures = [lexicon_figures(item) for item in contents.effects]
     first = figures[0][:1] if figures and not line else []
     leading = [line_figure(*line)] if line else first
-    found = line_finding(*line) if line else _found(contents)
+    found = line_finding(line[1]) if line else _found(contents)
     made = (
         _lineage(contents),
         _map(contents),
@@ -148,7 +152,7 @@ def _lineage(contents: Contents) -> Topic | None:
         part
         for line in contents.lineage.lines
         for item, table in zip(line.lexicons, lineage_tables(line), strict=True)
-        for part in (item.sentence, table)
+        for part in (lineage_sentence(item), table)
     ]
     return Topic("lineage", "From base model to reward model", parts, "From base to reward")
 
@@ -224,7 +228,7 @@ def _numbers_of(item: Effects, figures: Sequence[Figure]) -> list[Part]:
     tables = lexicon_tables(item)
     return [
         Heading(f"{item.lexicon}, {SCORES[item.kind]}"),
-        *([item.sentence] if item.sentence else []),
+        finding(item).text,
         Text(ranked),
         *figures,
         *missing,

@@ -12,7 +12,7 @@ from birthmark.report.columns import Column, Table, drawn, number, tips
 from birthmark.report.figure import INK, NARROW, SOFT, WIDE, Figure, by_hue, by_shape, data, names_above, rows_axis
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.planted import planted_topic
-from birthmark.values.formats import signed
+from birthmark.values.formats import decimal, signed
 
 TESTS = {
     "mixed_model_three_way": "Mixed model (published)",
@@ -111,7 +111,7 @@ def calibration_figures(record: Calibration) -> list[Figure]:
 
 def clustering_name(icc: float) -> str:
     """`intraclass correlation .85`."""
-    return f"intraclass correlation {icc:g}".replace("0.", ".")
+    return f"intraclass correlation {decimal(icc, None)}"
 
 
 def _is_plain(row: NullRate | Coverage) -> bool:
@@ -282,12 +282,12 @@ def _power(record: Calibration) -> Figure:
 
     return Figure(
         name="power",
-        title="What the exact test over base checkpoints can find",
+        title="What the exact test over base checkpoints can detect",
         description="Share of simulated studies in which the exact test over base checkpoints finds a difference of so many "
         "ranks, by the number of base checkpoints of either family.",
         build=build,
         table=Table("Power of every test", POWER, record.power),
-        note="The line is four times in five. Designs whose exact test cannot reach 5% are not drawn.",
+        note="The line is 80% power. Designs whose exact test cannot reach 5% are not drawn.",
     )
 
 
@@ -306,7 +306,7 @@ def write_calibration_report(out: Path) -> Path:
         )
     if record.null_studies:
         unlike = [row for row in record.null_studies if row.design.sd_ratio != 1 or row.design.skewed]
-        of_unlike = [Table("Families that spread unlike, or skewed", RATES, unlike)] if unlike else []
+        of_unlike = [Table("Families with different spread, or skewed", RATES, unlike)] if unlike else []
         rates = named("false-positives", "false-positives-by-design")
         topics += [
             Topic("false-positives", "False positives", [_NULL, *rates, *of_unlike]),

@@ -11,9 +11,9 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
 from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_lineage, read_summary
-from birthmark.report.lineage import leading_line, line_finding
-from birthmark.report.wording import caveats, finding, mass_warning, quoted, system_said
-from birthmark.values.formats import p_words
+from birthmark.report.lineage import leading_line
+from birthmark.values.formats import interval, p_words, signed
+from birthmark.values.wording import caveats, finding, line_finding, mass_warning, quoted, system_said
 
 STUDY = "https://arxiv.org/abs/2601.20838"
 
@@ -41,11 +41,9 @@ def card(
     """The card's Markdown; what people brought (names, paths) is escaped."""
     lines = ["## Values", ""]
     if line := leading_line(lineage.lines) if lineage else None:
-        found = line_finding(*line)
-        lines += [f"{md(found.said)} {md(found.sure)}", ""]
+        lines += [md(line_finding(line[1]).text), ""]
     for item in effects:
-        found = finding(item)
-        lines += [" ".join(md(sentence) for sentence in (found.said, found.sure) if sentence), ""]
+        lines += [md(finding(item).text), ""]
     lines += _measured(effects, scores)
     for item in effects:
         lines += ["", *_table(item)]
@@ -118,11 +116,11 @@ def _difference(item: Effects) -> list[str]:
     else:
         return []
     a, b = (md(family) for family in item.families[:2])
-    return ["", f"Difference {b} − {a} {over}: {estimate:+.1f} ranks{_interval(low, high, digits=1)}, {p_words(p)}."]
+    return ["", f"Difference {b} − {a} {over}: {signed(estimate)} ranks{_interval(low, high, digits=1)}, {p_words(p)}."]
 
 
 def _interval(low: float | None, high: float | None, digits: int = 0) -> str:
-    return "" if low is None or high is None else f" (95% {low:.{digits}f} to {high:.{digits}f})"
+    return "" if low is None or high is None else f" (95% {interval(low, high, digits)})"
 
 
 def _again(study: StudyRecord | None) -> str:

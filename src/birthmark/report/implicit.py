@@ -14,8 +14,8 @@ from birthmark.report.figure import NARROW, WIDE, Figure, by_hue, data, file_ste
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.lexicon_tables import mean_table
 from birthmark.report.text import visible
-from birthmark.report.wording import sentence
-from birthmark.values.formats import signed
+from birthmark.values.formats import percent, sentence, signed
+from birthmark.values.wording_pairs import held_sentence, most_preferred
 
 BARS = 12
 
@@ -81,7 +81,6 @@ def _bars(rows: list[dict[str, Any]], sides: list[str], columns: Sequence[Column
 
 
 FIRST = 5
-FEW = 3
 
 
 def write_implicit_report(out: Path) -> Path:
@@ -92,20 +91,13 @@ def write_implicit_report(out: Path) -> Path:
     title = f"From {first.a} to {first.b}" if len(pairs) == 1 else f"The implicit rewards of {len(pairs)} pairs"
     lead = "The reward that preference training would have needed to turn the first model into the second."
     if len(pairs) == 1:
-        lead += _most_preferred(first)
+        lead = f"{lead} {most_preferred(first, visible)}".rstrip()
     return write_page(out, Page(title, [Text(lead, "lead")], topics))
 
 
 def _parts(pair: Implicit) -> list[Part]:
     first = pair.prompts[0]
-    held = (
-        f"After {first.prompt}, the {first.n_shared:,} candidates compared hold {first.mass_a:.1%} of {pair.a}'s next-token "
-        f"probability and {first.mass_b:.1%} of {pair.b}'s"
-    )
-    if pair.set_aside or pair.set_aside_texts:
-        held += f"; shared candidates that were set aside hold {first.set_aside_mass_a:.1%} and {first.set_aside_mass_b:.1%}"
-    held += "."
-    said = [held]
+    said = [held_sentence(pair)]
     if pair.set_aside_texts:
         counts = ", ".join(f"{count:,} of {sort}" for sort, count in pair.set_aside_texts.items())
         said.append(f"Set aside on request: {counts}.")
@@ -115,19 +107,6 @@ def _parts(pair: Implicit) -> list[Part]:
     tables = [] if pair.identical else [_word_table(pair, first), mean_table(pair), _prompt_table(pair)]
     figures = [] if pair.identical or not first.top else [implicit_figure(pair)]
     return [*said, *figures, *(table for table in tables if table)]
-
-
-def _most_preferred(pair: Implicit) -> str:
-    """What each model prefers most after the first prompt, of the words where there are any."""
-    first = pair.prompts[0]
-    if pair.identical:
-        return " The two give every candidate the same probability: it is zero throughout."
-    best, worst = (first.words_top or first.top)[:FEW], (first.words_bottom or first.bottom)[:FEW]
-    if not best:
-        return ""
-    of = "Of the lists' words" if first.words_top else "Of all candidates"
-    preferred, other = (", ".join(f"“{visible(item.candidate)}”" for item in end) for end in (best, worst))
-    return f" {of}, {pair.b} prefers {preferred} most by MWLR, {pair.a} {other}."
 
 
 def _word_table(pair: Implicit, prompt: ImplicitPrompt) -> Table | None:
@@ -153,7 +132,7 @@ def _prompt_table(pair: Implicit) -> Table | None:
     columns = (
         Column("prompt", "Prompt"),
         Column("n_shared", "Candidates", number(",")),
-        Column(("mass_a", "mass_b"), "Their mass in each", lambda a, b: f"{a:.1%}, {b:.1%}"),
+        Column(("mass_a", "mass_b"), "Their mass in each", lambda a, b: f"{percent(a, 1)}, {percent(b, 1)}"),
         Column("top", f"{pair.b} prefers", first_candidates),
         Column("bottom", f"{pair.a} prefers", first_candidates),
     )

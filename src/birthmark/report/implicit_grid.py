@@ -23,8 +23,7 @@ from birthmark.report.figure import (
 from birthmark.report.implicit import first_candidates
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.text import visible
-from birthmark.report.wording import sentence
-from birthmark.values.formats import signed
+from birthmark.values.formats import percent, sentence, signed
 
 CELL_WIDTH, CELL_HEIGHT = 120, 260
 DOT = 70
@@ -200,7 +199,7 @@ def table_1_text(grid: ImplicitGrid) -> str:
 def _block(grid: ImplicitGrid, pair: PairRewards) -> str:
     lines = [
         f"{pair.a} → {pair.b}, after {grid.prompt}",
-        f"{pair.n_shared:,} shared candidates hold {pair.mass_a:.1%} and {pair.mass_b:.1%} of the models' probability",
+        f"{pair.n_shared:,} shared candidates hold {percent(pair.mass_a, 1)} and {percent(pair.mass_b, 1)} of the models' probability",
         f"{'the second prefers':<{WIDTH}}  {'MWLR':>11}  {'the first prefers':<{WIDTH}}  {'MWLR':>11}",
     ]
     for best, worst in zip(pair.top[:TEXT_ROWS], pair.bottom[:TEXT_ROWS], strict=True):

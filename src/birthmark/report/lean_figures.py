@@ -88,12 +88,12 @@ def lean_figure(effects: Effects) -> Figure | None:
     return Figure(
         name=figure_name(effects, "leanings"),
         title="Which way each model leans",
-        description=f"Each model's leaning between {first} (left) and {second} (right) in rank places.",
+        description=f"Each model's leaning between {first} (left) and {second} (right) in ranks.",
         build=lambda narrow: lollipops(table, order, effects.families, FAMILY_HUES, (first, second), narrow),
         table=table,
         note=(
             f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than "
-            "when asked for the worst, in rank places. A model that only likes frequent words lands at zero."
+            "when asked for the worst, in ranks. A model that only likes frequent words lands at zero."
         ),
     )
 
@@ -123,7 +123,7 @@ def adjective_figure(effects: Effects) -> Figure | None:
     return Figure(
         name=figure_name(effects, "adjectives"),
         title="The difference, adjective by adjective",
-        description=f"For each adjective of the questions, how {b} differs from {effects.families[0]}, in rank places.",
+        description=f"For each adjective of the questions, how {b} differs from {effects.families[0]}, in ranks.",
         build=lambda narrow: lollipops(table, order, framings, FRAMING_HUES, ends, narrow),
         table=table,
         note=(
@@ -218,7 +218,7 @@ def lollipops(
     rows = table.drawn
     values = [abs(row[end]) for row in rows for end in ("value", "low", "high") if row.get(end) is not None]
     reach = 1.12 * max(values) or 1.0
-    middle = "   ·   rank places   ·   " if not narrow else "  ·  "
+    middle = "   ·   ranks   ·   " if not narrow else "  ·  "
     title = f"← {ends[0]}{middle}{ends[1]} →"
     x = alt.X("value:Q", scale=alt.Scale(domain=[-reach, reach], nice=False), title=title, axis=alt.Axis(tickCount=5))
     beside = not narrow or max(len(name) for name in order) <= SHORT_NAME

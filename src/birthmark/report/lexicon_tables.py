@@ -6,8 +6,8 @@ from functools import partial
 
 from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, Sensitivity
 from birthmark.report.columns import Column, Table, number, p_value, yes
-from birthmark.report.wording import listed, sides
-from birthmark.values.formats import asked_for, interval, p_words, signed
+from birthmark.values.formats import asked_for, decimal, interval, listed, p_words, signed
+from birthmark.values.wording import sides
 
 CATEGORIES = (
     Column("category", "Category"),
@@ -78,7 +78,7 @@ def differences(effects: Effects) -> list[Difference]:
         source = f"{blocks.count:,} of {blocks.n_splits:,} exchanges within teams"
         found.append(Difference("Teams with both families", blocks.estimate, None, None, blocks.p_exact, source))
     if fixed is not None:
-        source = "labels shuffled over words"
+        source = "random relabelings of the words"
         found.append(Difference("Words alone", fixed.estimate, fixed.ci_low, fixed.ci_high, fixed.p_words, source))
     return found
 
@@ -88,8 +88,7 @@ def _worth(effects: Effects) -> str:
     found = effects.clustering
     if found is None or found.icc is None or found.n_effective is None:
         return ""
-    icc = f"{found.icc:.2f}".removeprefix("0")
-    return f"; too small: intraclass correlation by base {icc}, worth {found.n_effective:.1f} independent models"
+    return f"; too small: intraclass correlation by base {decimal(found.icc)}, worth {found.n_effective:.1f} independent models"
 
 
 def _splits(test: LevelTest) -> str:
@@ -265,7 +264,7 @@ def without_table(effects: Effects) -> Table | None:
 def _reliability(found: Sensitivity) -> str:
     """How far the models' contrasts would come out the same by other words and by other prompts."""
     said = [
-        f"{what} {value:.2f}".replace("0.", ".", 1)
+        f"{what} {decimal(value)}"
         for what, value in (
             ("by half of the words", found.split_half),
             ("by all of them (Spearman–Brown)", found.spearman_brown),

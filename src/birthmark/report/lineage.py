@@ -1,14 +1,12 @@
-"""A reward model beside what it descends from: tables, a figure, a finding."""
+"""A reward model beside what it descends from: tables, a figure."""
 
 from birthmark.records import Line, LineageOf, LineageStage
 from birthmark.report.columns import Column, Table, number
 from birthmark.report.figure import Figure, file_stem
 from birthmark.report.lean_figures import lollipops
-from birthmark.report.wording import ASKED, Finding, listed, places
 from birthmark.values.formats import signed
+from birthmark.values.wording import SCORES, STAGES, has_leanings, lean_words
 
-STAGES = {"pretrained": "pretrained", "instruct": "instruction-tuned", "reward": "reward model", None: "–"}
-SCORES = {"reward": "rewards", "logprob": "log-probabilities"}
 STAGE = Column("stage", "Stage", STAGES.__getitem__, tip=True)
 KIND = Column("kind", "Ranks of", SCORES.__getitem__, tip=True)
 FEW = 3  # categories that are shown by framing; of more, the positive framing only
@@ -51,37 +49,15 @@ def _row(stage: LineageStage) -> dict[str, object]:
 
 
 KIND_HUES = 4
-EVEN = 0.5  # rank places below which a model leans to neither side
 
 
 def leading_line(lines: list[Line]) -> tuple[Line, LineageOf] | None:
     """The first line and word list of two categories by which every model of it, two or more, has a leaning."""
     for line in lines:
         for item in line.lexicons:
-            values = [stage.mean_rank_contrast for stage in item.stages]
-            if len(item.categories) == 2 and len(values) > 1 and None not in values:
+            if has_leanings(item):
                 return line, item
     return None
-
-
-def line_finding(line: Line, item: LineageOf) -> Finding:
-    """Where the reward model leans, where the models that it descends from do, and what that leaves open."""
-    oldest, newest = item.stages[0], item.stages[-1]
-    born, now = _side(item, oldest), _side(item, newest)
-    if now == born:
-        title = (
-            f"{newest.model} leans to {now}, as {oldest.model} does" if now else f"{newest.model} leans to neither side"
-        )
-    else:
-        title = f"{newest.model} leans to {now or 'neither side'}, {oldest.model} to {born or 'neither side'}"
-    leans = [f"{stage.model} ({STAGES[stage.stage]}) {_lean(item, stage)}" for stage in item.stages]
-    words = max(stage.n_candidates for stage in item.stages)
-    return Finding(
-        title,
-        f"{ASKED}, {listed(leans)}, in rankings of {words:,} words.",
-        "One line of descent shows what was passed on and not how sure that is. Ranks of rewards and of log-probabilities "
-        "stand side by side here and are never pooled.",
-    )
 
 
 def line_figure(line: Line, item: LineageOf) -> Figure:
@@ -94,7 +70,7 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
             "stage": stage.stage,
             "kind": stage.kind,
             "value": stage.mean_rank_contrast,
-            "said": _lean(item, stage).removeprefix("leans "),
+            "said": lean_words(item, stage).removeprefix("leans "),
         }
         for stage in item.stages
     ]
@@ -107,28 +83,18 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
             STAGE,
             KIND,
             Column("said", "Leans", tip=True, table=False),
-            Column("value", "Rank places", signed),
+            Column("value", "Ranks", signed),
         ),
         rows,
     )
     return Figure(
         name=f"{file_stem(line.reward_model)}-{item.lexicon}-line",
         title="From the base model to the reward model",
-        description=f"Each model's leaning between {first} (left) and {second} (right) in rank places, the oldest on top.",
+        description=f"Each model's leaning between {first} (left) and {second} (right) in ranks, the oldest on top.",
         build=lambda narrow: lollipops(table, order, kinds, KIND_HUES, (first, second), narrow),
         table=table,
         note=(
             f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than when "
-            "asked for the worst, in rank places: of rewards, or of log-probabilities."
+            "asked for the worst, in ranks: of rewards, or of log-probabilities."
         ),
     )
-
-
-def _side(item: LineageOf, stage: LineageStage) -> str | None:
-    value = stage.mean_rank_contrast or 0.0
-    return None if abs(value) < EVEN else item.categories[0 if value < 0 else 1].lower()
-
-
-def _lean(item: LineageOf, stage: LineageStage) -> str:
-    side = _side(item, stage)
-    return f"leans to {side} by {places(stage.mean_rank_contrast or 0.0)}" if side else "leans to neither side"

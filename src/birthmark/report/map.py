@@ -10,7 +10,8 @@ from birthmark.records import Map, MapPlace, Predictor, read_record
 from birthmark.report.columns import Column, Table, bare_p, drawn, number, tips
 from birthmark.report.figure import FAMILY_HUES, INK, NARROW, Figure, by_hue, by_shape, data, rows_axis
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
-from birthmark.values.formats import p_words
+from birthmark.values.formats import capital, plural
+from birthmark.values.wording_pairs import about_people, about_predictors, map_sentence
 
 LETTER = 6.4  # pixels that a letter of a name takes on average
 MODEL = Column("model", "Model", tip=True)
@@ -97,7 +98,7 @@ def _heat(record: Map) -> Figure:
         name="likeness",
         title="How alike the models rank",
         description=f"Kendall's τ of every two models over {record.n_candidates:,} candidates, mean over "
-        f"{_prompts(record)}; like models stand side by side.",
+        f"{plural(len(record.prompts), 'prompt')}; like models stand side by side.",
         note="Kendall's τ of every two models, the mean over the prompts: 1 is the same order, 0 no more agreement than chance, "
         "and (1 + τ) ÷ 2 is the share of pairs of candidates that both put in the same order. Models are ordered so that like "
         "ones stand side by side (average linkage).",
@@ -186,10 +187,6 @@ def _equal_units(
     return [middle_x - half_x, middle_x + half_x], [middle_y - half_y, middle_y + half_y]
 
 
-def _prompts(record: Map) -> str:
-    return f"{len(record.prompts)} prompt{'' if len(record.prompts) == 1 else 's'}"
-
-
 def _sides(
     places: Sequence[MapPlace], names: Mapping[str, str], scale: float, height: int
 ) -> list[tuple[MapPlace, int]]:
@@ -256,63 +253,14 @@ def _people(record: Map) -> Figure:
     )
 
 
-ALPHA = 0.05
 PROMPTS_NAMED = 6
-
-
-def map_sentence(record: Map) -> str:
-    """The pairs most and least alike, in a sentence."""
-    closest = max(record.likeness, key=lambda pair: pair.kendall)
-    furthest = min(record.likeness, key=lambda pair: pair.kendall)
-    prompts = f"{len(record.prompts)} prompt{'' if len(record.prompts) == 1 else 's'}"
-    return (
-        f"Over {record.n_candidates:,} candidates and {prompts}, {closest.a} and {closest.b} rank most alike "
-        f"(Kendall's τ = {closest.kendall:.2f}), {furthest.a} and {furthest.b} least (τ = {furthest.kendall:.2f})."
-    )
-
-
-def about_predictors(record: Map) -> list[str]:
-    """What predicts likeness, how that is tested, and why there is no test where there is none."""
-    found = [row for row in record.predictors if row.p < ALPHA]
-    said = "; ".join(f"{row.predictor}: τ {row.coefficient:+.2f}, {p_words(row.p)}" for row in found)
-    rest = [row.predictor for row in record.predictors if row.p >= ALPHA]
-    lead = []
-    if record.predictors:
-        lead = [
-            (
-                f"Alike by what they share, the others held fixed: {said}."
-                if found
-                else "Nothing here predicts likeness clearly."
-            )
-            + (f" Not clearly: {', '.join(rest)}." if found and rest else "")
-        ]
-    explained = (
-        "Pairs of models are not independent, so the models' places are permuted: beside the others by double "
-        "semi-partialling (MRQAP), alone by Mantel's test. A coefficient says by how much Kendall's τ of two models is "
-        "higher where they share it, the others held fixed; of size, for each halving of the ratio of their parameters."
-    )
-    why = record.predictors_why
-    return [*lead, *([explained] if record.predictors else []), *([f"{why[:1].upper()}{why[1:]}."] if why else [])]
-
-
-def about_people(record: Map) -> list[str]:
-    """How well the models agree with people, in a sentence; none without a human ranking."""
-    means = sorted((row for row in record.humans if row.prompt is None), key=lambda row: row.kendall)
-    if not means:
-        return []
-    least, most = means[0], means[-1]
-    said = (
-        f"Over the {record.n_human or 0:,} things that both rank, {most.model} agrees most with people (Kendall's τ = "
-        f"{most.kendall:.2f}) and {least.model} least (τ = {least.kendall:.2f})."
-    )
-    return [said]
 
 
 def about_map(record: Map) -> list[str]:
     """What the map is of and what it leaves out."""
     named = [prompt.replace("_", " ") for prompt in record.prompts[: PROMPTS_NAMED + 1]]
     prompts = [f"Prompts: {', '.join(named)}."] if len(named) <= PROMPTS_NAMED else []
-    return [*prompts, *(f"{text[:1].upper()}{text[1:]}." for text in record.warnings)]
+    return [*prompts, *(f"{capital(text)}." for text in record.warnings)]
 
 
 def predictor_tables(predictors: list[Predictor]) -> list[Table]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from birthmark.records import ScoreRecord
 from birthmark.report.columns import Column, Table
-from birthmark.report.wording import quoted
+from birthmark.values.formats import percent
 from birthmark.values.ranks import QUANTILE_SHARES, Standings, best_of_each, shared_candidates
+from birthmark.values.wording import quoted
 
 RUN_ROWS = (
     "Family",
@@ -91,7 +92,7 @@ def _masses(record: ScoreRecord) -> str:
     if not record.mass:
         return record.mass_why or "–"
     masses = [mass.lexicon for mass in record.mass.values()]
-    return f"{sum(masses) / len(masses):.2%} ({min(masses):.2%} to {max(masses):.2%})"
+    return f"{percent(sum(masses) / len(masses), 2)} ({percent(min(masses), 2)} to {percent(max(masses), 2)})"
 
 
 def _check(record: ScoreRecord) -> str:

@@ -11,10 +11,9 @@ from markupsafe import Markup
 from birthmark.records import PersonaLeaning, Personas, read_record
 from birthmark.report.columns import Column, Table
 from birthmark.report.layout import Page, Text, Topic, write_page
-from birthmark.report.lineage import SCORES
 from birthmark.report.text import renamed, short_names
-from birthmark.report.wording import listed, quoted
 from birthmark.values.formats import signed
+from birthmark.values.wording import SCORES, personas_sentence, quoted
 
 TITLE = "The same questions under other personas"
 PERSONAS = (
@@ -36,22 +35,7 @@ def write_personas_report(out: Path) -> Path:
         for at, ((lexicon, kind), items) in enumerate(groups.items(), start=1)
     ]
     asked = Topic("personas", "The personas", [_personas(record)])
-    return write_page(out, Page(TITLE, [Text(_lead(record), "lead")], [*topics, asked]))
-
-
-def _lead(record: Personas) -> str:
-    """The largest shift in words."""
-    moved = [item for item in record.leanings if item.shift is not None and item.persona != record.neutral]
-    others = [f"“{name}”" for name in record.systems if name != record.neutral]
-    if not moved:
-        return f"{_capital(listed(others))} beside the control “{record.neutral}”: these word lists give no leaning to compare."
-    most = max(moved, key=lambda item: abs(item.shift or 0.0))
-    towards = most.categories[0 if (most.shift or 0.0) < 0 else 1].lower() if len(most.categories) == 2 else "one side"
-    return (
-        f"Held against the control “{record.neutral}”, the persona “{most.persona}” moves {most.model} furthest: "
-        f"{abs(most.shift or 0.0):.1f} rank places towards {towards} by the word list {most.lexicon}. What a persona moves is "
-        "what it adds to a bland system prompt; no test says here which shifts are more than the luck of the words."
-    )
+    return write_page(out, Page(TITLE, [Text(personas_sentence(record), "lead")], [*topics, asked]))
 
 
 def _directions(items: Sequence[PersonaLeaning]) -> str:
@@ -86,13 +70,9 @@ def _shifts(items: Sequence[PersonaLeaning], record: Personas) -> Table:
         Column("leaning", f"Leaning, {record.neutral}", signed),
         *(Column(f"shift {at}", f"Shift, {name}", signed) for at, name in enumerate(others)),
     )
-    return Table("How far each persona moves each model, in rank places", columns, rows)
+    return Table("How far each persona moves each model, in ranks", columns, rows)
 
 
 def _personas(record: Personas) -> Table:
     rows = [{"persona": name, "system": text, "report": f"{name}/report.html"} for name, text in record.systems.items()]
     return Table("Each persona's system prompt and report", PERSONAS, rows)
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -14,8 +14,7 @@ from birthmark.records.calibration import PlantedMetric
 from birthmark.report.columns import Column, Table, drawn, number, tips
 from birthmark.report.figure import NARROW, SOFT, WIDE, Figure, by_hue, by_shape, data, names_above, rows_axis
 from birthmark.report.layout import Topic
-from birthmark.report.wording import sentence
-from birthmark.values.formats import interval
+from birthmark.values.formats import interval, sentence
 
 ALL_BASES = "all bases"
 METRICS = {

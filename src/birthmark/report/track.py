@@ -5,7 +5,7 @@ Reads `track.json` and `durability.json` and computes nothing.
 
 from pathlib import Path
 
-from birthmark.records import Durability, QuantityCurve, Track, read_record
+from birthmark.records import Durability, Track, read_record
 from birthmark.report.columns import Column, Table, p_value
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.track_figures import (
@@ -16,10 +16,10 @@ from birthmark.report.track_figures import (
     gap_figures,
     moved_figures,
     quantity_figures,
-    quantity_name,
     rank_figures,
 )
-from birthmark.values.formats import interval, signed
+from birthmark.values.formats import interval, percent, signed
+from birthmark.values.wording_training import quantity_sentence
 
 GAP = (
     "The gap is the second base's mean-rank contrast less the first's, in ranks. Its start is the first step at which it is "
@@ -69,7 +69,7 @@ def _gap_tables(lasting: Durability) -> list[Table]:
         OVER_WORDS,
         Column(("null_low", "null_high"), "Random heads, 95%", interval),
         Column("p_final", "p of the last gap", p_value),
-        Column(("below_step", "below_pairs"), f"Below {lasting.curves[0].fraction:.0%} from", _below),
+        Column(("below_step", "below_pairs"), f"Below {percent(lasting.curves[0].fraction)} from", _below),
         Column("settled_step", "Settled at", _step),
     )
     rows = [
@@ -94,15 +94,4 @@ def _below(step: int | None, pairs: int | None) -> str:
 
 
 def _about_quantities(lasting: Durability) -> list[str]:
-    return [_quantity_sentence(item) for item in lasting.quantities]
-
-
-def _quantity_sentence(item: QuantityCurve) -> str:
-    """From which pair count on the last gap is below the stated fraction of the smallest count's, or why none is."""
-    of = f"{item.base_b} − {item.base_a} on {item.lexicon} ({quantity_name(item)})"
-    if item.below_pairs is not None:
-        return (
-            f"{of}: from {item.below_pairs:,} pairs on, the gap at the last step is below {item.fraction:.0%} of that "
-            f"after {item.finals[0].pairs:,}."
-        )
-    return f"{of}: no pair count takes the gap below {item.fraction:.0%} of its start; {item.below_why}."
+    return [quantity_sentence(item) for item in lasting.quantities]

@@ -26,6 +26,7 @@ from birthmark.report.columns import Column, Table, number, yes
 from birthmark.report.figure import INK, LINE, SOFT, Figure, by_hue, by_shape, data, shape
 from birthmark.report.replication_training import RANK, RANKED, STEP, WORD_MOVES, grid, moves_chart
 from birthmark.values.formats import interval, signed
+from birthmark.values.wording_training import curve_name, quantity_name
 
 FRAMINGS = {"positive": "asked for the best", "negative": "asked for the worst"}
 
@@ -202,7 +203,7 @@ def _by_dash(sources: Sequence[str], narrow: bool) -> alt.StrokeDash:
 
 def _gaps(curves: Sequence[GapCurve], at: int) -> Figure:
     first = curves[0]
-    names = [_runs(curve.source, curve.pairs, curve.loss) for curve in curves]
+    names = [curve_name(curve) for curve in curves]
     table = Table(
         "The gap by step",
         GAPS,
@@ -259,11 +260,6 @@ def _ends(item: GapPoint | FinalGap) -> dict[str, float]:
         "low": item.gap if item.ci_low is None else item.ci_low,
         "high": item.gap if item.ci_high is None else item.ci_high,
     }
-
-
-def quantity_name(item: QuantityCurve) -> str:
-    """What tells series of pair counts apart: source and loss."""
-    return _runs(item.source, None, item.loss)
 
 
 def _quantities(items: Sequence[QuantityCurve], curves: Sequence[GapCurve], at: int) -> Figure:

@@ -16,11 +16,11 @@ from birthmark.records import BudgetCheck, WordShift
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.ranks import contrast, framing_contrast, framing_means
+from birthmark.values.wording_training import budget_sentence
 
 Quantity = Literal["contrast", "mean_rank_contrast", "median_rank"]
 QUANTITIES: tuple[Quantity, ...] = ("contrast", "mean_rank_contrast", "median_rank")
 WORDS_SHOWN = 6
-NAMED = 5
 _EXPRESSION = re.compile(r"\s*(\w+)\s*(<=|<|≤)\s*(\d+(?:\.\d+)?|\.\d+)\s*")
 
 
@@ -77,27 +77,6 @@ def check_budget(new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, budge
         sentence="",
     )
     return check.model_copy(update={"sentence": budget_sentence(check)})
-
-
-def budget_sentence(check: BudgetCheck) -> str:
-    """By how much the values moved, what the budget is, and the words that moved them."""
-    what = check.quantity.replace("_", " ") + (f" of {check.cell}" if check.cell else "")
-    verb = "moved" if not check.within else "stayed within the budget: it moved"
-    named = ", ".join(f"{shift.word} {_places(shift)}" for shift in check.words[:NAMED])
-    return (
-        f"the {what} ({check.lexicon}, {check.n_candidates} words) {verb} by {check.moved:.1f} ranks, from "
-        f"{_minus(f'{check.reference_value:.1f}')} in {check.reference} to {_minus(f'{check.new_value:.1f}')} in {check.new}; the budget is "
-        f"{check.limit:g}" + (f"; the words that moved it most: {named}" if named else "")
-    )
-
-
-def _places(shift: WordShift) -> str:
-    value = next(v for v in (shift.contrast, shift.positive, shift.negative) if v is not None)
-    return _minus(f"{value:+.0f}")
-
-
-def _minus(number: str) -> str:
-    return number.replace("-", "−")
 
 
 def _check_comparable(new: ScoreTable, reference: ScoreTable) -> None:

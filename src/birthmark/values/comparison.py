@@ -153,41 +153,43 @@ def all_effects(
 
 
 def _require_one_system(tables: Sequence[ScoreTable]) -> None:
-    """Models under unlike system prompts answer unlike questions, though these have the same keys: always refused."""
+    """Models under different system prompts answer different questions, though these have the same keys: always refused."""
     systems = {table.model: table.record.prompt_set.system for table in tables}
     if len(set(systems.values())) > 1:
         listed = ", ".join(f"{model} {system!r}" if system else f"{model} none" for model, system in systems.items())
         raise BirthmarkError(
-            f"these models were scored under unlike system prompts ({one_line(listed, 200)}): score them under one"
+            f"these models were scored under different system prompts ({one_line(listed, 200)}): score them under one"
         )
 
 
 def check_frames(tables: Sequence[ScoreTable], mixed_frames: bool) -> list[str]:
-    """Language models in unlike frames answer unlike questions: refused unless asked for, and then said."""
+    """Language models in different frames answer different questions: refused unless asked for, and then said."""
     frames = {table.record.frame for table in tables}
     if len(frames) < 2:
         return []
     listed = ", ".join(f"{table.model} {table.record.frame}" for table in tables)
     if not mixed_frames:
         raise BirthmarkError(
-            f"these models were scored in unlike frames ({listed}): score them in one with --frame qa, "
+            f"these models were scored in different frames ({listed}): score them in one with --frame qa, "
             "or compare them all the same with --mixed-frames"
         )
-    return [f"Models were scored in unlike frames ({listed}): part of a difference between them is the frame's."]
+    return [
+        f"Models were scored in different frames ({listed}): part of a difference between them may be due to the frame."
+    ]
 
 
 def unlike_runs(tables: Sequence[ScoreTable]) -> list[str]:
-    """What part of a difference between models may be that of how they were run: unlike precision, unlike engines."""
+    """What part of a difference between models may be that of how they were run: different precision, different engines."""
     said = []
     precisions = _grouped({table.model: _precision(table.record) for table in tables if table.record.dtype in FLOATS})
     if len(precisions) > 1:
         said.append(
-            f"Models were scored in unlike precision ({_listed(precisions)}): `birthmark score --verify` says which "
-            "differences of ranks are smaller than what rounding does."
+            f"Models were scored in different precision ({_listed(precisions)}): `birthmark score --verify` shows which "
+            "differences of ranks are within rounding error."
         )
     engines = _grouped({table.model: table.record.engine for table in tables if table.record.engine})
     if len(engines) > 1:
-        said.append(f"Models were scored by unlike engines ({_listed(engines)}), which agree up to rounding.")
+        said.append(f"Models were scored by different engines ({_listed(engines)}), which agree up to rounding.")
     return said
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL_KEY
-from birthmark.records import ControlledEffects, LevelTest, NotApplicable, known
+from birthmark.records import ControlledEffects, NotApplicable, known
 from birthmark.scoring.measure import NEUTRAL_CONTROL, parse_controls
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.confounds import token_counts, word_lengths, zipf_frequencies
@@ -22,11 +22,10 @@ from birthmark.values.effects import cells, model_contrasts
 from birthmark.values.families import models_fixed
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.ranks import lexicon_scores
-from birthmark.values.sentences import p_text
 from birthmark.values.units import families_over, per_category
+from birthmark.values.wording import control_sentence
 
 KEY_TYPES = {"candidate": pl.String, "token_id": pl.Int64}
-NAMES = {"frequency": "word frequency", "length": "length", "tokens": "token count"}
 
 
 def controlled_effects(
@@ -51,7 +50,24 @@ def controlled_effects(
     plain = join_tables([without_neutral(table) for table in tables], lexicon, groups=groups)
     before = known(families_over(plain, "base_checkpoint", seed))
     found = [_controlled(tables, lexicon, control, plain, seed, groups) for control in parsed]
-    return [record.model_copy(update={"sentence": _sentence(record, plain, before)}) for record in found]
+    contrasts = None if plain.mean_rank_contrasts is None else plain.mean_rank_contrasts.tolist()
+    without = _difference_of_means(plain)
+    return [
+        record.model_copy(
+            update={
+                "sentence": control_sentence(record, before, plain.families, contrasts, without, plain.no_contrast_why)
+            }
+        )
+        for record in found
+    ]
+
+
+def _difference_of_means(plain: Joined) -> float | None:
+    """The second family's mean contrast of mean ranks less the first's; None unless there are two."""
+    if plain.mean_rank_contrasts is None or len(plain.families) != 2:
+        return None
+    a, b = (plain.mean_rank_contrasts[plain.models_of(family)].mean() for family in plain.families)
+    return float(b - a)
 
 
 def _controlled(
@@ -156,42 +172,3 @@ def regress_out(ranks: np.ndarray, confounds: np.ndarray) -> tuple[np.ndarray, n
         shares[at] = np.where(total > 0, 1 - (left**2).sum(axis=0) / np.where(total > 0, total, 1), 0)
         residuals[at] = left + centre
     return residuals, shares
-
-
-def _sentence(record: ControlledEffects, plain: Joined, before: LevelTest | None) -> str:
-    """The number that the control changes, with and without it; `before` is the headline without."""
-    said, families = _what(record.control.split(",")), " − ".join(reversed(plain.families))
-    headline, fixed, contrasts = record.headline, record.models_fixed, plain.mean_rank_contrasts
-    if headline is not None and before is not None:
-        sure = f"exact p {_p(headline.p_exact)} over base checkpoints, without {_p(before.p_exact)}"
-        if headline.estimate is None or before.estimate is None:
-            return f"{said}, families are told apart with {sure}."
-        return f"{said}, {families} is {headline.estimate:+.1f} ranks, without {before.estimate:+.1f} ({sure})."
-    if contrasts is None:
-        return f"{said}, there is no one number to compare: {plain.no_contrast_why}."
-    if fixed is not None:
-        a, b = (contrasts[plain.models_of(family)].mean() for family in plain.families)
-        sure = f"95% interval over words {fixed.ci_low:.1f} to {fixed.ci_high:.1f}, p {_p(fixed.p_words)}"
-        return f"{said}, {families} is {fixed.estimate:+.1f} ranks, without {b - a:+.1f} ({sure})."
-    changes = [
-        f"{model.model} {model.mean_rank_contrast:+.1f} ranks, without {without:+.1f}"
-        for model, without in zip(record.models, contrasts, strict=True)
-    ]
-    return f"{said}, the contrast is: {'; '.join(changes)}."
-
-
-def _what(control: Sequence[str]) -> str:
-    """`With word frequency and length regressed out of the ranks`."""
-    names = [NAMES[name] for name in control if name != NEUTRAL_CONTROL]
-    parts = []
-    if NEUTRAL_CONTROL in control:
-        parts.append("each word's score after a neutral prompt taken off")
-    if names:
-        listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-        parts.append(f"{listed} regressed out of the ranks")
-    return f"With {' and '.join(parts)}"
-
-
-def _p(p: float | None) -> str:
-    text = p_text(p)
-    return text if text.startswith("<") else f"= {text}"

@@ -15,8 +15,10 @@ import numpy as np
 from birthmark.errors import BirthmarkError
 from birthmark.records import Durability, FinalGap, GapCurve, GapPoint, HeadNull, NotApplicable, QuantityCurve, known
 from birthmark.stats.intervals import bootstrap_words
+from birthmark.values.formats import percent
 from birthmark.values.joined import Joined
 from birthmark.values.ranks import framing_contrast, stems
+from birthmark.values.wording_training import curve_sentence
 
 T = TypeVar("T")
 FRACTION, TOLERANCE = 0.5, 0.1
@@ -270,7 +272,7 @@ def _below(values: np.ndarray, start: int | None, fraction: float) -> int | NotA
         return NotApplicable("the start is the last step")
     staying = np.flip(np.logical_and.accumulate(np.flip(values[start + 1 :] / values[start] < fraction)))
     if not staying.any():
-        return NotApplicable(f"the last gap is {values[-1] / values[start]:.0%} of that at the start")
+        return NotApplicable(f"the last gap is {percent(values[-1] / values[start])} of that at the start")
     return start + 1 + int(np.argmax(staying))
 
 
@@ -317,35 +319,3 @@ def _quantities(curves: Sequence[GapCurve], fraction: float) -> list[QuantityCur
             )
         )
     return found
-
-
-def curve_sentence(curve: GapCurve) -> str:
-    """What one curve says, in a sentence or two."""
-    last = curve.points[-1]
-    known = [f"{curve.pairs:,} pairs" if curve.pairs is not None else None, curve.source, curve.loss]
-    of_runs = f" ({', '.join(item for item in known if item)})" if any(known) else ""
-    said = (
-        f"{curve.base_b} − {curve.base_a}{of_runs}: the gap on {curve.lexicon} is {_ranks(last.gap)} ranks"
-        f"{_within(last.ci_low, last.ci_high)} at step {last.step:,}"
-    )
-    if curve.null is not None:
-        inside = "outside" if last.outside_null else "within"
-        said += f", {inside} what random heads give ({_ranks(curve.null.low)} to {_ranks(curve.null.high)})"
-    if curve.start_step is None:
-        return f"{said}, as at every step after 0." if len(curve.points) > 1 else f"{said}."
-    if curve.start_gap is not None and curve.start_step != last.step:
-        said += f"; it was {_ranks(curve.start_gap)} at step {curve.start_step:,}"
-        if curve.below_step is not None:
-            after = f" ({curve.below_pairs:,} pairs)" if curve.below_pairs is not None else ""
-            said += f" and is below {curve.fraction:.0%} of that from step {curve.below_step:,}{after} on"
-    if curve.settled_step is not None:
-        said += f"; it settles at step {curve.settled_step:,}"
-    return f"{said}."
-
-
-def _ranks(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
-
-
-def _within(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f" ({_ranks(low)} to {_ranks(high)} over words)"

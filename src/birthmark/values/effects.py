@@ -41,7 +41,6 @@ from birthmark.values.confounds import confounds
 from birthmark.values.families import crossed, mixed_model, models_fixed, panels, why_no_difference
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.ranks import framing_contrast, framing_means
-from birthmark.values.sentences import effects_sentence, equivalence_sentence
 from birthmark.values.units import (
     clustering,
     detectable,
@@ -52,6 +51,7 @@ from birthmark.values.units import (
     per_category,
     units_of,
 )
+from birthmark.values.wording import effects_sentence, equivalence_sentence
 
 NO_FRAMING = "no prompt has a framing, positive or negative"
 NO_F = "no family has two base checkpoints, or no contrast varies"
@@ -336,5 +336,5 @@ def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: str) -> lis
         )
     single = [name for name, words in _words(joined).items() if len(words) == 1]
     if single:
-        warnings.append(f"one word only stands for {', '.join(single)}: its rank is that word's")
+        warnings.append(f"only one word represents {', '.join(single)}: the category's rank is that word's")
     return [*warnings, *warnings_of([table.record for table in tables])]

@@ -1,8 +1,52 @@
-"""Numbers as text: intervals, signed differences, p values. Knows nothing of what they measure."""
+"""How numbers, lists and reasons are written, once for sentences, tables and the terminal.
+
+Chance: `p_number`, `p_equals`, `p_words`, `times`. Ranks: `ranks`, `signed`, `interval`. Shares: `percent`,
+`decimal`. Time: `minutes`. Lists and names: `listed`, `sentence`, `capital`, `plural`.
+"""
+
+import re
+from collections.abc import Sequence
+
+MINUS = "−"
 
 
-def interval(low: float | None, high: float | None, digits: int = 1) -> str:
-    return "–" if low is None or high is None else f"{low:,.{digits}f} to {high:,.{digits}f}".replace("-", "−")
+def p_number(p: float | None) -> str:
+    """A p value without its letter, in APA style: `.012`, `< .001`."""
+    if p is None:
+        return "not known"
+    if p < 0.001:
+        return "< .001"
+    return "1" if p >= 0.9995 else decimal(p, 3)
+
+
+def p_equals(p: float | None) -> str:
+    """`= .012`, `< .001`."""
+    text = p_number(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def p_words(p: float | None) -> str:
+    """A p value with its letter: `p = .012`, `p < .001`."""
+    return "p unknown" if p is None else f"p {p_equals(p)}"
+
+
+def times(p: float) -> str:
+    """A probability as a count: `about 3 of 1,000`."""
+    if p < 0.001:
+        return "fewer than 1 of 1,000"
+    if p < 0.095:
+        return f"about {max(1, round(p * 1000)):,} of 1,000"
+    return f"about {round(p * 100)} of 100"
+
+
+def decimal(value: float, digits: int | None = 2) -> str:
+    """A share between 0 and 1 without its leading zero, `.85`; with `digits` None as short as it goes."""
+    text = f"{value:g}" if digits is None else f"{value:.{digits}f}"
+    return re.sub(r"^(-?)0\.", r"\1.", text)
+
+
+def percent(share: float, digits: int = 0) -> str:
+    return f"{share:.{digits}%}"
 
 
 def signed(value: float | None, digits: int = 1) -> str:
@@ -10,28 +54,47 @@ def signed(value: float | None, digits: int = 1) -> str:
     if value is None:
         return "–"
     small = value != 0 and abs(value) < 10.0**-digits / 2
-    return (f"{value:+.1e}" if small else f"{value:+,.{digits}f}").replace("-", "−")
+    return (f"{value:+.1e}" if small else f"{value:+,.{digits}f}").replace("-", MINUS)
+
+
+def minus(value: float, digits: int = 1) -> str:
+    """A number with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    return "–" if low is None or high is None else f"{low:,.{digits}f} to {high:,.{digits}f}".replace("-", MINUS)
+
+
+def ranks(value: float) -> str:
+    """The size of a difference: `12.3 ranks`."""
+    return f"{abs(value):.1f} ranks"
+
+
+def minutes(seconds: float | None) -> str | None:
+    """`6.1`; `0.1` for what takes less."""
+    return None if seconds is None else "0.1" if seconds < 3 else f"{seconds / 60:.1f}"
 
 
 def asked_for(framing: str | None) -> str:
     return {"positive": "the best", "negative": "the worst"}.get(framing or "", "–")
 
 
-def p_words(p: float | None) -> str:
-    """A p value for readers: `p = .012`, `p < .001`."""
-    if p is None:
-        return "p unknown"
-    if p < 0.001:
-        return "p < .001"
-    if p >= 0.9995:
-        return "p = 1"
-    return f"p = {p:.3f}".replace("0.", ".", 1)
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
-def times(p: float) -> str:
-    """A probability as a count of shuffles: `about 3 in 1,000`."""
-    if p < 0.001:
-        return "fewer than 1 in 1,000"
-    if p < 0.095:
-        return f"about {max(1, round(p * 1000)):,} in 1,000"
-    return f"about {round(p * 100)} in 100"
+def plural(n: int, noun: str) -> str:
+    """`1 prompt`, `54 prompts`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def sentence(reason: str | None) -> str:
+    """A reason as a record gives it, as a sentence."""
+    return f"{reason[0].upper()}{reason[1:].removesuffix('.')}." if reason else ""
+
+
+def capital(text: str) -> str:
+    """The first letter upper, the rest as it is."""
+    return text[:1].upper() + text[1:]

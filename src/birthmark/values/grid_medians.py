@@ -20,10 +20,9 @@ from birthmark.stats.variance import three_way_anova
 from birthmark.values.implicit import possible_rows
 from birthmark.values.implicit_sides import Sides
 from birthmark.values.ranks import LexiconScores, category_medians, framing_contrast, lexicon_scores, membership, rank
-from birthmark.values.sentences import p_equals
+from birthmark.values.wording_pairs import medians_sentence
 
 FRAMINGS: tuple[Framing, Framing] = ("positive", "negative")
-THREE_WAY = "side:category:framing"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def grid_medians(
         anova=anova,
         cells=_cells(sides, medians, seed),
         level=level,
-        sentence=_sentence(lexicon.name, sides, known(anova), level),
+        sentence=medians_sentence(lexicon.name, known(anova), level),
     )
 
 
@@ -172,27 +171,6 @@ def _level(sides: Sides, medians: _Medians, seed: int) -> GridLevel:
         n_splits=test.n_splits,
         min_p=test.min_p,
     )
-
-
-def _sentence(lexicon: str, sides: Sides, anova: Sequence[AnovaTerm] | None, level: GridLevel | None) -> str:
-    said = f"By the lexicon {lexicon}, "
-    if anova:
-        rows = {term.term: term for term in anova}
-        term = rows[THREE_WAY]
-        said += (
-            f"side × category × framing has F({term.df}, {rows['Residual'].df}) = {term.f:.1f}, p {p_equals(term.p)}, with every prompt of "
-            "every model taken for independent"
-        )
-    else:
-        said += "the analysis of variance says nothing"
-    if level is None:
-        return said + "."
-    unit = {"base_checkpoint": "base checkpoint", "model": "model"}[level.unit]
-    n_a, n_b = level.n_units.values()
-    said += f"; over {n_a} + {n_b} {unit}s p = {level.count:,}/{level.n_splits:,} {p_equals(level.p_exact)}"
-    if n_a == n_b == 1:
-        said += ": with one on each side, it is about these two models and not about families"
-    return said + "."
 
 
 def no_framings(sides: Sides, keys: Sequence[str]) -> str | None:

@@ -18,7 +18,7 @@ from birthmark.stats.permutation import pair_permutation
 from birthmark.values.implicit import Duplicates, token_texts
 from birthmark.values.metrics import LEADING_METRIC, METRICS, RELATIVE
 from birthmark.values.ranks import folded
-from birthmark.values.sentences import p_equals, p_text
+from birthmark.values.wording_pairs import word_gap_sentence
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def word_gap(sides: Sides, prompt: str, words: Sequence[str], duplicates: Duplic
         n_shared=len(texts),
         pairs=pairs,
         tests=tests,
-        sentence=_sentence(sides, words, lead) + _disagreement(lead, tests),
+        sentence=word_gap_sentence(sides.names, words, lead, tests),
     )
 
 
@@ -215,23 +215,3 @@ def _test(sides: Sides, metric: str, gaps: np.ndarray, seed: int) -> PairTest:
         p_exact_positive=sign.p,
         p_if_independent=float(binomtest(positive, decided).pvalue) if decided else 1.0,
     )
-
-
-def _sentence(sides: Sides, words: Sequence[str], test: PairTest) -> str:
-    first, second = words
-    unit = {"base_checkpoint": "base checkpoint", "model": "model"}[test.unit]
-    n_a, n_b = test.n_units.values()
-    said = (
-        f'By MWLR {sides.names[1]} prefers "{second}" to "{first}" more than {sides.names[0]} does in {test.positive} of '
-        f"{test.n_pairs} pairs. They are made of {n_a} + {n_b} {unit}s and not independent: of the {test.n_splits:,} ways to "
-        f"split these, {test.count:,} give{'s' if test.count == 1 else ''} a mean gap as large (p {p_equals(test.p_exact)})."
-    )
-    if test.min_p > 0.05:
-        said += f" So few {unit}s cannot show more: no gap could have p below {p_text(test.min_p)}."
-    return said
-
-
-def _disagreement(lead: PairTest, tests: Sequence[PairTest]) -> str:
-    """Said where the answer hangs on the metric."""
-    opposite = [test.metric.replace("_", " ") for test in tests if test.mean_gap * lead.mean_gap < 0]
-    return f" By {', '.join(opposite)} the mean gap has the other sign." if opposite else ""

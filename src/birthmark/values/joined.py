@@ -7,7 +7,7 @@ checkpoint; it tests nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,8 +35,7 @@ class Joined:
 
     `ranks` is float64 [models, words, prompts], among the shared words of each model and prompt. Models are in the
     order of the tables, words and categories alphabetical, prompts as in the first table. `member` is bool
-    [categories, words]. `missing` are the lexicon's words that are not in all tables. `groups` says whether
-    `model_families` are base families or what a person grouped the models by.
+    [categories, words]. `missing` are the lexicon's words that are not in all tables.
     """
 
     ranks: np.ndarray
@@ -51,7 +50,6 @@ class Joined:
     adjectives: tuple[str | None, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
-    groups: Literal["families", "groups"] = "families"
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -213,7 +211,6 @@ def join_tables(
         adjectives=tuple(first[key].factors.get("adjective") for key in prompts),
         missing=tuple(sorted({*matched, *lexicon.words} - set(shared))),
         warnings=(*warnings, *said, *said_too),
-        groups="families" if groups is None else "groups",
     )
 
 
@@ -279,7 +276,7 @@ def _tied_warnings(models: Sequence[str], ranks: np.ndarray) -> list[str]:
     """A line for each model that puts all words on one rank after some prompts: its ranks there say nothing."""
     tied = (np.ptp(ranks, axis=1) == 0).sum(axis=1) if ranks.shape[1] > 1 else np.zeros(len(models), dtype=int)
     return [
-        f"{model} scores all words alike after {n} of {ranks.shape[2]} prompts: they share one rank there, which says nothing"
+        f"{model} assigns identical scores to all words for {n} of {ranks.shape[2]} prompts; these prompts are uninformative"
         for model, n in zip(models, tied.tolist(), strict=True)
         if n
     ]

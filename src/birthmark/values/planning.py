@@ -12,13 +12,12 @@ from birthmark.errors import BirthmarkError
 from birthmark.records import NotApplicable, Plan, PlanRow
 from birthmark.stats import power
 from birthmark.stats.simulation import WORD_SHARE_BASE, WORD_SHARE_RM
-from birthmark.values.sentences import p_text
+from birthmark.values.wording_power import coarse_reason, plan_sentences
 
 SD_BASE, SD_RM = 16.6, 7.2  # ranks of 263 words: the published contrasts, nested analysis of variance
 PROMPTS_OF_RM = 0.05  # share of the variance between RMs that is the luck of 54 prompts
 MOST_BASES = 200
 SHARED_BY_PAIRS = 0.5
-LITTLE = (1 - 0.5**0.5) / 2  # half of what twice the base checkpoints take off the standard error
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,7 @@ def plan(
     asked = Design("as planned", bases, sd_base, sd_rm / np.sqrt(rms_per_base))
     row = _row(asked, shift, alpha)
     n_splits, min_p = power.splits(*bases)
-    coarse = NotApplicable(
-        f"the exact test of {bases[0]} and {bases[1]} base checkpoints has {n_splits:,} splits, so that no p is below "
-        f"{p_text(min_p)}"
-    )
+    coarse = NotApplicable(coarse_reason(bases, n_splits, min_p))
     out_of_reach = min_p > alpha
     needed, needed_welch = _needed(asked.sd, shift, alpha)
     alternatives = [row, *(_row(design, shift, alpha) for design in _alternatives(asked))]
@@ -84,7 +80,7 @@ def plan(
         sentence="",
         sentences=[],
     )
-    sentences = [_power_said(record), _needed_said(record), _more_said(record), *_pairs_said(record)]
+    sentences = plan_sentences(record)
     return record.model_copy(update={"sentence": " ".join(sentences[:2]), "sentences": sentences})
 
 
@@ -182,84 +178,3 @@ def _needed(sd: float, shift: float, alpha: float) -> tuple[int | None, int | No
         ):
             return n, welch
     return None, welch
-
-
-# --------------------------------------------------------------------------------------------- in words
-
-
-def _power_said(record: Plan) -> str:
-    a, b = record.bases
-    units = f"With {a} and {b} base checkpoints and {record.rms_per_base} RM{'s' * (record.rms_per_base > 1)} on each"
-    if record.power is None:
-        said = f"{units} no difference can be found at {_level(record.alpha)}: {record.power_why}."
-        if record.power_welch is not None:
-            said += f" Welch's t, which takes contrasts for normal, has a power of {p_text(record.power_welch)}."
-        return said
-    found = f"; it can find a contrast of {record.detectable:.0f} ranks four times in five" if record.detectable else ""
-    return (
-        f"{units}, the exact test finds a contrast of {abs(record.shift):g} ranks at {_level(record.alpha)} with a power of "
-        f"{p_text(record.power)}{found}."
-    )
-
-
-def _needed_said(record: Plan) -> str:
-    if record.bases_needed is None:
-        return f"For a power of .8, {record.bases_needed_why}."
-    return f"For a power of .8 a family needs {record.bases_needed} base checkpoints."
-
-
-def _more_said(record: Plan) -> str:
-    """What twice as many of each would do, to the power and against twice the base checkpoints."""
-    by_name = {row.design: row.power_welch for row in record.alternatives}
-    sds = {row.design: row.sd_unit for row in record.alternatives}
-    now, more_bases = record.power_welch, by_name["twice the base checkpoints"]
-    if now is None or more_bases is None:
-        return "One base checkpoint a family says nothing of families, whatever is added on it: add base checkpoints."
-    less = {
-        "twice the words": "words",
-        "twice the prompts": "prompts",
-        "twice the RMs on each base checkpoint": "RMs a base checkpoint",
-    }
-    gains = {what: (by_name[name] or 0.0) - now for name, what in less.items()}
-    little = [what for name, what in less.items() if sds[name] > (1 - LITTLE) * record.sd_unit]
-    told = ", ".join(f"twice the {what} to {p_text(now + gain)}" for what, gain in gains.items())
-    begin = f"More {_or(little)} barely help: " if little else ""
-    return (
-        f"{begin}of the power of Welch's t, {p_text(now)}, {told}, twice the base checkpoints to {p_text(more_bases)}; "
-        f"any number of RMs on these base checkpoints to {p_text(by_name['any number of RMs on each base checkpoint'])}."
-    )
-
-
-def _pairs_said(record: Plan) -> list[str]:
-    said = []
-    if record.confounded is not None:
-        said.append(
-            "The better design is same-recipe pairs, one recipe and data set on base checkpoints of either family: where "
-            "each family's RMs come from a team of their own, the teams' recipes pass for families, and of studies without "
-            f"any difference {record.confounded:.0%} come out significant at {_level(record.alpha)}."
-        )
-    best = record.pairs[-1]
-    if best.power_welch is not None and record.power_welch is not None:
-        more = "a gain" if best.power_welch > record.power_welch + 0.005 else "no gain"
-        said.append(
-            f"{best.bases[0]} such pairs of base checkpoints alike in size and year, if that is half of their spread, have "
-            f"a power of {p_text(best.power_welch)} by the paired t against {p_text(record.power_welch)}: {more}."
-        )
-    if best.power is None and best.bases[0] > 1:
-        said.append(
-            f"Labels exchanged within {best.bases[0]} pairs cannot give p below {p_text(2 / 2 ** best.bases[0])}; "
-            f"{_fewest_pairs(record.alpha)} pairs are the fewest for {_level(record.alpha)}."
-        )
-    return said
-
-
-def _level(alpha: float) -> str:
-    return f"{alpha:g}".removeprefix("0")
-
-
-def _fewest_pairs(alpha: float) -> int:
-    return int(np.ceil(1 - np.log2(alpha) - 1e-9))
-
-
-def _or(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -20,6 +20,7 @@ from birthmark.records.calibration import (
     PlantedSetting,
 )
 from birthmark.values.metrics import METRICS
+from birthmark.values.wording_training import planted_sentence
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,6 @@ def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
 
 
 LEVEL = 0.95
-FEWEST_SEEDS = 5
 
 
 """With fewer, two runs that happen to agree make an interval of no width."""
@@ -106,7 +106,7 @@ def planted_results(runs: Sequence[PlantedRun], setting: PlantedSetting) -> Cali
         planted_metrics=rank_metrics(runs),
         planted_diverged=diverged,
     )
-    said = _sentence(found.planted_metrics, found.planted_metrics_why, diverged, len(runs))
+    said = planted_sentence(found.planted_metrics, found.planted_metrics_why, diverged, len(runs))
     return found.model_copy(update={"planted_sentence": said})
 
 
@@ -215,24 +215,3 @@ def _ranked(base: str | None, runs: Sequence[PlantedRun]) -> list[PlantedMetric]
 def _mean_of(runs: Sequence[PlantedRun], metric: str, measure: str) -> float:
     """Over the runs and strengths of one seed."""
     return float(np.mean([getattr(score, measure) for run in runs for score in run.scores if score.metric == metric]))
-
-
-def _sentence(
-    metrics: Sequence[PlantedMetric], why: str | None, diverged: Sequence[PlantedDivergence], n_runs: int
-) -> str:
-    if not metrics:
-        said = f"The metrics cannot be ranked: {why}."
-    else:
-        best, *rest = [row for row in metrics if row.base == metrics[0].base]
-        apart = [row for row in rest if row.behind_ci_low is not None and row.behind_ci_low > 0]
-        level = [row.metric for row in rest if row not in apart]
-        said = (
-            f"Of planted words, {best.metric} brought {best.precision_at_k:.0%} to the top k on held-out questions, the most "
-            f"of {len(METRICS)} metrics over {best.seeds} seeds"
-        )
-        said += f"; not told apart from it: {', '.join(level)}." if level else "; every other metric found fewer."
-        if best.seeds < FEWEST_SEEDS:
-            said += f" {best.seeds} seed{'s tell' if best.seeds > 1 else ' tells'} little: take {FEWEST_SEEDS}."
-    if diverged:
-        said += f" {len(diverged)} of {n_runs} runs diverged and are not averaged in."
-    return said

@@ -135,7 +135,7 @@ def shared_ranks(tables: Sequence[ScoreTable]) -> Ranked:
     ranks = np.stack([rank(matrix).T for matrix in scores])  # [models, prompts, candidates]
     for at, constant in np.argwhere(np.ptp(ranks, axis=2) == 0)[:1]:
         raise BirthmarkError(
-            f"{models[at]} scores all candidates alike after {prompts[constant]}: leave that prompt or model out"
+            f"{models[at]} assigns identical scores to all candidates for {prompts[constant]}: leave that prompt or model out"
         )
     n_left_out = len(every) - len(shared)
     return Ranked(
@@ -144,7 +144,7 @@ def shared_ranks(tables: Sequence[ScoreTable]) -> Ranked:
 
 
 def _check_prompts(tables: Sequence[ScoreTable], prompts: Sequence[str]) -> None:
-    """One key is one question in all tables, or what is compared are answers to unlike ones."""
+    """One key is one question in all tables, or what is compared are answers to different ones."""
     first = tables[0]
     for key in prompts:
         for other in tables[1:]:

@@ -25,6 +25,10 @@ from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.random_heads import HeadWords
 from birthmark.values.ranks import framing_contrast, stems
+from birthmark.values.wording import lineage_sentence
+from birthmark.values.wording_training import stages_sentence
+
+NO_HEADS = "no random heads were named: --null DIR is the OUT of birthmark track"
 
 
 def line_of(
@@ -47,12 +51,8 @@ def line_of(
 def _of_lexicon(models: Sequence[str], stages: Mapping[str, Stage | None], results: Sequence[Effects]) -> LineageOf:
     found = [_stage(model, stages.get(model), results) for model in models]
     rows = [row for row in found if row is not None]
-    return LineageOf(
-        lexicon=results[0].lexicon,
-        categories=results[0].categories,
-        stages=rows,
-        sentence=_sentence(results[0], rows),
-    )
+    item = LineageOf(lexicon=results[0].lexicon, categories=results[0].categories, stages=rows, sentence="")
+    return item.model_copy(update={"sentence": lineage_sentence(item)})
 
 
 def _stage(model: str, stage: Stage | None, results: Sequence[Effects]) -> LineageStage | None:
@@ -78,20 +78,6 @@ def _stage(model: str, stage: Stage | None, results: Sequence[Effects]) -> Linea
     return None
 
 
-def _sentence(effects: Effects, rows: Sequence[LineageStage]) -> str:
-    """The contrast from stage to stage, in words; with more than two categories, where to look instead."""
-    passed = [(row.model, row.mean_rank_contrast) for row in rows if row.mean_rank_contrast is not None]
-    if len(effects.categories) != 2 or len(passed) < 2:
-        return f"The ranks of {effects.lexicon}'s categories, from the oldest model to the reward model."
-    first, second = effects.categories
-    values = ", ".join(f"{value:+.1f}".replace("-", "−") + f" in {model}" for model, value in passed)
-    return (
-        f"How much further down {first} stands than {second} when asked for the best, less the same when asked for the "
-        f"worst, in mean ranks: {values}."
-    )
-
-
-NO_HEADS = "no random heads were named: --null DIR is the OUT of birthmark track"
 ORDER = ("pretrained", "language model", "instruct")
 DRAWS = 1_999
 
@@ -322,16 +308,3 @@ def _added(cumulative: np.ndarray, row: int) -> np.ndarray:
 
 def _p(null: np.ndarray, observed: float) -> float:
     return (int((null >= observed * (1 - 1e-9)).sum()) + 1) / (len(null) + 1)
-
-
-def stages_sentence(found: StagesOf) -> str:
-    """What each stage explains, what is left, and whether random heads do as well."""
-    parts = []
-    for at, fit in enumerate(found.stages):
-        held = f"{fit.added:.0%}" if at == 0 else f"{fit.added:.0%} more"
-        null = "" if fit.added_null is None else f" (random heads {fit.added_null:.0%}, p = {fit.added_p_null:.3f})"
-        parts.append(f"the {fit.stage} stage explains {held}{null}")
-    return (
-        f"{found.of}: of the variance of {found.n_words} words' ranks in the reward models, {', '.join(parts)}; "
-        f"{found.left:.0%} is left to the preference data and to noise."
-    )

@@ -24,6 +24,7 @@ from birthmark.records import (
     Pair,
     Power,
     Unit,
+    known,
 )
 from birthmark.stats import power
 from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
@@ -32,7 +33,8 @@ from birthmark.stats.variance import effective_number, nested_variance
 from birthmark.values.families import why_no_difference
 from birthmark.values.joined import Joined
 from birthmark.values.planning import SD_BASE, SD_RM
-from birthmark.values.sentences import blocks_sentence, level_sentence, p_text
+from birthmark.values.wording import blocks_sentence, level_sentence, worth_sentence
+from birthmark.values.wording_power import detectable_over_units, detectable_over_words
 
 MEDIAN_CONTRAST = "(first − second category, positive − negative prompts) of mean-over-prompt median ranks"
 CENTRED_CONTRAST = "(positive − negative prompts) of mean-over-prompt median ranks a category, centred over categories"
@@ -80,20 +82,9 @@ def families_over(joined: Joined, unit: Unit, seed: int) -> LevelTest | NotAppli
     result = family_test(units.values, units.families, seed=seed)
     what = MEDIAN_CONTRAST if two_categories else CENTRED_CONTRAST
     test = LevelTest.build(result, unit=unit, contrast=what, sentence="")
-    said = level_sentence(test, joined.categories, len(joined.words), joined.groups)
-    return test.model_copy(update={"sentence": said + (_worth(joined) if unit == "model" else "")})
-
-
-def _worth(joined: Joined) -> str:
-    """What the clustering by base checkpoint leaves of the number of models."""
-    found = clustering(joined)
-    if isinstance(found, NotApplicable) or found.icc is None or found.n_effective is None:
-        return ""
-    icc = f"{found.icc:.2f}".removeprefix("0")
-    return (
-        f" Their intraclass correlation by base checkpoint is {icc}: these {len(joined.models)} models tell about as much as "
-        f"{found.n_effective:.1f} independent ones would."
-    )
+    said = level_sentence(test, joined.categories, len(joined.words))
+    worth = worth_sentence(known(clustering(joined)), len(joined.models)) if unit == "model" else ""
+    return test.model_copy(update={"sentence": said + worth})
 
 
 def per_category(joined: Joined, seed: int) -> list[CategoryTest]:
@@ -152,7 +143,7 @@ def _why_not(joined: Joined, unit: Unit) -> str | None:
     names = joined.model_bases if unit == "base_checkpoint" else joined.models
     if len(set(names)) == len(joined.families):
         what = "base checkpoint" if unit == "base_checkpoint" else "model"
-        return f"with one {what} a family nothing can be concluded about families"
+        return f"with one {what} per family, nothing can be concluded about families"
     return None
 
 
@@ -244,7 +235,7 @@ REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.TARGET_POWER))  # sta
 def detectable(
     joined: Joined, headline: LevelTest | NotApplicable, fixed: ModelsFixed | NotApplicable
 ) -> Power | NotApplicable:
-    """The difference that can be found four times in five, or why nothing is said of it.
+    """The difference that is detected with 80% power, or why there is none.
 
     The SD of a unit is pooled within families over this study's base checkpoints where that leaves three degrees of
     freedom, else the published study's for as many RMs a base checkpoint, in proportion to the number of words. Where .05
@@ -253,7 +244,7 @@ def detectable(
     if isinstance(headline, NotApplicable):
         return headline if isinstance(fixed, NotApplicable) else _over_words(fixed, len(joined.models), headline.why)
     if len(headline.n_units) != 2:
-        return NotApplicable(f"power is told for two families, and these are {len(headline.n_units)}")
+        return NotApplicable(f"power is computed for two families, and there are {len(headline.n_units)}")
     return _over_units(joined, headline)
 
 
@@ -273,16 +264,7 @@ def _over_units(joined: Joined, headline: LevelTest) -> Power | NotApplicable:
     if in_sds is None:
         return NotApplicable("no difference of any size can be found with these units")
     found = in_sds * sd
-    what = "a difference in one category" if several else "a contrast"
-    if alpha > ALPHA:
-        units = f"{n_a} and {n_b} base checkpoints"
-        said = (
-            f"With these units ({units}, {n_splits:,} splits) the test cannot reach .05, whatever the difference; at its "
-            f"smallest p, {p_text(min_p)}, it can find {what} of {found:.0f} ranks four times in five."
-        )
-    else:
-        said = f"With these units the test can find {what} of {found:.0f} ranks four times in five."
-    said += f" Base checkpoints of one family are taken to differ by an SD of {sd:.1f} ranks, as {source}."
+    said = detectable_over_units((n_a, n_b), n_splits, min_p, found, sd, source, several=several)
     return Power(
         unit="base_checkpoint",
         alpha=alpha,
@@ -306,18 +288,16 @@ def _sd(joined: Joined) -> tuple[float, str]:
         for part in [units.values[families == family]]
     )
     if df >= ENOUGH_DF:
-        return float(np.sqrt(squares / df / values.shape[1])), "they do here"
+        return float(np.sqrt(squares / df / values.shape[1])), "as estimated in this study"
     rms_a_base = len(joined.models) / len(families)
     published = float(np.hypot(SD_BASE, SD_RM / np.sqrt(rms_a_base))) * len(joined.words) / PUBLISHED_WORDS
-    return published, "those of the published reward models do for as many words"
+    return published, "as in the published reward models, scaled to the number of words"
 
 
 def _over_words(fixed: ModelsFixed, n_models: int, why: str) -> Power:
     """By the words' standard error, a quarter of the interval's width but for rounding."""
     se = (fixed.ci_high - fixed.ci_low) / 2 / float(stats.norm.ppf(0.975))
     found = REACH * se
-    them = "two models" if n_models == 2 else "models"
-    about_families = f" {why[0].upper()}{why[1:]}." if why else ""
     return Power(
         unit="word",
         alpha=ALPHA,
@@ -325,6 +305,5 @@ def _over_words(fixed: ModelsFixed, n_models: int, why: str) -> Power:
         detectable=found,
         sd=se,
         sd_source="the interval over words",
-        sentence=f"With these words the comparison of these {them} can find a contrast of {found:.0f} ranks four times in "
-        f"five.{about_families}",
+        sentence=detectable_over_words(found, n_models, why),
     )

@@ -4,9 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from birthmark.records import Effects, ScoreRecord, read_record
-from birthmark.report.wording import caveats, examples, finding, key_numbers, mass_warning, sides
-from birthmark.values.formats import p_words, times
+from birthmark.records import Effects, LevelTest, ScoreRecord, read_record
+from birthmark.values.wording import (
+    caveats,
+    equivalence_sentence,
+    examples,
+    finding,
+    key_numbers,
+    level_sentence,
+    mass_warning,
+    sides,
+)
 
 
 @pytest.fixture
@@ -36,22 +44,22 @@ def test_swapping_the_signs_swaps_the_sides_over_base_checkpoints(ten: Effects) 
     assert ten.headline is not None
     plus = finding(changed(ten, "headline", estimate=20.0, p_exact=0.01))
     minus = finding(changed(ten, "headline", estimate=-20.0, p_exact=0.01))
-    assert plus.title == "Models built on Gemma lean further to agency than those built on Llama"
-    assert minus.title == "Models built on Llama lean further to agency than those built on Gemma"
+    assert plus.title == "Gemma models lean further to agency than Llama models"
+    assert minus.title == "Llama models lean further to agency than Gemma models"
 
 
 def test_nothing_clear_is_called_a_difference(two: Effects, ten: Effects) -> None:
     assert finding(changed(two, "models_fixed", p_words=0.2)).title.startswith("No clear difference")
     unsure = finding(changed(two, "models_fixed", ci_low=-0.4, ci_high=22.5, p_words=0.016))
     assert unsure.title.startswith("No clear difference")
-    assert "the interval reaches zero" in unsure.sure
+    assert "includes zero, so the difference is uncertain" in unsure.sure
     assert finding(changed(ten, "headline", p_exact=0.2)).title.startswith("No clear difference")
 
 
 def test_the_best_that_few_units_allow_is_not_called_sure(ten: Effects) -> None:
     found = finding(changed(ten, "headline", p_exact=0.1, min_p=0.1))
     assert "too few to be sure" in found.title
-    assert "no result could have come out rarer than .100" in found.sure
+    assert "the smallest attainable p-value is .100" in found.sure
 
 
 def test_one_model_alone_is_not_compared(two: Effects) -> None:
@@ -70,12 +78,19 @@ def test_models_of_one_family_are_set_apart_and_not_tested(two: Effects) -> None
     assert "All are of one family (Gemma), so there is no test" in found.sure
 
 
-@pytest.mark.parametrize(("value", "said"), [(0.3, "less than one place"), (-1.2, "1 place in"), (7.6, "8 places in")])
-def test_places_are_counted_in_words(two: Effects, value: float, said: str) -> None:
-    assert (
-        f"by {said}"
-        in finding(changed(two, "models_fixed", estimate=value, ci_low=0.1, ci_high=9.0, p_words=0.01)).said
-    )
+@pytest.mark.parametrize("estimate", [9.0, -9.0])
+def test_the_interval_is_told_towards_the_side_that_leans(two: Effects, ten: Effects, estimate: float) -> None:
+    """The size is without a sign, so its interval must not have one either."""
+    low, high = sorted((estimate / 3, estimate * 2))
+    for effects, part in ((two, "models_fixed"), (ten, "headline")):
+        told = changed(effects, part, estimate=estimate, ci_low=low, ci_high=high)
+        assert "by 9.0 ranks" in finding(told).said and "is 3.0 to 18.0 ranks" in finding(told).sure
+        assert key_numbers(told)[1][1] == "3.0 to 18.0"
+
+
+def test_the_text_of_a_finding_is_the_records_sentence(two: Effects, ten: Effects) -> None:
+    assert [finding(item).text for item in (two, ten)] == [two.sentence, ten.sentence]
+    assert ten.headline is not None and ten.headline.sentence == ten.sentence
 
 
 def test_of_many_categories_the_one_that_differs_most_is_named(side_by_side: Path) -> None:
@@ -92,27 +107,13 @@ def test_without_any_comparison_it_says_so(two: Effects) -> None:
     nothing = two.model_copy(
         update={"models_fixed": None, "headline": None, "sentence": None, "headline_why": "why not"}
     )
-    assert finding(nothing).said == "There is nothing to compare by this word list."
+    assert finding(nothing).said == "There is nothing to compare by the word list own."
     assert finding(nothing).sure == "Why not."
 
 
 def test_sides_are_models_or_families(two: Effects, ten: Effects) -> None:
     assert sides(two) == ("gemma-3-270m", "smollm2-135m-instruct")
     assert sides(ten) == ("the 4 Gemma models", "the 6 Llama models")
-
-
-@pytest.mark.parametrize(
-    ("p", "text"), [(None, "p unknown"), (0.0004, "p < .001"), (0.0123, "p = .012"), (0.5, "p = .500"), (1.0, "p = 1")]
-)
-def test_p_values_read_as_in_papers(p: float | None, text: str) -> None:
-    assert p_words(p) == text
-
-
-@pytest.mark.parametrize(
-    ("p", "text"), [(0.0001, "fewer than 1 in 1,000"), (0.012, "about 12 in 1,000"), (0.31, "about 31 in 100")]
-)
-def test_p_values_read_as_counts(p: float, text: str) -> None:
-    assert times(p) == text
 
 
 def test_examples_are_spread_over_the_list(two: Effects) -> None:
@@ -124,7 +125,7 @@ def test_examples_are_spread_over_the_list(two: Effects) -> None:
 def test_caveats_name_the_unvalidated_list_and_the_missing_families(two: Effects) -> None:
     said = " ".join(caveats([two], []))
     assert "own has not been validated" in said
-    assert "do not speak of model families" in said
+    assert "do not generalize to model families" in said
     assert "validated" not in " ".join(caveats([two.model_copy(update={"validated": True})], []))
 
 
@@ -154,3 +155,64 @@ def test_verbs_agree_with_their_sides(ten: Effects) -> None:
     assert (
         "the 6 Llama models put agency words further ahead of communion words than the 4 Gemma models do" in found.said
     )
+
+
+def level(**given) -> LevelTest:
+    fields = {
+        "unit": "base_checkpoint",
+        "statistic": "welch_t",
+        "contrast": "",
+        "n_units": {"Gemma": 3, "Llama": 4},
+        "estimate": -12.34,
+        "ci_low": -20.0,
+        "ci_high": -4.0,
+        "p_exact": 1 / 35,
+        "count": 1,
+        "n_splits": 35,
+        "min_p": 1 / 35,
+        "p_exact_difference": 1 / 35,
+        "sentence": "",
+    }
+    return LevelTest(**{**fields, **given})
+
+
+def said(**given) -> str:
+    return level_sentence(level(**given), ["Agency", "Communion"], 263)
+
+
+def test_a_negative_difference_is_a_lean_of_the_second_family_to_the_first_category() -> None:
+    assert (
+        "Llama models put agency words further ahead of communion words than Gemma models do, by 12.3 ranks" in said()
+    )
+    assert "the 95% interval is 4.0 to 20.0 ranks" in said()
+
+
+def test_a_positive_difference_is_a_lean_of_the_first_family() -> None:
+    assert "Gemma models put agency words further ahead of communion words" in said(estimate=12.34)
+
+
+def test_a_clear_difference_is_not_called_unclear() -> None:
+    assert "no clear" not in said() and "smallest attainable" not in said()
+
+
+def test_nothing_clear_is_said_first() -> None:
+    assert said(p_exact=0.2).startswith("There is no clear difference between Gemma and Llama models.")
+
+
+def test_groups_are_called_by_their_names() -> None:
+    test = level(p_exact=0.2, estimate=None, n_units={"big": 2, "medium": 1, "small": 3})
+    sentence = level_sentence(test, ["Agency", "Communion"], 263)
+    assert sentence.startswith("There is no clear difference between big, medium and small models")
+    assert "(2 big, 1 medium and 3 small)" in sentence
+
+
+def test_units_that_cannot_reach_05_are_told() -> None:
+    assert "the smallest attainable p-value is .100" in said(p_exact=0.1, min_p=0.1)
+
+
+def test_the_model_level_says_what_is_wrong_with_it() -> None:
+    assert "not independent" in said(unit="model") and "not independent" not in said()
+
+
+def test_equivalence_names_the_margin() -> None:
+    assert "A difference larger than 12.3 ranks is ruled out" in equivalence_sentence(12.34)
