@@ -12,8 +12,8 @@ import pytest
 
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.models.resolve import resolve
-from birthmark.scoring import backend as backends
-from birthmark.scoring.backend import find_backend, known_backends
+from birthmark.scoring import backends
+from birthmark.scoring.backends import find_backend, known_backends
 from birthmark.scoring.measure import make_measure
 from birthmark.scoring.run import score_model
 from birthmark.scoring.table import read_scores

@@ -13,7 +13,8 @@ from birthmark.models.scorers import LogProbScorer
 from birthmark.scoring import backend as backends
 from birthmark.scoring import measure as measures
 from birthmark.scoring import resume
-from birthmark.scoring.backend import Job, find_backend
+from birthmark.scoring.backend import Job
+from birthmark.scoring.backends import find_backend
 from birthmark.scoring.local import LocalBackend
 from birthmark.scoring.measure import choose_frames, make_measure
 from birthmark.scoring.options import MeasureOptions, ModelOptions, Option, ScoringOptions, options_in, select

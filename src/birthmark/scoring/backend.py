@@ -1,17 +1,13 @@
-"""The seam for all ways of scoring: the `Backend` protocol, what passes through it, and the backends by name.
+"""The seam for all ways of scoring: the `Backend` protocol, and what passes through it.
 
 A backend scores units of work: some prompts of one model, and a block of its candidates. It writes nothing: `run` keeps
 what is finished, so a run may be stopped under one backend and resumed under another that scores as the same.
-
-Another package adds a backend through an entry point of the group `birthmark.backends`: a class without arguments, under
-the name that `--backend` takes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,10 +15,9 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates
-from birthmark.inputs.text import one_line
 from birthmark.models.scored import PromptScores, Verification, sample_rows
 from birthmark.records import LeftOut
-from birthmark.scoring.measure import BACKENDS, LOCAL, Measure, require_backend
+from birthmark.scoring.measure import Measure
 from birthmark.scoring.options import ChosenFrame, MeasureOptions, options_in
 
 if TYPE_CHECKING:
@@ -38,8 +33,6 @@ __all__ = [
     "Settings",
     "Unit",
     "Verification",
-    "find_backend",
-    "known_backends",
     "refuse_options",
     "sample_rows",
 ]
@@ -145,31 +138,6 @@ class Backend(Protocol):
         """Scores [texts, rows] in float32, for `--verify`; raises `CannotRescore` where that is not possible."""
 
 
-def find_backend(name: str) -> Backend:
-    """The backend of that name; raises `BirthmarkError` for one that is not known or cannot be used."""
-    return _local() if name == LOCAL else known_backends()[require_backend(name)]
-
-
-def known_backends() -> dict[str, Backend]:
-    """All backends by name: our own, then other packages'.
-
-    Raises `BirthmarkError` for an entry point that cannot be read, is no `Backend`, or has a name that is taken.
-    """
-    found: dict[str, Backend] = {LOCAL: _local()}
-    for point in sorted(entry_points(group=BACKENDS), key=lambda point: point.name):
-        whose = f"the backend {point.name} of the package {point.dist.name if point.dist else point.value}"
-        if point.name in found:
-            raise BirthmarkError(f"{whose} has a name that is taken: give it another in its entry point")
-        try:
-            made = point.load()()
-        except Exception as error:  # noqa: BLE001  whatever importing another package raises
-            raise BirthmarkError(f"{whose} cannot be imported ({one_line(error)}): repair or uninstall it") from None
-        if not isinstance(made, Backend):
-            raise BirthmarkError(f"{whose} is not a birthmark.scoring.backend.Backend: see docs/backends.md")
-        found[point.name] = made
-    return found
-
-
 def refuse_options(measure: Measure, backend: str, *names: str) -> None:
     """Raise `BirthmarkError` for the first of these options that is not at its default: the backend cannot honour it."""
     declared = options_in(MeasureOptions)
@@ -177,9 +145,3 @@ def refuse_options(measure: Measure, backend: str, *names: str) -> None:
         if getattr(measure, name) != declared[name].default:
             flag = declared[name].flag or f"--{name.replace('_', '-')}"
             raise BirthmarkError(f"{flag} does not go with --backend {backend}: leave it out")
-
-
-def _local() -> Backend:
-    from birthmark.scoring.local import LocalBackend
-
-    return LocalBackend()

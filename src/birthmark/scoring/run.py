@@ -13,7 +13,8 @@ from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.models.scored import PromptScores
 from birthmark.progress import note, progress_bar
 from birthmark.records import Kind, ScoreRecord
-from birthmark.scoring.backend import Backend, Facts, Job, Session, Unit, find_backend
+from birthmark.scoring.backend import Backend, Facts, Job, Session, Unit
+from birthmark.scoring.backends import find_backend
 from birthmark.scoring.measure import ChosenFrame, Measure
 from birthmark.scoring.resume import Kept, resume_key
 from birthmark.scoring.table import ScoreTable, read_scores, write_record, write_scores

@@ -1,0 +1,38 @@
+"""The backends by name: the local one, and those of other packages.
+
+Another package adds a backend through an entry point of the group `birthmark.backends`: a class without arguments, under
+the name that `--backend` takes.
+"""
+
+from importlib.metadata import entry_points
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import one_line
+from birthmark.scoring.backend import Backend
+from birthmark.scoring.local import LocalBackend
+from birthmark.scoring.measure import BACKENDS, LOCAL, require_backend
+
+
+def find_backend(name: str) -> Backend:
+    """The backend of that name; raises `BirthmarkError` for one that is not known or cannot be used."""
+    return LocalBackend() if name == LOCAL else known_backends()[require_backend(name)]
+
+
+def known_backends() -> dict[str, Backend]:
+    """All backends by name: our own, then other packages'.
+
+    Raises `BirthmarkError` for an entry point that cannot be read, is no `Backend`, or has a name that is taken.
+    """
+    found: dict[str, Backend] = {LOCAL: LocalBackend()}
+    for point in sorted(entry_points(group=BACKENDS), key=lambda point: point.name):
+        whose = f"the backend {point.name} of the package {point.dist.name if point.dist else point.value}"
+        if point.name in found:
+            raise BirthmarkError(f"{whose} has a name that is taken: give it another in its entry point")
+        try:
+            made = point.load()()
+        except Exception as error:  # noqa: BLE001  whatever importing another package raises
+            raise BirthmarkError(f"{whose} cannot be imported ({one_line(error)}): repair or uninstall it") from None
+        if not isinstance(made, Backend):
+            raise BirthmarkError(f"{whose} is not a birthmark.scoring.backend.Backend: see docs/backends.md")
+        found[point.name] = made
+    return found
