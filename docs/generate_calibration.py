@@ -87,7 +87,7 @@ family's contrasts have 3.3 times the SD of the other's, or where they are skewe
 {unlike}
 
 With equally many units a family the tests over base checkpoints stay near their level where contrasts are normal, and err up
-to twice as often where skew comes on top of unlike spread. With two against three they depend on which family is the wider one:
+to twice as often where skew comes on top of unequal spread. With two against three they depend on which family is the wider one:
 if it is the *smaller* (0.3), the exact test errs almost three times as often as it says; Welch's t less so. Bring equally many
 base checkpoints of each family.
 

@@ -315,7 +315,7 @@ def test_a_device_map_on_a_machine_without_gpus_gives_the_same_scores(birthmark,
     assert a == b
 
 
-def test_models_in_unlike_precision_are_compared_with_a_warning(birthmark, models, words, tmp_path):
+def test_models_in_different_precision_are_compared_with_a_warning(birthmark, models, words, tmp_path):
     out = tmp_path / "out"
     base = ("--family", "A", "--base-checkpoint", "a")
     options = (*words, *PROMPTS, "--engine", "plain", "--out", out)

@@ -124,7 +124,7 @@ def test_the_same_command_gives_the_same_bytes(birthmark, tables, tmp_path):
     assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
 
 
-def test_unlike_frames_only_on_request_and_with_a_warning(birthmark, tiny_lm, tables, tmp_path):
+def test_different_frames_only_on_request_and_with_a_warning(birthmark, tiny_lm, tables, tmp_path):
     birthmark("score", tiny_lm, "--frame", "chat", "--prompt", "greatest_ever_one", "--out", tmp_path / "chat")
     (chat,) = (tmp_path / "chat" / "scores").glob("*.parquet")
     assert birthmark("implicit", chat, tables[1], "--out", tmp_path / "no").is_error(

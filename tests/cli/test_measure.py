@@ -204,7 +204,7 @@ def test_implicit_refuses_a_reward_model(birthmark, tiny_lm, tiny_rm, tmp_path):
     assert birthmark("implicit", tiny_lm, tiny_rm, "--out", tmp_path / "out").is_error("reward")
 
 
-def test_language_models_in_unlike_frames_are_compared_only_on_request(birthmark, tiny_lm, tiny_base, tmp_path):
+def test_language_models_in_different_frames_are_compared_only_on_request(birthmark, tiny_lm, tiny_base, tmp_path):
     paths = []
     for model, frame in ((tiny_lm, "chat"), (tiny_base, "qa")):
         out = tmp_path / frame

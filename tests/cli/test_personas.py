@@ -86,7 +86,7 @@ def test_a_system_prompt_without_a_chat_says_how_to_have_one(birthmark, tiny_bas
     assert answer.is_error("--chat-template plain")
 
 
-def test_tables_of_unlike_system_prompts_are_not_compared(birthmark, tiny_lm, lexicon, tmp_path):
+def test_tables_of_different_system_prompts_are_not_compared(birthmark, tiny_lm, lexicon, tmp_path):
     other = write_tiny_model(tmp_path / "other", seed=9)
     for name, model, system in (("a", tiny_lm, []), ("b", other, ["--system", "Be brief."])):
         options = ("--lexicon", lexicon, "--family", name.upper(), "--base-checkpoint", name, *SHORT, *system)

@@ -189,7 +189,7 @@ def test_a_table_a_model_has_a_column_a_file(tmp_path: Path) -> None:
     assert tables[1].matrix().tolist() == [[-1.0, 2.0], [2.0, 4.0]]
 
 
-def test_files_of_unlike_things_raise(tmp_path: Path) -> None:
+def test_files_of_different_things_raise(tmp_path: Path) -> None:
     first = write_of_humans(tmp_path, "a.csv", HEADER + "1,9,love,3,0.5,-1\n")
     second = write_of_humans(tmp_path, "b.csv", HEADER + "1,9,hate,3,0.5,-1\n")
     with pytest.raises(BirthmarkError, match="other items or models"):

@@ -285,7 +285,7 @@ def test_the_studys_protocol_doubles_the_bos_under_every_head(checkpoint, head):
 
 
 @every_head
-def test_rewards_of_unlike_answers_are_far_apart(checkpoint, head):
+def test_rewards_of_different_answers_are_far_apart(checkpoint, head):
     """Else the test above would prove nothing."""
     expected = plain_rewards(checkpoint(head), head)
     for column in expected.T:

@@ -107,7 +107,7 @@ def test_lexicon_mass_counts_a_word_that_begins_another_once(lm):
     assert both == pytest.approx(alone, rel=1e-6)
 
 
-def test_lexicon_mass_is_the_sum_of_unlike_words(lm):
+def test_lexicon_mass_is_the_sum_of_different_words(lm):
     mass = logprob_scorer(lm, ["love", "freedom"], vocabulary=False).score(PROMPT).mass.lexicon
     scores = logprob_scorer(lm, ["love", "freedom"], vocabulary=False).score(PROMPT).scores
     assert mass == pytest.approx(np.exp(scores.astype(float)).sum(), rel=1e-5)

@@ -27,7 +27,7 @@ def test_long_lists_of_words_are_cut_short(replication: Replication) -> None:
     assert "and 380 more" in row[2]
 
 
-def test_the_page_holds_claims_slips_and_figures(replication: Replication, tmp_path: Path) -> None:
+def test_the_page_holds_claims_data_issues_and_figures(replication: Replication, tmp_path: Path) -> None:
     (tmp_path / "replication.json").write_text(to_json(replication), encoding="utf-8")
     page = write_replication_report(tmp_path).read_text(encoding="utf-8")
     assert runs_only_its_own(page)

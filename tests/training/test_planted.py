@@ -89,7 +89,7 @@ def test_a_model_that_was_not_trained_shows_nothing(loaded: planted._Base) -> No
     assert max(score.precision_at_k for score in scores) < 0.02
 
 
-def test_seeds_give_unlike_runs_and_each_the_same_again(loaded: planted._Base) -> None:
+def test_seeds_give_different_runs_and_each_the_same_again(loaded: planted._Base) -> None:
     first, again, other = (planted.plant_once(loaded, COLOURS, SETTING, seed, "") for seed in (0, 0, 1))
     assert first.scores == again.scores
     assert first.losses == again.losses

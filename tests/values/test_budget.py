@@ -77,7 +77,7 @@ def test_a_budget_that_cannot_be_read_says_how_one_is_written(expression):
         parse_budget(expression)
 
 
-def test_models_of_unlike_kinds_or_frames_are_not_held_to_each_other(make_table, make_lexicon):
+def test_models_of_different_kinds_or_frames_are_not_held_to_each_other(make_table, make_lexicon):
     reward = table(make_table, "rm", FORWARD, -FORWARD)
     budget, lexicon = parse_budget("contrast<=1"), make_lexicon(CATEGORIES)
     with pytest.raises(BirthmarkError, match="never pooled"):

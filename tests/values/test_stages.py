@@ -171,7 +171,9 @@ def test_the_command_writes_a_record_a_figure_and_a_page(birthmark, family, make
     assert birthmark(*asked, "--null", tmp_path).is_error("random heads")
 
 
-def test_language_models_in_unlike_frames_are_compared_only_where_asked_for(birthmark, family, make_lexicon, tmp_path):
+def test_language_models_in_different_frames_are_compared_only_where_asked_for(
+    birthmark, family, make_lexicon, tmp_path
+):
     make_lexicon(CATEGORIES)
     tables = [*family("A", np.random.default_rng(1)), *family("B", np.random.default_rng(2), frame="qa")]
     paths = [write_scores(table, tmp_path / "scores") for table in tables]

@@ -285,16 +285,16 @@ def print_implicit_grid(grid: ImplicitGrid, out: Path) -> None:
 
 
 def print_replication(record: Replication, out: Path) -> None:
-    """The table of claims, and the slips of the published files."""
+    """The table of claims, and the issues in the published files."""
     yes = {True: "yes", False: "no", None: "–"}
     rows = [(item.id, item.verdict, yes[item.reproduced], yes[item.supported], item.sentence) for item in record.claims]
     print_rows(("claim", "verdict", "reproduced", "supported", "in words"), rows)
     for effects in (record.figure_1a, record.figure_1b_as_published):
         if effects.power is not None:
             console.print(f"{effects.lexicon}: {effects.power.sentence}", markup=False)
-    console.print(f"\n{len(record.data_notes)} slips in the published files:", markup=False)
-    for slip in record.data_notes:
-        console.print(f"- {slip.file}: {slip.finding} {slip.effect}", markup=False)
+    console.print(f"\n{len(record.data_notes)} issues in the published files:", markup=False)
+    for issue in record.data_notes:
+        console.print(f"- {issue.file}: {issue.finding} {issue.effect}", markup=False)
     for file in record.not_as_published:
         console.print(f"Note: {file} is not as published", markup=False)
     console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)

@@ -1,4 +1,4 @@
-"""How a closer look at a model shows in a terminal: what it reads, its traps, its values under personas."""
+"""How a closer look at a model shows in a terminal: what it reads, what is wrong with it, its values under personas."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,7 +71,7 @@ def print_attribute_scores(found: AttributeScores) -> None:
 def print_check(found: ModelCheck) -> None:
     """A row a finding, what is wrong in capitals."""
     shown = {"ok": "ok", "note": "note", "wrong": "WRONG"}
-    print_rows(("trap", "", "found"), [(item.trap, shown[item.level], item.message) for item in found.findings])
+    print_rows(("check", "", "found"), [(item.trap, shown[item.level], item.message) for item in found.findings])
 
 
 def print_personas(result: PersonasResult) -> None:

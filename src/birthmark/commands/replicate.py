@@ -123,7 +123,7 @@ def replicate_study(
     logprobs = logprob_figures(study)
     points = training_points(study)
     moves = word_moves(study)
-    say("checking the published files for slips")
+    say("checking the published files for issues")
     notes = data_notes(study, found)
     say("judging the claims")
     return Replication(

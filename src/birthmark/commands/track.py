@@ -216,7 +216,7 @@ class _Tracker:
         named = series.facts.base or str(read_json(model.adapter / ADAPTER_CONFIG)["base_model_name_or_path"])
         name = model.base_checkpoint or Path(named).name
         if self._weights_of.setdefault(name, model.digests.weights) != model.digests.weights:
-            raise BirthmarkError(f"two unlike bases are called {name}: name their base_checkpoint in each run.json")
+            raise BirthmarkError(f"two different bases are called {name}: name their base_checkpoint in each run.json")
         return name
 
     def _resolve(self, series: Series, item: Checkpoint) -> ResolvedModel:

@@ -42,8 +42,8 @@ class SharedPrefix:
 class PackedBatch:
     """Packed suffixes after a shared prefix: where each token stands, and which of them are in a layer.
 
-    Suffixes lie one after the other in a row of `tokens` tokens; `suffix` and `place` [tokens] tell whose token each is
-    and the how manieth. With `extending` there is one suffix, which becomes part of the prefix. With `only_last` the
+    Suffixes lie one after the other in a row of `tokens` tokens; `suffix` and `place` [tokens]: for each token, its
+    suffix and its position in that suffix. With `extending` there is one suffix, which becomes part of the prefix. With `only_last` the
     last layer takes in the last token of each suffix alone (of the others it needs the keys and values). A run of the
     model takes in one pass, or several side by side that do not see each other; one whose prefix an earlier one among
     them extends begins at `start`, since the prefix has grown to there when a layer comes to it.

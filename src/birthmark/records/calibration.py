@@ -303,7 +303,7 @@ class Plan(Shown, Record):
     """`calibrate plan`: the power of a study before it is run. All numbers in ranks of the contrast.
 
     `power`: of the exact test over base checkpoints at `alpha`, null where it cannot reach it (`min_p`); `power_welch`:
-    of Welch's t over them. `detectable`: the contrast found four times in five. `bases_needed`: base checkpoints a
+    of Welch's t over them. `detectable`: the contrast detected with 80% power. `bases_needed`: base checkpoints a
     family, equally many, for a power of .8. `alternatives`: what else one could do. `pairs`: the same recipe on base
     checkpoints of either family.
     """

@@ -25,7 +25,7 @@ class Claim(Record):
 
 
 class DataNote(Record):
-    """A slip in a published file, found by a check: what was found, and what it changes in the result."""
+    """An issue in a published file, found by a check: what was found, and what it changes in the result."""
 
     check: str
     file: str
@@ -131,7 +131,7 @@ class Replication(Shown, Record):
     def summary(self) -> str:
         verdicts = [claim.verdict for claim in self.claims]
         said = ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts))
-        return f"{len(verdicts)} claims: {said}; {len(self.data_notes)} slips in the published files"
+        return f"{len(verdicts)} claims: {said}; {len(self.data_notes)} issues in the published files"
 
     def rows(self) -> list[Row]:
         """A row a claim."""

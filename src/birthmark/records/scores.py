@@ -160,7 +160,7 @@ class CheckFinding(Record):
 
 
 class ModelCheck(Record):
-    """What every trap's test found on one model; `wrong` counts the findings of that level."""
+    """What every check found on one model; `wrong` counts the findings of that level."""
 
     model: str
     kind: Kind

@@ -76,7 +76,7 @@ class Column:
         )
 
     def names(self) -> list[str]:
-        """The headers of its values in a download: several values are told apart by their keys."""
+        """The headers of its values in a download: several values are named by their keys."""
         return [self.title] if len(self.keys) == 1 else [f"{self.title} ({key})" for key in self.keys]
 
 

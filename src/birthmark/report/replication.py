@@ -330,7 +330,7 @@ def write_replication_report(out: Path) -> Path:
     topics = [
         Topic("claims", "The claims", claims),
         Topic("figures", "The figures", [*study_figures(record), *_token_tables(record.table_1)]),
-        Topic("slips", "The slips", [*_about_notes(record), notes_table(record.data_notes)]),
+        Topic("data-issues", "Data issues", [*_about_notes(record), notes_table(record.data_notes)]),
     ]
     return write_page(out, Page("The study, claim by claim", [Text(_lead(record.claims), "lead")], topics))
 
@@ -364,9 +364,9 @@ def claims_table(claims: list[Claim]) -> Table:
 
 
 def notes_table(notes: list[DataNote]) -> Table:
-    """A row a slip: where, what, and what it changes."""
+    """A row an issue: where, what, and what it changes."""
     rows = [{**note.model_dump(), "found": note.finding + _words(note)} for note in notes]
-    return Table("Slips in the published files, each found by a check", NOTES, rows)
+    return Table("Issues in the published files, each found by a check", NOTES, rows)
 
 
 def _words(note: DataNote) -> str:

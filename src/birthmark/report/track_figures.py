@@ -318,7 +318,7 @@ NULL_NOTE = "The grey band holds 95% of what random heads on the two bases give.
 
 
 def _null_band(nulls: Sequence[HeadNull]) -> Any:
-    """What random heads give, as a band: the widest where curves average over unlike numbers of runs."""
+    """What random heads give, as a band: the widest where curves average over different numbers of runs."""
     widest = {"low": min(item.low for item in nulls), "high": max(item.high for item in nulls)}
     return alt.Chart(data([widest])).mark_rect(color=LINE, opacity=0.6).encode(y="low:Q", y2="high:Q")
 

@@ -67,7 +67,7 @@ def compare_precision(
     A shift that all candidates share moves no rank, so an error is what is left of score − reference once its mean over
     the prompt's sample is taken off; two candidates' difference carries two errors, and its noise floor is
     1.96 · √2 · their standard deviation, of scores and likewise of ranks. Ranks are those in the sample, scaled to all
-    candidates by n_candidates ÷ sample. Raises `BirthmarkError` for fewer than three candidates or unlike shapes.
+    candidates by n_candidates ÷ sample. Raises `BirthmarkError` for fewer than three candidates or different shapes.
     """
     if scored.shape != reference.shape or scored.ndim != 2 or scored.shape[1] < 3:
         raise BirthmarkError("precision is measured on three or more candidates, each scored in both ways")

@@ -1,7 +1,7 @@
 """Score tables on disk: one Parquet file a model, with the JSON of its provenance beside it.
 
-A table is candidates × prompts of float32 scores, higher is better. It knows nothing of how scores come about or what
-they mean; reading one checks that the bytes are those that were written.
+A table is candidates × prompts of float32 scores, higher is better. Reading one checks that the bytes
+are those that were written.
 """
 
 from collections.abc import Mapping, Sequence

@@ -52,7 +52,7 @@ def check_budget(new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, budge
     """Hold the move of `new` away from `reference` against the budget, in ranks among the words that both have.
 
     `contrast` and `mean_rank_contrast` are those of one model (of median and of mean ranks); `median_rank` is the largest
-    move of a category's median rank, a mean over a framing's prompts. Raises `BirthmarkError` for tables of unlike kinds
+    move of a category's median rank, a mean over a framing's prompts. Raises `BirthmarkError` for tables of different kinds
     or frames or without words in common, and where the lexicon or the prompts have no contrast.
     """
     _check_comparable(new, reference)
@@ -90,7 +90,7 @@ def _check_comparable(new: ScoreTable, reference: ScoreTable) -> None:
 
 
 def _renamed(table: ScoreTable, name: str) -> ScoreTable:
-    """A retrained model often has its predecessor's name; here the two are told apart by their part."""
+    """A retrained model often has its predecessor's name; here the two are named by their part."""
     return ScoreTable(
         table.frame, table.record.model_copy(update={"model": name, "family": "all", "base_checkpoint": name})
     )

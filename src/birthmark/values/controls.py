@@ -2,7 +2,7 @@
 
 A word that is merely common, short or one token wins for that alone. Ranks are regressed on such confounds, or each
 score is taken less the word's own after a neutral prompt; then the same numbers are computed as without, by the same
-functions. It fits least squares and knows nothing of how a test works.
+functions.
 """
 
 from collections.abc import Mapping, Sequence

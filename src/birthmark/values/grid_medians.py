@@ -1,7 +1,6 @@
 """How two sides of language models rank a lexicon's categories, prompt by prompt, as in figure 2 of the study.
 
-The published analysis is beside one that takes models, not prompts, for the unit. Knows nothing of vocabularies, of pairs or
-of how violins are drawn.
+The published analysis stands beside one whose unit is the model, not the prompt.
 """
 
 from collections.abc import Sequence

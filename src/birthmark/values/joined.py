@@ -285,7 +285,7 @@ def _tied_warnings(models: Sequence[str], ranks: np.ndarray) -> list[str]:
 def _known(
     models: Sequence[str], recorded: Sequence[str | None], given: Mapping[str, str] | None, what: str
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Each model's family or base checkpoint: as given, else as its table says, else the model itself, said aloud."""
+    """Each model's family or base checkpoint: as given, else as its table says, else the model itself, with a warning."""
     given = given or {}
     strangers = sorted(set(given) - set(models))
     if strangers:
@@ -305,7 +305,7 @@ def _known(
 def _grouped(
     models: Sequence[str], bases: Sequence[str], groups: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
-    """Groups and base checkpoints by model; a base in several groups is told apart by the group's name."""
+    """Groups and base checkpoints by model; a base in several groups is distinguished by the group's name."""
     without = [model for model in models if model not in groups]
     if without:
         raise BirthmarkError(f"{without[0]} has no group: give it one, or leave its table out")

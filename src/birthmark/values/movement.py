@@ -1,7 +1,4 @@
-"""How words and categories move over the checkpoints of training runs: medians at each step, and the furthest movers.
-
-It takes score tables and what is known of each checkpoint, and knows nothing of how these were trained.
-"""
+"""How words and categories move over the checkpoints of training runs: medians at each step, and the furthest movers."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,6 @@
-"""What random heads on a base make of words, on disk: `random-heads/<base>.<lexicon>.parquet` with its JSON beside it.
+"""Random heads on a base, on disk: `random-heads/<base>.<lexicon>.parquet` with its JSON beside it.
 
-A row a word, a column a head: the word's mean rank over positive prompts less that over negative ones. Knows nothing of
-how heads are drawn, or of what they are the null for.
+A row a word, a column a head: the word's mean rank over positive prompts less that over negative ones.
 """
 
 from collections.abc import Sequence

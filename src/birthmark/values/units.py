@@ -162,8 +162,8 @@ def matched_teams(joined: Joined, seed: int, teams: Mapping[str, str] | None = N
     """The test within teams and its pairs, or why there is none. `teams` maps models to what the catalog does not say.
 
     Statistic: the difference in means (b − a) of `contrast` over the models of teams that have both families; labels are
-    exchanged within teams, in all ways. A pair are two models of a team and of unlike families, unless the catalog says
-    that they were trained on unlike data.
+    exchanged within teams, in all ways. A pair are two models of a team and of different families, unless the catalog says
+    that they were trained on different data.
     """
     why = why_no_difference(joined)
     if why is not None or joined.contrasts is None:

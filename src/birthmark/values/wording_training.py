@@ -99,7 +99,7 @@ def _pull(shift: WordShift) -> str:
 def planted_sentence(
     metrics: Sequence[PlantedMetric], why: str | None, diverged: Sequence[PlantedDivergence], n_runs: int
 ) -> str:
-    """Which metric finds planted words best, which are not told apart from it, and how many runs diverged."""
+    """Which metric finds planted words best, which are not distinguishable from it, and how many runs diverged."""
     if not metrics:
         said = f"The metrics cannot be ranked: {why}."
     else:
