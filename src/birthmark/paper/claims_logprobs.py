@@ -14,6 +14,7 @@ from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim, LogprobMedian, MwlrPair, MwlrToken
 from birthmark.stats.unit_tests import adjust, compare_groups
 from birthmark.stats.variance import three_way_anova
+from birthmark.values.formats import p_words
 
 PUBLISHED_F: dict[Stage, float] = {"instruct": 58.3, "pretrained": 43.2}
 ABSENT = (
@@ -60,7 +61,7 @@ def _three_way(stage: Stage, rows: Sequence[LogprobMedian]) -> Claim:
         claim_id,
         reproduced=exact,
         partly=p < 0.001 and not exact,
-        sentence=f"F(1, {df}) = {f:.1f}, p {'< .001' if p < 0.001 else f'= {p:.3f}'}, over prompts of one model a family: "
+        sentence=f"F(1, {df}) = {f:.1f}, {p_words(p)}, over prompts of one model a family: "
         "it is about these two models.",
     )
 

@@ -15,7 +15,7 @@ from birthmark.paper.verdicts import ALPHA, judged, untestable
 from birthmark.records import Claim, Effects, Framing, Panel
 from birthmark.stats.mixed import JointF
 from birthmark.stats.unit_tests import average_by_unit, family_test
-from birthmark.values.formats import p_number
+from birthmark.values.formats import p_number, p_words
 
 FROM, TO = "Gemma", "Llama"
 
@@ -54,14 +54,14 @@ def score_claims(found: Figures) -> list[Claim]:
 def _three_way(claim_id: str, effects: Effects, test: JointF) -> Claim:
     headline = effects.headline
     sentence = (
-        f"The mixed model gives F({test.df_num}, {test.df_den:,}) = {test.f:.1f}, {p_text(test.p)}, taking "
+        f"The mixed model gives F({test.df_num}, {test.df_den:,}) = {test.f:.1f}, {p_words(test.p)}, taking "
         f"{test.df_den:,} degrees of freedom from ten models."
     )
     if headline is None or headline.p_exact is None:
         return judged(claim_id, reproduced=test.p < 0.001, sentence=f"{sentence} {effects.headline_why or ''}".strip())
     supported = headline.p_exact <= ALPHA
     estimate = "" if headline.estimate is None else f"the difference is {headline.estimate:.1f} ranks, "
-    sentence += f" Over base checkpoints ({_units(headline.n_units)}) {estimate}exact {p_text(headline.p_exact)}"
+    sentence += f" Over base checkpoints ({_units(headline.n_units)}) {estimate}exact {p_words(headline.p_exact)}"
     return judged(
         claim_id,
         reproduced=test.p < 0.001,
@@ -98,7 +98,7 @@ def _positive(claim_id: str, effects: Effects, category: str, sign: int) -> Clai
         supported=as_claimed and p_base <= ALPHA,
         partly=as_claimed and not (_starred(panel) and size),
         sentence=f"{TO} − {FROM} is {difference:+.1f} ranks of {category.lower()} (1 is best), d = {d:+.2f}, Bonferroni "
-        f"{p_text(panel.p_bonferroni)}. Over base checkpoints exact {p_text(p_base)}{limit}",
+        f"{p_words(panel.p_bonferroni)}. Over base checkpoints exact {p_words(p_base)}{limit}",
     )
 
 
@@ -116,8 +116,8 @@ def _negative_reversal(effects: Effects) -> Claim:
         supported=all(reversed_) and all(p <= ALPHA for p, _ in bases),
         partly=any(reversed_) and not (all(reversed_) and all(stars)),
         sentence=f"After negative prompts {TO} − {FROM} is {_toward(agency, agency.difference):+.1f} ranks of agency "
-        f"(Bonferroni {p_text(agency.p_bonferroni)}) and {_toward(communion, communion.difference):+.1f} of communion "
-        f"({p_text(communion.p_bonferroni)}). Over base checkpoints exact {p_text(bases[0][0])} and {p_text(bases[1][0])}{bases[0][1]}",
+        f"(Bonferroni {p_words(agency.p_bonferroni)}) and {_toward(communion, communion.difference):+.1f} of communion "
+        f"({p_words(communion.p_bonferroni)}). Over base checkpoints exact {p_words(bases[0][0])} and {p_words(bases[1][0])}{bases[0][1]}",
     )
 
 
@@ -210,17 +210,6 @@ def _units(n_units: dict[str, int]) -> str:
     return ", ".join(f"{count} {family}" for family, count in n_units.items())
 
 
-def p_text(p: float | None) -> str:
-    """`p = .200`, `p < .001`."""
-    if p is None:
-        return "p unknown"
-    return "p < .001" if p < 0.001 else f"p = {_number(p)}"
-
-
-def _number(p: float) -> str:
-    return f"{p:.3f}".removeprefix("0")
-
-
 TOP = 10
 PUBLISHED = {"Gemma": (5.0, 0.0), "Llama": (3.67, 2.33)}
 """Family → published mean number of communion and of agency words in the top ten."""
@@ -272,7 +261,7 @@ def top_ten(path: Path | None, lexicon: Lexicon) -> Claim:
             if some and len(some) < sum(family == "Llama" for family in families.values())
             else ""
         )
-        + f". Over base checkpoints exact {p_text(test.p_exact)}{reach(test.min_p, test.n_splits)}",
+        + f". Over base checkpoints exact {p_words(test.p_exact)}{reach(test.min_p, test.n_splits)}",
     )
 
 

@@ -71,7 +71,7 @@ def _narrows(gaps: Mapping[int, float]) -> Claim:
         "narrows-not-closes",
         reproduced=narrows and open_still,
         partly=narrows and not open_still,
-        sentence=f"The gap falls from {abs(first):g} to {abs(last):g} ranks, {abs(last / first):.0%} of what it was at step "
+        sentence=f"The gap falls from {abs(first):g} to {abs(last):g} ranks, {percent(abs(last / first))} of what it was at step "
         f"{min(gaps):,}{'' if open_still else ', and closes or reverses'}. {ONE_RUN}",
     )
 

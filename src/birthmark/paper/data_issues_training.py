@@ -17,6 +17,7 @@ from birthmark.paper.training import (
     read_training_points,
 )
 from birthmark.records import DataNote
+from birthmark.values.formats import percent
 
 BASES = {"Gemma": "gemma-2-2b-it", "Llama": "llama-3.2-3b-instruct", "Qwen": "qwen2.5-3b-instruct"}
 """The base checkpoints of the study's own reward models according to its text, lower-cased."""
@@ -284,7 +285,7 @@ def start_not_saved(rows: Rows) -> list[DataNote]:
             file=SKYWORK,
             column="checkpoint",
             words=[f"{first}"],
-            finding=f"The first saved step is {first:,} of {last:,}, {first / last:.0%} of training.",
+            finding=f"The first saved step is {first:,} of {last:,}, {percent(first / last)} of training.",
             effect="The starting values are not in the files, so one cannot tell whether the gap is widest at the start, "
             "only that it is widest at the first saved step.",
         )

@@ -30,7 +30,7 @@ from birthmark.report.lineage import leading_line, line_figure, lineage_tables
 from birthmark.report.map import map_figures, predictor_tables
 from birthmark.report.models import run_table
 from birthmark.scoring.table import ScoreTable, warnings_of
-from birthmark.values.formats import sentence
+from birthmark.values.formats import percent, sentence
 from birthmark.values.wording import (
     SCORES,
     Finding,
@@ -206,7 +206,7 @@ def _implicit_parts(item: Implicit, asked: Mapping[str, str]) -> list[Part]:
         "so, candidate by candidate, here after the question {}, over the {} candidates that both know. These hold {} of "
         "{}'s next-token probability and {} of {}'s."
     ).format(
-        item.a, item.b, question, f"{prompt.n_shared:,}", f"{prompt.mass_a:.0%}", item.a, f"{prompt.mass_b:.0%}", item.b
+        item.a, item.b, question, f"{prompt.n_shared:,}", percent(prompt.mass_a), item.a, percent(prompt.mass_b), item.b
     )
     return [said, implicit_figure(item), *([means] if means else [])]
 

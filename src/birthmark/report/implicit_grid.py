@@ -38,7 +38,7 @@ MEDIANS = (
 PAIRS = (
     PAIR,
     Column("n_shared", "Shared candidates", number(",")),
-    Column(("mass_a", "mass_b"), "Their mass in each", lambda a, b: f"{a:.0%}, {b:.0%}"),
+    Column(("mass_a", "mass_b"), "Their mass in each", lambda a, b: f"{percent(a)}, {percent(b)}"),
     Column("top", "The second prefers", first_candidates),
     Column("bottom", "The first prefers", first_candidates),
 )

@@ -13,7 +13,7 @@ from birthmark.records import Stages, StagesOf, read_record
 from birthmark.report.columns import Column, Table, drawn, number, p_value, tips
 from birthmark.report.figure import LINE, Figure, data, hue
 from birthmark.report.layout import Page, Text, Topic, write_page
-from birthmark.values.formats import interval, signed
+from birthmark.values.formats import interval, percent, signed
 
 LEFT = "left: preference data, and noise"
 ABOUT = (
@@ -34,7 +34,7 @@ STAGES = (
     Column(("null_low", "null_high"), "Random heads, 95%", ROUGHLY),
     Column("p_null", "p", p_value),
     Column("added", "Variance added", PERCENT),
-    Column(("added_ci_low", "added_ci_high"), "95% over words", lambda low, high: f"{low:.0%} to {high:.0%}"),
+    Column(("added_ci_low", "added_ci_high"), "95% over words", lambda low, high: f"{percent(low)} to {percent(high)}"),
     Column("added_null", "Random heads, mean", PERCENT),
     Column("added_p_null", "p", p_value),
 )

@@ -389,7 +389,9 @@ def control_sentence(
     said, difference = _held_fixed(record.control.split(",")), " − ".join(reversed(families))
     headline, fixed = record.headline, record.models_fixed
     if headline is not None and before is not None:
-        sure = f"exact {p_words(headline.p_exact)} over base checkpoints, without this control {p_words(before.p_exact)}"
+        sure = (
+            f"exact {p_words(headline.p_exact)} over base checkpoints, without this control {p_words(before.p_exact)}"
+        )
         if headline.estimate is None or before.estimate is None:
             return f"{said}, the test of families gives {sure}."
         return f"{said}, {difference} is {signed(headline.estimate)} ranks, without this control {signed(before.estimate)} ({sure})."
