@@ -73,7 +73,7 @@ def test_one_category_has_nothing_beside_it(tmp_path: Path) -> None:
 
 def test_stems_are_explained(tmp_path: Path) -> None:
     findings = check(tmp_path, "word,category\nlov*,A\npow*,B\n")
-    assert found(findings, "stems are expanded").words == ("lov*", "pow*")
+    assert found(findings, "stems match").words == ("lov*", "pow*")
     assert found(findings, "only stems").level == "warning"
 
 
