@@ -195,7 +195,7 @@ CHILD = """
 import os, shutil, signal, sys, time
 from pathlib import Path
 from birthmark.inputs.catalog import Entry
-from birthmark.models import conversion, embedded
+from birthmark.models import embedded
 
 entry = Entry.model_validate_json(sys.argv[1], strict=False)
 moment = sys.argv[2]
@@ -212,7 +212,7 @@ def convert(gguf, folder):
         log.write("x")
     shutil.copyfile(gguf, folder / "model.safetensors")
 
-conversion.convert_gguf = convert
+embedded.convert_gguf = convert
 if moment == "before the licence is saved":
     embedded._extract_terms = die
 elif moment == "with the file half joined":

@@ -1,4 +1,4 @@
-"""`models check` and `score --explain` on tiny reward models with real tokenizers, each trap laid on purpose."""
+"""`models check` and `score --explain` on tiny reward models with real tokenizers, each with one deliberate defect."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ QUESTION = "What matters most?"
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, tokenizer_files) -> Callable[[str], Path]:
     return cache(
         lambda head: write_checkpoint(
-            tmp_path_factory.mktemp("trapped") / head, head, tokenizer_files(HEADS[head].tokenizer)
+            tmp_path_factory.mktemp("defects") / head, head, tokenizer_files(HEADS[head].tokenizer)
         )
     )
 
@@ -32,14 +32,14 @@ def checked(folder: Path, **options) -> ModelCheck:
     return bm.check_model(folder, device="cpu", **options)
 
 
-def level(found: ModelCheck, trap: str) -> str:
-    """The worst level of a trap's findings."""
-    levels = [item.level for item in found.findings if item.trap == trap]
+def level(found: ModelCheck, check: str) -> str:
+    """The worst level of a check's findings."""
+    levels = [item.level for item in found.findings if item.trap == check]
     return max(levels, key=["ok", "note", "wrong"].index)
 
 
-def message(found: ModelCheck, trap: str) -> str:
-    return " ".join(item.message for item in found.findings if item.trap == trap)
+def message(found: ModelCheck, check: str) -> str:
+    return " ".join(item.message for item in found.findings if item.trap == check)
 
 
 def reconfigured(folder: Path, into: Path, **changes: object) -> Path:
@@ -66,9 +66,9 @@ def test_nothing_is_wrong_with_a_sound_model(checkpoint, head):
     found = checked(checkpoint(head))
     assert [item for item in found.findings if item.level == "wrong"] == []
     assert found.wrong == 0
-    traps = {item.trap for item in found.findings}
+    checks = {item.trap for item in found.findings}
     assert {"template", "beginning", "date", "system prompt", "answer's end", "padding", "trimmed answers", "thinking",
-            "foreign code", "vocabulary", "weights", "attention", "scores", "engines"} <= traps  # fmt: skip
+            "foreign code", "vocabulary", "weights", "attention", "scores", "engines"} <= checks  # fmt: skip
 
 
 @ON
@@ -96,7 +96,7 @@ def test_trimmed_texts_of_the_vocabulary_are_counted(checkpoint):
     assert level(found, "trimmed answers") == "note" and "256,000" not in message(found, "trimmed answers")
 
 
-# ------------------------------------------------------------------------------------------------------- traps
+# ------------------------------------------------------------------------------------------------------- checks
 
 
 @ON
@@ -240,4 +240,4 @@ def test_explain_shows_a_system_prompt(tiny_lm):
 
 
 def test_explain_takes_one_system_prompt_and_no_personas(birthmark, tiny_lm):
-    assert birthmark("score", tiny_lm, "--explain", "--persona", "personas.yaml").is_error("--system")
+    assert birthmark("score", tiny_lm, "--explain", "--persona", "personas.yaml").is_error("--explain and --persona")
