@@ -221,8 +221,8 @@ def test_words_that_nobody_asked_for_may_be_missing(birthmark, tables, tmp_path)
 @pytest.mark.parametrize(
     ("at", "words"),
     [
-        ([0, 1], ("parted by --",)),
-        ([0, "--", 1, "--", 2], ("parted by --",)),
+        ([0, 1], ("separated by --",)),
+        ([0, "--", 1, "--", 2], ("separated by --",)),
         (["--", 1], ("both sides",)),
         ([0, "--"], ("both sides",)),
         ([0, "--", 0], ("twice",)),

@@ -257,5 +257,5 @@ def test_the_neutral_prompt_joins_a_set_at_its_end_and_changes_its_name_and_dige
 def test_a_prompt_of_ones_own_called_neutral_is_refused(tmp_path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("neutral: {text: 'Is it?', framing: positive}\n")
-    with pytest.raises(BirthmarkError, match="another key"):
+    with pytest.raises(BirthmarkError, match="rename it"):
         with_neutral(load_prompts(file))
