@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -12,8 +12,8 @@ import polars as pl
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.models.scored import PromptScores
 from birthmark.progress import note, progress_bar
-from birthmark.records import Kind, ScoreRecord
-from birthmark.scoring.backend import Backend, Facts, Job, Session, Unit
+from birthmark.records import Kind, NotApplicable, ScoreRecord
+from birthmark.scoring.backend import Backend, Job, Session, Unit
 from birthmark.scoring.backends import find_backend
 from birthmark.scoring.measure import ChosenFrame, Measure
 from birthmark.scoring.resume import Kept, resume_key
@@ -160,7 +160,9 @@ def _assemble(session: Session, scored: Mapping[str, PromptScores], job: Job, ba
     model, measure, facts = job.model, job.measure, session.facts
     is_reward = model.kind == "reward"
     n_tokens = int(frame["token_id"].is_not_null().sum())
-    record = ScoreRecord(
+    record = ScoreRecord.build(
+        facts,
+        without=("prepare_seconds", "verify_why"),
         model=model.name,
         slug=model.slug,
         key=key,
@@ -169,7 +171,6 @@ def _assemble(session: Session, scored: Mapping[str, PromptScores], job: Job, ba
         base_checkpoint=model.base_checkpoint,
         kind=model.kind,
         backend=backend.name,
-        **_stated(facts),
         frame=job.frame,
         protocol=measure.protocol,
         digests=model.digests,
@@ -180,20 +181,15 @@ def _assemble(session: Session, scored: Mapping[str, PromptScores], job: Job, ba
         versions=dict(backend.settings(job).versions),
         sha256="",
         context_ids={name: result.context_ids for name, result in scored.items()},
-        mass=None if is_reward else {name: result.mass for name, result in scored.items() if result.mass},
-        mass_why="a reward is not a probability" if is_reward else None,
+        mass=NotApplicable("a reward is not a probability")
+        if is_reward
+        else {name: result.mass for name, result in scored.items() if result.mass},
         seconds=None,
         verify_seconds=None,
         verify_max_abs_diff=None,
         candidates_per_second=None,
     )
     return ScoreTable(frame, record)
-
-
-def _stated(facts: Facts) -> dict[str, Any]:
-    """The backend's facts under the names of the record."""
-    stated = {name: value for name, value in vars(facts).items() if name not in ("prepare_seconds", "verify_why")}
-    return {**stated, "warnings": list(facts.warnings)}
 
 
 def _self_check(
