@@ -10,9 +10,8 @@ import pytest
 
 from birthmark.models.resolve import resolve
 from birthmark.models.scorers import LogProbScorer
-from birthmark.scoring import backend as backends
+from birthmark.scoring import backends, resume
 from birthmark.scoring import measure as measures
-from birthmark.scoring import resume
 from birthmark.scoring.backend import Job
 from birthmark.scoring.backends import find_backend
 from birthmark.scoring.local import LocalBackend
