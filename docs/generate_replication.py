@@ -34,10 +34,10 @@ reproduced and, where it speaks of model families, supported; *partly* if only o
 | claim | published | verdict | reproduced | supported | in words |
 | --- | --- | --- | --- | --- | --- |
 """
-SLIPS = """
-## Slips in the published files
+ISSUES = """
+## Issues in the published files
 
-Each is found by code that checks the files, and goes away in a copy where it is mended.
+Each is detected by a check of the files, and disappears in a copy in which it is corrected.
 
 | file | finding | what it changes |
 | --- | --- | --- |
@@ -56,8 +56,8 @@ def claim_row(claim: Claim) -> str:
     return row(cells)
 
 
-def slip_row(slip: DataNote) -> str:
-    return row((slip.file, slip.finding, slip.effect))
+def issue_row(issue: DataNote) -> str:
+    return row((issue.file, issue.finding, issue.effect))
 
 
 def row(cells: tuple[str, ...]) -> str:
@@ -68,7 +68,7 @@ def page(record: Replication) -> str:
     """The page's Markdown."""
     data = "a clone of the authors' repository" if "github" not in record.data else record.data
     claims = "".join(map(claim_row, record.claims))
-    return OPENING.format(data=data) + claims + SLIPS + "".join(map(slip_row, record.data_notes))
+    return OPENING.format(data=data) + claims + ISSUES + "".join(map(issue_row, record.data_notes))
 
 
 if __name__ == "__main__":
