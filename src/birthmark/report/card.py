@@ -76,7 +76,9 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
         revision = f", revision `{record.revision[:12]}`" if record.revision else ""
         frame = f"frame {record.frame}" if record.frame else "frame not known"
         own = f", its template's system prompt {md(quoted(record.template_system))}" if record.template_system else ""
-        models.append(f"- {md(record.model)}: {told}, {frame}, {record.dtype}{weights}{revision}{own}")
+        models.append(
+            f"- {md(record.model)}: {told}, {frame}, {record.dtype}, scored by the backend {md(record.backend)}{weights}{revision}{own}"
+        )
     return [said, "", *models] if models else [said]
 
 
