@@ -50,12 +50,12 @@ def test_a_files_own_neutral_is_the_control(tmp_path):
     [
         ("", "not a mapping"),
         ("- a\n", "not a mapping"),
-        ("neutral: Answer.\n", "nothing to hold against it"),
+        ("neutral: Answer.\n", "no persona to compare with it"),
         ('pirate: ""\n', "has no text"),
         ("pirate: {text: Arr.}\n", "has no text"),
         ("../pirate: Arr.\n", "cannot be a persona's name"),
         (".hidden: Arr.\n", "cannot be a persona's name"),
-        ("a: b\na: c\n", "there twice"),
+        ("a: b\na: c\n", "occurs twice"),
     ],
 )
 def test_a_file_that_is_none_says_why(tmp_path, text, said):

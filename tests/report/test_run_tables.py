@@ -57,7 +57,7 @@ def test_the_templates_own_system_prompt_the_head_and_the_check_of_precision_are
 def test_page_and_card_say_the_system_prompt_that_a_person_set(record):
     assert system_said([record]) is None and system_said([]) is None
     said = system_said([asked(record, "Be *brief*.")])
-    assert said == "Every question was asked under the system prompt: “Be *brief*.”"
+    assert said == "Every question was asked with the system prompt: “Be *brief*.”"
     own = asked(record, "Be *brief*.", "short").model_copy(update={"template_system": "You are SmolLM."})
     text = card([], [own], None)
     assert "under the system prompt of the persona “short”: “Be \\*brief\\*.”" in text

@@ -69,7 +69,7 @@ def test_one_model_a_family_is_told_over_words_and_of_families_nothing() -> None
 
 
 def test_several_categories_are_told_of_one_of_them() -> None:
-    told, _ = found(study("AAAABBBB", categories=3))
+    told = found(study("AAAABBBB", categories=3))
     assert "Minimum detectable difference in one category at" in told.sentence
     assert told.detectable > 0
 

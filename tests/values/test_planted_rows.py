@@ -111,6 +111,6 @@ def test_a_metric_is_behind_by_its_paired_difference_from_the_best() -> None:
 
 def test_the_sentence_names_what_is_not_told_apart() -> None:
     runs = [run("a", "red", seed, {"mwlr": 0.6, "log_ratio": r}) for seed, r in enumerate((0.55, 0.62, 0.6))]
-    said = planted_results(runs, SETTING).sentence
+    said = planted_results(runs, SETTING).planted_sentence
     assert "mwlr ranks 65% of the planted words in the top k" in said
     assert "not distinguishable from it: log_ratio. 3 seeds are too few: use 5 or more." in said

@@ -261,6 +261,7 @@ def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> N
     function = find(mode.plan if plans and mode.plan else mode.run)
     silent = bool(values.get("quiet") or values.get("as_json"))
     words, named = _passed(mode, values, given, _words(command, values))
+    _require(command, mode, named)
     if "quiet" in inspect.signature(function).parameters:
         named["quiet"] = silent
     if mode.watch and not silent and not plans:
@@ -318,10 +319,7 @@ def _words(command: Command, values: Mapping[str, Any]) -> list[Any]:
 def _passed(
     mode: Mode, values: Mapping[str, Any], given: Sequence[str], places: Sequence[Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The function's arguments in order and its named ones: what a person wrote, the rest is by default.
-
-    Raises `BirthmarkError` where an option is missing that the function cannot do without.
-    """
+    """The function's arguments in order and its named ones: what a person wrote, the rest is by default."""
     words: list[Any] = []
     named: dict[str, Any] = {}
     for name, annotation in options_of(mode).items():
@@ -332,7 +330,6 @@ def _passed(
             continue
         elif name in given or (declared.default not in (None, ()) and values.get(name) is not None):
             named[name] = declared.convert(values[name]) if declared.convert else values[name]
-    _require(mode, words, named)
     return words, named
 
 
@@ -349,7 +346,8 @@ def _declared_kinds(mode: Mode, name: str) -> list[Any]:
     return [item.command_line for item in options_of(mode)[name].__metadata__ if isinstance(item, Argument)]
 
 
-def _require(mode: Mode, words: Sequence[Any], named: Mapping[str, Any]) -> None:
+def _require(command: Command, mode: Mode, named: Mapping[str, Any]) -> None:
+    """Raise `BirthmarkError` where an option is missing that the mode's function cannot do without."""
     parameters = inspect.signature(find(mode.run)).parameters
     needed = {
         name: annotation
@@ -361,7 +359,12 @@ def _require(mode: Mode, words: Sequence[Any], named: Mapping[str, Any]) -> None
         flags = " and ".join(
             f"{flag_of(name, annotation)} {_metavar(annotation)}" for name, annotation in needed.items()
         )
-        raise BirthmarkError(f"say {flags}")
+        others = [
+            f" or {_when(other)} {_metavar(options_of(other)[other.when])}"
+            for other in command.modes
+            if other is not mode and other.when and other.flag is None
+        ]
+        raise BirthmarkError(f"say {flags}{','.join(['', *others])}")
 
 
 def _metavar(annotation: Any) -> str:

@@ -278,10 +278,12 @@ def load_personas(path: str | Path) -> dict[str, str]:
                 f'{path}: "{one_line(name)}" cannot be a persona\'s name: use letters, digits, "_", "-" and "."'
             )
         if not isinstance(text, str) or not text.strip():
-            raise BirthmarkError(f'{path}: the persona "{name}" has no text: {HOW_TO_WRITE}')
+            raise BirthmarkError(f'{path}: the persona "{name}" has no text: {HOW_TO_WRITE_PERSONAS}')
         personas[name] = text.strip()
     if set(personas) == {NEUTRAL}:
-        raise BirthmarkError(f"{path} has only the neutral control and no persona to compare with it: {HOW_TO_WRITE}")
+        raise BirthmarkError(
+            f"{path} has only the neutral control and no persona to compare with it: {HOW_TO_WRITE_PERSONAS}"
+        )
     neutral = personas.pop(NEUTRAL, NEUTRAL_SYSTEM)
     return {NEUTRAL: neutral, **personas}
 
