@@ -60,7 +60,7 @@ def test_page_and_card_say_the_system_prompt_that_a_person_set(record):
     assert said == "Every question was asked with the system prompt: “Be *brief*.”"
     own = asked(record, "Be *brief*.", "short").model_copy(update={"template_system": "You are SmolLM."})
     text = card([], [own], None)
-    assert "under the system prompt of the persona “short”: “Be \\*brief\\*.”" in text
+    assert "with the system prompt of the persona “short”: “Be \\*brief\\*.”" in text
     assert "its template's system prompt “You are SmolLM.”" in text
 
 
