@@ -28,8 +28,8 @@ lint: setup
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/vulture
 
-test: lint
-	@$(BIN)/python -m pytest
+test: lint # many tests start a process of their own, which would compile torch each time
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 bench: setup
 	@$(BIN)/python benchmarks/scoring.py
