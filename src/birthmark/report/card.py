@@ -77,7 +77,7 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
         frame = f"frame {record.frame}" if record.frame else "frame not known"
         own = f", its template's system prompt {md(quoted(record.template_system))}" if record.template_system else ""
         models.append(
-            f"- {md(record.model)}: {told}, {frame}, {record.dtype}, scored by the backend {md(record.backend)}{weights}{revision}{own}"
+            f"- {md(record.model)}: {told}, {frame}, {record.dtype}, backend {md(record.backend)}{weights}{revision}{own}"
         )
     return [said, "", *models] if models else [said]
 
