@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from birthmark.errors import BirthmarkError
-from birthmark.scoring.options import MODEL, OUTPUT, QUESTION, RUN, Argument, Option, annotations_of
+from birthmark.scoring.options import MODEL, OUTPUT, QUESTION, RUN, Argument, Option, annotations_of, option_of
 
 JSON = Annotated[bool, Option("Print the result as JSON.")]
 QUIET = Annotated[bool, Option("No progress and notes.")]
@@ -177,12 +177,24 @@ def _place(parameter: inspect.Parameter) -> int:
     return panels.index(where.rich_help_panel)
 
 
+def _declared(annotation: Any) -> Option | Argument:
+    found = option_of(annotation)
+    assert found is not None
+    return found
+
+
+def _option(annotation: Any) -> Option:
+    found = option_of(annotation)
+    assert isinstance(found, Option)
+    return found
+
+
 def _is_argument(annotation: Any) -> bool:
-    return any(isinstance(item, Argument) for item in annotation.__metadata__)
+    return isinstance(option_of(annotation), Argument)
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    declared = next(item for item in annotation.__metadata__ if isinstance(item, Option | Argument))
+    declared = _declared(annotation)
     kind = declared.command_line or get_args(annotation)[0]
     if isinstance(declared, Argument):
         where: Any = typer.Argument(metavar=declared.metavar, help=declared.help)
@@ -223,7 +235,7 @@ def _flags(name: str, declared: Option, kind: Any) -> list[str]:
 
 def flag_of(name: str, annotation: Any) -> str:
     """How an option is written on the command line."""
-    declared = next(item for item in annotation.__metadata__ if isinstance(item, Option))
+    declared = _option(annotation)
     return _flags(name, declared, None)[0].split("/")[0]
 
 
@@ -323,9 +335,9 @@ def _passed(
     words: list[Any] = []
     named: dict[str, Any] = {}
     for name, annotation in options_of(mode).items():
-        declared = next(item for item in annotation.__metadata__ if isinstance(item, Option | Argument))
+        declared = _declared(annotation)
         if isinstance(declared, Argument):
-            words += mode.places(places) if mode.places else _arranged(mode, name, places)
+            words += mode.places(places) if mode.places else _arranged(mode, name, declared, places)
         elif name in mode.also or (name == mode.when and mode.flag is not None):
             continue
         elif name in given or (declared.default not in (None, ()) and values.get(name) is not None):
@@ -333,17 +345,12 @@ def _passed(
     return words, named
 
 
-def _arranged(mode: Mode, name: str, places: Sequence[Any]) -> Sequence[Any]:
+def _arranged(mode: Mode, name: str, declared: Argument, places: Sequence[Any]) -> Sequence[Any]:
     """The words one by one (`*models`), as one list (`tables`), or the only one; none where none was given."""
     parameter = inspect.signature(find(mode.run)).parameters[name]
     if parameter.kind is inspect.Parameter.VAR_POSITIONAL or not places:
         return places
-    several = get_origin(next(iter(_declared_kinds(mode, name)))) is list
-    return [list(places)] if several else places
-
-
-def _declared_kinds(mode: Mode, name: str) -> list[Any]:
-    return [item.command_line for item in options_of(mode)[name].__metadata__ if isinstance(item, Argument)]
+    return [list(places)] if get_origin(declared.command_line) is list else places
 
 
 def _require(command: Command, mode: Mode, named: Mapping[str, Any]) -> None:
@@ -368,7 +375,7 @@ def _require(command: Command, mode: Mode, named: Mapping[str, Any]) -> None:
 
 
 def _metavar(annotation: Any) -> str:
-    return next(item.metavar or "VALUE" for item in annotation.__metadata__ if isinstance(item, Option))
+    return _option(annotation).metavar or "VALUE"
 
 
 def _taken(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -384,7 +391,7 @@ def launch_line(name: str, mode: Mode, values: Mapping[str, Any], given: Sequenc
         if option not in given:
             continue
         value = values[option]
-        declared = next(item for item in annotation.__metadata__ if isinstance(item, Option))
+        declared = _option(annotation)
         if isinstance(value, bool):
             words.append(flag_of(option, annotation) if value or declared.on_off is None else declared.on_off)
         else:

@@ -136,9 +136,29 @@ def _check_cells(scores: pl.DataFrame, keys: list[str], path: Path) -> None:
 def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeats: int) -> ScoreRecord:
     name, entry = _catalogued(path)
     words = Candidates(False, tuple(frame["candidate"]), path.stem)
+    return _published_record(
+        (name, name),
+        entry,
+        prompt_set,
+        words,
+        path,
+        warnings=[f"{repeats} rows of {path.name} repeat another and count once"] if repeats else [],
+    )
+
+
+def _published_record(
+    named: tuple[str, str],
+    entry: "Entry | None",
+    prompt_set: PromptSetRecord,
+    words: Candidates,
+    path: Path,
+    warnings: Sequence[str] = (),
+) -> ScoreRecord:
+    """What is known of scores from elsewhere, of word rows alone; `named`: the model's name and slug."""
+    name, slug = named
     return ScoreRecord.build(
         model=name,
-        slug=name,
+        slug=slug,
         revision=None,
         family=entry.family if entry else None,
         base_checkpoint=entry.base_checkpoint if entry else None,
@@ -154,7 +174,7 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
         prompt_set=prompt_set,
         candidates_sha256=words.sha256,
         n_tokens=0,
-        n_words=frame.height,
+        n_words=len(words.words),
         template_date=None,
         versions={},
         sha256=sha256_of(path),
@@ -165,7 +185,7 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
         verify_seconds=None,
         verify_max_abs_diff=NotApplicable("published scores, not scored here"),
         candidates_per_second=None,
-        warnings=[f"{repeats} rows of {path.name} repeat another and count once"] if repeats else [],
+        warnings=list(warnings),
     )
 
 
@@ -314,35 +334,12 @@ def _table(
             **{key: column.cast(pl.Float32) for key, column in columns.items()},
         }
     )
-    record = ScoreRecord.build(
-        model=name,
-        slug=name.replace("/", "--"),
-        revision=None,
-        family=entry.family if entry else None,
-        base_checkpoint=entry.base_checkpoint if entry else None,
-        kind="reward",
-        backend="published",
-        dtype=(entry.dtype if entry else None) or "unknown",
-        device="unknown",
-        engine=None,
-        attention=None,
-        frame="chat",
-        protocol="christian2026",
-        digests=None,
-        prompt_set=prompt_set_record("predecessor", prompts),
-        candidates_sha256=Candidates(False, tuple(things), "predecessor").sha256,
-        n_tokens=0,
-        n_words=len(things),
-        template_date=None,
-        versions={},
-        sha256=sha256_of(paths[0]),
-        context_ids=None,
-        mass=NotApplicable("rewards are not probabilities"),
-        seconds=None,
-        load_seconds=None,
-        verify_seconds=None,
-        verify_max_abs_diff=NotApplicable("published scores, not scored here"),
-        candidates_per_second=None,
+    record = _published_record(
+        (name, name.replace("/", "--")),
+        entry,
+        prompt_set_record("predecessor", prompts),
+        Candidates(False, tuple(things), "predecessor"),
+        paths[0],
     )
     return frame, record
 
