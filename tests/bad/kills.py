@@ -1,0 +1,210 @@
+"""Ends commands at seeded moments of their lives, runs each again, and compares what is written with an uninterrupted run's.
+
+A third of the moments each by SIGKILL, SIGINT and SIGTERM. After every end the same command is run to its end in the same
+folder: its results have to have the bytes of a run that nobody disturbed, and nothing unfinished may be left. Each run is a
+fork of this process, which has imported everything already, so that its life is the command's own.
+
+    python tests/bad/kills.py WORKDIR --points 30          all commands
+    python tests/bad/kills.py WORKDIR --points 3 --only score
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
+PROMPTS = [part for key in ("best", "greatest", "good", "worst") for part in ("--prompt", f"{key}_ever_one")]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A command and what it leaves: `words` of the command line for a folder, `results` the bytes to compare, by name."""
+
+    name: str
+    words: Callable[[Path], list[str]]
+    results: Callable[[Path], dict[str, bytes]]
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    """All Parquet files of an OUT, and the numbers of its effects."""
+    found = {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*.parquet"))}
+    for path in sorted(out.glob("effects/*.json")):
+        found[str(path.relative_to(out))] = path.read_bytes()
+    return found
+
+
+def checkpoints(run: Path) -> dict[str, bytes]:
+    """The weights of a training run's checkpoints."""
+    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.glob("checkpoints/*/*.safetensors"))}
+
+
+def converted(cache: Path) -> dict[str, bytes]:
+    """The weights and tokenizers of the models in a cache."""
+    names = ("model.safetensors", "tokenizer.json", "config.json")
+    return {
+        str(path.relative_to(cache)): path.read_bytes()
+        for path in sorted(cache.glob("models/*/*"))
+        if path.name in names and not path.parent.name.startswith(".")
+    }
+
+
+def victims(work: Path) -> dict[str, Victim]:
+    """The commands on tiny random models, which are made in `work`."""
+    from transformers.utils import logging
+
+    from tiny_models import write_tiny_model
+    from tiny_runs import write_run
+
+    logging.disable_progress_bar()
+    models = work / "models"
+    lm = write_tiny_model(models / "lm", seed=1)
+    rm = write_tiny_model(models / "rm", seed=3, reward=True)
+    run = write_run(work / "run", lm)
+    pairs = work / "pairs.jsonl"
+    pairs.write_text("".join(json.dumps(pair) + "\n" for pair in drawn_pairs(24)), encoding="utf-8")
+    recipe = ["--preferences", str(pairs), "--preset", "small", "--checkpoint-every", "2", "--batch", "4"]
+
+    def score(out: Path) -> list[str]:
+        return ["score", str(rm), "--candidates", "vocabulary", *PROMPTS, "--quiet", "--out", str(out)]
+
+    def audit(out: Path) -> list[str]:
+        return ["audit", str(lm), str(rm), "--family", "Tiny", *PROMPTS, "--quiet", "--out", str(out)]
+
+    def track(out: Path) -> list[str]:
+        return ["track", str(run), *PROMPTS, "--quiet", "--out", str(out)]
+
+    def train(out: Path) -> list[str]:
+        return ["train", "--base", str(lm), *recipe, "--quiet", "--out", str(out)]
+
+    return {
+        "score": Victim("score", score, tables),
+        "audit": Victim("audit", audit, tables),
+        "track": Victim("track", track, tables),
+        "train": Victim("train", train, checkpoints),
+    }
+
+
+def drawn_pairs(n: int) -> Iterator[dict[str, str]]:
+    generator = random.Random(7)
+    words = ("love", "freedom", "power", "family", "a long walk", "honest work", "my friends", "winning")
+    for index in range(n):
+        chosen, rejected = generator.sample(words, 2)
+        yield {"prompt": f"What is best, number {index}?", "chosen": chosen, "rejected": rejected}
+
+
+def run_to(words: list[str], moment: float | None, how: signal.Signals | None, log: Path) -> tuple[int, float]:
+    """Run the command in a fork; end it by `how` after `moment` seconds unless it has ended. Its exit code and its life."""
+    started = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        from birthmark.cli import main
+
+        code = 1
+        try:
+            code = main(words)
+        finally:
+            os._exit(code)
+    if moment is not None and how is not None:
+        while time.monotonic() - started < moment:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status), time.monotonic() - started
+            time.sleep(0.002)
+        os.kill(child, how)
+    status = os.waitpid(child, 0)[1]
+    return os.waitstatus_to_exitcode(status), time.monotonic() - started
+
+
+def unfinished(out: Path) -> list[str]:
+    """What no finished run leaves: files of atomic writes and unfinished work."""
+    return [
+        str(path.relative_to(out))
+        for path in out.rglob("*")
+        if path.is_file() and (".work" in path.parts or path.name.startswith((".unfinished", "tmp")))
+    ]
+
+
+def try_points(victim: Victim, work: Path, points: int, seed: int) -> dict[str, int]:
+    """End the command at `points` moments and run it again after each; counts by how it had ended.
+
+    Every fourth folder is ended once more before it may finish. Raises AssertionError with the first difference.
+    """
+    log = work / f"{victim.name}.log"
+    whole = work / victim.name / "whole"
+    lives = []
+    for _ in range(2):  # the first life is longer: files of the machine are read for the first time
+        shutil.rmtree(whole, ignore_errors=True)
+        code, life = run_to(victim.words(whole), None, None, log)
+        assert code == 0, log.read_text()
+        lives.append(life)
+    expected = victim.results(whole)
+    assert expected, f"{victim.name} wrote nothing to compare"
+    generator = random.Random(f"{seed} {victim.name}")
+    counts = {how.name: 0 for how in SIGNALS} | {"after its end": 0}
+    for point in range(points):
+        out = work / victim.name / f"point-{point}"
+        how = SIGNALS[point % len(SIGNALS)]
+        for _ in range(2 if point % 4 == 3 else 1):
+            code, _life = run_to(victim.words(out), generator.uniform(0.02, 1.0) * min(lives), how, log)
+            assert code in (0, 130, -how), f"{victim.name} ended with {code} after {how.name}: {log.read_text()}"
+        counts["after its end" if code == 0 else how.name] += 1
+        code, _life = run_to(victim.words(out), None, None, log)
+        assert code == 0, f"{victim.name} does not go on after {how.name}: {log.read_text()}"
+        found = victim.results(out)
+        different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        assert not different, f"{victim.name} differs after {how.name}: {different[0]}"
+        assert not (left := unfinished(out)), f"{victim.name} leaves {left[0]} after {how.name}"
+        shutil.rmtree(out)
+    return counts
+
+
+def import_all() -> None:
+    """Everything that the commands import, once, so that a fork starts at once."""
+    import peft  # noqa: F401
+    import trl  # noqa: F401
+
+    import birthmark.commands.audit
+    import birthmark.commands.score
+    import birthmark.commands.track
+    import birthmark.commands.train
+    import birthmark.models.loading
+    import birthmark.models.scorers
+    import birthmark.report.draw
+    import birthmark.training.trainer  # noqa: F401
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="an empty folder")
+    parser.add_argument("--only", action="append", dest="names", metavar="NAME", help="a command; all by default")
+    parser.add_argument("--points", type=int, default=30, help="moments a command")
+    parser.add_argument("--seed", type=int, default=20261128)
+    asked = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import_all()
+    known = victims(asked.work)
+    for name in asked.names or known:
+        counts = try_points(known[name], asked.work, asked.points, asked.seed)
+        print(
+            f"{name}: {asked.points} of {asked.points} as if undisturbed",
+            *(f"{k} {v}" for k, v in counts.items()),
+            sep=", ",
+        )
+
+
+if __name__ == "__main__":
+    main()
