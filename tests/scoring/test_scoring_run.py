@@ -1,6 +1,5 @@
 """An interrupted run resumes without redoing a finished prompt, and ends with the bytes of an uninterrupted one."""
 
-import os
 import resource
 import signal
 import subprocess
@@ -86,23 +85,18 @@ def test_unfinished_work_of_other_settings_is_not_taken(birthmark, tiny_lm, tmp_
     assert parquet_bytes(tmp_path / "out") == before
 
 
-def test_a_full_disk_is_one_line_and_the_next_run_finishes(tiny_lm, tmp_path):
+def test_a_full_disk_is_one_line_and_the_next_run_finishes(birthmark, tiny_lm, tmp_path, monkeypatch):
     """A limit on the size of a file stands in for a full disk: the write fails in the same place in the same way."""
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
-
-    out = tmp_path / "out"
-    done = subprocess.run(
-        command(tiny_lm, out),
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-        check=False,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # or its modules are compiled into cut files
-    )
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("error: the disk is full") and len(done.stderr.strip().splitlines()) == 1
-    assert subprocess.run(command(tiny_lm, out), capture_output=True, check=False).returncode == 0
-    assert len(parquet_bytes(out)) == 1
+    asked = ("score", tiny_lm, "--candidates", "vocabulary", "--quiet", "--out", tmp_path / "out")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # or modules are compiled into cut files
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard[1]))
+        answer = birthmark(*asked)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, hard)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert answer.is_error("the disk is full")
+    assert birthmark(*asked).code == 0
+    assert len(parquet_bytes(tmp_path / "out")) == 1
