@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -19,6 +20,16 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the published data (a folder `shared` beside the checkout) is absent")
     return SHARED
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What a worker imports is there for good: to collect garbage, as every scored model does, need not look at it."""
+    if hasattr(session.config, "workerinput"):
+        import altair  # noqa: F401
+        import peft  # noqa: F401
+
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

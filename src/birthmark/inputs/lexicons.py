@@ -9,7 +9,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import as_file, files
 from io import StringIO
 from pathlib import Path
@@ -86,6 +86,7 @@ def _read_general_inquirer() -> Reading:
     return read_general_inquirer(text)
 
 
+@cache
 def read_general_inquirer(text: str) -> Reading:
     """The words of the General Inquirer's table, in lower case, with the categories in `INQUIRER_CATEGORIES`.
 

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,9 +153,15 @@ def require_tokenizer(folder: Path) -> None:
 
 
 def is_known_class(name: str | None) -> bool:
+    return name is not None and not known_classes().isdisjoint((name, name.removesuffix("Fast")))
+
+
+@cache
+def known_classes() -> frozenset[str]:
+    """The names that transformers has; listing them takes half a second."""
     import transformers
 
-    return name is not None and (name in dir(transformers) or name.removesuffix("Fast") in dir(transformers))
+    return frozenset(dir(transformers))
 
 
 def tensor_shapes(paths: Iterable[Path]) -> dict[str, tuple[int, ...]]:

@@ -130,8 +130,8 @@ class Figure:
         return self._spec(narrow=True)
 
     def _spec(self, *, narrow: bool) -> dict[str, Any]:
-        chart = self.build(narrow).properties(description=self.description)
-        return chart.to_dict(validate=False) | {"config": CONFIG}  # type: ignore[no-any-return]
+        drawn: dict[str, Any] = self.build(narrow).to_dict(validate=False)
+        return drawn | {"config": CONFIG, "description": self.description}
 
     @property
     def widths(self) -> dict[str, Any]:
@@ -193,8 +193,15 @@ def save_figure(figure: Figure, folder: Path) -> None:
 # ---------------------------------------------------------------------------------------- parts of a chart
 
 
-def data(rows: list[dict[str, Any]]) -> alt.Data:
-    return alt.Data(values=rows)
+class Rows(alt.InlineData):
+    """A chart's rows; altair copies charts as it joins them, which takes most of the time unless rows are left alone."""
+
+    def __deepcopy__(self, memo: object = None) -> "Rows":
+        return self
+
+
+def data(rows: list[dict[str, Any]]) -> alt.InlineData:
+    return Rows(values=rows)
 
 
 def by_hue(field: str, domain: Sequence[str], start: int = 0, *, narrow: bool = False) -> alt.Color:
