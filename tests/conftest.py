@@ -23,10 +23,11 @@ def shared() -> Path:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """What a worker imports is there for good: to collect garbage, as every scored model does, need not look at it."""
+    """What a worker imports stays: collecting garbage, as a scored model and statsmodels' Holm do, need not look at it."""
     if hasattr(session.config, "workerinput"):
-        import altair  # noqa: F401
-        import peft  # noqa: F401
+        import birthmark.models.scorers
+        import birthmark.report.draw
+        import birthmark.training.trainer  # noqa: F401
 
         gc.collect()
         gc.freeze()
