@@ -90,7 +90,8 @@ def _row_findings(reading: Reading) -> list[LexiconFinding]:
         ),
         LexiconFinding("warning", "words without a category (they are left out)", reading.bare_words),
     ]
-    return [finding for finding in found if finding.words]
+    done = [LexiconFinding(notice.level, notice.message, notice.words) for notice in reading.notices]
+    return [*(finding for finding in found if finding.words), *done]
 
 
 def _category_findings(lexicon: Lexicon) -> list[LexiconFinding]:
