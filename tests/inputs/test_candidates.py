@@ -40,7 +40,8 @@ def test_a_file_keeps_spaces_and_order_and_loses_repeats_and_empty_lines(tmp_pat
     path = tmp_path / "mine.txt"
     path.write_bytes(end.join(lines).encode())
     candidates = load_candidates(str(path), [ONE], "logprob")
-    assert candidates.words == (" love", "love", "LOVE ", "\tand, or", "null", "\u2028", "*", "é")
+    assert candidates.words == (" love", "love", "LOVE ", "\tand, or", "null", "*", "é")
+    assert candidates.notes == ("mine.txt: 1 candidate with nothing visible, left out: U+2028",)
     assert not candidates.vocabulary
     assert candidates.name == "mine"
 

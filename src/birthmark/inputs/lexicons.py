@@ -297,6 +297,8 @@ def load_lexicon(name_or_path: str | Path) -> Lexicon:
     if not is_file(path) and not path.suffix and path.name == str(name_or_path):
         hint = did_you_mean(str(name_or_path), NAMED)
         raise BirthmarkError(f'no lexicon is called "{one_line(name_or_path)}": {hint}, or give a file')
+    if path.name == str(name_or_path) and path.stem in NAMED and not is_file(path):
+        raise BirthmarkError(f"{path} does not exist: did you mean {path.stem}, which goes by name?")
     reading = read_lexicon_file(path)
     _check_rows(reading, path)
     return _lexicon(path.stem, reading, None, source=str(path))

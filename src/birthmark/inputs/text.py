@@ -146,6 +146,17 @@ def _bad_line(data: bytes) -> int:
     return 1
 
 
+_FILE_NAME = re.compile(
+    r".*\.(txt|text|csv|tsv|tab|dicx?|jsonl?|ya?ml|toml|md|parquet|arrow|xlsx?|ods|docx?|rtf|pdf|html?|gz|zip)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def looks_like_file(text: str) -> bool:
+    """Whether a text that is no file that exists looks like the name of one: by a separator of folders or an ending."""
+    return "/" in text or "\\" in text or _FILE_NAME.fullmatch(text.strip()) is not None
+
+
 def is_file(path: Path) -> bool:
     """Whether a path is a file. A name that is too long or has a NUL is not a file and raises nothing."""
     try:

@@ -79,22 +79,20 @@ class Cleaner:
     def __init__(self, what: str, clean: Callable[[str], str] = clean_word) -> None:
         self._what, self._clean = what, clean
         self._changed: dict[str, str] = {}  # as written → as read
-        self._read: set[str] = set()
 
     def __call__(self, text: str) -> str:
         cleaned = self._clean(text)
-        self._read.add(cleaned)
         if cleaned != text.strip(" \t\r\n") and cleaned != text:
             self._changed[text] = cleaned
         return cleaned
 
     def notices(self) -> tuple[Notice, ...]:
         """What was changed, a notice a kind of change, with the words as they are read."""
-        hidden = {text: word for text, word in self._changed.items() if visible(text) != text}
-        nothing = [text for text, word in hidden.items() if not word]
+        hidden = {text: word for text, word in self._changed.items() if word and visible(text) != text}
+        nothing = [text for text, word in self._changed.items() if not word]
         composed = [word for text, word in self._changed.items() if unicodedata.normalize("NFC", text) != text]
         spaced = [word for text, word in self._changed.items() if word and _spaces(text) != _spaces(word)]
-        shown = [f"{word} ({_codes(text)})" for text, word in hidden.items() if word]
+        shown = [f"{word} ({_codes(text)})" for text, word in hidden.items()]
         what, whats = self._what, f"{self._what}s"
         found = [
             (shown, "with invisible characters, which are dropped"),
@@ -134,6 +132,6 @@ def _spaces(text: str) -> list[str]:
 
 
 def _codes(text: str) -> str:
-    """`U+200B U+00AD`: the invisible characters of a text, each once."""
-    dropped = dict.fromkeys(found[0] for found in _INVISIBLE.finditer(text) if not found[1])
+    """`U+200B U+00AD`: the invisible characters of a text, or all where it has none, each once."""
+    dropped = dict.fromkeys([found[0] for found in _INVISIBLE.finditer(text) if not found[1]] or text)
     return " ".join(f"U+{ord(code):04X}" for code in dropped)
