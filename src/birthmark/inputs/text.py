@@ -49,21 +49,22 @@ def read_words(path: Path, what: str, max_bytes: int) -> tuple[str, str | None]:
 
 
 def _read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
+    shown = one_line(path, 300)
     try:
         if not path.is_file():
             problem = "is a folder" if path.is_dir() else "does not exist"
             hint = "" if path.is_dir() else _similar_file(path)
-            raise BirthmarkError(f"{path} {problem}: {hint or f'give a {what} file'}")
+            raise BirthmarkError(f"{shown} {problem}: {hint or f'give a {what} file'}")
         size = path.stat().st_size
         if size > max_bytes:
             raise BirthmarkError(
-                f"{path} has {size / MEGABYTE:,.1f} MB, and a {what} file may have at most {max_bytes / MEGABYTE:g} MB: "
+                f"{shown} has {size / MEGABYTE:,.1f} MB, and a {what} file may have at most {max_bytes / MEGABYTE:g} MB: "
                 "is it the right file?"
             )
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise BirthmarkError(f"{path} cannot be read ({reason}): check its name and permissions") from None
+        raise BirthmarkError(f"{shown} cannot be read ({reason}): check its name and permissions") from None
 
 
 def _similar_file(path: Path) -> str:

@@ -38,7 +38,9 @@ def group_models(models: Sequence[str], by: str, catalog: Catalog | None = None)
     else:
         if by not in COLUMNS:
             hint = did_you_mean(by, COLUMNS)
-            raise BirthmarkError(f'models cannot be grouped by "{by}": {hint}, or name a CSV file with `model,group`')
+            raise BirthmarkError(
+                f'models cannot be grouped by "{one_line(by)}": {hint}, or name a CSV file with `model,group`'
+            )
         entries = {model: find_entry(load_catalog() if catalog is None else catalog, model) for model in models}
         values = {model: getattr(entry, by) if entry else None for model, entry in entries.items()}
         named = _size if by == "parameters" else str
