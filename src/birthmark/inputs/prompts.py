@@ -97,8 +97,8 @@ class _Loader(yaml.SafeLoader):
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> str:
-        if any("\ud800" <= sign <= "\udfff" for sign in node.value):
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        if isinstance(node, yaml.ScalarNode) and any("\ud800" <= sign <= "\udfff" for sign in node.value):
             raise yaml.MarkedYAMLError(problem="half a character (a surrogate)", problem_mark=node.start_mark)
         return str(super().construct_scalar(node))
 
