@@ -1,12 +1,13 @@
 """Which candidates `--candidates` names."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.candidates import Candidates, load_candidates
+from birthmark.inputs.candidates import Candidates, candidate_spec, load_candidates
 from birthmark.inputs.lexicons import Lexicon
 
 ONE = Lexicon("one", {"love": ("C",), "lov*": ("C",), "power": ("A",)}, False, None, None, "test")
@@ -40,7 +41,8 @@ def test_a_file_keeps_spaces_and_order_and_loses_repeats_and_empty_lines(tmp_pat
     path = tmp_path / "mine.txt"
     path.write_bytes(end.join(lines).encode())
     candidates = load_candidates(str(path), [ONE], "logprob")
-    assert candidates.words == (" love", "love", "LOVE ", "\tand, or", "null", "\u2028", "*", "é")
+    assert candidates.words == (" love", "love", "LOVE ", "\tand, or", "null", "*", "é")
+    assert candidates.notes == ("mine.txt: 1 candidate with nothing visible, left out: U+2028",)
     assert not candidates.vocabulary
     assert candidates.name == "mine"
 
@@ -91,3 +93,84 @@ def test_the_digest_is_of_what_is_scored() -> None:
     assert one.sha256 == Candidates(False, ("a", "b"), "y").sha256
     others = (Candidates(True, ("a", "b"), "x"), Candidates(False, ("b", "a"), "x"), Candidates(False, ("ab",), "x"))
     assert one.sha256 not in {other.sha256 for other in others}
+
+
+# ------------------------------------------------------------------------------------- as strangers give them
+
+
+def words(spec: str | list[str]) -> tuple[str, ...]:
+    return load_candidates(candidate_spec(spec), [ONE], "reward").words
+
+
+def test_a_lists_elements_are_literal() -> None:
+    assert words(["love", "I think, yes!", " freedom"]) == ("love", "I think, yes!", " freedom")
+    assert words(["lexicon"]) == ("lexicon",)
+    assert words(["wrods.csv"]) == ("wrods.csv",)
+
+
+def test_invisible_characters_are_dropped_wherever_candidates_come_from(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("\u200blove\ncafe\u0301\ncafé\n\u00a0peace\n", encoding="utf-8")
+    for spec in (
+        str(path),
+        "\u200blove,cafe\u0301,café,\u00a0peace",
+        ("\u200blove", "cafe\u0301", "café", "\u00a0peace"),
+    ):
+        found = load_candidates(spec, [], "logprob")
+        assert found.words == ("love", "café", "peace")
+        assert len(found.notes) == 3
+    assert load_candidates(str(path), [], "reward").notes[0].startswith("mine.txt: 1 candidate with invisible")
+
+
+def test_a_lexicons_notes_go_with_its_words() -> None:
+    noted = replace(ONE, notes=("one: 1 word with …",))
+    assert load_candidates("lexicon", [noted], "reward").notes == noted.notes
+    assert load_candidates("vocabulary", [noted], "reward").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("wrods.csv", "wrods.csv does not exist: did you mean words.csv?"),
+        ("word.csv", "did you mean words.csv?"),
+        ("list.parquet", "does not exist: give a candidates file"),
+        ("C:\\words", "does not exist"),
+        ("a.txt,b.txt", "names several files"),
+        ("lexicons", "did you mean lexicon?"),
+        ("Lexicon", "did you mean lexicon?"),
+        ("lexcion", "did you mean lexicon?"),
+        ("vocabulry", "did you mean vocabulary?"),
+        ("vocabularies", "did you mean vocabulary?"),
+        ("vocab", "did you mean vocabulary?"),
+        ("lexicon,vocabulary", "did you mean lexicon?"),
+    ],
+)
+def test_a_mistyped_file_or_keyword_is_no_word(
+    spec: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "words.csv").write_text("word\nlove\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BirthmarkError) as caught:
+        words(spec)
+    assert message in str(caught.value)
+
+
+def test_in_a_list_of_several_a_word_is_a_word() -> None:
+    assert words("lexicons,love") == ("lexicons", "love")
+    assert words("readme.md,love") == ("readme.md", "love")
+    assert words("mexican") == ("mexican",)
+
+
+def test_a_csv_of_one_column_loses_its_header_and_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "words.csv"
+    path.write_text('word\nlove\n"yes, sir"\n', encoding="utf-8")
+    with pytest.raises(BirthmarkError, match="several columns"):
+        (tmp_path / "two.csv").write_text("love;1\n", encoding="utf-8")
+        words(str(tmp_path / "two.csv"))
+    assert words(str(path)) == ("love", "yes, sir")
+
+
+@pytest.mark.parametrize("given", [[1, 2], 3, [None], [b"love"], {"love": 1}])
+def test_a_candidate_is_text(given: object) -> None:
+    with pytest.raises(BirthmarkError, match="a candidate is text"):
+        candidate_spec(given)

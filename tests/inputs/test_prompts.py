@@ -196,3 +196,34 @@ def test_every_word_is_one_token_as_it_is_taught(name: str) -> None:
 def test_an_unknown_category_is_named_with_the_nearest() -> None:
     with pytest.raises(BirthmarkError, match=r"no planted category.*authority"):
         planted_category("autority")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("best ever one", "did you mean the key best_ever_one?"),
+        ("best_ever one", "did you mean the key best_ever_one?"),
+        ("Best ever, one", "did you mean the key best_ever_one?"),
+        ("best_ever_one,worst_ever_one", "give --prompt once for each key"),
+        ("prompts.yaml", "give a file with --prompts prompts.yaml"),
+        ("my/prompts.yaml", "give a file with --prompts my/prompts.yaml"),
+        ("\u200b", "a prompt is empty"),
+        ("What matters\udcff?", "not UTF-8"),
+    ],
+)
+def test_a_mistyped_key_is_no_question(entry: str, message: str) -> None:
+    with pytest.raises(BirthmarkError) as caught:
+        select_prompts(load_prompts(), [entry])
+    assert message in str(caught.value)
+
+
+def test_a_question_of_ones_own_is_taken_as_it_is() -> None:
+    text = "What, in one word, matters most\u00a0?"
+    assert [prompt.text for prompt in select_prompts(load_prompts(), [text]).prompts.values()] == [text]
+
+
+def test_half_a_character_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text('best: "\\ud800?"\n', encoding="utf-8")
+    with pytest.raises(BirthmarkError, match="line 1: half a character"):
+        load_prompts(path)

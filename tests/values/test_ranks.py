@@ -86,3 +86,22 @@ def test_a_contrast_is_first_less_second_positive_less_negative() -> None:
 def test_prompts_without_framing_enter_no_contrast() -> None:
     values = np.array([[10.0, 99.0, 3.0], [1.0, 77.0, 8.0]])
     assert contrast(values, ["positive", None, "negative"]) == (10 - 1) - (3 - 8)
+
+
+def test_a_word_row_is_found_however_the_table_spells_it(make_table, make_lexicon):
+    lexicon = make_lexicon({"café": "A", "love": "A", "peace": "B"})
+    table = make_table("m", ["cafe\u0301", "lo\u00adve", "peace"], np.arange(6).reshape(3, 2))
+    found = lexicon_scores(table, lexicon)
+    assert found.words == ("café", "love", "peace")
+    assert found.scores.tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert set(found.respelled) == {"café", "love"}
+
+
+def test_a_token_and_a_second_spelling_are_what_they_are(make_table, make_lexicon):
+    lexicon = make_lexicon({"café": "A", "love": "A", "peace": "B"})
+    scores = np.arange(8).reshape(4, 2)
+    table = make_table("m", ["cafe\u0301", "café", "\u200blove", "peace"], scores, token_ids=[None, None, 7, 8])
+    found = lexicon_scores(table, lexicon)
+    assert found.words == ("café", "peace")
+    assert found.scores.tolist() == [[2, 3], [6, 7]]
+    assert found.respelled == ()

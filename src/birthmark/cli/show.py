@@ -347,5 +347,7 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
         lexicon = [mass.lexicon for mass in table.record.mass.values()]
         console.print(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.", markup=False)
     print_precision([table])
+    for warning in table.record.warnings:
+        console.print(f"Note: {warning}", markup=False)
     if out is not None:
         console.print(f"Written to {out}", markup=False)

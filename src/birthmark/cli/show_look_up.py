@@ -7,6 +7,7 @@ from typing import Any
 from birthmark.cli.show import console, gigabytes, print_fields, print_rows, print_scores
 from birthmark.inputs.catalog import Entry
 from birthmark.inputs.lexicon_check import LexiconFinding
+from birthmark.inputs.words import visible
 from birthmark.records import Doctor, PromptSetRecord
 from birthmark.scoring.table import ScoreTable
 
@@ -132,6 +133,11 @@ def print_prompt_check(prompts: PromptSetRecord) -> None:
         f"{len(framings)} prompt{'s' if len(framings) != 1 else ''}: {framings.count('positive')} positive, "
         f"{framings.count('negative')} negative" + ("; a contrast needs prompts of both framings" if one_sided else "")
     )
+    hidden = [key for key, prompt in prompts.prompts.items() if visible(prompt.text) != prompt.text]
+    if hidden:
+        print(
+            f"the texts of {', '.join(hidden)} have invisible characters, which the models read: remove them if not meant"
+        )
 
 
 def print_table(table: ScoreTable, csv: bool) -> None:

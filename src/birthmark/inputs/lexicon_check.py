@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 from birthmark.inputs.lexicon_files import Reading, Row, read_lexicon_file
 from birthmark.inputs.lexicons import NAMED, Lexicon, load_lexicon
 from birthmark.inputs.text import is_file
+from birthmark.inputs.words import Notice, one_edit_apart
 
 SMALL_CATEGORY = 10
 NOTABLE_D = 0.5
@@ -25,8 +27,7 @@ class LexiconFinding:
     words: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        more = f" (and {len(self.words) - 8} more)" if len(self.words) > 8 else ""
-        return f"{self.level}: {self.message}" + (f": {', '.join(self.words[:8])}{more}" if self.words else "")
+        return f"{self.level}: {Notice(self.message, self.words)}"
 
 
 def check_lexicon(
@@ -35,10 +36,11 @@ def check_lexicon(
     """Check a lexicon; errors come first.
 
     A file is checked row by row: category ids that its header does not declare, a `*` in the wrong place, duplicate rows,
-    words without a category. Any lexicon is checked for words in several categories, words that differ only in case, small
-    categories, and categories that differ in length or frequency (Zipf, from wordfreq if it is installed), which alone shifts
-    ranks. With `tokens_by_model` (each model's token strings) also for words that are not a token of any model, as written
-    or after a space.
+    words without a category; and what reading it changed is told: invisible characters, joined files, split or merged
+    categories, thresholds. Any lexicon is checked for words in several categories, words that differ only in case, garbled
+    words, categories that are small or one letter apart, and categories that differ in length or frequency (Zipf, from
+    wordfreq if it is installed), which alone shifts ranks. With `tokens_by_model` (each model's token strings) also for
+    words that are not a token of any model, as written or after a space.
 
     Raises `BirthmarkError` only if the file cannot be read at all.
     """
@@ -90,11 +92,14 @@ def _row_findings(reading: Reading) -> list[LexiconFinding]:
         ),
         LexiconFinding("warning", "words without a category (they are left out)", reading.bare_words),
     ]
-    return [finding for finding in found if finding.words]
+    done = [LexiconFinding(notice.level, notice.message, notice.words) for notice in reading.notices]
+    return [*(finding for finding in found if finding.words), *done]
 
 
 def _category_findings(lexicon: Lexicon) -> list[LexiconFinding]:
     sizes = lexicon.sizes()
+    letters = [name for name in sizes if len(name) > 4 and name.isalpha()]
+    near = [f"{first} and {second}" for first, second in combinations(letters, 2) if one_edit_apart(first, second)]
     cased = Counter(entry.casefold() for entry in lexicon.entries)
     found = [
         LexiconFinding(
@@ -106,6 +111,12 @@ def _category_findings(lexicon: Lexicon) -> list[LexiconFinding]:
             "note",
             "words that differ only in case (each is matched exactly)",
             tuple(entry for entry in lexicon.entries if cased[entry.casefold()] > 1),
+        ),
+        LexiconFinding("warning", "categories that are one letter apart: is one of them mistyped?", tuple(near)),
+        LexiconFinding(
+            "warning",
+            "words that lost letters, or show those of another encoding: save the file as UTF-8 and type them again",
+            tuple(entry for entry in lexicon.entries if _is_garbled(entry)),
         ),
         LexiconFinding(
             "warning",
@@ -123,6 +134,16 @@ def _category_findings(lexicon: Lexicon) -> list[LexiconFinding]:
     if lexicon.stems and not lexicon.words:
         found.append(LexiconFinding("warning", "only stems: give candidates for them to match", lexicon.stems))
     return [finding for finding in found if finding.words]
+
+
+def _is_garbled(word: str) -> bool:
+    """Whether a word has a replacement character, or is UTF-8 that was read as Windows-1252 (`cafÃ©`)."""
+    if "\ufffd" in word:
+        return True
+    try:
+        return word.encode("cp1252").decode("utf-8") != word
+    except UnicodeError:
+        return False
 
 
 def _frequency_findings(lexicon: Lexicon) -> list[LexiconFinding]:

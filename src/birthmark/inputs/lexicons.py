@@ -199,7 +199,8 @@ MAX_WORD = 200
 class Lexicon:
     """Words with their categories, in file order; an entry that ends with `*` is a stem.
 
-    `validated`: whether a publication shows that the words measure their categories.
+    `validated`: whether a publication shows that the words measure their categories. `notes`: what reading its file
+    changed, such as invisible characters, merged categories and thresholds; they are warnings of what it ranks.
     """
 
     name: str
@@ -208,6 +209,7 @@ class Lexicon:
     citation: str | None
     licence: str | None
     source: str
+    notes: tuple[str, ...] = ()
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -282,7 +284,8 @@ def load_lexicon(name_or_path: str | Path) -> Lexicon:
     """A lexicon by name (bundled, or downloaded with a checksum and cached) or from a file, named after the file's stem.
 
     Names: `starter`, `big-two-nouns`, `big-two`, `mfd2`, `general-inquirer`. Files: CSV with the header `word,category`,
-    LIWC `.dic` and `.dicx`, and the layouts of the published Big Two files. A word may have several categories.
+    LIWC `.dic` and `.dicx`, and the layouts of the published Big Two files, eMFD, NRC EmoLex and NRC VAD. A word may have
+    several categories. What is changed in reading stands in `notes`.
 
     Raises `BirthmarkError` for an unknown name, and for a file that is not a lexicon, has no words, refers to an undeclared
     category, or has a word of over 200 characters or a `*` that is not at the end of an entry.
@@ -295,6 +298,8 @@ def load_lexicon(name_or_path: str | Path) -> Lexicon:
     if not is_file(path) and not path.suffix and path.name == str(name_or_path):
         hint = did_you_mean(str(name_or_path), NAMED)
         raise BirthmarkError(f'no lexicon is called "{one_line(name_or_path)}": {hint}, or give a file')
+    if path.name == str(name_or_path) and path.stem in NAMED and not is_file(path):
+        raise BirthmarkError(f"{path} does not exist: did you mean {path.stem}, which goes by name?")
     reading = read_lexicon_file(path)
     _check_rows(reading, path)
     return _lexicon(path.stem, reading, None, source=str(path))
@@ -319,9 +324,10 @@ def _lexicon(name: str, reading: Reading, named: NamedLexicon | None, source: st
         mine = entries.get(row.word, ())
         if row.category not in mine:
             entries[row.word] = (*mine, row.category)
+    notes = tuple(f"{name}: {notice}" for notice in reading.notices if notice.level == "warning")
     if named is None:
-        return Lexicon(name, entries, validated=False, citation=None, licence=None, source=source)
-    return Lexicon(name, entries, named.validated, named.citation, named.licence, source)
+        return Lexicon(name, entries, validated=False, citation=None, licence=None, source=source, notes=notes)
+    return Lexicon(name, entries, named.validated, named.citation, named.licence, source, notes)
 
 
 def _check_rows(reading: Reading, path: Path) -> None:

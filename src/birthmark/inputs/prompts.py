@@ -18,7 +18,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, one_line, read_text
+from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, looks_like_file, one_line, read_text
+from birthmark.inputs.words import clean_word, one_edit_apart
 from birthmark.records import Framing, PromptRecord, PromptSetRecord
 
 KEY_COLUMNS = ("candidate", "token_id")
@@ -96,6 +97,11 @@ class _Loader(yaml.SafeLoader):
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        if isinstance(node, yaml.ScalarNode) and any("\ud800" <= sign <= "\udfff" for sign in node.value):
+            raise yaml.MarkedYAMLError(problem="half a character (a surrogate)", problem_mark=node.start_mark)
+        return str(super().construct_scalar(node))
+
 
 _Loader.yaml_implicit_resolvers = {}
 
@@ -139,17 +145,34 @@ def select_prompts(prompt_set: PromptSetRecord, entries: Sequence[str]) -> Promp
     for entry in entries:
         if entry in prompt_set.prompts:
             prompts[entry] = prompt_set.prompts[entry]
-        elif not entry.strip():
+        elif not clean_word(entry):
             raise BirthmarkError("a prompt is empty: give a key of the prompt set or write a question")
         elif re.fullmatch(r"[A-Za-z0-9_.-]+", entry):
             hint = did_you_mean(entry, prompt_set.prompts)
+            hint = f"give a file with --prompts {entry}" if looks_like_file(entry) else hint
             raise BirthmarkError(f'the prompt set {prompt_set.name} has no key "{entry}": {hint}')
+        elif mistake := _mistyped_key(entry, prompt_set):
+            raise BirthmarkError(f'"{one_line(entry)}" is no question: {mistake}')
         elif entry not in texts:
             texts.append(entry)
             prompts[_free_key(len(texts), prompt_set)] = PromptRecord(text=entry)
     if not prompts:
         raise BirthmarkError("no prompt is selected: give a key of the prompt set or write a question")
     return prompt_set_record("given" if texts else prompt_set.name, prompts)
+
+
+def _mistyped_key(entry: str, prompt_set: PromptSetRecord) -> str | None:
+    """What to do about a text that is a key, several keys or a file rather than a question; None for a question."""
+    if any("\ud800" <= sign <= "\udfff" for sign in entry):
+        return "it has bytes that are not UTF-8"
+    parts = [part.strip() for part in re.split(r"[,;]", entry) if part.strip()]
+    if len(parts) > 1 and all(part in prompt_set.prompts for part in parts):
+        return "give --prompt once for each key"
+    if looks_like_file(entry) and not re.search(r"\s", entry.strip()):
+        return f"give a file with --prompts {one_line(entry)}"
+    folded = re.sub(r"[\s-]+", "_", clean_word(entry).strip("\"'.,:;")).casefold()
+    near = [key for key in prompt_set.prompts if len(key) > 3 and one_edit_apart(folded, key.casefold())]
+    return f"did you mean the key {near[0]}?" if near else None
 
 
 def with_neutral(prompt_set: PromptSetRecord) -> PromptSetRecord:

@@ -19,7 +19,7 @@ from birthmark.inputs.candidates import Candidates
 from birthmark.inputs.catalog import find_entry, load_catalog
 from birthmark.inputs.fetch import fetch_file
 from birthmark.inputs.prompts import STUDY, load_prompts, prompt_set_record
-from birthmark.inputs.text import MEGABYTE, did_you_mean, one_line
+from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, one_line
 from birthmark.records import NotApplicable, PromptRecord, PromptSetRecord, ScoreRecord
 
 if TYPE_CHECKING:
@@ -275,10 +275,10 @@ def read_human_ranking(path: Path) -> HumanRanking:
             numbers = _numbers(rows, values, path)
             if rows[things].is_duplicated().any():
                 twice = rows.filter(pl.col(things).is_duplicated())[things][0]
-                raise BirthmarkError(f'{path} ranks "{twice[:40]}" twice: keep the correct row')
+                raise BirthmarkError(f'{path} ranks "{one_line(twice, 40)}" twice: keep the correct row')
             ranks = rankdata(sign * numbers.to_numpy())
             return HumanRanking(path.stem, dict(zip(rows[things], ranks, strict=True)), sha256_of(path))
-    raise BirthmarkError(f"{path} has the columns {', '.join(rows.columns[:6])}: {LAYOUTS}")
+    raise BirthmarkError(f"{path} has the columns {one_line(', '.join(rows.columns[:6]))}: {LAYOUTS}")
 
 
 def elo_scores(paths: Sequence[Path]) -> list[tuple[pl.DataFrame, ScoreRecord]]:
@@ -292,7 +292,11 @@ def elo_scores(paths: Sequence[Path]) -> list[tuple[pl.DataFrame, ScoreRecord]]:
     """
     if not paths:
         raise BirthmarkError("there is no file of human rankings and scores to read: give at least one")
-    files = [_read(path, "the predecessor study's layout") for path in paths]
+    layout = f"the predecessor study's files have the columns {', '.join(ELO_COLUMNS)} and one for each model"
+    files = [_read(path, layout) for path in paths]
+    for path, rows in zip(paths, files, strict=True):
+        if not set(ELO_COLUMNS) < set(rows.columns):
+            raise BirthmarkError(f"{path} has the columns {one_line(', '.join(rows.columns[:6]))}: {layout}")
     things, hubs = files[0]["name"].to_list(), [name for name in files[0].columns if name not in ELO_COLUMNS]
     for path, rows in zip(paths, files, strict=True):
         if rows["name"].to_list() != things or [name for name in rows.columns if name not in ELO_COLUMNS] != hubs:
@@ -345,13 +349,12 @@ def _table(
 
 
 def _read(path: Path, layout: str) -> pl.DataFrame:
-    if not path.is_file():
+    if not is_file(path):
         raise BirthmarkError(f"{path} is not a file: {layout}")
     try:
-        rows = pl.read_csv(path, infer_schema=False).fill_null("")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = " ".join(str(error).split())[:80]
-        raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({reason}): {layout}") from None
+        rows = pl.read_csv(path, infer_schema=False, glob=False).fill_null("")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({one_line(error)}): {layout}") from None
     if not rows.height:
         raise BirthmarkError(f"{path} has no rows: {layout}")
     return rows
@@ -362,5 +365,7 @@ def _numbers(rows: pl.DataFrame, column: str, path: Path) -> pl.Series:
     wrong = ~numbers.is_finite().fill_null(False)
     if wrong.any():
         row = int(wrong.arg_max() or 0)
-        raise BirthmarkError(f'{path}, row {row + 1}: "{rows[column][row][:20]}" in {column} is not a finite number')
+        raise BirthmarkError(
+            f'{path}, row {row + 1}: "{one_line(rows[column][row], 20)}" in {one_line(column)} is not a finite number'
+        )
     return numbers

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.candidates import Candidates, load_candidates
+from birthmark.inputs.candidates import KEYWORDS, Candidates, CandidateSpec, candidate_spec, load_candidates
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
 from birthmark.inputs.prompts import load_prompts, prompt_set_record, select_prompts, with_neutral
 from birthmark.inputs.text import did_you_mean, one_line
@@ -65,7 +65,7 @@ class Measure:
     prompts: PromptSetRecord
     lexicons: tuple[Lexicon, ...]
     beside: tuple[Lexicon, ...]  # looked at where the tables have their words; they ask for no candidates
-    candidates: str | None
+    candidates: CandidateSpec
     frame: FrameOption
     protocol: Protocol
     engine: EngineName
@@ -88,13 +88,16 @@ class Measure:
         """What all models of one OUT have in common; the frame is the language models', null while there are none.
 
         Holds every option that is declared `of_study`: prompt, system prompt and controls are in the prompts' digest.
+        Candidates of a person's own have a digest as well, so that a file that was edited is seen.
         """
+        own = self.candidates is not None and self.candidates not in KEYWORDS
         return {
             "prompts": self.prompts.name,
             "prompts_sha256": self.prompts.sha256,
             "lexicons": [lexicon.name for lexicon in self.lexicons],
             "lexicons_sha256": [lexicon.sha256 for lexicon in self.lexicons],
-            "candidates": self.candidates or "default",
+            "candidates": list(self.candidates) if isinstance(self.candidates, tuple) else self.candidates or "default",
+            "candidates_sha256": self.candidates_for("reward").sha256 if own else None,
             "frame": frame,
             "protocol": self.protocol,
         }
@@ -115,12 +118,14 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         from birthmark.models.encoding import parse_template_date
 
         parse_template_date(options["template_date"])
-    candidates = options["candidates"]
+    lexicons, candidates = load_lexicons(options["lexicons"] or "starter"), candidate_spec(options["candidates"])
+    if candidates is not None and candidates not in KEYWORDS:
+        load_candidates(candidates, lexicons, "reward")  # what is wrong with them is said before a model is looked up
     return Measure(
         prompts=prompt_set,
-        lexicons=load_lexicons(options["lexicons"] or "starter"),
+        lexicons=lexicons,
         beside=() if options["lexicons"] else _validated_neighbour(),
-        candidates=candidates if candidates is None or isinstance(candidates, str) else ",".join(candidates),
+        candidates=candidates,
         controls=controls,
         frame=options["frame"],
         protocol=options["protocol"],

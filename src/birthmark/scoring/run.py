@@ -162,7 +162,7 @@ def _assemble(session: Session, scored: Mapping[str, PromptScores], job: Job, ba
     n_tokens = int(frame["token_id"].is_not_null().sum())
     record = ScoreRecord.build(
         facts,
-        without=("prepare_seconds", "verify_why"),
+        without=("prepare_seconds", "verify_why", "warnings"),
         model=model.name,
         slug=model.slug,
         key=key,
@@ -188,6 +188,7 @@ def _assemble(session: Session, scored: Mapping[str, PromptScores], job: Job, ba
         verify_seconds=None,
         verify_max_abs_diff=None,
         candidates_per_second=None,
+        warnings=[*facts.warnings, *job.candidates.notes],
     )
     return ScoreTable(frame, record)
 

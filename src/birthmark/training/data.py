@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import one_line
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine import common_prefix_length
 
@@ -59,7 +60,7 @@ def layout_of(row: Mapping[str, Any], source: str) -> str:
         return "ultrafeedback"
     if "chosen" not in row or "rejected" not in row:
         raise BirthmarkError(
-            f"{source} is not a preference file: its rows have {', '.join(row) or 'nothing'}, and a pair needs `chosen` and "
+            f"{source} is not a preference file: its rows have {one_line(', '.join(row)) or 'nothing'}, and a pair needs `chosen` and "
             "`rejected` (with or without `prompt`), as text or as lists of messages"
         )
     kind = "conversational" if isinstance(row["chosen"], list) else "text"
@@ -111,6 +112,8 @@ def _unified(row: Mapping[str, Any]) -> tuple[Conversation, Conversation]:
     first, second = row["conv_A_rating"], row["conv_B_rating"]
     if first is None or second is None or first == second:
         raise _Unusable("equal ratings")
+    if not (isinstance(first, int | float) and isinstance(second, int | float)):
+        raise _Unusable("ratings that are not numbers")
     prefix = SUMMARY_PREFIX if "summarize" in str(row.get("source") or "") else ""
     a, b = (_prefixed(_messages(row[name]), prefix) for name in ("conv_A", "conv_B"))
     return (a, b) if first > second else (b, a)
@@ -125,11 +128,17 @@ def _prefixed(turns: Conversation, prefix: str) -> Conversation:
 def _ultrafeedback(row: Mapping[str, Any]) -> tuple[Conversation, Conversation]:
     """The original UltraFeedback: the completion with the best mean rating against the one with the worst."""
     rated = []
-    for completion in row["completions"] or []:
+    completions = row["completions"]
+    for completion in completions if isinstance(completions, list) else []:
+        if not isinstance(completion, dict):
+            raise _Unusable("completions that are not objects")
         score = completion.get("fine-grained_score")
         score = completion.get("overall_score") if score is None else score
         if score is not None and completion.get("response"):
-            rated.append((float(score), str(completion["response"])))
+            try:
+                rated.append((float(score), str(completion["response"])))
+            except (TypeError, ValueError, OverflowError):
+                raise _Unusable("ratings that are not numbers") from None
     if len(rated) < 2 or max(rated)[0] == min(rated)[0]:
         raise _Unusable("equal ratings")
     best, worst = (pick(rated, key=lambda item: item[0])[1] for pick in (max, min))
@@ -185,6 +194,8 @@ def _shared_beginning(chosen: str, rejected: str) -> tuple[Conversation, Convers
 
 
 def _check(turns: Conversation) -> None:
+    if any("\ud800" <= sign <= "\udfff" for turn in turns for sign in turn.content):
+        raise _Unusable("half a character (a surrogate)")
     if any(not turn.content.strip() for turn in turns):
         raise _Unusable("an empty turn")
     if turns[-1].role != "assistant":

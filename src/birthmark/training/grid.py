@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import MEGABYTE, one_line, read_text
 from birthmark.progress import note
 from birthmark.records import TrainingLoss, TrainingRecord
 from birthmark.training.recipe import Preset, make_recipe
@@ -60,15 +61,15 @@ class GridRun:
 def read_grid(path: Path) -> GridFile:
     """Read a grid. Raises `BirthmarkError` if it is missing, not YAML, or has an unknown key or invalid value."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BirthmarkError(f"the grid {path} cannot be read: {' '.join(str(error).split())[:200]}") from None
+        content = yaml.safe_load(read_text(path, "grid", MEGABYTE))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BirthmarkError(f"the grid {path} cannot be read: {one_line(error, 200)}") from None
     try:
         return GridFile.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BirthmarkError(f"the grid {path}: {where}: {first['msg']}") from None
+        raise BirthmarkError(f"the grid {path}: {one_line(where)}: {one_line(first['msg'])}") from None
 
 
 def plan_grid(

@@ -6,12 +6,14 @@ Rows are returned unchanged; `data` interprets them. Nothing is unpickled, and n
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import one_line
 from birthmark.training.data import Drop, Pair, layout_of, read_pair
 
 Row = dict[str, Any]
@@ -123,6 +125,9 @@ def _file_source(path: Path) -> Source:
     return Source(path.name.removesuffix(ending), resolved, sha256_of(resolved), lambda: reader(resolved))
 
 
+_UNREADABLE = (ValueError, RecursionError, OSError, EOFError, zlib.error)  # bytes, numbers, nesting, compression
+
+
 def _json_lines(path: Path) -> Iterator[Row]:
     opened: Any = gzip.open if path.suffix == ".gz" else open
     number = 0
@@ -131,8 +136,10 @@ def _json_lines(path: Path) -> Iterator[Row]:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield _row(json.loads(line), path, number)
-    except (UnicodeDecodeError, json.JSONDecodeError, OSError, EOFError) as error:
-        raise BirthmarkError(f"{path} cannot be read as JSON lines (after line {number}): {error}") from None
+    except _UNREADABLE as error:
+        raise BirthmarkError(
+            f"{path} cannot be read as JSON lines (after line {number}): {one_line(error, 200)}"
+        ) from None
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
@@ -140,8 +147,10 @@ def _json_rows(path: Path) -> Iterator[Row]:
     try:
         with opened(path, "rt", encoding="utf-8") as file:
             rows = json.load(file)
-    except (UnicodeDecodeError, json.JSONDecodeError, OSError, EOFError) as error:
-        raise BirthmarkError(f"{path} cannot be read as JSON: {error}; JSON lines end in .jsonl") from None
+    except _UNREADABLE as error:
+        raise BirthmarkError(
+            f"{path} cannot be read as JSON: {one_line(error, 200)}; JSON lines end in .jsonl"
+        ) from None
     if not isinstance(rows, list):
         raise BirthmarkError(f"{path} is not a JSON list of pairs; JSON lines end in .jsonl")
     for number, row in enumerate(rows, start=1):
@@ -162,7 +171,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=1024):
                 yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise BirthmarkError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.text import one_line
 from birthmark.records import BudgetCheck, WordShift
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined, join_tables
@@ -39,9 +40,9 @@ class Budget:
 def parse_budget(expression: str) -> Budget:
     """`contrast<=10`, `mean_rank_contrast<8.5`, `median_rank<=20`; raises `BirthmarkError` for anything else."""
     found = _EXPRESSION.fullmatch(expression)
-    if found is None or found[1] not in QUANTITIES:
+    if found is None or found[1] not in QUANTITIES or not np.isfinite(float(found[3])):
         raise BirthmarkError(
-            f'the budget "{expression}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
+            f'the budget "{one_line(expression)}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
             'ranks, such as "contrast<=10"'
         )
     quantity = next(name for name in QUANTITIES if name == found[1])

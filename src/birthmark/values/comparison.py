@@ -13,6 +13,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, find_entry, load_catalog
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.text import MEGABYTE, did_you_mean, one_line, read_text
+from birthmark.inputs.words import clean_word, merged_names
 from birthmark.records import Effects, Kind, ScoreRecord
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.controls import controlled_effects, without_neutral
@@ -31,12 +32,15 @@ def group_models(models: Sequence[str], by: str, catalog: Catalog | None = None)
     """
     by = ALIASES.get(by, by)
     if Path(by).suffix == ".csv":
-        groups = _read_groups(Path(by))
+        listed = _read_groups(Path(by))
+        groups = {model: listed[name] for model in models if (name := clean_word(model)) in listed}
         source, cure = by, "add a row for it"
     else:
         if by not in COLUMNS:
             hint = did_you_mean(by, COLUMNS)
-            raise BirthmarkError(f'models cannot be grouped by "{by}": {hint}, or name a CSV file with `model,group`')
+            raise BirthmarkError(
+                f'models cannot be grouped by "{one_line(by)}": {hint}, or name a CSV file with `model,group`'
+            )
         entries = {model: find_entry(load_catalog() if catalog is None else catalog, model) for model in models}
         values = {model: getattr(entry, by) if entry else None for model, entry in entries.items()}
         named = _size if by == "parameters" else str
@@ -90,18 +94,28 @@ def teams(models: Sequence[str], catalog: Catalog) -> dict[str, str]:
 
 
 def _read_groups(path: Path) -> dict[str, str]:
-    rows = list(csv.reader(StringIO(read_text(path, "grouping", MEGABYTE))))
-    if not rows or [cell.strip().lower() for cell in rows[0]] != ["model", "group"]:
+    text = read_text(path, "grouping", MEGABYTE)
+    mark = next((sign for sign in ";\t" if sign in text.partition("\n")[0]), ",")
+    try:
+        rows = list(csv.reader(StringIO(text, newline=""), delimiter=mark))
+    except csv.Error as error:
+        raise BirthmarkError(f"{path} is not CSV ({error}): write one model and its group a row") from None
+    if not rows or [clean_word(cell).lower() for cell in rows[0]] != ["model", "group"]:
         raise BirthmarkError(f"{path} has another header than `model,group`: write one model and its group a row")
     groups: dict[str, str] = {}
     for line, cells in enumerate(rows[1:], start=2):
-        if not any(cells):
+        if not any(map(clean_word, cells)):
             continue
-        if len(cells) != 2 or not all(cell.strip() for cell in cells):
+        if len(cells) != 2 or not all(map(clean_word, cells)):
             raise BirthmarkError(f"{path}, line {line}: write one model and its group")
-        model, group = (cell.strip() for cell in cells)
+        model, group = (clean_word(cell) for cell in cells)
         if groups.setdefault(model, group) != group:
-            raise BirthmarkError(f"{path}, line {line}: {model} is in two groups: give it one")
+            raise BirthmarkError(f"{path}, line {line}: {one_line(model)} is in two groups: give it one")
+    for name, kept in merged_names(list(groups.values())).items():
+        if name != kept:
+            raise BirthmarkError(
+                f"{path}: {one_line(name)} and {one_line(kept)} are one group's name: spell it one way"
+            )
     return groups
 
 

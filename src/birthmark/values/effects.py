@@ -292,7 +292,7 @@ def effects(
         word_effects=word_effects(joined),
         confounds=confounds(joined, tables),
         power=power,
-        warnings=_warnings(joined, tables, lexicon.name),
+        warnings=_warnings(joined, tables, lexicon),
     )
     return record.model_copy(update={"sentence": effects_sentence(record)})
 
@@ -327,14 +327,14 @@ def _mass(table: ScoreTable, prompts: Sequence[str]) -> float | None:
     return float(np.mean(masses)) if masses else None
 
 
-def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: str) -> list[str]:
-    warnings = list(joined.warnings)
+def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: Lexicon) -> list[str]:
+    warnings = [*joined.warnings, *lexicon.notes]
     if joined.missing:
         words, are = ("words", "are") if len(joined.missing) > 1 else ("word", "is")
         warnings.append(
-            f"{len(joined.missing)} {words} of the lexicon {lexicon} {are} not in all tables and {are} not ranked"
+            f"{len(joined.missing)} {words} of the lexicon {lexicon.name} {are} not in all tables and {are} not ranked"
         )
     single = [name for name, words in _words(joined).items() if len(words) == 1]
     if single:
         warnings.append(f"only one word represents {', '.join(single)}: the category's rank is that word's")
-    return [*warnings, *warnings_of([table.record for table in tables])]
+    return list(dict.fromkeys([*warnings, *warnings_of([table.record for table in tables])]))

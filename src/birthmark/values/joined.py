@@ -265,6 +265,11 @@ def _row_warnings(models: Sequence[str], scored: Sequence[LexiconScores]) -> lis
     for model, scores in zip(models, scored, strict=True):
         if scores.duplicates:
             warnings.append(f"{model} has several rows for {len(scores.duplicates)} words; the highest score counts")
+        if n := len(scores.respelled):
+            with_them = "a word" if n == 1 else f"{n} words"
+            warnings.append(
+                f"{model}'s table has {with_them} with invisible characters or decomposed letters; the scores are of those"
+            )
         if scores.from_tokens and len(scores.from_tokens) < len(scores.words):
             n = len(scores.from_tokens)
             lent = "a word and lends it" if n == 1 else f"{n} words and lends them"

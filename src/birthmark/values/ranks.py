@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.text import did_you_mean
+from birthmark.inputs.words import clean_word
 from birthmark.records import Framing
 from birthmark.scoring.table import ScoreTable
 
@@ -74,7 +75,8 @@ class LexiconScores:
     """One table's scores of a lexicon's words.
 
     `scores` is float32 [words, prompts], rows in the order of `categories`' keys (alphabetical), columns in the table's
-    order. `from_tokens` are the words that had no word row and took their token's; `duplicates` those with several rows.
+    order. `from_tokens` are the words that had no word row and took their token's; `duplicates` those with several rows;
+    `respelled` those whose row the table spells with invisible characters or decomposed letters.
     """
 
     categories: Mapping[str, tuple[str, ...]]
@@ -82,6 +84,7 @@ class LexiconScores:
     scores: np.ndarray
     from_tokens: tuple[str, ...]
     duplicates: tuple[str, ...]
+    respelled: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -103,15 +106,21 @@ def lexicon_scores(table: ScoreTable, lexicon: Lexicon) -> LexiconScores:
     """The rows of a table that are the lexicon's words: a word's own row, or the identical token's where it has none.
 
     Of several rows with the same text (a vocabulary can spell a text by two ids; published files repeat responses) the
-    highest score after each prompt counts, that of the most probable. Raises `BirthmarkError` where no word is found, or
-    where a score is NaN or infinite.
+    highest score after each prompt counts, that of the most probable. A word that a word row has only with invisible
+    characters or decomposed letters is that row's; a token is what it is. Raises `BirthmarkError` where no word is found,
+    or where a score is NaN or infinite.
     """
-    found = lexicon.match(table.frame["candidate"].unique().to_list())
+    respelled = _respelled(table, lexicon)
+    frame = table.frame
+    if respelled:
+        is_word = pl.col("token_id").is_null()
+        frame = frame.with_columns(pl.when(is_word).then(pl.col("candidate").replace(respelled)).otherwise("candidate"))
+    found = lexicon.match(frame["candidate"].unique().to_list())
     if not found:
         raise BirthmarkError(
             f"no word of the lexicon {lexicon.name} is among the candidates of {table.model}: score it with --lexicon"
         )
-    rows = table.frame.filter(pl.col("candidate").is_in(list(found)))
+    rows = frame.filter(pl.col("candidate").is_in(list(found)))
     worded = set(rows.filter(pl.col("token_id").is_null())["candidate"])
     rows = rows.filter(pl.col("token_id").is_null() | ~pl.col("candidate").is_in(list(worded)))
     _check_finite(rows, table)
@@ -124,7 +133,17 @@ def lexicon_scores(table: ScoreTable, lexicon: Lexicon) -> LexiconScores:
         scores=best.select(table.prompt_keys).to_numpy(),
         from_tokens=tuple(word for word in words if word not in worded),
         duplicates=tuple(best.filter(pl.col("token_id") > 1)["candidate"]),
+        respelled=tuple(respelled.values()),
     )
+
+
+def _respelled(table: ScoreTable, lexicon: Lexicon) -> dict[str, str]:
+    """A table's words → the lexicon's, where only the former have invisible characters or decomposed letters."""
+    words = table.words["candidate"]
+    odd = words.filter(words.str.contains(r"[^ -~]")).unique().to_list()
+    plain = {word: clean_word(word) for word in odd if not lexicon.match([word])}
+    known = set(words.filter(words.is_in(list(plain.values())))) if plain else set()
+    return {word: name for word, name in plain.items() if name not in known and lexicon.match([name])}
 
 
 def _check_finite(rows: pl.DataFrame, table: ScoreTable) -> None:

@@ -17,6 +17,7 @@ from scipy.stats import kendalltau
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import find_entry, load_catalog
 from birthmark.inputs.published import HumanRanking
+from birthmark.inputs.words import clean_text
 from birthmark.records import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued
 from birthmark.scoring.table import ScoreTable
 from birthmark.stats.rankings import least_stress, matrix_regression, overlap_profile, rank_biased_overlap, stress
@@ -282,13 +283,14 @@ def _independent(matrices: Sequence[np.ndarray]) -> bool:
 
 def _agreement(ranked: Ranked, human: HumanRanking) -> dict[str, object]:
     """The fields of `Map` that compare models with people, over the things that both rank."""
-    rows = [row for row, name in enumerate(ranked.candidates) if name in human.ranks]
+    by_people = {clean_text(name): rank for name, rank in human.ranks.items()} | dict(human.ranks)
+    rows = [row for row, name in enumerate(ranked.candidates) if name in by_people]
     if len(rows) < 3:
         raise BirthmarkError(
             f"{human.name} and the tables share {len(rows)} things, exactly spelled: score the models with its things"
         )
     names = [ranked.candidates[row] for row in rows]
-    people = _ranked_again(np.array([human.ranks[name] for name in names]))
+    people = _ranked_again(np.array([by_people[name] for name in names]))
     models = np.stack([[_ranked_again(ranks[rows]) for ranks in of_model] for of_model in ranked.ranks])
     found = [
         agreement
