@@ -26,7 +26,7 @@ UNSEEN = re.compile(f"[\\n{_UNSEEN}]|{_JOINERS}")
 _UNSEEN_IN_JSON = re.compile(f"[{_UNSEEN}]|{_JOINERS}")  # line breaks stand between JSON's lines, never inside a text
 MARKS = {"\n": "⏎", "\r": "␍", "\t": "⇥"}
 
-LONGEST_RUN, LONGEST_LINE, LONGEST_LABEL, LONGEST_FILE_NAME = 300, 4_000, 120, 120
+LONGEST_RUN, LONGEST_LINE, LONGEST_LABEL, LONGEST_FILE_NAME = 300, 4_000, 80, 120
 
 
 def mark(character: str) -> str:
@@ -86,7 +86,7 @@ def script_json(value: object) -> Markup:
 
 def markdown(text: str) -> str:
     """Text that Markdown shows as it is, on one line, and that fits a table's cell."""
-    text = re.sub(r"([\\`*_\[\]<>|#~&$]|:(?=//))", r"\\\1", one_line(text))
+    text = re.sub(r"([\\`*_\[\]<>|#~&$]|:(?=//))", r"\\\1", shortened(one_line(text), LONGEST_LABEL))
     text = re.sub(r"\bwww\.", r"www\\.", text)
     return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", text)  # no list, no line under a heading
 
