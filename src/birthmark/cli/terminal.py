@@ -71,8 +71,9 @@ def _cell(value: object) -> str:
 
 def print_fields(facts: Mapping[str, object]) -> None:
     """One fact a line; of a list each item is cut to its own length."""
-    table = Table("fact", "value", box=None, pad_edge=False, header_style="bold")
-    table.columns[0].no_wrap, table.columns[1].overflow = True, "fold"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("fact", no_wrap=True)
+    table.add_column("value", overflow="fold")
     for name, value in facts.items():
         table.add_row(_text(name.replace("_", " "), LONGEST_NAME), Text(_flat(value)))
     console.print(table)
