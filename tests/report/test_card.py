@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import markdown
 from birthmark.records import Effects, read_record
-from birthmark.report.card import md, write_card
+from birthmark.report.card import write_card
 
 
 @pytest.mark.parametrize("out", ["two_models", "side_by_side", "ten_models", "no_framing"])
@@ -47,11 +48,16 @@ def test_it_says_what_with_and_how_to_repeat_it(two_models: Path) -> None:
         ("<b>", r"\<b\>"),
         ("*x*", r"\*x\*"),
         ("two\nlines", "two lines"),
+        ("1. x", r"1\. x"),
+        ("- x", r"\- x"),
+        ("&lt;b>", r"\&lt;b\>"),
+        ("see https://a.example", r"see https\://a.example"),
+        ("a\x1b[2J\u202eb", r"aU+001B\[2JU+202Eb"),
         ("Care_Virtue", r"Care\_Virtue"),
     ],
 )
 def test_what_people_bring_stays_text(text: str, safe: str) -> None:
-    assert md(text) == safe
+    assert markdown(text) == safe
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:

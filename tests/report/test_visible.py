@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from birthmark.report.layout import embedded, token
+from birthmark.foreign import script_json
+from birthmark.report.layout import token
 from birthmark.report.text import pieces, spoken, visible
 from report_outs import NASTY
 
@@ -58,4 +59,4 @@ def test_html_of_a_candidate_holds_only_our_elements(candidate: str) -> None:
 
 @given(st.text())
 def test_embedded_json_cannot_end_its_script(text: str) -> None:
-    assert "<" not in embedded([text])
+    assert "<" not in script_json([text])

@@ -14,6 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     from typer.exceptions import Abort, TyperException
 
     from birthmark.cli.app import app
@@ -49,5 +51,8 @@ def _command_of(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    from birthmark.foreign import one_line
+    from birthmark.progress import tell
+
+    tell(f"error: {one_line(message)}")
     return code

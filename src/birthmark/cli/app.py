@@ -314,7 +314,7 @@ LEXICONS = Group(
         Command(
             "show",
             "A lexicon's citation, licence, validation, size by category, and words that are single tokens.",
-            modes=(Mode("commands.lexicons:lexicon_facts", "cli.show:print_fields"),),
+            modes=(Mode("commands.lexicons:lexicon_facts", "cli.terminal:print_fields"),),
             examples=(
                 "birthmark lexicons show starter",
                 "birthmark lexicons show starter --model smollm2-135m-instruct",
@@ -397,7 +397,7 @@ DOCTOR = Command(
 SCHEMA = Command(
     "schema",
     "The JSON Schema of a JSON file that birthmark writes, or of what a command prints with --json.",
-    modes=(Mode("commands.schema:json_schema", "cli.show:print_json", json=False),),
+    modes=(Mode("commands.schema:json_schema", "cli.terminal:print_json", json=False),),
     panel=WORKSHOP,
     examples=("birthmark schema effects", "birthmark schema doctor-output"),
 )

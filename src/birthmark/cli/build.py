@@ -262,13 +262,14 @@ def _given(context: typer.Context) -> list[str]:
 
 def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> None:
     """Run the chosen mode with what was given, and print its result."""
-    from birthmark.cli.show import as_json, print_json
+    from birthmark.cli.show import as_json
+    from birthmark.cli.terminal import print_json, print_text
 
     mode = choose_mode(command, given)
     plans = bool(values.get("dry_run"))
     require_honoured(command, mode, given, plans=plans)
     if values.get("print_command"):
-        print(launch_line(command.name, mode, values, given))
+        print_text(launch_line(command.name, mode, values, given))
         return
     function = find(mode.plan if plans and mode.plan else mode.run)
     silent = bool(values.get("quiet") or values.get("as_json"))

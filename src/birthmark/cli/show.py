@@ -1,18 +1,13 @@
 """How results look in a terminal: sentences first, then small tables. Computes nothing."""
 
-import json
-import math
-import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from rich.console import Console
-from rich.table import Table
 
+from birthmark.cli.terminal import print_rows, say
 from birthmark.commands.audit import AuditResult
 from birthmark.errors import BirthmarkError
 from birthmark.models import memory
@@ -22,15 +17,7 @@ from birthmark.scoring.table import ScoreTable
 from birthmark.values.formats import minutes, percent, signed
 from birthmark.values.wording_pairs import map_sentence
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-
-
 SHOWN_ROWS = 20
-
-
-def print_json(value: object) -> None:
-    """Indented JSON on standard output, numbers that are not finite as null."""
-    print(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=str))
 
 
 def as_json(result: Any, out: Path | None = None) -> object:
@@ -48,50 +35,6 @@ def as_json(result: Any, out: Path | None = None) -> object:
     if hasattr(result, "record"):
         return as_json(result.record)
     return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """A plain table; numbers to the right."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    numeric = [bool(rows) and all(_is_number(row[column]) for row in rows) for column in range(len(header))]
-    for column, (name, right) in enumerate(zip(header, numeric, strict=True)):
-        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=column == 0)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    console.print(table)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) or value in (None, "–") or bool(re.fullmatch(r"[-+]?\d+\.\d+", str(value)))
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.2g}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
-    return str(value).replace("[", r"\[")
-
-
-def print_fields(facts: Mapping[str, object]) -> None:
-    """One fact a line."""
-    print_rows(("fact", "value"), [(name.replace("_", " "), _flat(value)) for name, value in facts.items()])
-
-
-def _flat(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_flat(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_flat(item) for item in value)
-    return {None: "–", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def gigabytes(number: int | None) -> str | None:
@@ -114,7 +57,7 @@ def print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
             )
         )
     print_rows(columns, cells)
-    console.print("Nothing was done. Times are good to a factor of two.", markup=False)
+    say("Nothing was done. Times are good to a factor of two.")
 
 
 def print_audit(result: AuditResult) -> None:
@@ -123,7 +66,7 @@ def print_audit(result: AuditResult) -> None:
     if result.lineage is not None:
         print_lineage(result.lineage)
     print_precision(result.tables)
-    console.print(f"Written to {result.out}; look at {result.report}", markup=False)
+    say(f"Written to {result.out}; look at {result.report}")
 
 
 def print_lineage(record: Lineage) -> None:
@@ -137,8 +80,8 @@ def print_lineage(record: Lineage) -> None:
                 cells = {(cell.category, cell.framing): cell.mean_median_rank for cell in stage.cells}
                 ranks = [f"{cells[column]:.1f}" if column in cells else None for column in columns]
                 rows.append((stage.model, stage.stage, "rewards" if stage.kind == "reward" else "log-probs", *ranks))
-            console.print()
-            console.print(item.sentence, markup=False)
+            say()
+            say(item.sentence)
             if len(columns) <= 6:
                 header = ("model", "stage", "ranks of", *(f"{category}, {framing}" for category, framing in columns))
                 print_rows(header, rows)
@@ -149,16 +92,15 @@ def print_precision(tables: Sequence[ScoreTable]) -> None:
     for table in tables:
         found = table.record.precision
         if found is not None:
-            console.print(
+            say(
                 f"{table.model}, {_spoken_precision(found)} against float32, {found.n_sample} candidates after "
                 f"{found.n_prompts} prompt{'s' if found.n_prompts > 1 else ''}: Spearman {found.spearman:.5f}, largest |Δ| {found.max_abs_diff:.2g}. Two of "
                 f"{found.n_candidates:,} candidates less than {found.noise_floor_rank:.1f} ranks apart, or with scores less "
                 f"than {found.noise_floor_score:.2g} apart ({percent(found.pairs_below_noise, 1)} of pairs), differ by less than "
-                "rescoring does.",
-                markup=False,
+                "rescoring does."
             )
         elif table.record.precision_why is not None:
-            console.print(f"{table.model}: precision not measured: {table.record.precision_why}", markup=False)
+            say(f"{table.model}: precision not measured: {table.record.precision_why}")
 
 
 def _spoken_precision(found: PrecisionCheck) -> str:
@@ -170,8 +112,8 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
     names = short_names(model.model for item in results for model in item.models)
     noted: set[str] = set()
     for effects in (renamed(item, names) for item in results):
-        console.print()
-        console.print(effects.sentence or effects.headline_why or "", markup=False, style="bold")
+        say()
+        say(effects.sentence or effects.headline_why or "", bold=True)
         columns = [(category, framing) for category in effects.categories for framing in ("positive", "negative")]
         of_means = effects.headline is None  # the sentence above is then of mean ranks, else of median ranks
         rows = []
@@ -188,21 +130,20 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         if len(columns) <= 6:
             header = ("model", "family", *(f"{category}, {framing}" for category, framing in columns), "contrast")
             print_rows(header, rows)
-            console.print(
+            say(
                 f"Means of median ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best."
-                + (" The contrast is of mean ranks." if of_means and len(effects.categories) == 2 else ""),
-                markup=False,
+                + (" The contrast is of mean ranks." if of_means and len(effects.categories) == 2 else "")
             )
         if effects.power is not None:
-            console.print(effects.power.sentence, markup=False)
+            say(effects.power.sentence)
         for held in effects.controlled:
-            console.print(held.sentence, markup=False)
+            say(held.sentence)
         for warning in dict.fromkeys(effects.warnings):
             if warning not in noted:
-                console.print(f"Note: {warning}", markup=False)
+                say(f"Note: {warning}")
         noted.update(effects.warnings)
     if out is not None:
-        console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+        say(f"Written to {out}; look at {out / 'report.html'}")
 
 
 def print_compared(results: Sequence[Effects], out: Path | None, word: str | None) -> None:
@@ -242,10 +183,10 @@ def print_word(results: Sequence[Effects], word: str) -> None:
 def print_implicit(record: Implicit, out: Path) -> None:
     """What B prefers and what A prefers, after each prompt: of the candidates, then of the lexicons' words."""
     for prompt in record.prompts:
-        console.print(
-            f"\n{prompt.prompt}: {prompt.n_shared:,} shared candidates hold {percent(prompt.mass_a, 1)} of {record.a}'s "
-            f"probability and {percent(prompt.mass_b, 1)} of {record.b}'s",
-            markup=False,
+        say()
+        say(
+            f"{prompt.prompt}: {prompt.n_shared:,} shared candidates hold {percent(prompt.mass_a, 1)} of {record.a}'s "
+            f"probability and {percent(prompt.mass_b, 1)} of {record.b}'s"
         )
         if record.identical:
             continue
@@ -260,10 +201,10 @@ def print_implicit(record: Implicit, out: Path) -> None:
             if rows:
                 print_rows((f"{what}{record.b} prefers", "MWLR", f"{what}{record.a} prefers", "MWLR"), rows)
     for sort, count in record.set_aside_texts.items():
-        console.print(f"Set aside: {count:,} candidates of {sort}", markup=False)
+        say(f"Set aside: {count:,} candidates of {sort}")
     for warning in record.warnings:
-        console.print(f"Note: {warning}", markup=False)
-    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+        say(f"Note: {warning}")
+    say(f"Written to {out}; look at {out / 'report.html'}")
 
 
 def print_implicit_grid(grid: ImplicitGrid, out: Path) -> None:
@@ -272,16 +213,16 @@ def print_implicit_grid(grid: ImplicitGrid, out: Path) -> None:
         first, second = grid.words.first, grid.words.second
         rows = [(f"{pair.a} → {pair.b}", pair.first, pair.second, pair.gap) for pair in grid.words.pairs]
         print_rows(("pair", first, second, "gap"), rows, title=f"MWLR after {grid.prompt}")
-        console.print(grid.words.sentence, markup=False)
+        say(grid.words.sentence)
     else:
-        console.print(f"Note: {grid.words_why}", markup=False)
+        say(f"Note: {grid.words_why}")
     for item in grid.lexicons:
-        console.print(item.sentence, markup=False)
+        say(item.sentence)
     if grid.lexicons_why:
-        console.print(f"Note: {grid.lexicons_why}", markup=False)
+        say(f"Note: {grid.lexicons_why}")
     for warning in grid.warnings:
-        console.print(f"Note: {warning}", markup=False)
-    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+        say(f"Note: {warning}")
+    say(f"Written to {out}; look at {out / 'report.html'}")
 
 
 def print_replication(record: Replication, out: Path) -> None:
@@ -291,18 +232,19 @@ def print_replication(record: Replication, out: Path) -> None:
     print_rows(("claim", "verdict", "reproduced", "supported", "in words"), rows)
     for effects in (record.figure_1a, record.figure_1b_as_published):
         if effects.power is not None:
-            console.print(f"{effects.lexicon}: {effects.power.sentence}", markup=False)
-    console.print(f"\n{len(record.data_notes)} issues in the published files:", markup=False)
+            say(f"{effects.lexicon}: {effects.power.sentence}")
+    say()
+    say(f"{len(record.data_notes)} issues in the published files:")
     for issue in record.data_notes:
-        console.print(f"- {issue.file}: {issue.finding} {issue.effect}", markup=False)
+        say(f"- {issue.file}: {issue.finding} {issue.effect}")
     for file in record.not_as_published:
-        console.print(f"Note: {file} is not as published", markup=False)
-    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+        say(f"Note: {file} is not as published")
+    say(f"Written to {out}; look at {out / 'report.html'}")
 
 
 def print_map(record: Map, out: Path) -> None:
     """The pairs most and least alike in words, then all, what predicts it, and how they agree with people."""
-    console.print(map_sentence(record), markup=False, style="bold")
+    say(map_sentence(record), bold=True)
     pairs = sorted(record.likeness, key=lambda pair: -pair.kendall)
     print_rows(
         ("model", "and model", "Kendall", "Spearman", "overlap at the top"),
@@ -310,19 +252,19 @@ def print_map(record: Map, out: Path) -> None:
         title=f"Likeness over {record.n_candidates:,} shared candidates and {len(record.prompts)} prompts, most alike first",
     )
     if len(pairs) > SHOWN_ROWS:
-        console.print(f"{SHOWN_ROWS} of {len(pairs)} pairs; map.json has all.", markup=False)
+        say(f"{SHOWN_ROWS} of {len(pairs)} pairs; map.json has all.")
     if record.predictors:
         rows = [(item.predictor, item.coefficient, item.p) for item in record.predictors]
         print_rows(("what predicts likeness", "change in Kendall's tau", "p"), rows)
     if record.predictors_why:
-        console.print(f"What predicts likeness: {record.predictors_why}.", markup=False)
+        say(f"What predicts likeness: {record.predictors_why}.")
     people = sorted((item for item in record.humans if item.prompt is None), key=lambda item: -item.kendall)
     if people:
         agreement = [(item.model, item.kendall, item.spearman, item.rbo) for item in people]
         print_rows(("model", "Kendall with people", "Spearman", "overlap at the top"), agreement)
     for warning in record.warnings:
-        console.print(f"Note: {warning}", markup=False)
-    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+        say(f"Note: {warning}")
+    say(f"Written to {out}; look at {out / 'report.html'}")
 
 
 def scores_as_dict(table: ScoreTable, out: Path | None) -> dict[str, Any]:
@@ -341,13 +283,13 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
         (repr(row["candidate"]), row["token_id"], *(row[column] for column in columns), row["mean"])
         for row in best.to_dicts()
     ]
-    console.print(repr(table), markup=False)
+    say(repr(table))
     print_rows(("candidate", "token", *columns, "mean of all"), rows)
     if table.record.mass:
         lexicon = [mass.lexicon for mass in table.record.mass.values()]
-        console.print(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.", markup=False)
+        say(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.")
     print_precision([table])
     for warning in table.record.warnings:
         console.print(f"Note: {warning}", markup=False)
     if out is not None:
-        console.print(f"Written to {out}", markup=False)
+        say(f"Written to {out}")

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from birthmark.cli.show import console, gigabytes, print_fields, print_rows, print_scores
+from birthmark.cli.show import gigabytes, print_scores
+from birthmark.cli.terminal import print_fields, print_rows, print_text, say
+from birthmark.foreign import legible
 from birthmark.inputs.catalog import Entry
 from birthmark.inputs.lexicon_check import LexiconFinding
 from birthmark.inputs.words import visible
@@ -27,7 +29,7 @@ def print_doctor(found: Doctor) -> None:
         "extras": [f"{name} {version or 'not installed'}" for name, version in found.extras.items()],
     }
     print_fields(facts)
-    console.print()
+    say()
     fits = {True: "fits", False: "does not fit", None: "not known"}
     rows = [
         (
@@ -41,9 +43,9 @@ def print_doctor(found: Doctor) -> None:
         for model in found.models
     ]
     print_rows(("model", "memory", "precision", "here", "fetched", "note"), rows)
-    console.print()
+    say()
     for hint in found.hints:
-        console.print(hint, markup=False)
+        say(hint)
 
 
 WANTED = ("revision", "family", "base_checkpoint", "parameters", "licence")
@@ -66,7 +68,7 @@ def print_models(entries: Sequence[Entry]) -> None:
         )
         for entry in entries
     ]
-    print_rows(header, rows) if rows else console.print("No model of the catalog is like this.", markup=False)
+    print_rows(header, rows) if rows else say("No model of the catalog is like this.")
 
 
 def _billions(parameters: int | None) -> str:
@@ -93,9 +95,9 @@ def print_model(facts: Mapping[str, Any]) -> None:
     wanted = (*WANTED, *(WANTED_OF_REWARD if facts["kind"] == "reward" else ()))
     missing = [name.replace("_", " ") for name in wanted if name not in known]
     print_fields(known | ({"not confirmed": missing} if missing else {}))
-    console.print()
+    say()
     for source in facts["sources"]:
-        console.print(f"- {source}", markup=False)
+        say(f"- {source}")
 
 
 def print_sets(sets: Mapping[str, Sequence[str]]) -> None:
@@ -105,7 +107,7 @@ def print_sets(sets: Mapping[str, Sequence[str]]) -> None:
 
 def print_path(path: Path) -> None:
     """A path alone, for other programs."""
-    print(path)
+    print_text(str(path))
 
 
 def print_lexicons(lexicons: Sequence[Mapping[str, Any]]) -> None:
@@ -116,7 +118,7 @@ def print_lexicons(lexicons: Sequence[Mapping[str, Any]]) -> None:
 
 def print_findings(findings: Sequence[LexiconFinding]) -> None:
     """A line a finding on a lexicon."""
-    print("\n".join(map(str, findings)) or "nothing to fix")
+    print_text("\n".join(legible(str(item)) for item in findings) or "nothing to fix")
 
 
 def print_prompts(prompts: PromptSetRecord) -> None:
@@ -129,7 +131,7 @@ def print_prompt_check(prompts: PromptSetRecord) -> None:
     """How many prompts of which framing a file holds."""
     framings = [prompt.framing for prompt in prompts.prompts.values()]
     one_sided = len(set(framings)) == 1
-    print(
+    say(
         f"{len(framings)} prompt{'s' if len(framings) != 1 else ''}: {framings.count('positive')} positive, "
         f"{framings.count('negative')} negative" + ("; a contrast needs prompts of both framings" if one_sided else "")
     )
@@ -141,13 +143,13 @@ def print_prompt_check(prompts: PromptSetRecord) -> None:
 
 
 def print_table(table: ScoreTable, csv: bool) -> None:
-    """A table's best candidates, or every row as CSV."""
+    """A table's best candidates, or every row as CSV, what cannot be seen by its code point."""
     if csv:
-        print(table.frame.write_csv(), end="")
+        print_text(table.frame.write_csv(), end="")
     else:
         print_scores(table, None)
 
 
 def print_unaltered(table: ScoreTable) -> None:
     """That a table is as it was written; reading it proved that."""
-    print(f"{table!r} is as it was written")
+    say(f"{table!r} is as it was written")

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from birthmark.cli.show import SHOWN_ROWS, console, print_fields, print_rows
+from birthmark.cli.show import SHOWN_ROWS
+from birthmark.cli.terminal import print_fields, print_rows, print_text, say
 from birthmark.commands.audit import PersonasResult
 from birthmark.records import Explanation, ModelCheck
 from birthmark.report.text import renamed, short_names
@@ -29,10 +30,10 @@ def print_explanation(found: Explanation) -> None:
         "date that it shows": found.template_date,
     }
     print_fields({name: value for name, value in facts.items() if value is not None})
-    console.print("\n" + found.rendered, markup=False)
+    print_text("\n" + found.rendered)
     if not found.rendered.endswith("\n"):
-        console.print("(no line break at the end)", markup=False)
-    console.print()
+        say("(no line break at the end)")
+    say()
     rows = [
         (place, index, repr(token), ", ".join(_remarks(found, place)))
         for place, (index, token) in enumerate(zip(found.token_ids, found.tokens, strict=True))
@@ -42,7 +43,7 @@ def print_explanation(found: Explanation) -> None:
         forms = [(repr(form), ", ".join(map(str, ids))) for form, ids in found.forms.items()]
         print_rows(("written as", "ids after the context"), forms)
     for warning in found.warnings:
-        console.print(f"Note: {warning}", markup=False)
+        say(f"Note: {warning}")
 
 
 def _remarks(found: Explanation, place: int) -> list[str]:
@@ -59,13 +60,11 @@ def _remarks(found: Explanation, place: int) -> list[str]:
 def print_attribute_scores(found: AttributeScores) -> None:
     """The reward and each attribute of the best candidates, means over the prompts: a row an attribute."""
     best = found.best(SHOWN_CANDIDATES)
-    console.print(
-        f"{found.model}: the {len(best)} best by the head `{found.head}`, means over the prompts", markup=False
-    )
+    say(f"{found.model}: the {len(best)} best by the head `{found.head}`, means over the prompts")
     rows = [(name, *best[name]) for name in ("reward", *found.attributes)]
     print_rows(("", *map(repr, best["candidate"])), rows)
     if found.path is not None:
-        console.print(f"Written to {found.path}", markup=False)
+        say(f"Written to {found.path}")
 
 
 def print_check(found: ModelCheck) -> None:
@@ -77,16 +76,14 @@ def print_check(found: ModelCheck) -> None:
 def print_personas(result: PersonasResult) -> None:
     """How far each persona moves each model's leaning from the neutral control's, in words and model by model."""
     names = short_names(item.model for item in result.record.leanings)
-    console.print(personas_sentence(renamed(result.record, names)), markup=False, style="bold")
+    say(personas_sentence(renamed(result.record, names)), bold=True)
     rows = [
         (item.persona, item.lexicon, item.model, item.contrast, item.mean_rank_contrast, item.shift)
         for item in result.record.leanings
     ]
     header = ("persona", "lexicon", "model", "contrast of medians", "of means", "shift from neutral")
     print_rows(header, rows)
-    console.print(
-        f"Written to {result.out / 'report.html'}; each persona has a folder and a report of its own", markup=False
-    )
+    say(f"Written to {result.out / 'report.html'}; each persona has a folder and a report of its own")
 
 
 def print_persona_scores(tables: Mapping[str, ScoreTable], out: Path | None) -> None:
@@ -100,4 +97,4 @@ def print_persona_scores(tables: Mapping[str, ScoreTable], out: Path | None) -> 
     rows = [(repr(word), *(means[persona][word] for persona in tables)) for word in best]
     print_rows(("candidate", *tables), rows)
     if out is not None:
-        console.print(f"Written to {out}, a folder a persona", markup=False)
+        say(f"Written to {out}, a folder a persona")

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from birthmark.cli.show import console, gigabytes, print_rows
+from birthmark.cli.show import gigabytes
+from birthmark.cli.terminal import print_rows, say
 from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
 from birthmark.values.formats import minutes
 
@@ -28,18 +29,16 @@ def print_training(record: TrainingRecord, *, recipe: bool = True) -> None:
     from birthmark.training.recipe import describe_recipe
 
     counts = record.counts
-    console.print(
+    say(
         f"{record.base} on {counts.trained:,} pairs of {record.source} ({record.source_layout}), seed {record.seed}: "
-        f"{record.steps:,} steps, checkpoints at {', '.join(map(str, record.checkpoint_steps))}",
-        markup=False,
+        f"{record.steps:,} steps, checkpoints at {', '.join(map(str, record.checkpoint_steps))}"
     )
-    console.print(
+    say(
         f"{counts.read:,} pairs read, {counts.usable:,} usable, {counts.sampled:,} taken, {counts.truncated:,} cut to "
-        f"{record.recipe.max_tokens} tokens; {record.precision}, {record.attention} attention, {record.device}",
-        markup=False,
+        f"{record.recipe.max_tokens} tokens; {record.precision}, {record.attention} attention, {record.device}"
     )
     for reason, number in counts.dropped.items():
-        console.print(f"Dropped: {number:,} ({reason}), listed in dropped.jsonl", markup=False)
+        say(f"Dropped: {number:,} ({reason}), listed in dropped.jsonl")
     if recipe:
         print_rows(("recipe", record.preset), describe_recipe(record.recipe))
 
@@ -55,7 +54,7 @@ STATES = {
 def print_training_plan(plan: TrainingPlan) -> None:
     """What a run would do and take; nothing is trained."""
     print_training(plan)
-    console.print(f"It would take {_takes(plan)}; {STATES[plan.state]}. Nothing was done.", markup=False)
+    say(f"It would take {_takes(plan)}; {STATES[plan.state]}. Nothing was done.")
 
 
 def print_grid_plan(plans: Sequence[TrainingPlan]) -> None:
@@ -77,10 +76,9 @@ def print_grid_plan(plans: Sequence[TrainingPlan]) -> None:
     print_rows(columns, rows)
     left = [plan for plan in plans if plan.state in ("new", "begun")]
     total = sum(plan.estimated_seconds or 0 for plan in left)
-    console.print(
+    say(
         f"{len(left)} of {len(plans)} runs are left, about {total / 60:.0f} minutes, good to a factor of two. "
-        "Nothing was done.",
-        markup=False,
+        "Nothing was done."
     )
 
 
@@ -96,8 +94,8 @@ def _takes(plan: TrainingPlan) -> str:
 
 def print_run(run: "TrainingRun") -> None:
     """How a run ended, and what to do with it."""
-    console.print(run.summary(), markup=False, style="bold")
-    console.print(f"Follow its values with birthmark track {run.out}", markup=False)
+    say(run.summary(), bold=True)
+    say(f"Follow its values with birthmark track {run.out}")
 
 
 def print_runs(runs: "Sequence[TrainingRun]", out: Path) -> None:
@@ -107,7 +105,7 @@ def print_runs(runs: "Sequence[TrainingRun]", out: Path) -> None:
         for run in runs
     ]
     print_rows(("run", "pairs", "steps", *LAST), rows)
-    console.print(f"Follow their values with birthmark track {out}/*", markup=False)
+    say(f"Follow their values with birthmark track {out}/*")
 
 
 LAST = ("loss", "accuracy", "margin")
@@ -121,10 +119,10 @@ def print_track(track: Track, out: Path) -> None:
     ]
     print_rows(("run", "base", "source", "pairs", "loss", "seed", "checkpoints", "last step"), rows)
     for sentence in track.sentences:
-        console.print(sentence, markup=False, style="bold")
+        say(sentence, bold=True)
     for warning in track.warnings:
-        console.print(f"Note: {warning}", markup=False)
-    console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+        say(f"Note: {warning}")
+    say(f"Written to {out}; look at {out / 'report.html'}")
 
 
 def print_track_plan(plans: Sequence[TrackPlan]) -> None:
@@ -138,14 +136,14 @@ def print_track_plan(plans: Sequence[TrackPlan]) -> None:
         for plan in plans
     ]
     print_rows(columns, rows)
-    console.print("Nothing was done. Times are good to a factor of two.", markup=False)
+    say("Nothing was done. Times are good to a factor of two.")
 
 
 def print_budgets(checks: Sequence[BudgetCheck]) -> None:
     """What moved, and by how much, under each lexicon; what is past its budget ends in the error."""
     for check in checks:
         if check.within:
-            console.print(check.sentence, markup=False)
+            say(check.sentence)
 
 
 def print_stages(stages: Sequence[Stages], out: Path) -> None:
@@ -159,7 +157,7 @@ def print_stages(stages: Sequence[Stages], out: Path) -> None:
         header = ("of", "stage", "Spearman", "random heads from", "to", "variance added", "left over")
         print_rows(header, rows, title=item.lexicon)
         for of in item.found:
-            console.print(of.sentence, markup=False)
+            say(of.sentence)
         for warning in item.warnings:
-            console.print(f"Note: {warning}", markup=False)
-    console.print(f"Written to {out}", markup=False)
+            say(f"Note: {warning}")
+    say(f"Written to {out}")

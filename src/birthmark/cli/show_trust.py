@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from birthmark.cli.show import console, gigabytes, print_rows
+from birthmark.cli.show import gigabytes
+from birthmark.cli.terminal import print_rows, say
 from birthmark.records import Calibration, Plan
 from birthmark.records.calibration import PlantedPlan
 from birthmark.values.formats import minutes
@@ -11,7 +12,7 @@ from birthmark.values.formats import minutes
 
 def print_calibration(record: Calibration, out: Path | None) -> None:
     """The answer in words, the published layout's rates, and where the rest is."""
-    console.print(record.summary(), markup=False, style="bold")
+    say(record.summary(), bold=True)
     rows = [
         (row.layout, row.test, row.unit.replace("_", " "), round(row.alpha, 3), row.rate, row.mc_error)
         for row in record.null_studies
@@ -37,7 +38,7 @@ def print_calibration(record: Calibration, out: Path | None) -> None:
             ("base", "metric", "precision at k", "behind the best", "AUROC", "MRR"), found, title="Planted words found"
         )
     if out is not None:
-        console.print(f"Written to {out}; look at {out / 'report.html'}", markup=False)
+        say(f"Written to {out}; look at {out / 'report.html'}")
 
 
 def print_planting(plans: Sequence[PlantedPlan]) -> None:
@@ -66,14 +67,14 @@ def print_planting(plans: Sequence[PlantedPlan]) -> None:
         "memory, about",
     )
     print_rows(columns, rows)
-    console.print("Nothing was done. Times are good to a factor of two.", markup=False)
+    say("Nothing was done. Times are good to a factor of two.")
 
 
 def print_plan(record: Plan) -> None:
     """The answer in words, then a row a design."""
-    console.print(record.sentence, markup=False, style="bold")
+    say(record.sentence, bold=True)
     for sentence in record.sentences[2:]:
-        console.print(sentence, markup=False)
+        say(sentence)
     rows = [
         (row.design, f"{row.bases[0]} and {row.bases[1]}", row.power, row.power_welch, row.detectable)
         for row in (*record.alternatives, *record.pairs)

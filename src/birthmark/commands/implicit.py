@@ -9,6 +9,7 @@ from birthmark.commands.audit import IMPLICIT_PROMPT
 from birthmark.commands.models import resolve
 from birthmark.errors import BirthmarkError
 from birthmark.files import atomic_path, write_text
+from birthmark.foreign import csv_text
 from birthmark.inputs.prompts import prompt_set_record
 from birthmark.progress import note
 from birthmark.records import (
@@ -192,7 +193,8 @@ def implicit_grid(
             warnings,
         )
     with atomic_path(study.out / "implicit" / "table_1.csv") as temporary:
-        record.to_polars().write_csv(temporary)
+        frame = record.to_polars()
+        temporary.write_text(csv_text([frame.columns, *frame.iter_rows()]), encoding="utf-8")
     write_text(study.out / "implicit" / "table_1.txt", table_1_text(record))
     write_text(study.out / "grid.json", to_json(record))
     study.finish(record.warnings, quiet=measure.quiet)

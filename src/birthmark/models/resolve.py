@@ -5,7 +5,6 @@ configuration and tokenizer, never code or pickles.
 """
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -34,6 +33,7 @@ from birthmark.models.folder import (
     weight_files,
 )
 from birthmark.models.heads.known import require_known_class
+from birthmark.progress import tell
 from birthmark.records import Digests, Kind
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def resolve(
     a model that needs its own code; and as `fetch_wheel` and `fetch_snapshot` do.
     """
     known = catalog if isinstance(catalog, Mapping) else load_catalog(Path(catalog) if catalog else None)
-    report = None if quiet else (note or _to_stderr)
+    report = None if quiet else (note or tell)
     found = _find(str(name), known, revision, kind, quiet, report)
     found = replace(
         found,
@@ -180,10 +180,6 @@ def read_template(name: str | Path) -> str:
         return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BirthmarkError(f"the chat template {name} cannot be read ({error}): give a file, or `plain`") from None
-
-
-def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _find(

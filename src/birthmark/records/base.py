@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import legible
 
 if TYPE_CHECKING:
     import pandas
@@ -119,7 +120,7 @@ class Shown:
         return self.to_polars().to_pandas()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}: {self.summary()}"
+        return legible(f"{type(self).__name__}: {self.summary()}", keep="\n")
 
     def __str__(self) -> str:
         return repr(self)
@@ -127,13 +128,13 @@ class Shown:
     def _repr_html_(self) -> str:
         rows = self.rows()
         more = f"<p>… and {len(rows) - SHOWN_ROWS:,} more rows: .to_polars()</p>" if len(rows) > SHOWN_ROWS else ""
-        return f"<p>{escape(self.summary())}</p>{_table(rows[:SHOWN_ROWS])}{more}"
+        return f"<p>{escape(legible(self.summary()))}</p>{_table(rows[:SHOWN_ROWS])}{more}"
 
 
 def _table(rows: list[Row]) -> str:
     if not rows:
         return ""
-    header = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in rows[0])
+    header = "".join(f"<th>{escape(legible(name.replace('_', ' ')))}</th>" for name in rows[0])
     body = "".join(f"<tr>{''.join(map(_cell, row.values()))}</tr>" for row in rows)
     return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -141,7 +142,7 @@ def _table(rows: list[Row]) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f'<td style="text-align:right">{value:.4g}</td>'
-    return f"<td>{'–' if value is None else escape(str(value))}</td>"
+    return f"<td>{'–' if value is None else escape(legible(str(value)))}</td>"
 
 
 class InputRecord(Record):

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from markupsafe import Markup
-
+from birthmark.foreign import html
 from birthmark.records import Effects, Implicit, Line, LineageOf
 from birthmark.report.columns import Column, Table
 from birthmark.report.contents import Contents, read_contents
@@ -52,7 +51,7 @@ FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", N
 INPUTS = (
     Column("name", "Name"),
     Column("role", "What"),
-    Column("sha256", "SHA-256", lambda digest: Markup("<code>{}</code>").format(digest[:16])),
+    Column("sha256", "SHA-256", lambda digest: html("<code>{}</code>", digest[:16])),
 )
 
 
@@ -131,8 +130,7 @@ def _beside(contents: Contents, of_line: bool) -> list[Part]:
     """What stands below the leading figure: the other word lists, warnings, terms."""
     others = [] if of_line else contents.effects[1:]
     said = [
-        Markup("<strong>{}</strong> ({}): {}").format(item.lexicon, SCORES[item.kind], finding(item).said)
-        for item in others
+        html("<strong>{}</strong> ({}): {}", item.lexicon, SCORES[item.kind], finding(item).said) for item in others
     ]
     parts: list[Part] = []
     if said:
@@ -198,15 +196,19 @@ def _implicit(contents: Contents) -> Topic | None:
 
 def _implicit_parts(item: Implicit, asked: Mapping[str, str]) -> list[Part]:
     prompt, means = item.prompts[0], mean_table(item)
-    question = (
-        f"“{asked[prompt.prompt]}”" if prompt.prompt in asked else Markup("<code>{}</code>").format(prompt.prompt)
-    )
-    said = Markup(
+    question = f"“{asked[prompt.prompt]}”" if prompt.prompt in asked else html("<code>{}</code>", prompt.prompt)
+    said = html(
         "If preference training had turned {} into {}, what would it have rewarded? The two models' log-probabilities say "
         "so, candidate by candidate, here after the question {}, over the {} candidates that both know. These hold {} of "
-        "{}'s next-token probability and {} of {}'s."
-    ).format(
-        item.a, item.b, question, f"{prompt.n_shared:,}", percent(prompt.mass_a), item.a, percent(prompt.mass_b), item.b
+        "{}'s next-token probability and {} of {}'s.",
+        item.a,
+        item.b,
+        question,
+        f"{prompt.n_shared:,}",
+        percent(prompt.mass_a),
+        item.a,
+        percent(prompt.mass_b),
+        item.b,
     )
     return [said, implicit_figure(item), *([means] if means else [])]
 

@@ -3,12 +3,13 @@
 Reads the records of an OUT folder and says them; computes nothing.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
+from birthmark.foreign import markdown as md
+from birthmark.foreign import markdown_code
 from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_lineage, read_summary
 from birthmark.report.lineage import leading_line
@@ -54,17 +55,12 @@ def card(
     return "\n".join(lines)
 
 
-def md(text: str) -> str:
-    """Text that Markdown shows as it is, on one line, and that fits a table's cell."""
-    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))
-
-
 def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[str]:
     n_words = max((item.n_candidates for item in effects), default=0)
     asked = f"{len(scores[0].prompt_set.prompts)} one-word questions" if scores else "one-word questions"
     version = next((record.versions["birthmark"] for record in scores if "birthmark" in record.versions), None)
     said = (
-        f"Measured with [birthmark]({STUDY}){f' {version}' if version else ''}: each of {n_words:,} words was scored as "
+        f"Measured with [birthmark]({STUDY}){f' {md(version)}' if version else ''}: each of {n_words:,} words was scored as "
         f"the answer to {asked} about the best and the worst things, and ranked (1 is best)."
     )
     if under := system_said(scores):
@@ -72,12 +68,12 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
     models: list[str] = []
     for record in scores:
         told = {"reward": "reward", "logprob": "log-probability"}[record.kind]
-        weights = f", weights `{record.digests.weights[:12]}`" if record.digests else ""
-        revision = f", revision `{record.revision[:12]}`" if record.revision else ""
-        frame = f"frame {record.frame}" if record.frame else "frame not known"
+        weights = f", weights {markdown_code(record.digests.weights[:12])}" if record.digests else ""
+        revision = f", revision {markdown_code(record.revision[:12])}" if record.revision else ""
+        frame = f"frame {md(record.frame)}" if record.frame else "frame not known"
         own = f", its template's system prompt {md(quoted(record.template_system))}" if record.template_system else ""
         models.append(
-            f"- {md(record.model)}: {told}, {frame}, {record.dtype}, backend {md(record.backend)}{weights}{revision}{own}"
+            f"- {md(record.model)}: {told}, {frame}, {md(record.dtype)}, backend {md(record.backend)}{weights}{revision}{own}"
         )
     return [said, "", *models] if models else [said]
 
@@ -128,4 +124,4 @@ def _interval(low: float | None, high: float | None, digits: int = 0) -> str:
 def _again(study: StudyRecord | None) -> str:
     if study is None or not study.command_line:
         return "To repeat it: `birthmark audit`."
-    return f"To repeat it: `{' '.join(study.command_line.split()).replace('`', '')}`"
+    return f"To repeat it: {markdown_code(study.command_line)}"

@@ -1,14 +1,13 @@
 """One specification of columns for a table, the tooltips of the figure beside it, and its download as CSV."""
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import StringIO
 from typing import Any, TypeAlias
 
 import altair as alt
 
+from birthmark.foreign import csv_text
 from birthmark.values.formats import p_words
 
 Row: TypeAlias = Any  # a mapping or a record with the columns' keys
@@ -43,6 +42,7 @@ class Column:
 
     `key` is one field or several that make up one text, such as an interval's ends. `tip`: the column is also in the
     tooltips of the figure that draws the rows; `table`: it is in the table and in the download.
+    `tip_title` is the title in the tooltip where `title` has a name in it: Vega reads a tooltip's titles as an expression.
     """
 
     key: str | tuple[str, ...]
@@ -50,6 +50,7 @@ class Column:
     show: Callable[..., str] = shown
     tip: bool = False
     table: bool = True
+    tip_title: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -105,11 +106,10 @@ class Table:
     @cached_property
     def csv(self) -> str:
         """The values as they are, not as they are shown."""
-        text = StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(name for column in self.shown for name in column.names())
-        writer.writerows([value for column in self.shown for value in column.plain(row)] for row in self.data)
-        return text.getvalue()
+        header = [name for column in self.shown for name in column.names()]
+        return csv_text(
+            [header, *([value for column in self.shown for value in column.plain(row)] for row in self.data)]
+        )
 
     @cached_property
     def drawn(self) -> list[dict[str, Any]]:
@@ -129,4 +129,6 @@ def drawn(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> list[
 
 def tips(columns: Sequence[Column]) -> list[alt.Tooltip]:
     """The tooltips of drawn rows."""
-    return [alt.Tooltip(f"{column.field}:N", title=column.title) for column in columns if column.tip]
+    return [
+        alt.Tooltip(f"{column.field}:N", title=column.tip_title or column.title) for column in columns if column.tip
+    ]

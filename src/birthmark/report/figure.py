@@ -12,6 +12,7 @@ import altair as alt
 import vl_convert
 
 from birthmark.files import atomic_path, write_text
+from birthmark.foreign import figure_spec, file_name
 from birthmark.records import Effects, ModelContrast
 from birthmark.report.columns import Table
 
@@ -43,6 +44,7 @@ FILE_COLOURS = {
 
 CONFIG: Mapping[str, Any] = {
     "background": "transparent",
+    "aria": False,  # a page and a document describe a figure themselves; Vega would read titles as expressions
     "font": FONT,
     "view": {"stroke": None},
     "axis": {
@@ -51,6 +53,7 @@ CONFIG: Mapping[str, Any] = {
         "titleFontWeight": "normal",
         "titleFontSize": 12,
         "titlePadding": 10,
+        "titleLimit": 600,
         "labelFontSize": 12,
         "gridColor": LINE,
         "domain": False,
@@ -58,7 +61,12 @@ CONFIG: Mapping[str, Any] = {
         "labelPadding": 8,
     },
     "axisY": {"grid": False, "labelColor": INK},
-    "header": {"labelColor": INK, "titleColor": SOFT, "labelFontSize": 12},  # of a row or a column of panels
+    "header": {
+        "labelColor": INK,
+        "titleColor": SOFT,
+        "labelFontSize": 12,
+        "labelLimit": 300,
+    },  # of a row or a column of panels
     "legend": {
         "orient": "top",
         "title": None,
@@ -73,8 +81,16 @@ CONFIG: Mapping[str, Any] = {
         "offset": 14,
         "labelLimit": 300,
     },
-    "title": {"anchor": "start", "color": INK, "fontSize": 13, "fontWeight": 600, "offset": 10, "frame": "group"},
-    "text": {"font": FONT, "color": SOFT},
+    "title": {
+        "anchor": "start",
+        "color": INK,
+        "fontSize": 13,
+        "fontWeight": 600,
+        "offset": 10,
+        "frame": "group",
+        "limit": 480,
+    },
+    "text": {"font": FONT, "color": SOFT, "limit": 560},
     "concat": {"spacing": 28},
 }
 
@@ -93,10 +109,16 @@ def shape(index: int) -> str:
 
 def in_file_colours(spec: Mapping[str, Any]) -> dict[str, Any]:
     """A specification with fixed colours in place of the page's variables."""
-    text = json.dumps(spec)
-    for name, colour in FILE_COLOURS.items():
-        text = text.replace(f"var(--{name})", colour)
-    return json.loads(text)  # type: ignore[no-any-return]
+    colours = {f"var(--{name})": colour for name, colour in FILE_COLOURS.items()}
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: walk(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item) for item in value]
+        return colours.get(value, value) if isinstance(value, str) else value
+
+    return walk(spec)  # type: ignore[no-any-return]
 
 
 FRAMING_TITLES = {"positive": "Asked for the best thing", "negative": "Asked for the worst thing"}
@@ -110,7 +132,7 @@ FAMILY_HUES, FRAMING_HUES = 2, 6
 
 @dataclass(frozen=True)
 class Figure:
-    """`name` is the files' stem; `build(narrow)` gives the chart; `description` says in words what it shows."""
+    """`name` is the files' stem, once it is fit for one; `build(narrow)` gives the chart; `description` says in words what it shows."""
 
     name: str
     title: str
@@ -131,7 +153,11 @@ class Figure:
 
     def _spec(self, *, narrow: bool) -> dict[str, Any]:
         drawn: dict[str, Any] = self.build(narrow).to_dict(validate=False)
-        return drawn | {"config": CONFIG, "description": self.description}
+        return figure_spec(drawn | {"description": self.description}) | {"config": CONFIG}
+
+    @property
+    def stem(self) -> str:
+        return file_name(self.name)
 
     @property
     def widths(self) -> dict[str, Any]:
@@ -144,7 +170,7 @@ class Figure:
         """In a notebook: interactive where the front end draws Vega-Lite itself, else an SVG; nothing is fetched."""
         spec = in_file_colours(self.wide) | {"background": "white", "padding": 16}
         interactive = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.partition('.')[0]}+json"
-        return {interactive: spec, "image/svg+xml": svg(spec, self.name)}
+        return {interactive: spec, "image/svg+xml": svg(spec, self.stem)}
 
 
 def _named(spec: Any, datasets: dict[str, str]) -> Any:
@@ -170,23 +196,22 @@ def figure_name(effects: Effects, what: str) -> str:
     return f"{effects.lexicon}-{effects.kind}-{what}"
 
 
-def file_stem(text: str) -> str:
-    """A text as part of a file's name: runs of what is no letter, digit, `.`, `_` or `-` become one `-`."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-") or "unnamed"
-
-
 def svg(spec: dict[str, Any], name: str) -> str:
     """A specification drawn; the ids in it carry `name`, so that several drawings can stand in one page."""
     drawn = vl_convert.vegalite_to_svg(spec)
     numbers: dict[str, int] = {}
-    return re.sub(r"\b(clip|gradient_)\d+", lambda found: f"{name}-{numbers.setdefault(found[0], len(numbers))}", drawn)
+    return re.sub(
+        r'(?:(?<=id=")|(?<=url\(#))(?:clip|gradient_)\d+',
+        lambda found: f"{name}-{numbers.setdefault(found[0], len(numbers))}",
+        drawn,
+    )
 
 
 def save_figure(figure: Figure, folder: Path) -> None:
-    """Write `<name>.svg` and `<name>.png` (twice the size), on white, into `folder`, each atomically."""
+    """Write `<stem>.svg` and `<stem>.png` (twice the size), on white, into `folder`, each atomically."""
     spec = in_file_colours(figure.wide) | {"background": "white", "padding": 16}
-    write_text(folder / f"{figure.name}.svg", svg(spec, figure.name))
-    with atomic_path(folder / f"{figure.name}.png") as temporary:
+    write_text(folder / f"{figure.stem}.svg", svg(spec, figure.stem))
+    with atomic_path(folder / f"{figure.stem}.png") as temporary:
         temporary.write_bytes(vl_convert.vegalite_to_png(spec, scale=2.0))
 
 

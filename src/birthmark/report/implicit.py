@@ -1,6 +1,5 @@
 """The page of `birthmark implicit`: figure and tables of one pair."""
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Any
 
 import altair as alt
 
+from birthmark.foreign import expression, file_name
 from birthmark.records import CandidateReward, Implicit, ImplicitPrompt, read_record
 from birthmark.report.columns import Column, Table, drawn, number, tips
-from birthmark.report.figure import NARROW, WIDE, Figure, by_hue, data, file_stem
+from birthmark.report.figure import NARROW, WIDE, Figure, by_hue, data
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.lexicon_tables import mean_table
 from birthmark.report.text import visible
@@ -27,8 +27,14 @@ def implicit_figure(implicit: Implicit) -> Figure:
         Column("candidate", "Candidate", visible, tip=True),
         Column("mwlr", "MWLR", partial(signed, digits=4), tip=True),
         Column("log_ratio", "Log-ratio", partial(signed, digits=2), tip=True),
-        Column("logprob_a", f"Log-probability in {implicit.a}", partial(signed, digits=2), tip=True),
-        Column("logprob_b", f"… in {implicit.b}", partial(signed, digits=2), tip=True),
+        Column(
+            "logprob_a",
+            f"Log-probability in {implicit.a}",
+            partial(signed, digits=2),
+            tip=True,
+            tip_title="In the first",
+        ),
+        Column("logprob_b", f"… in {implicit.b}", partial(signed, digits=2), tip=True, tip_title="In the second"),
     )
     a, b = f"{implicit.a} prefers", f"{implicit.b} prefers"
     chosen = [*prompt.top[:BARS], *reversed(prompt.bottom[:BARS])]
@@ -48,7 +54,7 @@ def implicit_figure(implicit: Implicit) -> Figure:
         columns,
     )
     return Figure(
-        name=f"implicit-{file_stem(implicit.slug_a or implicit.a)}..{file_stem(implicit.slug_b or implicit.b)}",
+        name=f"implicit-{file_name(implicit.slug_a or implicit.a)}..{file_name(implicit.slug_b or implicit.b)}",
         title=f"From {implicit.a} to {implicit.b}",
         description=f"The candidates that {implicit.b} prefers most over {implicit.a}, and the other way round, by MWLR.",
         build=lambda narrow: _bars(rows, [a, b], columns, narrow),
@@ -65,8 +71,8 @@ def implicit_figure(implicit: Implicit) -> Figure:
 
 
 def _bars(rows: list[dict[str, Any]], sides: list[str], columns: Sequence[Column], narrow: bool) -> Any:
-    names = json.dumps([visible(item["candidate"]) for item in rows])
-    labels = alt.Axis(labelExpr=f"{names}[datum.value]", labelLimit=130)
+    names = ", ".join(expression(visible(item["candidate"])) for item in rows)
+    labels = alt.Axis(labelExpr=f"[{names}][datum.value]", labelLimit=130)
     return (
         alt.Chart(data(rows))
         .mark_bar(height={"band": 0.62}, cornerRadius=2)

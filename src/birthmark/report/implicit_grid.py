@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 
+from birthmark.foreign import expression, file_name, legible
 from birthmark.records import GridLexicon, ImplicitGrid, PairRewards, WordGap, read_record
 from birthmark.report.columns import Column, Table, bare_p, drawn, number, tips
 from birthmark.report.figure import (
@@ -18,7 +19,6 @@ from birthmark.report.figure import (
     by_hue,
     by_shape,
     data,
-    file_stem,
 )
 from birthmark.report.implicit import first_candidates
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
@@ -105,7 +105,7 @@ def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
         )
 
     return Figure(
-        name=f"words-{file_stem(gap.first)}-{file_stem(gap.second)}",
+        name=f"words-{file_name(gap.first)}-{file_name(gap.second)}",
         title=f"“{gap.first}” and “{gap.second}” in every pair",
         description=f"MWLR of both words in each of {len(gap.pairs)} pairs of models. {gap.sentence}",
         build=build,
@@ -142,7 +142,7 @@ def violin_figure(lexicon: GridLexicon, sides: tuple[str, str]) -> Figure:
         return alt.concat(*panels, columns=2 if narrow else 4)
 
     return Figure(
-        name=f"violins-{file_stem(lexicon.lexicon)}",
+        name=f"violins-{file_name(lexicon.lexicon)}",
         title=f"How {sides[0]} and {sides[1]} rank the categories of {lexicon.lexicon}",
         description=f"Median ranks of each category's words, one value a model and prompt, by side. {lexicon.sentence}",
         build=build,
@@ -169,7 +169,7 @@ def _violins(
         halves += [
             alt.Chart(mine)
             .transform_density("rank", as_=["rank", "density"], extent=list(extent), steps=80)
-            .transform_calculate(x=f"{sign}datum.density", side=f"'{side}'")
+            .transform_calculate(x=f"{sign}datum.density", side=expression(side))
             .mark_area(orient="horizontal", opacity=0.55)
             .encode(y=y, x=x, color=by_hue("side", list(sides), FAMILY_HUES, narrow=narrow)),
             alt.Chart(mine)
@@ -193,7 +193,7 @@ WIDTH = 24
 def table_1_text(grid: ImplicitGrid) -> str:
     """A block a pair: what the second model prefers on the left, what the first prefers on the right, by MWLR."""
     blocks = [_block(grid, pair) for pair in grid.pairs]
-    return "\n\n".join(blocks) + "\n"
+    return legible("\n\n".join(blocks) + "\n", keep="\n")
 
 
 def _block(grid: ImplicitGrid, pair: PairRewards) -> str:
@@ -249,7 +249,7 @@ def write_grid_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from `out/grid.json`; returns the page's path."""
     grid = read_record(out / "grid.json", ImplicitGrid)
     topics = [_words(grid)]
-    topics += [_lexicon(grid, item) for item in grid.lexicons] or [
+    topics += [_lexicon(grid, item, at) for at, item in enumerate(grid.lexicons, start=1)] or [
         Topic("categories", "Categories", [sentence(grid.lexicons_why or "")])
     ]
     topics.append(Topic("pairs", "The pairs", [pair_table(grid)]))
@@ -273,7 +273,7 @@ def _words(grid: ImplicitGrid) -> Topic:
     return Topic("words", f"“{found.first}” and “{found.second}”", parts)
 
 
-def _lexicon(grid: ImplicitGrid, lexicon: GridLexicon) -> Topic:
+def _lexicon(grid: ImplicitGrid, lexicon: GridLexicon, at: int) -> Topic:
     sides = (grid.a.name, grid.b.name)
     parts: list[Part] = [lexicon.sentence]
     if lexicon.anova_why:
@@ -282,4 +282,4 @@ def _lexicon(grid: ImplicitGrid, lexicon: GridLexicon) -> Topic:
     if anova := anova_table(lexicon):
         parts.append(anova)
     parts.append(cell_table(lexicon, sides))
-    return Topic(f"lexicon-{lexicon.lexicon}", lexicon.lexicon, parts)
+    return Topic(f"lexicon-{at}", lexicon.lexicon, parts)

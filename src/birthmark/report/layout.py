@@ -1,6 +1,5 @@
 """A page: topics made of parts, each part drawn by its own piece of the one template, and text made safe for it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,13 +10,14 @@ from urllib.parse import quote
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
+from birthmark.foreign import file_name, html, html_text, legible, script_json
 from birthmark.inputs.fetch import cache_folder
 from birthmark.report.columns import Table
-from birthmark.report.figure import Figure, file_stem, save_figure, svg
+from birthmark.report.figure import Figure, save_figure, svg
 from birthmark.report.text import pieces, spoken
 
 MOST_ROWS = 40  # a longer table is folded up, so that what comes after it can be found
@@ -143,12 +143,13 @@ def environment(page: Page) -> Environment:
         loader=PackageLoader("birthmark.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=html_text,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     figures = page.figures
     ids = {figure.name: f"figure-{at}" for at, figure in enumerate(figures, start=1)}
-    environment.filters |= {"token": token, "embedded": embedded, "thousands": lambda n: f"{n:,}"}
+    environment.filters |= {"token": token, "embedded": script_json, "thousands": lambda n: f"{n:,}", "code": code}
     environment.globals |= {
         "kind": lambda part: "str" if isinstance(part, str) else type(part).__name__,
         "custom": lambda part: Markup(environment.get_template(f"{part.template}.html.jinja").render(part.values)),
@@ -176,35 +177,35 @@ def _vega() -> str:
 
 def csv_link(table: Table, name: str = "") -> Markup:
     """A link that saves the table's values as a CSV file; the values are in the link itself."""
-    return Markup(
-        '<p class="download"><a download="{}.csv" href="data:text/csv;charset=utf-8,{}">Download CSV'
-        '<span class="vh">: {}</span></a></p>'
-    ).format(name or file_stem(table.caption)[:60], quote(table.csv), table.caption)
+    address = Markup("data:text/csv;charset=utf-8,") + quote(table.csv)
+    return html(
+        '<p class="download"><a download="{}.csv" href="{}">Download CSV<span class="vh">: {}</span></a></p>',
+        name or file_name(table.caption[:60]),
+        address,
+        table.caption,
+    )
 
 
 def token(candidate: str) -> Markup:
     """A candidate as HTML: isolated from the text's direction, unseen characters as marks that are also spoken."""
     shown = pieces(candidate)
-    inner = Markup("").join(
-        Markup('<span class="mark">{}</span>').format(piece.text) if piece.mark else escape(piece.text)
-        for piece in shown
-    )
+    inner = Markup("").join(html('<span class="mark">{}</span>' if piece.mark else "{}", piece.text) for piece in shown)
     if not any(piece.mark for piece in shown):
-        return Markup('<bdi class="token">{}</bdi>').format(inner)
-    return Markup('<bdi class="token"><span aria-hidden="true">{}</span><span class="vh">{}</span></bdi>').format(
-        inner, spoken(candidate)
+        return html('<bdi class="token">{}</bdi>', inner)
+    spoken_html = html("{}", spoken(candidate))
+    return html(
+        '<bdi class="token"><span aria-hidden="true">{}</span><span class="vh">{}</span></bdi>', inner, spoken_html
     )
-
-
-def embedded(value: object) -> Markup:
-    """JSON that is safe inside a script element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
 
 def inline_svg(spec: dict[str, Any], name: str) -> Markup:
     """A figure in the page's own colours, hidden from screen readers, who have its description and table."""
     return Markup(svg(spec, name).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1))
+
+
+def code(text: str) -> Markup:
+    """A command line, whole, since it is to be copied."""
+    return Markup("{}").format(legible(text, keep="\n"))
 
 
 def page_part(name: str) -> Markup:

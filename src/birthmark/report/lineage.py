@@ -1,8 +1,9 @@
 """A reward model beside what it descends from: tables, a figure."""
 
+from birthmark.foreign import file_name
 from birthmark.records import Line, LineageOf, LineageStage
 from birthmark.report.columns import Column, Table, number
-from birthmark.report.figure import Figure, file_stem
+from birthmark.report.figure import Figure
 from birthmark.report.lean_figures import lollipops
 from birthmark.values.formats import signed
 from birthmark.values.wording import SCORES, STAGES, has_leanings, lean_words
@@ -88,7 +89,7 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
         rows,
     )
     return Figure(
-        name=f"{file_stem(line.reward_model)}-{item.lexicon}-line",
+        name=f"{file_name(line.reward_model)}-{item.lexicon}-line",
         title="From the base model to the reward model",
         description=f"Each model's leaning between {first} (left) and {second} (right) in ranks, the oldest on top.",
         build=lambda narrow: lollipops(table, order, kinds, KIND_HUES, (first, second), narrow),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from birthmark.foreign import LONGEST_LABEL, legible, shortened
 from birthmark.records import ScoreRecord
 from birthmark.report.columns import Column, Table
 from birthmark.values.formats import percent
@@ -157,7 +158,7 @@ def search_data(tokens: Sequence[Standings], words: Sequence[Standings], *, budg
 def _part(items: Sequence[Standings], texts: list[str], ranks: Sequence[np.ndarray]) -> dict[str, Any]:
     columns = [
         {
-            "model": item.model,
+            "model": shortened(legible(item.model), LONGEST_LABEL),
             "framing": item.framing,
             "n": item.frame.height,
             "quantiles": [_short(value) for value in item.quantiles()],

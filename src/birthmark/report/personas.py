@@ -5,9 +5,9 @@ Reads `personas.json` and computes nothing.
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from markupsafe import Markup
-
+from birthmark.foreign import html
 from birthmark.records import PersonaLeaning, Personas, read_record
 from birthmark.report.columns import Column, Table
 from birthmark.report.layout import Page, Text, Topic, write_page
@@ -19,7 +19,7 @@ TITLE = "The same questions under other personas"
 PERSONAS = (
     Column("persona", "Persona"),
     Column("system", "System prompt", quoted),
-    Column("report", "Its own report", Markup('<a href="{0}">{0}</a>').format),
+    Column("report", "Its own report", lambda place: html('<a href="./{}">{}</a>', quote(place), place)),
 )
 
 

@@ -45,7 +45,7 @@ def write_stages_report(out: Path) -> Path:
     found = [read_record(path, Stages) for path in sorted((out / "stages").glob("*.json"))]
     topics = [
         Topic(
-            item.lexicon,
+            f"list-{at}",
             item.lexicon,
             [
                 ABOUT,
@@ -55,7 +55,7 @@ def write_stages_report(out: Path) -> Path:
                 _figure(item),
             ],
         )
-        for item in found
+        for at, item in enumerate(found, start=1)
     ]
     lead = " ".join(item.found[-1].sentence for item in found)
     return write_page(out, Page("Where reward models' values come from", [Text(lead, "lead")], topics))

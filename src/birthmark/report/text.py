@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, TypeVar
 
+from birthmark.foreign import UNSEEN, legible, mark
 from birthmark.records import Record
 
 MARKS = {" ": "␣", "\n": "⏎", "\r": "␍", "\t": "⇥", "\u00a0": "⍽"}
@@ -66,7 +67,8 @@ def spoken(candidate: str) -> str:
         "\t": " tab ",
         "\u00a0": " no-break space ",
     }
-    return " ".join("".join(names.get(character, character) for character in candidate[:LONGEST]).split()) or "empty"
+    said = "".join(names.get(character, character) for character in candidate[:LONGEST])
+    return legible(" ".join(said.split())) or "empty"
 
 
 def _mark(text: str, at: int) -> str | None:
@@ -74,11 +76,8 @@ def _mark(text: str, at: int) -> str | None:
     if character in MARKS:
         inside = character == " " and 0 < at < len(text) - 1 and text[at - 1] != " " and text[at + 1] != " "
         return None if inside else MARKS[character]
-    joins = character in "\u200d\u200c\ufe0f\ufe0e" and 0 < at
-    category = unicodedata.category(character)
-    if not joins and (category[0] == "C" or category in ("Zs", "Zl", "Zp")):
-        return f"U+{ord(character):04X}"
-    return None
+    unseen = UNSEEN.match(text, at) or unicodedata.category(character) in ("Zs", "Cn")
+    return mark(character) if unseen else None
 
 
 def _cut(text: str) -> str:

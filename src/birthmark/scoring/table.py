@@ -14,6 +14,7 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import atomic_path, sha256_of, write_text
+from birthmark.foreign import html, legible
 from birthmark.inputs.prompts import KEY_COLUMNS
 from birthmark.inputs.published import elo_scores, published_scores
 from birthmark.records import PromptRecord, ScoreRecord, read_record, to_json
@@ -66,10 +67,10 @@ class ScoreTable:
     def __repr__(self) -> str:
         kind = "rewards" if self.record.kind == "reward" else "log-probabilities"
         prompts = f"{len(self.prompt_keys)} prompt{'s' if len(self.prompt_keys) != 1 else ''}"
-        return f"ScoreTable({self.model}: {kind}, {self.frame.height:,} candidates × {prompts})"
+        return legible(f"ScoreTable({self.model}: {kind}, {self.frame.height:,} candidates × {prompts})")
 
     def _repr_html_(self) -> str:
-        return f"<p>{self!r}</p>" + self.frame.head(10)._repr_html_()
+        return html("<p>{}</p>", repr(self)) + self.frame.head(10)._repr_html_()
 
 
 def write_scores(table: ScoreTable, folder: Path) -> Path:

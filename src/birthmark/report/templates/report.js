@@ -39,13 +39,19 @@
     return made;
   }
 
-  function shown(text) {
+  /* As on the rest of the page: what cannot be seen by its code point, a long text cut. */
+  const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u, longest = 48;
+
+  function shown(whole) {
+    const letters = [...whole];
+    const text = letters.length > longest ? letters.slice(0, longest - 1).join("") + "…" : whole;
     const made = element("bdi", { class: "token" });
     const marks = { " ": "␣", "\n": "⏎", "\r": "␍", "\t": "⇥", "\u00a0": "⍽" };
     const inner = text.length - text.trimEnd().length;
     [...text].forEach((character, at, all) => {
       const edge = at < text.length - text.trimStart().length || at >= all.length - inner;
       if (marks[character] && (edge || character !== " ")) made.append(element("span", { class: "mark" }, marks[character]));
+      else if (unseen.test(character) && !(at && /[\u200c\u200d]/.test(character))) made.append(element("span", { class: "mark" }, `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`));
       else made.append(character);
     });
     return made;
@@ -98,12 +104,12 @@
     const hits = [...(all.byKey.get(wanted) || [])];
     hits.sort((one, two) => (two.text === typed) - (one.text === typed));
     if (hits.length) found.append(...hits.map((hit) => card(all, hit)));
-    else found.append(element("p", { class: "missing" }, `“${typed.trim()}” is not among the words and shared tokens here.`));
+    else found.append(element("p", { class: "missing" }, "“", shown(typed.trim()), "” is not among the words and shared tokens here."));
     const others = all.keys.filter((name) => name.startsWith(wanted) && name !== wanted).slice(0, 12);
     if (others.length) {
       const list = element("p", { class: "others" }, "Also: ");
       others.forEach((name) => {
-        const button = element("button", { type: "button" }, name);
+        const button = element("button", { type: "button" }, shown(name));
         button.addEventListener("click", () => { box.value = name; look(); box.focus(); });
         list.append(button, " ");
       });
