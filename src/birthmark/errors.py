@@ -18,3 +18,10 @@ class CheckFailed(BirthmarkError):
     """A check failed (the prefix engine's self-check, a value budget). Exit code 3."""
 
     exit_code = 3
+
+
+def one_line(value: object, limit: int = 80) -> str:
+    """A value for a one-line error message: white space and unprintable characters become spaces, long text is cut."""
+    text = str(value)[: 10 * limit]
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -67,6 +67,7 @@ Models = Annotated[
         "[MODEL]…",
         command_line=list[str],
         required=False,
+        place="name",
     ),
 ]
 
@@ -151,6 +152,7 @@ def audit(
             MODEL,
             metavar="MODEL",
             command_line=list[str],
+            place="name",
         ),
     ] = (),
     **options: Unpack[ScoringOptions],

@@ -107,6 +107,7 @@ def implicit(
             "any number of each: A… -- B…",
             "A B",
             command_line=list[str],
+            place="name",
         ),
     ],
     b: Side,
@@ -146,7 +147,7 @@ def implicit(
 def implicit_grid(
     first: Annotated[
         Sequence[Side],
-        Argument("Models or score tables: A… -- B…", "A… -- B…", command_line=list[str]),
+        Argument("Models or score tables: A… -- B…", "A… -- B…", command_line=list[str], place="name"),
     ],
     second: Sequence[Side],
     *,

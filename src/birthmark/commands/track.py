@@ -69,6 +69,7 @@ Runs = Annotated[
         "A run's folder, a trainer's output folder (checkpoint-500, …), or a hub id with --revisions.",
         "RUN…",
         command_line=list[str],
+        place="name",
     ),
 ]
 
@@ -80,9 +81,11 @@ class SeriesOptions(CatalogOptions, ChatTemplateOptions, total=False):
         str | None,
         Option("The tags of a hub id (or folders of a run) that are checkpoints: 'step-*'.", MODEL, metavar="PATTERN"),
     ]
-    family: Annotated[str | None, Option("Pretraining lineage of runs that record none.", MODEL)]
-    base_checkpoint: Annotated[str | None, Option("The released model of runs that record none.", MODEL)]
-    heads: Annotated[int, Option("Random heads a base, the null of gaps between bases.", RUN, default=HEADS, least=0)]
+    family: Annotated[str | None, Option("Pretraining lineage of runs that record none.", MODEL, place="label")]
+    base_checkpoint: Annotated[str | None, Option("The released model of runs that record none.", MODEL, place="label")]
+    heads: Annotated[
+        int, Option("Random heads a base, the null of gaps between bases.", RUN, default=HEADS, least=0, most=100_000)
+    ]
     fraction: Annotated[
         float,
         Option("A gap has fallen once it stays below this share of its start.", RUN, default=0.5, least=0, most=1),
