@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from birthmark.errors import NO_SPACE, BirthmarkError
-from birthmark.files import atomic_path, write_text
+from birthmark.files import atomic_path, slug_of, write_parquet, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL_KEY
 from birthmark.progress import note
@@ -177,7 +177,7 @@ def write_effects(
     **options: Unpack[EffectsOptions],
 ) -> list[Effects]:
     """Compare the tables and write `out/effects/`, one file a lexicon (and kind, where both are there)."""
-    results = all_effects(tables, lexicons, **options)
+    results = {slug_of(name): result for name, result in all_effects(tables, lexicons, **options).items()}
     for stale in (out / "effects").glob("*.json"):
         if stale.stem not in results:
             stale.unlink()
@@ -206,14 +206,9 @@ def write_implicit(
     )
     record.warnings.extend(warnings)
     path = out / "implicit" / f"{a.record.slug}..{b.record.slug}.parquet"
-    _write_parquet(path, frame)
+    write_parquet(frame, path)
     words = [found.frame(key) for item in lexicons if (found := word_rewards(a, b, prompts, item)) for key in prompts]
     if words:
-        _write_parquet(path.parent / "words" / path.name, pl.concat(words))
+        write_parquet(pl.concat(words), path.parent / "words" / path.name)
     write_text(path.with_suffix(".json"), to_json(record))
     return record
-
-
-def _write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd")

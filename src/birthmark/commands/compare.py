@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Unpack
 
 from birthmark.errors import BirthmarkError, CheckFailed
-from birthmark.files import write_text
+from birthmark.files import slug_of, write_text
 from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.lexicons import load_lexicons
 from birthmark.records import BudgetCheck, Effects, Stages, to_json
@@ -233,7 +233,7 @@ def compare_stages(
     for table in read:
         study.add_input("score table", table.record.slug, table.record.sha256)
     for item in found:
-        write_text(study.out / "stages" / f"{item.lexicon}.json", to_json(item))
+        write_text(study.out / "stages" / f"{slug_of(item.lexicon)}.json", to_json(item))
     study.finish(sorted({text for item in found for text in item.warnings}))
     return found
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path, write_text
+from birthmark.files import slug_of, write_parquet, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.models.folder import ADAPTER_CONFIG, read_json
 from birthmark.models.loading import AdapterSwap
@@ -233,7 +233,7 @@ class _Tracker:
             quiet=self.measure.quiet,
         )
         weights = model.digests.adapter or model.digests.weights
-        return replace(model, slug=f"{series.run}-step-{item.step:06d}-{weights[:8]}")
+        return replace(model, slug=f"{slug_of(series.run)}-step-{item.step:06d}-{weights[:8]}")
 
     def _random_heads(
         self, run: TrackedRun, series: Series, first: tuple[Checkpoint, ResolvedModel], candidates: Sequence[str]
@@ -344,8 +344,8 @@ def _write_values(
     described = list(_looks(runs))
     looks = [look for look, _ in described]
     tables = [_read_words(out, slug, look, measure.lexicons) for look, slug in described]
-    with atomic_path(out / "trajectory.parquet") as temporary:
-        trajectory_rows(tables, looks, measure.lexicons).write_parquet(temporary, statistics=False)
+    rows = trajectory_rows(tables, looks, measure.lexicons)
+    write_parquet(rows, out / "trajectory.parquet", statistics=False)
     points, moved, found = [], [], []
     for lexicon in measure.lexicons:
         joined = join_tables(tables, lexicon)

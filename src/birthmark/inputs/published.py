@@ -14,12 +14,12 @@ import polars as pl
 from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import sha256_of
+from birthmark.files import sha256_of, slug_of
 from birthmark.inputs.candidates import Candidates
 from birthmark.inputs.catalog import find_entry, load_catalog
 from birthmark.inputs.fetch import fetch_file
 from birthmark.inputs.prompts import STUDY, load_prompts, prompt_set_record
-from birthmark.inputs.text import MEGABYTE, did_you_mean, one_line
+from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, one_line
 from birthmark.records import NotApplicable, PromptRecord, PromptSetRecord, ScoreRecord
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def _read_csv(path: Path, keys: list[str]) -> pl.DataFrame:
     _check_line_lengths(path, len(keys))
     types = {"response": pl.String, **dict.fromkeys(keys, pl.Float32)}
     try:
-        scores = pl.read_csv(path, schema_overrides=types, infer_schema=False, ignore_errors=True, glob=False)
+        with path.open("rb") as file:  # of an open file no name is taken for a pattern
+            scores = pl.read_csv(file, schema_overrides=types, infer_schema=False, ignore_errors=True)
     except (
         pl.exceptions.PolarsError,
         pl.exceptions.PanicException,
@@ -137,7 +138,7 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
     name, entry = _catalogued(path)
     words = Candidates(False, tuple(frame["candidate"]), path.stem)
     return _published_record(
-        (name, name),
+        (name, slug_of(name)),
         entry,
         prompt_set,
         words,
@@ -335,7 +336,7 @@ def _table(
         }
     )
     record = _published_record(
-        (name, name.replace("/", "--")),
+        (name, slug_of(name.replace("/", "--"))),
         entry,
         prompt_set_record("predecessor", prompts),
         Candidates(False, tuple(things), "predecessor"),
@@ -345,11 +346,12 @@ def _table(
 
 
 def _read(path: Path, layout: str) -> pl.DataFrame:
-    if not path.is_file():
+    if not is_file(path):
         raise BirthmarkError(f"{path} is not a file: {layout}")
     try:
-        rows = pl.read_csv(path, infer_schema=False).fill_null("")
-    except (pl.exceptions.PolarsError, OSError) as error:
+        with path.open("rb") as file:
+            rows = pl.read_csv(file, infer_schema=False).fill_null("")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = " ".join(str(error).split())[:80]
         raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({reason}): {layout}") from None
     if not rows.height:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from birthmark.records.base import Framing, Kind, ReasonIn, Record, Row, Shown
+from birthmark.records.base import Framing, Kind, ReasonIn, Record, Row, Shown, Slug
 from birthmark.records.scores import Digests
 
 TrainingLoss = Literal["bt", "grm-sft", "grm-dpo"]
@@ -130,7 +130,7 @@ class TrackedRun(Record):
     seed: int | None
     batch: int | None
     steps: list[int]
-    tables: list[str]
+    tables: list[Slug]
 
 
 class TrackPoint(Record):

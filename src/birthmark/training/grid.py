@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import slug_of
 from birthmark.progress import note
 from birthmark.records import TrainingLoss, TrainingRecord
 from birthmark.training.recipe import Preset, make_recipe
@@ -179,4 +180,4 @@ def _name(request: RunRequest) -> str:
     )
     count = request.pairs or (f"every{request.every}" if request.every else "all")
     parts = (request.base.slug, source.replace("/", "--"), str(count), request.recipe.loss, f"seed{request.seed}")
-    return "_".join(parts)
+    return slug_of("_".join(parts))

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path, write_text
+from birthmark.files import read_parquet, slug_of, write_parquet, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import RandomHeads, read_record, to_json
 
@@ -49,7 +49,7 @@ class HeadWords:
 
 
 def head_path(out: Path, base: str, lexicon: str) -> Path:
-    return out / FOLDER / f"{base.replace('/', '--')}.{lexicon}.parquet"
+    return out / FOLDER / f"{slug_of(base.replace('/', '--'))}.{slug_of(lexicon)}.parquet"
 
 
 def has_head_words(path: Path, key: str) -> bool:
@@ -60,10 +60,7 @@ def has_head_words(path: Path, key: str) -> bool:
 
 def write_head_words(path: Path, record: RandomHeads, heads: HeadWords) -> None:
     columns = {f"head_{at:04d}": row for at, row in enumerate(heads.values)}
-    with atomic_path(path) as temporary:
-        pl.DataFrame({"word": list(heads.words), **columns}).write_parquet(
-            temporary, compression="zstd", statistics=False
-        )
+    write_parquet(pl.DataFrame({"word": list(heads.words), **columns}), path, statistics=False)
     write_text(path.with_suffix(".json"), to_json(record))
 
 
