@@ -6,6 +6,10 @@ Any other exception is a bug.
 import errno
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ACCESS = (  # what lies at a path is not what it was when the path was checked, or stands in the way below it
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EEXIST, errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE),
+)
 
 
 class BirthmarkError(Exception):

@@ -10,6 +10,7 @@ import stat
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ from birthmark.errors import BirthmarkError, one_line
 
 if TYPE_CHECKING:
     import polars
+    from filelock import FileLock
 
 Place = Literal["file", "folder", "out", "name"]
 
@@ -55,6 +57,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+LOCK = ".lock"
+
+
+def lock_folder(folder: Path) -> "FileLock":
+    """The lock of a folder that one process at a time writes to; held until it is released, collected or the process ends.
+
+    A process may lock a folder again. Raises `BirthmarkError` where another process holds the lock.
+    """
+    from filelock import FileLock, Timeout
+
+    lock: FileLock = FileLock(folder / LOCK, timeout=0, is_singleton=True, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BirthmarkError(
+            f"another process is writing to {folder}: wait until it has finished, or name another folder with --out"
+        ) from None
+    except (OSError, NotImplementedError):  # a file system without locks: nothing half-written is trusted there either
+        pass
+    return lock
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, as UTF-8."""
     with atomic_path(path) as temporary:
@@ -63,10 +87,19 @@ def write_text(path: Path, text: str) -> None:
 
 def write_parquet(frame: "polars.DataFrame", path: Path, **options: Any) -> str:
     """Write a table atomically; returns its SHA-256. The same table gives the same bytes."""
+    made = BytesIO()  # polars' own writer hides that a disk is full, and takes some names for addresses
+    frame.write_parquet(made, compression="zstd", **options)
     with atomic_path(path) as temporary:
-        with temporary.open("wb") as file:
-            frame.write_parquet(file, compression="zstd", **options)
-        return sha256_of(temporary)
+        temporary.write_bytes(made.getbuffer())
+    return hashlib.sha256(made.getbuffer()).hexdigest()
+
+
+def read_csv(path: Path, **options: Any) -> "polars.DataFrame":
+    """Read a CSV, every cell as text; raises what polars raises. The file is opened here, so that no name is a pattern."""
+    import polars as pl
+
+    with path.open("rb") as file:
+        return pl.read_csv(file, infer_schema=False, **options)
 
 
 def read_parquet(path: Path) -> "polars.DataFrame":

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Unpack, overload
 import numpy as np
 
 from birthmark.commands.audit import EMBEDDED
-from birthmark.errors import BirthmarkError
+from birthmark.errors import BirthmarkError, one_line
 from birthmark.files import sha256_of, write_text
 from birthmark.inputs.prompts import CATEGORIES, planted_category
 from birthmark.inputs.text import did_you_mean
@@ -40,12 +40,12 @@ from birthmark.study import Study, open_study
 from birthmark.values.calibration import ICCS, Results, Truth, compact_studies, fitted_record, full_studies
 from birthmark.values.coverage import full_intervals
 from birthmark.values.joined import join_tables
-from birthmark.values.planning import SD_BASE, SD_RM, plan
+from birthmark.values.planning import MOST_ASKED, SD_BASE, SD_RM, plan
 from birthmark.values.wording_power import calibration_sentence
 
 STUDIES, FEW = 10_000, 300
 SEEDS = 5
-MOST_BASES, MOST_RANKS = 1_000, 1e6
+MOST_RANKS = 1e6
 RANKS = {"least": 0, "most": MOST_RANKS}
 
 Out = Annotated[
@@ -123,9 +123,11 @@ def calibrate(kind: Literal["planted", "tests", "plan"], **options: Any) -> Cali
 def _numbers(text: str, option: str) -> list[int]:
     """Whole numbers between commas: `5,5`."""
     try:
-        return [int(part) for part in text.split(",")]
+        return [int(part) for part in text[:200].split(",")]
     except ValueError:
-        raise BirthmarkError(f"{option} takes whole numbers between commas, such as 5,5; not {text}") from None
+        raise BirthmarkError(
+            f"{option} takes whole numbers between commas, such as 5,5; not {one_line(text, 40)}"
+        ) from None
 
 
 def open_calibration(out: Path, part: str, asked: dict[str, object]) -> Study:
@@ -180,6 +182,8 @@ def calibrate_tests(
             f"{studies} simulated studies are too few to count rejections in: --studies takes 20 or more"
         )
     few = min(FEW, max(2, studies // 10)) if few is None else few
+    if not 2 <= few <= studies:
+        raise BirthmarkError(f"few={few} lies between 2 and the {studies} studies")
     files = study_data(Path(data) if data is not None else None, lambda line: note(line, quiet=quiet))
     where = str(data) if data else "fetched"
     asked = {"data": where, "studies": studies, "few": few, "seed": seed}
@@ -255,7 +259,7 @@ def calibrate_plan(
             command_line=str,
             convert=lambda text: _numbers(text, "--bases"),
             least=1,
-            most=MOST_BASES,
+            most=MOST_ASKED,
         ),
     ] = (5, 5),
     rms_per_base: Annotated[

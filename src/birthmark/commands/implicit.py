@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 from birthmark.commands.audit import IMPLICIT_PROMPT
 from birthmark.commands.models import resolve
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path, write_text
+from birthmark.files import write_text
 from birthmark.inputs.prompts import prompt_set_record
 from birthmark.progress import note
 from birthmark.records import (
@@ -192,8 +192,7 @@ def implicit_grid(
             None if wanted is None else [word.strip() for word in wanted],
             warnings,
         )
-    with atomic_path(study.out / "implicit" / "table_1.csv") as temporary:
-        record.to_polars().write_csv(temporary)
+    write_text(study.out / "implicit" / "table_1.csv", record.to_polars().write_csv())
     write_text(study.out / "implicit" / "table_1.txt", table_1_text(record))
     write_text(study.out / "grid.json", to_json(record))
     study.finish(record.warnings, quiet=measure.quiet)

@@ -14,7 +14,7 @@ import polars as pl
 from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import sha256_of, slug_of
+from birthmark.files import read_csv, sha256_of, slug_of
 from birthmark.inputs.candidates import Candidates
 from birthmark.inputs.catalog import find_entry, load_catalog
 from birthmark.inputs.fetch import fetch_file
@@ -95,8 +95,7 @@ def _read_csv(path: Path, keys: list[str]) -> pl.DataFrame:
     _check_line_lengths(path, len(keys))
     types = {"response": pl.String, **dict.fromkeys(keys, pl.Float32)}
     try:
-        with path.open("rb") as file:  # of an open file no name is taken for a pattern
-            scores = pl.read_csv(file, schema_overrides=types, infer_schema=False, ignore_errors=True)
+        scores = read_csv(path, schema_overrides=types, ignore_errors=True)
     except (
         pl.exceptions.PolarsError,
         pl.exceptions.PanicException,
@@ -349,8 +348,7 @@ def _read(path: Path, layout: str) -> pl.DataFrame:
     if not is_file(path):
         raise BirthmarkError(f"{path} is not a file: {layout}")
     try:
-        with path.open("rb") as file:
-            rows = pl.read_csv(file, infer_schema=False).fill_null("")
+        rows = read_csv(path).fill_null("")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = " ".join(str(error).split())[:80]
         raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({reason}): {layout}") from None

@@ -174,7 +174,8 @@ def _check_rows(found: pl.DataFrame, record: ScoreRecord, refuse: Refuse) -> Non
     counts = (found.height - len(words), len(words))
     if counts != (record.n_tokens, record.n_words):
         raise refuse(
-            "token_id", f"counts {counts[0]} tokens and {counts[1]} words, the JSON {record.n_tokens} and {record.n_words}"
+            "token_id",
+            f"counts {counts[0]} tokens and {counts[1]} words, the JSON {record.n_tokens} and {record.n_words}",
         )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from birthmark.errors import BirthmarkError
+from birthmark.errors import BirthmarkError, one_line
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import BudgetCheck, WordShift
 from birthmark.scoring.table import ScoreTable
@@ -41,9 +41,11 @@ def parse_budget(expression: str) -> Budget:
     found = _EXPRESSION.fullmatch(expression)
     if found is None or found[1] not in QUANTITIES:
         raise BirthmarkError(
-            f'the budget "{expression}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
+            f'the budget "{one_line(expression)}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
             'ranks, such as "contrast<=10"'
         )
+    if not np.isfinite(float(found[3])):
+        raise BirthmarkError(f"the budget of {one_line(found[3], 20)} ranks is no finite number: write a smaller one")
     quantity = next(name for name in QUANTITIES if name == found[1])
     return Budget(quantity, float(found[3]), strict=found[2] == "<")
 

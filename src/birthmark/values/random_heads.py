@@ -75,7 +75,20 @@ def read_head_words(out: Path, lexicon: str) -> list[HeadWords]:
     for path in sorted((out / FOLDER).glob("*.json")):
         record = read_record(path, RandomHeads)
         if record.lexicon == lexicon:
-            frame = pl.read_parquet(path.with_suffix(".parquet"))
-            values = frame.drop("word").to_numpy().T
-            found.append(HeadWords(record.base, record.family, tuple(frame["word"]), values))
+            frame = read_parquet(path.with_suffix(".parquet"))
+            found.append(HeadWords(record.base, record.family, *_checked(frame, record, path)))
     return found
+
+
+def _checked(frame: pl.DataFrame, record: RandomHeads, path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """The words and the heads' values; raises `BirthmarkError` for a table that `write_head_words` did not write."""
+    heads = [name for name in frame.columns if name != "word"]
+    whole = len(heads) == record.n_heads and all(frame[name].dtype.is_float() for name in heads)
+    if not whole or "word" not in frame.columns or frame["word"].dtype != pl.String or frame["word"].has_nulls():
+        raise BirthmarkError(
+            f"{path.with_suffix('.parquet')} is not a table of {record.n_heads} random heads: track again"
+        )
+    values = frame.drop("word").to_numpy().T
+    if not np.isfinite(values).all():
+        raise BirthmarkError(f"{path.with_suffix('.parquet')} has a value that is not finite: track again")
+    return tuple(frame["word"]), values
