@@ -203,9 +203,9 @@ def altered(draw: st.DrawFn, document: Any) -> Any:
             if action == "drop":
                 del place[key]
             else:
-                place[key if action == "replace" else draw(st.text(max_size=4))] = draw(hostile)
+                place[key if action == "replace" else draw(st.text(max_size=4))] = copy.deepcopy(draw(hostile))
             break
-    return document if draw(st.integers(0, 20)) else draw(hostile)
+    return document if draw(st.integers(0, 20)) else copy.deepcopy(draw(hostile))
 
 
 @seed(14)
