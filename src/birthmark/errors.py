@@ -13,9 +13,15 @@ NO_ACCESS = (  # what lies at a path is not what it was when the path was checke
 
 
 class BirthmarkError(Exception):
-    """Invalid input. The message is one line that says what is wrong and how to fix it. Exit code 2."""
+    """Invalid input. The message is one line that says what is wrong and how to fix it. Exit code 2.
+
+    What a message quotes may be anybody's text: characters that are not printed become spaces.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(each if each.isprintable() else " " for each in message))
 
 
 class CheckFailed(BirthmarkError):
