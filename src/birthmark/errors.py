@@ -8,6 +8,10 @@ import errno
 from birthmark.foreign import one_line
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ACCESS = (  # what lies at a path is not what it was when the path was checked, or stands in the way below it
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EEXIST, errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE),
+)
 
 
 class BirthmarkError(Exception):
@@ -19,7 +23,7 @@ class BirthmarkError(Exception):
     exit_code = 2
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        return one_line(super().__str__(), None)
 
 
 class CheckFailed(BirthmarkError):

@@ -50,9 +50,10 @@ def shortened(text: str, run: int = LONGEST_RUN, line: int = LONGEST_LINE) -> st
     return middle_out(re.sub(rf"\S{{{run + 1},}}", lambda found: middle_out(found[0], run), text), line)
 
 
-def one_line(text: str) -> str:
-    """The text on one line, for an error or a note."""
-    return legible(" ".join(text.split()))
+def one_line(value: object, limit: int | None = 80) -> str:
+    """A text, or another value's, on one line for an error or a note; long text is cut (None: never)."""
+    text = legible(" ".join((str(value) if limit is None else str(value)[: 10 * limit]).split()))
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
 # ------------------------------------------------------------------------------------------------- HTML, JSON, Markdown

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from birthmark.errors import NO_SPACE, BirthmarkError
-from birthmark.files import atomic_path, write_text
+from birthmark.files import (
+    LOCK,
+    atomic_path,
+    check_path,
+    lock_folder,
+    require_unlike,
+    slug_of,
+    write_parquet,
+    write_text,
+)
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL_KEY
 from birthmark.progress import note
@@ -29,6 +38,8 @@ from birthmark.values.comparison import EffectsOptions, all_effects
 from birthmark.values.implicit import Joining, implicit_rewards, word_rewards
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from birthmark.models.resolve import ResolvedModel
 
 
@@ -38,6 +49,7 @@ class Study:
 
     out: Path
     record: StudyRecord
+    lock: "FileLock"
     _tables: dict[str, ScoreTable] = field(default_factory=dict)
 
     def keep(self, table: ScoreTable) -> None:
@@ -61,6 +73,7 @@ class Study:
         with self.timed("report"):
             page = draw(self.out, list(self._tables.values()))
         self.save()
+        self.lock.release()
         return page
 
     def add_input(self, role: str, name: str, sha256: str, path: Path | None = None) -> None:
@@ -82,11 +95,11 @@ class Study:
 def open_study(out: Path | str, command: str, asked: dict[str, object], *, page: str | None = None) -> Study:
     """Open OUT, making it where it is not there; `page` names the page that a command of several draws.
 
-    Raises `BirthmarkError` where OUT is a file, cannot be written to, or holds another study.
+    Raises `BirthmarkError` where OUT is a file, cannot be written to, is written to by another process, or holds another
+    study.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise BirthmarkError(f"{out} is a file: name a folder with --out")
+    check_path(out, "out", "with --out")
     try:
         with atomic_path(out / ".writable") as probe:
             probe.touch()
@@ -96,7 +109,8 @@ def open_study(out: Path | str, command: str, asked: dict[str, object], *, page:
             raise
         raise BirthmarkError(f"{out} cannot be written to ({error.strerror}): name another folder with --out") from None
     path = out / "study.json"
-    others = {item.name for item in out.iterdir()} - {path.name}
+    others = {item.name for item in out.iterdir()} - {path.name, LOCK}
+    lock = lock_folder(out)
     if path.exists() and others:  # alone it is of a run that came to nothing
         record = read_record(path, StudyRecord)
         _check_same_study(out, record, command, asked)
@@ -110,7 +124,7 @@ def open_study(out: Path | str, command: str, asked: dict[str, object], *, page:
     record.page = page or record.page
     record.versions = {"python": platform.python_version(), **versions()}
     record.command_line = shlex.join(["birthmark", *sys.argv[1:]]) if sys.argv[0].endswith("birthmark") else None
-    study = Study(out, record)
+    study = Study(out, record, lock)
     study.save()
     return study
 
@@ -145,10 +159,23 @@ def open_measure(
     out: Path, command: str, models: "Sequence[ResolvedModel]", measure: Measure, *, page: str | None = None
 ) -> tuple[Study, list[ChosenFrame]]:
     """Open OUT for models under one measurement; returns the frame of each model beside it."""
+    _refuse_namesakes(models, out)
     frames = choose_frames(models, _asked_frame(measure, out), measure.protocol)
     of_languages = {frame for model, frame in zip(models, frames, strict=True) if model.kind == "logprob"}
     asked = measure.of_study(" or ".join(sorted(of_languages)) or None)
     return open_study(out, command, asked, page=page), frames
+
+
+def _refuse_namesakes(models: "Sequence[ResolvedModel]", out: Path) -> None:
+    """Raise `BirthmarkError` where the tables of two models would be one file, on any file system."""
+    names: dict[str, str] = {}
+    for model in models:
+        if names.setdefault(model.slug, model.name) != model.name:
+            raise BirthmarkError(
+                f"{names[model.slug]} and {model.name} have the same name and weights: score them into folders of their own"
+            )
+    there = [path.stem for path in (out / "scores").glob("*.parquet")]
+    require_unlike([*there, *names], f"{out} has one table a model, and")
 
 
 def _asked_frame(measure: Measure, out: Path) -> FrameOption:
@@ -177,7 +204,7 @@ def write_effects(
     **options: Unpack[EffectsOptions],
 ) -> list[Effects]:
     """Compare the tables and write `out/effects/`, one file a lexicon (and kind, where both are there)."""
-    results = all_effects(tables, lexicons, **options)
+    results = {slug_of(name): result for name, result in all_effects(tables, lexicons, **options).items()}
     for stale in (out / "effects").glob("*.json"):
         if stale.stem not in results:
             stale.unlink()
@@ -206,14 +233,9 @@ def write_implicit(
     )
     record.warnings.extend(warnings)
     path = out / "implicit" / f"{a.record.slug}..{b.record.slug}.parquet"
-    _write_parquet(path, frame)
+    write_parquet(frame, path)
     words = [found.frame(key) for item in lexicons if (found := word_rewards(a, b, prompts, item)) for key in prompts]
     if words:
-        _write_parquet(path.parent / "words" / path.name, pl.concat(words))
+        write_parquet(pl.concat(words), path.parent / "words" / path.name)
     write_text(path.with_suffix(".json"), to_json(record))
     return record
-
-
-def _write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd")

@@ -50,8 +50,8 @@ def test_plans_without_sense_are_refused_in_one_line(arguments: tuple[str, ...],
 
 
 def test_too_few_studies_and_other_folders_are_refused(birthmark: Any, tmp_path: Path) -> None:
-    assert birthmark("calibrate", "tests", "--studies", "3").is_error("20 or more")
-    assert birthmark("calibrate", "tests", "--data", tmp_path / "nowhere").is_error("is not a folder")
+    assert birthmark("calibrate", "tests", "--studies", "3").is_error("--studies", "20")
+    assert birthmark("calibrate", "tests", "--data", tmp_path / "nowhere").is_error("nowhere does not exist", "--data")
     assert not (tmp_path / "birthmark-calibrate").exists()
 
 

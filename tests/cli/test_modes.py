@@ -50,7 +50,7 @@ def written(name: str, annotation: Any) -> list[str]:
     for each in kinds:
         if get_origin(each) is Literal:
             return [flag, str(get_args(each)[-1])]
-    return [flag, "1" if {int, float} & set(kinds) else "x"]
+    return [flag, f"{max(1, declared.least or 1):g}" if {int, float} & set(kinds) else "x"]
 
 
 def chosen(mode: Mode) -> list[str]:

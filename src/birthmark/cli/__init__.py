@@ -4,7 +4,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from birthmark.errors import NO_SPACE, BirthmarkError
+from birthmark.errors import NO_ACCESS, NO_SPACE, BirthmarkError
+from birthmark.foreign import one_line
 
 INTERRUPTED = 130
 
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno in NO_SPACE:
             return _fail("the disk is full: make room, and run the same command again; what is finished is kept", 2)
+        if error.errno in NO_ACCESS and error.filename is not None:
+            return _fail(f"{one_line(error.filename)}: {error.strerror}: check the path and its permissions", 2)
         raise
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code
         return _fail("interrupted; what is finished is kept, and the same command resumes", INTERRUPTED)
@@ -51,8 +54,7 @@ def _command_of(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    from birthmark.foreign import one_line
     from birthmark.progress import tell
 
-    tell(f"error: {one_line(message)}")
+    tell(f"error: {one_line(message, None)}")
     return code

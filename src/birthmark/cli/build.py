@@ -15,7 +15,17 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from birthmark.errors import BirthmarkError
-from birthmark.scoring.options import MODEL, OUTPUT, QUESTION, RUN, Argument, Option, annotations_of, option_of
+from birthmark.scoring.options import (
+    MODEL,
+    OUTPUT,
+    QUESTION,
+    RUN,
+    Argument,
+    Option,
+    annotations_of,
+    check_values,
+    option_of,
+)
 
 JSON = Annotated[bool, Option("Print the result as JSON.")]
 QUIET = Annotated[bool, Option("No progress and notes.")]
@@ -275,6 +285,8 @@ def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> N
     silent = bool(values.get("quiet") or values.get("as_json"))
     words, named = _passed(mode, values, given, _words(command, values))
     _require(command, mode, named)
+    if plans:  # what runs checks its own
+        check_values(options_of(mode), {**dict.fromkeys(_argument_names(mode), _flat(words)), **named})
     if "quiet" in inspect.signature(function).parameters:
         named["quiet"] = silent
     if mode.watch and not silent and not plans:
@@ -324,9 +336,17 @@ def _when(mode: Mode) -> str:
 
 def _words(command: Command, values: Mapping[str, Any]) -> list[Any]:
     """What stands on the command line without a flag; all modes of a command share it."""
-    names = [name for name, annotation in options_of(command.modes[0]).items() if _is_argument(annotation)]
+    names = _argument_names(command.modes[0])
     value = values.get(names[0]) if names else None
     return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _argument_names(mode: Mode) -> list[str]:
+    return [name for name, annotation in options_of(mode).items() if _is_argument(annotation)]
+
+
+def _flat(words: Sequence[Any]) -> list[Any]:
+    return [each for word in words for each in (word if isinstance(word, list) else [word])]
 
 
 def _passed(

@@ -290,6 +290,6 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
         say(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.")
     print_precision([table])
     for warning in table.record.warnings:
-        console.print(f"Note: {warning}", markup=False)
+        say(f"Note: {warning}")
     if out is not None:
         say(f"Written to {out}")

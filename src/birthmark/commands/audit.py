@@ -67,6 +67,7 @@ Models = Annotated[
         "[MODEL]…",
         command_line=list[str],
         required=False,
+        place="name",
     ),
 ]
 
@@ -151,6 +152,7 @@ def audit(
             MODEL,
             metavar="MODEL",
             command_line=list[str],
+            place="name",
         ),
     ] = (),
     **options: Unpack[ScoringOptions],
@@ -169,7 +171,7 @@ def audit(
         return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames)
     found = [resolve(model, quiet=measure.quiet, **labels) for model in models or EMBEDDED]
     lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
-    every = {model.slug: model for line in lines for model in line} | {model.slug: model for model in found}
+    every = {model.name: model for line in lines for model in line} | {model.name: model for model in found}
     return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines)
 
 

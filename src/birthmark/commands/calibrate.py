@@ -18,6 +18,7 @@ import numpy as np
 from birthmark.commands.audit import EMBEDDED
 from birthmark.errors import BirthmarkError
 from birthmark.files import sha256_of, write_text
+from birthmark.foreign import one_line
 from birthmark.inputs.prompts import CATEGORIES, planted_category
 from birthmark.inputs.text import did_you_mean
 from birthmark.paper.data import Corpus, StudyData, study_data
@@ -25,22 +26,39 @@ from birthmark.paper.scores import label_shuffle
 from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration, Plan, read_record, to_json
 from birthmark.records.calibration import PlantedMetric
-from birthmark.scoring.options import CatalogOptions, MachineOptions, Option, QuietOptions, SeedOptions, with_options
+from birthmark.scoring.options import (
+    CatalogOptions,
+    MachineOptions,
+    Option,
+    QuietOptions,
+    SeedOptions,
+    checked,
+    with_options,
+)
 from birthmark.stats.simulation import fit_rows
 from birthmark.stats.variance import nested_variance
 from birthmark.study import Study, open_study
 from birthmark.values.calibration import ICCS, Results, Truth, compact_studies, fitted_record, full_studies
 from birthmark.values.coverage import full_intervals
 from birthmark.values.joined import join_tables
-from birthmark.values.planning import SD_BASE, SD_RM, plan
+from birthmark.values.planning import MOST_ASKED, SD_BASE, SD_RM, plan
 from birthmark.values.wording_power import calibration_sentence
 
 STUDIES, FEW = 10_000, 300
 SEEDS = 5
+MOST_RANKS = 1e6
+RANKS = {"least": 0, "most": MOST_RANKS}
 
 Out = Annotated[
     "str | Path | None",
-    Option("Where everything is written.", None, default=Path("birthmark-calibrate"), metavar="DIR", command_line=Path),
+    Option(
+        "Where everything is written.",
+        None,
+        default=Path("birthmark-calibrate"),
+        metavar="DIR",
+        command_line=Path,
+        place="out",
+    ),
 ]
 Bases = Annotated[
     Sequence[str | Path],
@@ -50,6 +68,7 @@ Bases = Annotated[
         metavar="MODEL",
         flag="--base",
         command_line=list[str],
+        place="name",
     ),
 ]
 Categories = Annotated[
@@ -66,7 +85,7 @@ Setting = Annotated[
     Literal["small", "full"],
     Option("small: 8 steps, minutes on a laptop; full: 50 steps and all nine held-out questions.", None),
 ]
-Seeds = Annotated[int, Option("Runs of each base and category.", None, metavar="N")]
+Seeds = Annotated[int, Option("Runs of each base and category.", None, metavar="N", least=1, most=1_000)]
 
 
 class RatesOptions(SeedOptions, QuietOptions, total=False):
@@ -105,9 +124,11 @@ def calibrate(kind: Literal["planted", "tests", "plan"], **options: Any) -> Cali
 def _numbers(text: str, option: str) -> list[int]:
     """Whole numbers between commas: `5,5`."""
     try:
-        return [int(part) for part in text.split(",")]
+        return [int(part) for part in text[:200].split(",")]
     except ValueError:
-        raise BirthmarkError(f"{option} takes whole numbers between commas, such as 5,5; not {text}") from None
+        raise BirthmarkError(
+            f"{option} takes whole numbers between commas, such as 5,5; not {one_line(text, 40)}"
+        ) from None
 
 
 def open_calibration(out: Path, part: str, asked: dict[str, object]) -> Study:
@@ -133,10 +154,18 @@ def calibrate_tests(
     *,
     data: Annotated[
         "str | Path | None",
-        Option("A clone of the study's repository. [default: fetched]", None, metavar="DIR", command_line=Path),
+        Option(
+            "A clone of the study's repository. [default: fetched]",
+            None,
+            metavar="DIR",
+            command_line=Path,
+            place="folder",
+        ),
     ] = None,
     out: Out = None,
-    studies: Annotated[int, Option("Simulated studies a design.", None, metavar="N")] = STUDIES,
+    studies: Annotated[
+        int, Option("Simulated studies a design.", None, metavar="N", least=20, most=1_000_000)
+    ] = STUDIES,
     quick: Annotated[bool, Option("200 studies: coarse rates in a minute.", None)] = False,
     few: int | None = None,
     **options: Unpack[RatesOptions],
@@ -154,6 +183,8 @@ def calibrate_tests(
             f"{studies} simulated studies are too few to count rejections in: --studies takes 20 or more"
         )
     few = min(FEW, max(2, studies // 10)) if few is None else few
+    if not 2 <= few <= studies:
+        raise BirthmarkError(f"few={few} lies between 2 and the {studies} studies")
     files = study_data(Path(data) if data is not None else None, lambda line: note(line, quiet=quiet))
     where = str(data) if data else "fetched"
     asked = {"data": where, "studies": studies, "few": few, "seed": seed}
@@ -216,6 +247,7 @@ def simulate(truth: Truth, studies: int, few: int, seed: int, *, quiet: bool) ->
     return results
 
 
+@checked
 def calibrate_plan(
     *,
     bases: Annotated[
@@ -227,15 +259,26 @@ def calibrate_plan(
             metavar="N,N",
             command_line=str,
             convert=lambda text: _numbers(text, "--bases"),
+            least=1,
+            most=MOST_ASKED,
         ),
     ] = (5, 5),
-    rms_per_base: Annotated[int, Option("Reward models on each base checkpoint.", None, metavar="N")] = 2,
+    rms_per_base: Annotated[
+        int, Option("Reward models on each base checkpoint.", None, metavar="N", least=1, most=1_000)
+    ] = 2,
     sd_base: Annotated[
-        float, Option("SD of contrasts between base checkpoints of a family.", None, metavar="RANKS")
+        float, Option("SD of contrasts between base checkpoints of a family.", None, metavar="RANKS", **RANKS)
     ] = SD_BASE,
-    sd_rm: Annotated[float, Option("SD between reward models on one base checkpoint.", None, metavar="RANKS")] = SD_RM,
-    shift: Annotated[float, Option("The families' difference that is to be found.", None, metavar="RANKS")] = 20.0,
-    alpha: Annotated[float, Option("Level of the tests.", None)] = 0.05,
+    sd_rm: Annotated[
+        float, Option("SD between reward models on one base checkpoint.", None, metavar="RANKS", **RANKS)
+    ] = SD_RM,
+    shift: Annotated[
+        float,
+        Option(
+            "The families' difference that is to be found.", None, metavar="RANKS", least=-MOST_RANKS, most=MOST_RANKS
+        ),
+    ] = 20.0,
+    alpha: Annotated[float, Option("Level of the tests.", None, least=0, most=1)] = 0.05,
 ) -> Plan:
     """The power of a study of two families before it is run; see `birthmark.values.planning.plan`."""
     if len(bases) != 2:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Unpack
 
 from birthmark.errors import BirthmarkError, CheckFailed
-from birthmark.files import write_text
+from birthmark.files import slug_of, write_text
 from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.lexicons import load_lexicons
 from birthmark.records import BudgetCheck, Effects, Stages, to_json
@@ -22,6 +22,7 @@ from birthmark.scoring.options import (
     MixedFrames,
     Option,
     SeedOptions,
+    checked,
     with_options,
 )
 from birthmark.scoring.table import ScoreTable, read_scores
@@ -35,7 +36,7 @@ from birthmark.values.wording import disagreement
 Table = str | Path | ScoreTable
 Tables = Annotated[
     Sequence[Table],
-    Argument("Score tables (.parquet) or published score CSVs.", "TABLE…", command_line=list[Path]),
+    Argument("Score tables (.parquet) or published score CSVs.", "TABLE…", command_line=list[Path], place="file"),
 ]
 
 
@@ -66,7 +67,12 @@ def compare(
     out: Annotated[
         "str | Path | None",
         Option(
-            "Where everything is written.", None, default=Path("birthmark-compare"), metavar="DIR", command_line=Path
+            "Where everything is written.",
+            None,
+            default=Path("birthmark-compare"),
+            metavar="DIR",
+            command_line=Path,
+            place="out",
         ),
     ] = None,
     group_by: Annotated[
@@ -76,6 +82,7 @@ def compare(
             None,
             metavar="COLUMN|FILE",
             command_line=str,
+            place="name",
         ),
     ] = None,
     families: Annotated[
@@ -87,6 +94,7 @@ def compare(
             flag="--family",
             command_line=list[str],
             convert=lambda given: by_model("--family", given),
+            place="label",
         ),
     ] = None,
     base_checkpoints: Annotated[
@@ -98,6 +106,7 @@ def compare(
             flag="--base-checkpoint",
             command_line=list[str],
             convert=lambda given: by_model("--base-checkpoint", given),
+            place="label",
         ),
     ] = None,
     mixed_frames: MixedFrames = False,
@@ -138,6 +147,7 @@ def compare(
     return results
 
 
+@checked
 def hold_to_budget(
     tables: Tables,
     budget: Annotated[
@@ -184,12 +194,18 @@ def compare_stages(
             None,
             metavar="DIR",
             command_line=Path,
+            place="folder",
         ),
     ] = None,
     out: Annotated[
         "str | Path | None",
         Option(
-            "Where everything is written.", None, default=Path("birthmark-compare"), metavar="DIR", command_line=Path
+            "Where everything is written.",
+            None,
+            default=Path("birthmark-compare"),
+            metavar="DIR",
+            command_line=Path,
+            place="out",
         ),
     ] = None,
     mixed_frames: MixedFrames = False,
@@ -217,7 +233,7 @@ def compare_stages(
     for table in read:
         study.add_input("score table", table.record.slug, table.record.sha256)
     for item in found:
-        write_text(study.out / "stages" / f"{item.lexicon}.json", to_json(item))
+        write_text(study.out / "stages" / f"{slug_of(item.lexicon)}.json", to_json(item))
     study.finish(sorted({text for item in found for text in item.warnings}))
     return found
 

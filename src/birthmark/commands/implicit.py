@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 from birthmark.commands.audit import IMPLICIT_PROMPT
 from birthmark.commands.models import resolve
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path, write_text
+from birthmark.files import write_text
 from birthmark.foreign import csv_text
 from birthmark.inputs.prompts import prompt_set_record
 from birthmark.progress import note
@@ -108,6 +108,7 @@ def implicit(
             "any number of each: A… -- B…",
             "A B",
             command_line=list[str],
+            place="name",
         ),
     ],
     b: Side,
@@ -147,7 +148,7 @@ def implicit(
 def implicit_grid(
     first: Annotated[
         Sequence[Side],
-        Argument("Models or score tables: A… -- B…", "A… -- B…", command_line=list[str]),
+        Argument("Models or score tables: A… -- B…", "A… -- B…", command_line=list[str], place="name"),
     ],
     second: Sequence[Side],
     *,
@@ -192,9 +193,8 @@ def implicit_grid(
             None if wanted is None else [word.strip() for word in wanted],
             warnings,
         )
-    with atomic_path(study.out / "implicit" / "table_1.csv") as temporary:
-        frame = record.to_polars()
-        temporary.write_text(csv_text([frame.columns, *frame.iter_rows()]), encoding="utf-8")
+    frame = record.to_polars()
+    write_text(study.out / "implicit" / "table_1.csv", csv_text([frame.columns, *frame.iter_rows()]))
     write_text(study.out / "implicit" / "table_1.txt", table_1_text(record))
     write_text(study.out / "grid.json", to_json(record))
     study.finish(record.warnings, quiet=measure.quiet)

@@ -7,12 +7,17 @@ from birthmark.commands.models import token_texts
 from birthmark.errors import CheckFailed
 from birthmark.inputs.lexicon_check import LexiconFinding, check_lexicon, single_tokens
 from birthmark.inputs.lexicons import NAMED, load_lexicon
-from birthmark.scoring.options import Argument, Option
+from birthmark.scoring.options import Argument, Option, checked
 
 Models = Annotated[
     Sequence[str],
     Option(
-        "Count single tokens of this model; repeatable.", None, metavar="MODEL", flag="--model", command_line=list[str]
+        "Count single tokens of this model; repeatable.",
+        None,
+        metavar="MODEL",
+        flag="--model",
+        command_line=list[str],
+        place="name",
     ),
 ]
 
@@ -22,8 +27,9 @@ def list_lexicons() -> list[dict[str, object]]:
     return [{"name": item.name, "validated": item.validated, "citation": item.citation} for item in NAMED.values()]
 
 
+@checked
 def lexicon_facts(
-    name: Annotated[str, Argument("A lexicon's name or file.", "NAME|FILE")],
+    name: Annotated[str, Argument("A lexicon's name or file.", "NAME|FILE", place="name")],
     *,
     models: Models = (),
     words: Annotated[bool, Option("Print every word as well.", None)] = False,
@@ -47,8 +53,11 @@ def lexicon_facts(
     return facts
 
 
+@checked
 def check_lexicon_file(
-    file: Annotated[str, Argument("A lexicon of your own, or a lexicon's name.", "FILE")], *, models: Models = ()
+    file: Annotated[str, Argument("A lexicon of your own, or a lexicon's name.", "FILE", place="name")],
+    *,
+    models: Models = (),
 ) -> list[LexiconFinding]:
     """What is wrong, or worth knowing, with a lexicon, before anything is measured with it."""
     return check_lexicon(file, {each: token_texts(each) for each in models})

@@ -23,6 +23,7 @@ def map_tables(
             "[TABLE]…",
             command_line=list[Path],
             required=False,
+            place="file",
         ),
     ] = (),
     *,
@@ -33,11 +34,19 @@ def map_tables(
             None,
             metavar="FILE|fetch",
             command_line=str,
+            place="name",
         ),
     ] = None,
     out: Annotated[
         "str | Path | None",
-        Option("Where everything is written.", None, default=Path("birthmark-map"), metavar="DIR", command_line=Path),
+        Option(
+            "Where everything is written.",
+            None,
+            default=Path("birthmark-map"),
+            metavar="DIR",
+            command_line=Path,
+            place="out",
+        ),
     ] = None,
     **options: Unpack[SeedOptions],
 ) -> Map:

@@ -24,9 +24,9 @@ from birthmark.scoring.options import (
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
 
-Name = Annotated[str | Path, Argument("A catalog name or hub id.", "MODEL")]
-Entries = Annotated[str | Path, Argument("A catalog name or hub id.", "NAME")]
-Checked = Annotated[str | Path, Argument("A catalog name, a hub id or a folder.", "MODEL")]
+Name = Annotated[str | Path, Argument("A catalog name or hub id.", "MODEL", place="name")]
+Entries = Annotated[str | Path, Argument("A catalog name or hub id.", "NAME", place="name")]
+Checked = Annotated[str | Path, Argument("A catalog name, a hub id or a folder.", "MODEL", place="name")]
 
 
 class FetchOptions(SourceOptions, QuietOptions, total=False):
@@ -42,7 +42,7 @@ class CheckOptions(SourceOptions, KindOptions, MachineOptions, TemplateDateOptio
 
 
 @with_options
-def resolve(name: str | Path, **options: Unpack[ResolveOptions]) -> "ResolvedModel":
+def resolve(name: Checked, **options: Unpack[ResolveOptions]) -> "ResolvedModel":
     """Find a model: a catalog name, a hub id, a folder, or an adapter's folder; fetched and converted where needed.
 
     The result's `.path` is a folder that transformers loads offline. Raises `BirthmarkError` where the model is unknown,

@@ -14,6 +14,7 @@ from birthmark.commands.plan import ANSWER_TOKENS, CONTEXT_TOKENS, facts_of
 from birthmark.commands.track import TrackOptions, study_of
 from birthmark.commands.train import Preset, RecipeOptions, ask
 from birthmark.errors import BirthmarkError
+from birthmark.files import slug_of
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import cache_folder
 from birthmark.inputs.prompts import CATEGORIES, planted_category
@@ -82,7 +83,7 @@ def plan_track(
 
 def _plan_series(series: Series, measure: Measure, out: Path, catalog: Catalog) -> TrackPlan:
     scored = sum(
-        any((out / "scores").glob(f"{escape(series.run)}-step-{item.step:06d}-*.parquet"))
+        any((out / "scores").glob(f"{escape(slug_of(series.run))}-step-{item.step:06d}-*.parquet"))
         for item in series.checkpoints
     )
     base = _base_of(series)

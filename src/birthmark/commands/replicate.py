@@ -57,7 +57,13 @@ class ReplicateOptions(SeedOptions, QuietOptions, total=False):
 def replicate(
     data: Annotated[
         "str | Path | None",
-        Option("A clone of the study's repository. [default: fetched]", None, metavar="DIR", command_line=Path),
+        Option(
+            "A clone of the study's repository. [default: fetched]",
+            None,
+            metavar="DIR",
+            command_line=Path,
+            place="folder",
+        ),
     ] = None,
     *,
     planted: Annotated[
@@ -67,10 +73,11 @@ def replicate(
             None,
             metavar="DIR",
             command_line=Path,
+            place="name",
         ),
     ] = None,
     out: Annotated[
-        "str | Path", Option("Where everything is written.", None, metavar="DIR", command_line=Path)
+        "str | Path", Option("Where everything is written.", None, metavar="DIR", command_line=Path, place="out")
     ] = "birthmark-replicate",
     **options: Unpack[ReplicateOptions],
 ) -> Replication:

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
     from birthmark.scoring.attributes import AttributeScores
 
-Model = Annotated[str | Path, Argument("A catalog name, a hub id or a folder.", "MODEL")]
+Model = Annotated[str | Path, Argument("A catalog name, a hub id or a folder.", "MODEL", place="name")]
 Out = Annotated[
     "str | Path | None",
-    Option("Write the score table here. [default: print it]", metavar="DIR", command_line=Path),
+    Option("Write the score table here. [default: print it]", metavar="DIR", command_line=Path, place="out"),
 ]
 Controls = Annotated[
     "str | Sequence[str]",
@@ -64,6 +64,7 @@ Personas = Annotated[
         metavar="FILE",
         flag="--persona",
         command_line=str,
+        place="file",
     ),
 ]
 

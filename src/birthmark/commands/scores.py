@@ -3,17 +3,23 @@
 from pathlib import Path
 from typing import Annotated
 
-from birthmark.scoring.options import Argument
+from birthmark.scoring.options import Argument, checked
 from birthmark.scoring.table import ScoreTable, read_scores
 
 
+@checked
 def show_scores(
-    file: Annotated[Path, Argument("A score table, or a published score CSV.", "FILE", command_line=Path)],
+    file: Annotated[
+        Path, Argument("A score table, or a published score CSV.", "FILE", command_line=Path, place="file")
+    ],
 ) -> ScoreTable:
     """A score table's provenance and best candidates, or all of it as CSV."""
     return read_scores(file)
 
 
-def check_scores(file: Annotated[Path, Argument("A score table.", "FILE", command_line=Path)]) -> ScoreTable:
+@checked
+def check_scores(
+    file: Annotated[Path, Argument("A score table.", "FILE", command_line=Path, place="file")],
+) -> ScoreTable:
     """Prove that a score table is whole and as it was written."""
     return read_scores(file)

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path, write_text
+from birthmark.files import slug_of, write_parquet, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.models.folder import ADAPTER_CONFIG, read_json
 from birthmark.models.loading import AdapterSwap
@@ -69,6 +69,7 @@ Runs = Annotated[
         "A run's folder, a trainer's output folder (checkpoint-500, …), or a hub id with --revisions.",
         "RUN…",
         command_line=list[str],
+        place="name",
     ),
 ]
 
@@ -80,9 +81,11 @@ class SeriesOptions(CatalogOptions, ChatTemplateOptions, total=False):
         str | None,
         Option("The tags of a hub id (or folders of a run) that are checkpoints: 'step-*'.", MODEL, metavar="PATTERN"),
     ]
-    family: Annotated[str | None, Option("Pretraining lineage of runs that record none.", MODEL)]
-    base_checkpoint: Annotated[str | None, Option("The released model of runs that record none.", MODEL)]
-    heads: Annotated[int, Option("Random heads a base, the null of gaps between bases.", RUN, default=HEADS, least=0)]
+    family: Annotated[str | None, Option("Pretraining lineage of runs that record none.", MODEL, place="label")]
+    base_checkpoint: Annotated[str | None, Option("The released model of runs that record none.", MODEL, place="label")]
+    heads: Annotated[
+        int, Option("Random heads a base, the null of gaps between bases.", RUN, default=HEADS, least=0, most=100_000)
+    ]
     fraction: Annotated[
         float,
         Option("A gap has fallen once it stays below this share of its start.", RUN, default=0.5, least=0, most=1),
@@ -230,7 +233,7 @@ class _Tracker:
             quiet=self.measure.quiet,
         )
         weights = model.digests.adapter or model.digests.weights
-        return replace(model, slug=f"{series.run}-step-{item.step:06d}-{weights[:8]}")
+        return replace(model, slug=f"{slug_of(series.run)}-step-{item.step:06d}-{weights[:8]}")
 
     def _random_heads(
         self, run: TrackedRun, series: Series, first: tuple[Checkpoint, ResolvedModel], candidates: Sequence[str]
@@ -341,8 +344,8 @@ def _write_values(
     described = list(_looks(runs))
     looks = [look for look, _ in described]
     tables = [_read_words(out, slug, look, measure.lexicons) for look, slug in described]
-    with atomic_path(out / "trajectory.parquet") as temporary:
-        trajectory_rows(tables, looks, measure.lexicons).write_parquet(temporary, statistics=False)
+    rows = trajectory_rows(tables, looks, measure.lexicons)
+    write_parquet(rows, out / "trajectory.parquet", statistics=False)
     points, moved, found = [], [], []
     for lexicon in measure.lexicons:
         joined = join_tables(tables, lexicon)

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from birthmark.training.run import RunRequest, TrainingRun
 
 RECIPE = "The recipe (defaults: the preset's)"
+MOST_PAIRS = 1_000_000_000
 
 Preset = Literal["study", "small"]
-Out = Annotated["str | Path", Option("The run's folder; with --grid, of all runs.", metavar="RUN", command_line=Path)]
+Out = Annotated[
+    "str | Path", Option("The run's folder; with --grid, of all runs.", metavar="RUN", command_line=Path, place="out")
+]
 Device = MachineOptions.__annotations__["device"]
 ReportTo = Annotated[
     Sequence[str],
@@ -46,12 +49,19 @@ Grid = Annotated[
         QUESTION,
         metavar="YAML",
         command_line=Path,
+        place="file",
     ),
 ]
 
 
-def _field(help_: str, metavar: str | None = None, **more: Any) -> Option:
-    return Option(help_, RECIPE, metavar=metavar, show_default=False, **more)
+def _field(name: str, help_: str, metavar: str | None = None, **more: Any) -> Option:
+    """An option for a field of the recipe, which says in what range it lies."""
+    bounds: dict[str, float] = {}
+    for limit in Recipe.model_fields[name].metadata:
+        for sign, end in (("ge", "least"), ("gt", "least"), ("le", "most"), ("lt", "most")):
+            if hasattr(limit, sign):
+                bounds[end] = getattr(limit, sign)
+    return Option(help_, RECIPE, metavar=metavar, show_default=False, **bounds, **more)
 
 
 class RecipeOptions(LabelOptions, SourceOptions, SeedOptions, QuietOptions, total=False):
@@ -59,26 +69,29 @@ class RecipeOptions(LabelOptions, SourceOptions, SeedOptions, QuietOptions, tota
 
     loss: Annotated[
         Literal["bt", "grm-sft", "grm-dpo"] | None,
-        _field("Bradley–Terry, or GRM's, which keep the language head's text likely. [default: bt]"),
+        _field("loss", "Bradley–Terry, or GRM's, which keep the language head's text likely. [default: bt]"),
     ]
-    learning_rate: Annotated[float | None, _field("AdamW's peak rate. [study: 1e-5, small: 2e-4]")]
-    epochs: Annotated[float | None, _field("Passes over the pairs. [study: 2, small: 1]")]
-    batch: Annotated[int | None, _field("Pairs a step. [study: 16, small: 8]")]
-    micro_batch: Annotated[int | None, _field("Pairs run at once on one device. [study: 4, small: 2]")]
-    max_tokens: Annotated[int | None, _field("Longer conversations are cut. [study: 1024, small: 192]")]
-    cut: Annotated[Literal["left", "right"] | None, _field("Which end of a long one goes. [study: right, small: left]")]
+    learning_rate: Annotated[float | None, _field("learning_rate", "AdamW's peak rate. [study: 1e-5, small: 2e-4]")]
+    epochs: Annotated[float | None, _field("epochs", "Passes over the pairs. [study: 2, small: 1]")]
+    batch: Annotated[int | None, _field("batch", "Pairs a step. [study: 16, small: 8]")]
+    micro_batch: Annotated[int | None, _field("micro_batch", "Pairs run at once on one device. [study: 4, small: 2]")]
+    max_tokens: Annotated[int | None, _field("max_tokens", "Longer conversations are cut. [study: 1024, small: 192]")]
+    cut: Annotated[
+        Literal["left", "right"] | None, _field("cut", "Which end of a long one goes. [study: right, small: left]")
+    ]
     schedule: Annotated[
-        Literal["cosine", "linear", "constant", "constant_with_warmup"] | None, _field("[default: cosine]")
+        Literal["cosine", "linear", "constant", "constant_with_warmup"] | None, _field("schedule", "[default: cosine]")
     ]
-    warmup: Annotated[float | None, _field("Share of the steps. [default: 0.03]")]
-    weight_decay: Annotated[float | None, _field("[default: 0]")]
-    clip: Annotated[float | None, _field("Largest norm of the gradient. [default: 5]")]
-    lora_rank: Annotated[int | None, _field("[default: 32]")]
-    lora_alpha: Annotated[float | None, _field("[default: 64]")]
-    lora_dropout: Annotated[float | None, _field("[default: 0.05]")]
+    warmup: Annotated[float | None, _field("warmup", "Share of the steps. [default: 0.03]")]
+    weight_decay: Annotated[float | None, _field("weight_decay", "[default: 0]")]
+    clip: Annotated[float | None, _field("clip", "Largest norm of the gradient. [default: 5]")]
+    lora_rank: Annotated[int | None, _field("lora_rank", "[default: 32]")]
+    lora_alpha: Annotated[float | None, _field("lora_alpha", "[default: 64]")]
+    lora_dropout: Annotated[float | None, _field("lora_dropout", "[default: 0.05]")]
     lora_targets: Annotated[
         "Sequence[str] | None",
         _field(
+            "lora_targets",
             "Layers with adapters; repeatable. [default: q_proj, k_proj, v_proj, o_proj]",
             "NAME",
             flag="--lora-target",
@@ -87,26 +100,34 @@ class RecipeOptions(LabelOptions, SourceOptions, SeedOptions, QuietOptions, tota
     ]
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"] | None,
-        _field("auto: bfloat16 where the hardware has it. [study: auto, small: float32]"),
+        _field("precision", "auto: bfloat16 where the hardware has it. [study: auto, small: float32]"),
     ]
     recompute_activations: Annotated[
         bool | None,
-        _field("Spare memory, spend time. [study: yes, small: no]", flag="--recompute", on_off="--no-recompute"),
+        _field(
+            "recompute_activations",
+            "Spare memory, spend time. [study: yes, small: no]",
+            flag="--recompute",
+            on_off="--no-recompute",
+        ),
     ]
     checkpoint_every: Annotated[
-        int | None, _field("Checkpoints beside those at powers of two. [study: 500, small: 16]", "K")
+        int | None,
+        _field("checkpoint_every", "Checkpoints beside those at powers of two. [study: 500, small: 16]", "K"),
     ]
-    text_weight: Annotated[float | None, _field("α of the GRM losses. [default: 0.01]")]
-    text_beta: Annotated[float | None, _field("β of the GRM losses. [default: 0.1]")]
-    text_plain: Annotated[bool | None, _field("grm-sft with −log π instead.")]
-    text_reference: Annotated[bool | None, _field("Take text log-probabilities less the base's.")]
+    text_weight: Annotated[float | None, _field("text_weight", "α of the GRM losses. [default: 0.01]")]
+    text_beta: Annotated[float | None, _field("text_beta", "β of the GRM losses. [default: 0.1]")]
+    text_plain: Annotated[bool | None, _field("text_plain", "grm-sft with −log π instead.")]
+    text_reference: Annotated[bool | None, _field("text_reference", "Take text log-probabilities less the base's.")]
 
 
 class GridOptions(CatalogOptions, QuietOptions, total=False):
     """What `train_grid` shares with other commands."""
 
 
-Base = Annotated["str | Path", Option("The language model to start from.", MODEL, metavar="MODEL", command_line=str)]
+Base = Annotated[
+    "str | Path", Option("The language model to start from.", MODEL, metavar="MODEL", command_line=str, place="name")
+]
 Preferences = Annotated[
     "str | Path",
     Option(
@@ -115,10 +136,14 @@ Preferences = Annotated[
         QUESTION,
         metavar="FILE|HUB_ID",
         command_line=str,
+        place="name",
     ),
 ]
-Pairs = Annotated[int | None, Option("Take a seeded sample of N pairs. [default: all]", QUESTION, metavar="N", least=1)]
-Every = Annotated[int | None, Option("Take each n-th pair.", QUESTION, metavar="n", least=1)]
+Pairs = Annotated[
+    int | None,
+    Option("Take a seeded sample of N pairs. [default: all]", QUESTION, metavar="N", least=1, most=MOST_PAIRS),
+]
+Every = Annotated[int | None, Option("Take each n-th pair.", QUESTION, metavar="n", least=1, most=MOST_PAIRS)]
 PresetOption = Annotated[Preset, Option("The study's recipe, or one for a few dozen pairs on a laptop.", RECIPE)]
 
 

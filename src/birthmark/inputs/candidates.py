@@ -12,9 +12,10 @@ from io import StringIO
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.inputs.lexicon_files import looks_like_lexicon
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.inputs.text import MEGABYTE, is_file, looks_like_file, one_line, read_words
+from birthmark.inputs.text import MEGABYTE, is_file, looks_like_file, read_words
 from birthmark.inputs.words import Cleaner, clean_text, clean_word, one_edit_apart
 from birthmark.records import Kind
 

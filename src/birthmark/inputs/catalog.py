@@ -10,23 +10,35 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import suggest
+from birthmark.files import check_name, check_path, require_unlike
+from birthmark.foreign import one_line
+from birthmark.inputs.text import MEGABYTE, read_text, suggest
 
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+MAX_BYTES = MEGABYTE
+MAX_DOTS = 64  # in a line: the parser's memory grows with the square of a dotted key's parts
+HUB_ID = r"^[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}$"
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _printable(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.replace("\n", " ").isprintable():
+            raise ValueError("text with a control character")
+        return value
 
 
 class Wheel(_Facts):
     """A package on the package index that carries `members` (paths inside its wheel) as data."""
 
-    package: str
-    version: str
+    package: str = Field(pattern=r"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$")
+    version: str = Field(pattern=r"^[0-9]+(\.[0-9A-Za-z]+)*$")
     sha256: str = Sha256
     members: tuple[str, ...] = Field(min_length=1, strict=False)
 
@@ -52,7 +64,7 @@ class Entry(_Facts):
     """
 
     name: str
-    hub: str | None = None
+    hub: str | None = Field(default=None, pattern=HUB_ID)
     path: str | None = None
     revision: str | None = None
     kind: Literal["reward", "logprob"]
@@ -62,7 +74,7 @@ class Entry(_Facts):
     parent: str | None = None
     team: str | None = None
     data: str | None = None
-    parameters: int | None = Field(default=None, gt=0)
+    parameters: int | None = Field(default=None, gt=0, le=10**15)
     head: str | None = None
     head_weights: dict[str, float] | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
@@ -85,7 +97,8 @@ def load_catalog(path: Path | None = None) -> Catalog:
     """The bundled catalog, updated with the entries of the TOML file at `path`.
 
     An entry with a known name changes only the keys that it gives. Raises `BirthmarkError` for a file that is missing, not
-    TOML, or has an unknown key or a value of the wrong type.
+    TOML, or has an unknown key or a value of the wrong type, a name that cannot be a file's, or a package: those of the
+    bundled catalog alone are downloaded.
     """
     bundled, _ = _bundled()
     tables = bundled if path is None else _merged(bundled, _with_folders(_read(path)[0], path.parent))
@@ -197,22 +210,34 @@ def _bundled() -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
 
 def _read(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """The tables of models and of sets in a file; one of the two may be missing."""
+    check_path(path, "file", "with --catalog")
+    text = read_text(path, "catalog", MAX_BYTES)
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.count(".") > MAX_DOTS:
+            raise BirthmarkError(f"{path}, line {number}: over {MAX_DOTS} dots: is it the right file?")
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BirthmarkError(f"the catalog {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BirthmarkError(f"the catalog {path} cannot be read as TOML: {error}") from None
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # an integer of a thousand digits is a ValueError
+        raise BirthmarkError(f"the catalog {path} cannot be read as TOML: {one_line(error)}") from None
     sets = document.pop("sets", {})
     models = document.pop("models", {} if sets else None)
     if document:
         raise BirthmarkError(
-            f'{path}: unknown key {next(iter(document))!r}; a catalog holds [models."name"] tables and [sets] only'
+            f'{path}: unknown key {one_line(next(iter(document)))!r}; a catalog holds [models."name"] tables and [sets] only'
         )
     if not isinstance(sets, dict):
         raise BirthmarkError(f"{path}: [sets] is a table of lists of models' names")
     if not isinstance(models, dict) or not (models or sets) or not all(isinstance(t, dict) for t in models.values()):
         raise BirthmarkError(f'{path}: no models; a catalog holds a [models."name"] table for each model')
+    for name, table in models.items():
+        check_name(name, f"{path}: the model", of_file=True)
+        if "embedded" in table:
+            raise BirthmarkError(
+                f'{path}: [models."{name}"] embedded: only the bundled catalog names packages: give a `path` or a `hub`'
+            )
+    for name in sets:
+        check_name(name, f"{path}: the set")
+    require_unlike([*_bundled()[0], *models], f"{path}: the models")
     return models, sets
 
 
@@ -235,6 +260,6 @@ def _entry(name: str, table: dict[str, Any], origin: str) -> Entry:
         return Entry.model_validate({**table, "name": name})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = one_line(".".join(str(part) for part in first["loc"]))
         problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         raise BirthmarkError(f'{origin}: [models."{name}"] {where}: {problem}') from None

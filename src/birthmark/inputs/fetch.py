@@ -8,12 +8,14 @@ never imported or run.
 import errno
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 import platformdirs
@@ -21,8 +23,11 @@ from filelock import FileLock, Timeout
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import sha256_of
+from birthmark.foreign import one_line
 
 Note = Callable[[str], None]
+
+_PACKAGE, _VERSION = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*"), re.compile(r"[0-9]+(\.[0-9A-Za-z]+)*")
 
 
 def cache_folder() -> Path:
@@ -85,7 +90,7 @@ def workspace(parent: Path, name: str) -> Iterator[Path]:
     The caller must hold the lock `name`, so that no other process is using a folder of this name.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    for stale in parent.glob(f".unfinished-{name}-*"):
+    for stale in parent.glob(f".unfinished-{escape(name)}-*"):
         shutil.rmtree(stale, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f".unfinished-{name}-", dir=parent))
     try:
@@ -100,10 +105,12 @@ def fetch_wheel(package: str, version: str, sha256: str, note: Note | None = Non
     A file that a user has put into the downloads folder is used after the same check. Raises `BirthmarkError` if the
     checksum is wrong, or if pip or the network is missing; the message then says which file to put where.
     """
+    if not (_PACKAGE.fullmatch(package) and _VERSION.fullmatch(version)):  # pip would take an address or a folder
+        raise BirthmarkError(f"{one_line(package)} {one_line(version)} is not a package's name and version")
     stem = f"{package.replace('-', '_').replace('.', '_')}-{version}"
     with hold(stem, note):
         folder = downloads_folder()
-        there = sorted(folder.glob(f"{stem}-*.whl"))
+        there = sorted(folder.glob(f"{escape(stem)}-*.whl"))
         if there:
             return _checked(there[0], sha256, f"delete {there[0]}, and it will be downloaded again")
         with workspace(folder, stem) as unfinished:

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import one_line
+from birthmark.foreign import one_line
 from birthmark.inputs.words import Notice
 
 _CONDITION = re.compile(r"(?:\([^()]*\)|<[^<>]*>)\s*(\w+)(?:/(\w+))?")

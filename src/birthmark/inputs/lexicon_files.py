@@ -12,9 +12,10 @@ from io import StringIO
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.inputs.lexicon_dic import DicReader
 from birthmark.inputs.lexicon_scales import Cell, columns_read, members, number, wrong_cell
-from birthmark.inputs.text import MEGABYTE, is_file, one_line, read_words
+from birthmark.inputs.text import MEGABYTE, is_file, read_words
 from birthmark.inputs.words import Cleaner, Notice, clean_word, merged_names
 
 MAX_BYTES = 4 * MEGABYTE

@@ -15,9 +15,10 @@ from io import StringIO
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
-from birthmark.foreign import legible
+from birthmark.files import require_unlike
+from birthmark.foreign import legible, one_line
 from birthmark.inputs.lexicon_files import Reading, Row, read_lexicon_file
-from birthmark.inputs.text import did_you_mean, is_file, one_line
+from birthmark.inputs.text import did_you_mean, is_file
 
 STUDY_COMMIT = "5d8d2e9d879bf0060c791b11300f0efda42c9bcf"
 STUDY_CORPORA = (
@@ -278,7 +279,12 @@ class Lexicon:
 def load_lexicons(lexicons: str | Path | Lexicon | Sequence[str | Path | Lexicon]) -> tuple[Lexicon, ...]:
     """One or several lexicons, each a name, a file or a `Lexicon`. Raises as `load_lexicon` does."""
     listed = (lexicons,) if isinstance(lexicons, str | Path | Lexicon) else lexicons
-    return tuple(item if isinstance(item, Lexicon) else load_lexicon(item) for item in listed)
+    found = tuple(item if isinstance(item, Lexicon) else load_lexicon(item) for item in listed)
+    require_unlike([item.name for item in found], "the lexicons")  # their results are files of these names
+    for item in found:
+        if any(other.name == item.name and other.sha256 != item.sha256 for other in found):
+            raise BirthmarkError(f"two lexicons are called {one_line(item.name)}: rename one of the files")
+    return found
 
 
 def load_lexicon(name_or_path: str | Path) -> Lexicon:

@@ -18,7 +18,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, looks_like_file, one_line, read_text
+from birthmark.files import check_name, require_unlike
+from birthmark.foreign import one_line
+from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, looks_like_file, read_text
 from birthmark.inputs.words import clean_word, one_edit_apart
 from birthmark.records import Framing, PromptRecord, PromptSetRecord
 
@@ -302,7 +304,8 @@ def load_personas(path: str | Path) -> dict[str, str]:
             )
         if not isinstance(text, str) or not text.strip():
             raise BirthmarkError(f'{path}: the persona "{name}" has no text: {HOW_TO_WRITE_PERSONAS}')
-        personas[name] = text.strip()
+        personas[check_name(name, f"{path}: the persona", of_file=True)] = text.strip()
+    require_unlike([NEUTRAL, *personas], f"{path}: the personas")
     if set(personas) == {NEUTRAL}:
         raise BirthmarkError(
             f"{path} has only the neutral control and no persona to compare with it: {HOW_TO_WRITE_PERSONAS}"

@@ -14,12 +14,13 @@ import polars as pl
 from scipy.stats import rankdata
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import sha256_of
+from birthmark.files import read_csv, sha256_of, slug_of
+from birthmark.foreign import one_line
 from birthmark.inputs.candidates import Candidates
 from birthmark.inputs.catalog import find_entry, load_catalog
 from birthmark.inputs.fetch import fetch_file
 from birthmark.inputs.prompts import STUDY, load_prompts, prompt_set_record
-from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, one_line
+from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file
 from birthmark.records import NotApplicable, PromptRecord, PromptSetRecord, ScoreRecord
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _read_csv(path: Path, keys: list[str]) -> pl.DataFrame:
     _check_line_lengths(path, len(keys))
     types = {"response": pl.String, **dict.fromkeys(keys, pl.Float32)}
     try:
-        scores = pl.read_csv(path, schema_overrides=types, infer_schema=False, ignore_errors=True, glob=False)
+        scores = read_csv(path, schema_overrides=types, ignore_errors=True)
     except (
         pl.exceptions.PolarsError,
         pl.exceptions.PanicException,
@@ -137,7 +138,7 @@ def _record(path: Path, frame: pl.DataFrame, prompt_set: PromptSetRecord, repeat
     name, entry = _catalogued(path)
     words = Candidates(False, tuple(frame["candidate"]), path.stem)
     return _published_record(
-        (name, name),
+        (name, slug_of(name)),
         entry,
         prompt_set,
         words,
@@ -339,7 +340,7 @@ def _table(
         }
     )
     record = _published_record(
-        (name, name.replace("/", "--")),
+        (name, slug_of(name.replace("/", "--"))),
         entry,
         prompt_set_record("predecessor", prompts),
         Candidates(False, tuple(things), "predecessor"),
@@ -352,7 +353,7 @@ def _read(path: Path, layout: str) -> pl.DataFrame:
     if not is_file(path):
         raise BirthmarkError(f"{path} is not a file: {layout}")
     try:
-        rows = pl.read_csv(path, infer_schema=False, glob=False).fill_null("")
+        rows = read_csv(path).fill_null("")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise BirthmarkError(f"{path} cannot be read as UTF-8 CSV ({one_line(error)}): {layout}") from None
     if not rows.height:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
@@ -164,13 +165,6 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
-
-
-def one_line(value: object, limit: int = 80) -> str:
-    """A value for a one-line error message: white space and unprintable characters become spaces, long text is cut."""
-    text = str(value)[: 10 * limit]
-    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -90,7 +90,7 @@ def is_complete(folder: Path, digest: str) -> bool:
         return fits and all(
             (folder / name).stat().st_size == facts["size"] for name, facts in manifest["files"].items()
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
 

@@ -61,9 +61,9 @@ def remembered_sha256(path: Path) -> str:
     known = memory / f"{digest_of_text(str(real))[:32]}.json"
     try:
         remembered = json.loads(known.read_text(encoding="utf-8"))
-        if remembered["state"] == state:
+        if remembered["state"] == state and re.fullmatch(r"[0-9a-f]{64}", remembered["sha256"]):
             return str(remembered["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     found = sha256_of(real)
     memory.mkdir(exist_ok=True)

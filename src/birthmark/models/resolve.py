@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import slug_of
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import Note, cache_folder
 from birthmark.inputs.text import suggest
@@ -198,7 +199,7 @@ def _find(
         return _from_folder(path, catalog, kind, quiet, note, name=str(path))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
         path = fetch_snapshot(name, revision, quiet=quiet)
-        slug = name.replace("/", "--")
+        slug = slug_of(name.replace("/", "--"))
         return _from_folder(path, catalog, kind, quiet, note, name=name, slug=slug, revision=_commit(path))
     advice = suggest(name, catalog) or "`birthmark models list` shows the known ones"
     raise BirthmarkError(f"no model {name}: neither in the catalog, nor a folder, nor a hub id (OWNER/NAME); {advice}")
@@ -222,7 +223,7 @@ def _from_entry(
     else:
         raise BirthmarkError(f"the catalog does not say where {entry.name} is: give its entry a `hub`")
     return _from_folder(
-        path, catalog, kind, quiet, note, name=entry.name, slug=entry.name, revision=commit, entry=entry
+        path, catalog, kind, quiet, note, name=entry.name, slug=slug_of(entry.name), revision=commit, entry=entry
     )
 
 
@@ -248,7 +249,7 @@ def _from_folder(
         weights = found.digests.weights
     return replace(
         found,
-        slug=slug or f"{folder.name}-{str(weights)[:8]}",
+        slug=slug or slug_of(f"{folder.name}-{str(weights)[:8]}"),
         kind=kind or (entry.kind if entry else stated),
     )
 
@@ -268,7 +269,7 @@ def _from_run(
     record = read_json(run / "run.json")
     return replace(
         found,
-        slug=f"{run.name}-{str(found.digests.adapter)[:8]}",
+        slug=slug_of(f"{run.name}-{str(found.digests.adapter)[:8]}"),
         family=record.get("family") or found.family,
         base_checkpoint=record.get("base_checkpoint") or found.base_checkpoint,
     )

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
-from birthmark.files import sha256_of
+from birthmark.files import read_csv, sha256_of
 from birthmark.paper.data import CORPORA, SCORES, TRAINING, Corpus, StudyData
 from birthmark.paper.data_issues_training import training_issues
 from birthmark.paper.scores import Figures, dictionary_columns, published_columns
@@ -376,7 +375,7 @@ def _expanded_rows(study: StudyData) -> list[tuple[str, str]]:
     path = study.path(CORPORA / EXPANDED)
     if path is None:
         return []
-    rows = pl.read_csv(path, infer_schema=False).fill_null("NA")
+    rows = read_csv(path).fill_null("NA")
     names = [name for name in rows.columns if name != "DicTerm"]
     return [(row["DicTerm"], name) for row in rows.iter_rows(named=True) for name in names if row[name] == "X"]
 

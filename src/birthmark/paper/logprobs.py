@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import read_csv
 from birthmark.inputs.prompts import STUDY, load_prompts
 from birthmark.paper.data import LOGPROBS, StudyData
 from birthmark.records import LogprobMedian, MwlrPair, MwlrToken
@@ -174,7 +175,7 @@ def _join(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
 def _read(path: Path, prompts: list[str]) -> pl.DataFrame:
     """`token_decoded`, always as text, and float64 columns. Raises `BirthmarkError` for any other layout."""
     try:
-        rows = pl.read_csv(path, columns=[TEXT, *prompts], infer_schema=False)
+        rows = read_csv(path, columns=[TEXT, *prompts])
         return rows.select(pl.col(TEXT).fill_null(""), pl.col(prompts).cast(pl.Float64))
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = re.sub(r"\s+", " ", str(error))[:80]

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import read_csv, read_parquet
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.paper.data import TRAINING, StudyData
 from birthmark.paper.verdicts import untestable
@@ -52,7 +53,7 @@ SKYWORK = "rank_results_sky_80k.csv"
 def read_rank_rows(path: Path) -> pl.DataFrame:
     """A rank file's rows, every cell as text. Raises `BirthmarkError` if it cannot be read or a column is missing."""
     try:
-        rows = pl.read_csv(path, infer_schema=False).fill_null("")
+        rows = read_csv(path).fill_null("")
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = " ".join(str(error).split())[:80]
         raise BirthmarkError(f"{path} cannot be read as CSV ({reason}): fetch it again") from None
@@ -182,11 +183,7 @@ def read_moves(path: Path, family: str, nouns: Lexicon) -> list[WordMove]:
     Non-ASCII letters are deleted, texts are trimmed and lower-cased, the variants of a word are averaged, and nouns are
     ranked. Raises `BirthmarkError` if the file has no token texts, no noun, or fewer than two steps.
     """
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = " ".join(str(error).split())[:80]
-        raise BirthmarkError(f"{path} cannot be read as Parquet ({reason}): fetch it again") from None
+    table = read_parquet(path)
     steps = sorted((name for name in table.columns if re.fullmatch(r"step-\d+", name)), key=lambda name: int(name[5:]))
     if "token_decoded" not in table.columns or len(steps) < 2:
         raise BirthmarkError(f"{path} needs the column token_decoded and two or more columns step-<n>")

@@ -3,13 +3,16 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from html import escape
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 from birthmark.errors import BirthmarkError
-from birthmark.foreign import legible
+from birthmark.files import is_slug
+from birthmark.foreign import legible, one_line
 
 if TYPE_CHECKING:
     import pandas
@@ -20,6 +23,15 @@ X = TypeVar("X")
 Kind = Literal["reward", "logprob"]
 Framing = Literal["positive", "negative"]
 Unit = Literal["base_checkpoint", "model"]
+
+
+def _require_slug(text: str) -> str:
+    if not is_slug(text):
+        raise ValueError("cannot be a file's name")
+    return text
+
+
+Slug = Annotated[str, AfterValidator(_require_slug)]  # what a file is called by: never a way out of its folder
 
 
 @dataclass(frozen=True)
@@ -85,15 +97,35 @@ def to_json(record: Record) -> str:
 
 
 def read_record(path: Path, record_type: type[R]) -> R:
-    """Read one of the files above; raises `BirthmarkError` where it is missing or of another layout."""
+    """Read one of the files above; raises `BirthmarkError` where it is missing, not a regular file or of another layout."""
     try:
-        return record_type.model_validate_json(path.read_bytes())
+        if path.exists() and not path.is_file():  # a pipe or a device would never end
+            raise BirthmarkError(f"{path} is not a file: run the command that writes it again")
+        data = path.read_bytes()
+        record = record_type.model_validate_json(data)
+        if not _is_finite(from_json(data)):
+            raise BirthmarkError(f"{path} has a number that is not finite: run the command that writes it again")
+        return record
     except FileNotFoundError:
         raise BirthmarkError(f"{path} is missing: run the command that writes it again") from None
+    except OSError as error:
+        raise BirthmarkError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BirthmarkError(f"{path} is not a {record_type.__name__} file: {where}: {first['msg']}") from None
+        first = error.errors(include_input=False, include_context=False)[0]
+        where = one_line(".".join(str(part) for part in first["loc"])) or "the file"
+        problem = one_line(first["msg"], 160)
+        raise BirthmarkError(f"{path} is not a {record_type.__name__} file: {where}: {problem}") from None
+
+
+def _is_finite(value: object) -> bool:
+    """Whether all numbers of a JSON document are finite; no file is written with others."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, float) and not isfinite(item):
+            return False
+        left += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return True
 
 
 SHOWN_ROWS = 60

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from birthmark.records.base import Framing, Kind, ReasonIn, Record
+from birthmark.records.base import Framing, Kind, ReasonIn, Record, Slug
 
 
 class PromptRecord(Record):
@@ -77,7 +77,7 @@ class ScoreRecord(Record):
     """
 
     model: str
-    slug: str
+    slug: Slug
     key: str | None = None
     revision: str | None
     family: str | None

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from birthmark.records.base import Framing, Kind, ReasonIn, Record, Row, Shown
+from birthmark.records.base import Framing, Kind, ReasonIn, Record, Row, Shown, Slug
 from birthmark.records.scores import Digests
 
 TrainingLoss = Literal["bt", "grm-sft", "grm-dpo"]
@@ -20,25 +20,25 @@ class Recipe(Record):
     """
 
     loss: TrainingLoss = "bt"
-    lora_rank: int = Field(32, ge=1)
-    lora_alpha: float = Field(64, gt=0)
+    lora_rank: int = Field(32, ge=1, le=65_536)
+    lora_alpha: float = Field(64, gt=0, le=1e6)
     lora_dropout: float = Field(0.05, ge=0, lt=1)
     lora_targets: list[str] = Field(["q_proj", "k_proj", "v_proj", "o_proj"], min_length=1)
-    learning_rate: float = Field(1e-5, gt=0)
+    learning_rate: float = Field(1e-5, gt=0, le=10)
     schedule: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
     warmup: float = Field(0.03, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
-    clip: float = Field(5.0, gt=0)
-    batch: int = Field(16, ge=1)
-    micro_batch: int = Field(4, ge=1)
-    epochs: float = Field(2.0, gt=0)
-    max_tokens: int = Field(1024, ge=2)
+    weight_decay: float = Field(0.0, ge=0, le=100)
+    clip: float = Field(5.0, gt=0, le=1e9)
+    batch: int = Field(16, ge=1, le=1_000_000)
+    micro_batch: int = Field(4, ge=1, le=1_000_000)
+    epochs: float = Field(2.0, gt=0, le=1_000)
+    max_tokens: int = Field(1024, ge=2, le=10_000_000)
     cut: Literal["left", "right"] = "right"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     recompute_activations: bool = True
-    checkpoint_every: int = Field(500, ge=1)
+    checkpoint_every: int = Field(500, ge=1, le=1_000_000_000)
     text_weight: float = Field(0.01, ge=0, le=1)
-    text_beta: float = Field(0.1, gt=0)
+    text_beta: float = Field(0.1, gt=0, le=1e6)
     text_plain: bool = False
     text_reference: bool = False
 
@@ -130,7 +130,7 @@ class TrackedRun(Record):
     seed: int | None
     batch: int | None
     steps: list[int]
-    tables: list[str]
+    tables: list[Slug]
 
 
 class TrackPoint(Record):

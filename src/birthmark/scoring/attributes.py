@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path
+from birthmark.files import write_parquet
 from birthmark.progress import progress_bar
 from birthmark.scoring.backend import Job
 
@@ -78,7 +78,5 @@ def _table(prompt: str, candidates: pl.DataFrame, scores: Any, names: tuple[str,
 
 
 def _written(found: AttributeScores, path: Path) -> AttributeScores:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        found.frame.write_parquet(temporary)
+    write_parquet(found.frame, path)
     return AttributeScores(found.model, found.head, found.attributes, found.frame, path)

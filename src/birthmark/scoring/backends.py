@@ -7,7 +7,7 @@ the name that `--backend` takes.
 from importlib.metadata import entry_points
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import one_line
+from birthmark.foreign import one_line
 from birthmark.scoring.backend import Backend
 from birthmark.scoring.local import LocalBackend
 from birthmark.scoring.measure import BACKENDS, LOCAL, require_backend

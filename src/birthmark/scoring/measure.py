@@ -8,10 +8,11 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.inputs.candidates import KEYWORDS, Candidates, CandidateSpec, candidate_spec, load_candidates
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
 from birthmark.inputs.prompts import load_prompts, prompt_set_record, select_prompts, with_neutral
-from birthmark.inputs.text import did_you_mean, one_line
+from birthmark.inputs.text import did_you_mean
 from birthmark.records import Kind, PromptSetRecord
 from birthmark.scoring.options import ChosenFrame, EngineName, FrameOption, MeasureOptions, Protocol, with_options
 

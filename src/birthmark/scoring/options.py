@@ -9,6 +9,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -24,12 +25,15 @@ from typing import (
 )
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import Place, check_name, check_path
+from birthmark.foreign import one_line
 
 if TYPE_CHECKING:
     from birthmark.inputs.lexicons import Lexicon
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MAX_SEED = 2**32 - 1  # numpy's and transformers' largest
 MODEL, QUESTION, RUN, OUTPUT = "The model", "The question", "How it runs", "Output"
 
 FrameOption = Literal["auto", "chat", "qa", "bare"]
@@ -45,7 +49,8 @@ class Option:
     `default` is the default of an option of the classes below; an option in a command's signature has it there.
     `moves_score`: a table that was scored under another value is not reused. `of_study`: all models of one OUT have it in
     common. `flag` is the command line's name where that differs from Python's, `on_off` of a flag with a negation,
-    `command_line` the command line's type where that differs, and `convert` makes Python's value of it.
+    `command_line` the command line's type where that differs, and `convert` makes Python's value of it. A number lies
+    between `least` and `most`; `place` says what kind of path a value is, or that it is a `label`, a name that is printed.
     """
 
     help: str
@@ -60,6 +65,7 @@ class Option:
     convert: Callable[[Any], Any] | None = None
     least: float | None = None
     most: float | None = None
+    place: Place | Literal["label"] | None = None
     show_default: bool = True
 
 
@@ -71,6 +77,7 @@ class Argument:
     metavar: str
     command_line: Any = str
     required: bool = True
+    place: Place | None = None
 
 
 class PromptSetOptions(TypedDict, total=False):
@@ -84,6 +91,7 @@ class PromptSetOptions(TypedDict, total=False):
             moves_score=True,
             of_study=True,
             command_line=str,
+            place="name",
         ),
     ]
 
@@ -115,6 +123,7 @@ class CandidateOptions(TypedDict, total=False):
             moves_score=True,
             of_study=True,
             command_line=list[str],
+            place="name",
         ),
     ]
     candidates: Annotated[
@@ -267,7 +276,7 @@ class CheckOptions(TypedDict, total=False):
 
 
 class SeedOptions(TypedDict, total=False):
-    seed: Annotated[int, Option("Seed of every random draw.", RUN, default=0)]
+    seed: Annotated[int, Option("Seed of every random draw.", RUN, default=0, least=0, most=MAX_SEED)]
 
 
 class QuietOptions(TypedDict, total=False):
@@ -279,7 +288,7 @@ class QuietOptions(TypedDict, total=False):
 class CatalogOptions(TypedDict, total=False):
     catalog: Annotated[
         "str | Path | None",
-        Option("A catalog.toml of your own models.", MODEL, metavar="FILE", command_line=Path),
+        Option("A catalog.toml of your own models.", MODEL, metavar="FILE", command_line=Path, place="file"),
     ]
 
 
@@ -292,6 +301,7 @@ class ChatTemplateOptions(TypedDict, total=False):
             metavar="plain|FILE",
             moves_score=True,
             command_line=str,
+            place="name",
         ),
     ]
 
@@ -300,7 +310,8 @@ class SourceOptions(CatalogOptions, ChatTemplateOptions, total=False):
     """Which files of a model are taken."""
 
     revision: Annotated[
-        str | None, Option("A hub revision. [default: the catalog's pinned one]", MODEL, moves_score=True)
+        str | None,
+        Option("A hub revision. [default: the catalog's pinned one]", MODEL, moves_score=True, place="label"),
     ]
 
 
@@ -316,8 +327,10 @@ class KindOptions(TypedDict, total=False):
 class LabelOptions(TypedDict, total=False):
     """What a person says of a model that the catalog does not know."""
 
-    family: Annotated[str | None, Option("Pretraining lineage of a model that the catalog lacks.", MODEL)]
-    base_checkpoint: Annotated[str | None, Option("The released model that it was tuned from.", MODEL)]
+    family: Annotated[
+        str | None, Option("Pretraining lineage of a model that the catalog lacks.", MODEL, place="label")
+    ]
+    base_checkpoint: Annotated[str | None, Option("The released model that it was tuned from.", MODEL, place="label")]
 
 
 class ModelOptions(SourceOptions, KindOptions, LabelOptions, total=False):
@@ -351,7 +364,7 @@ class ScoringOptions(MeasureOptions, ModelOptions, total=False):
     """All that `score` and `audit` share."""
 
 
-Out = Annotated["str | Path", Option("Where everything is written.", metavar="DIR", command_line=Path)]
+Out = Annotated["str | Path", Option("Where everything is written.", metavar="DIR", command_line=Path, place="out")]
 MixedFrames = Annotated[bool, Option("Compare models scored in different frames all the same.", RUN)]
 Lexicons = CandidateOptions.__annotations__["lexicons"]
 
@@ -407,14 +420,73 @@ def with_options(function: F) -> F:
                 from birthmark.inputs.text import did_you_mean
 
                 raise BirthmarkError(f"there is no option {name}: {did_you_mean(name, known)}")
+        _check_call(of_call, declared, arguments, given)
         return function(*arguments, **{**defaults, **given})
 
-    call.__signature__ = signature.replace(parameters=[*named, *shared])  # type: ignore[attr-defined]
-    call.__options__ = {  # type: ignore[attr-defined]
+    of_call = signature.replace(parameters=[*named, *shared])
+    declared = {
         **{name: item.annotation for name, item in own.items()},
         **{name: options.__annotations__[name] for name in defaults},
     }
+    call.__signature__ = of_call  # type: ignore[attr-defined]
+    call.__options__ = declared  # type: ignore[attr-defined]
     return cast(F, call)
+
+
+def checked(function: F) -> F:
+    """A function whose parameters are declared here, checked when it is called: see `check_values`."""
+    signature, declared = inspect.signature(function), annotations_of(function)
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **given: Any) -> Any:
+        _check_call(signature, declared, arguments, given)
+        return function(*arguments, **given)
+
+    return cast(F, call)
+
+
+def _check_call(
+    signature: inspect.Signature, declared: Mapping[str, Any], arguments: Sequence[Any], given: Mapping[str, Any]
+) -> None:
+    try:
+        values = signature.bind_partial(*arguments, **given).arguments
+    except TypeError:  # the function says itself what is wrong with the call
+        return
+    check_values(declared, values)
+
+
+def check_values(declared: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raise `BirthmarkError` for a value that its declaration rules out: a number out of range, a path that is none.
+
+    declared: name → annotated type. A list's elements are checked one by one; None is no value.
+    """
+    for name, value in values.items():
+        declaration = option_of(declared.get(name))
+        if declaration is None or value is None:
+            continue
+        is_option = isinstance(declaration, Option)
+        flag = declaration.flag or "--" + name.replace("_", "-") if isinstance(declaration, Option) else name
+        items = value.values() if isinstance(value, Mapping) else value
+        for item in items if isinstance(value, list | tuple | Mapping) else [value]:
+            if isinstance(item, str | Path) and declaration.place == "label":
+                check_name(str(item), flag)
+            elif isinstance(item, str | Path) and declaration.place is not None:
+                check_path(item, declaration.place, f"with {flag}" if is_option else f"as {declaration.metavar}")
+            elif is_option and declaration.least is not None and declaration.most is not None:
+                _check_number(item, flag, declaration.least, declaration.most, whole=takes_whole(declared[name]))
+
+
+def takes_whole(annotation: Any) -> bool:
+    """Whether a declared number is a whole one."""
+    inner = str(get_args(annotation)[0])
+    return "int" in inner and "float" not in inner
+
+
+def _check_number(value: Any, flag: str, least: float, most: float, *, whole: bool) -> None:
+    wanted = "a whole number" if whole else "a number"
+    fits = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if not fits or not least <= value <= most:  # NaN is not between any two numbers
+        raise BirthmarkError(f"{flag} takes {wanted} from {least:,} to {most:,}, not {one_line(value, 40)}")
 
 
 def _plain(annotation: Any) -> Any:

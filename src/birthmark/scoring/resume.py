@@ -6,8 +6,10 @@ Unfinished work lies in `OUT/.work/`, one file a prompt (and block of candidates
 import hashlib
 import json
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -82,9 +84,10 @@ class Kept:
         try:
             with np.load(self._file(text, rows, n_rows), allow_pickle=False) as saved:
                 scores, context_ids, mass = saved["scores"], saved["context_ids"], saved["mass"]
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
             return None
-        if scores.shape != (len(rows),):
+        kinds = scores.dtype.kind + context_ids.dtype.kind + mass.dtype.kind
+        if scores.shape != (len(rows),) or kinds != "fif" or context_ids.ndim != 1 or mass.shape not in ((0,), (2,)):
             return None
         return PromptScores(
             scores=scores,

@@ -1,10 +1,10 @@
 """Score tables on disk: one Parquet file a model, with the JSON of its provenance beside it.
 
-A table is candidates × prompts of float32 scores, higher is better. Reading one checks that the bytes
-are those that were written.
+A table is candidates × prompts of float32 scores, higher is better. Reading one checks that the bytes are those that were
+written, and that columns and JSON are a score table's: whoever wrote them, what uses a table need not ask again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,12 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path, sha256_of, write_text
-from birthmark.foreign import html, legible
+from birthmark.files import check_path, read_parquet, sha256_of, write_parquet, write_text
+from birthmark.foreign import html, legible, one_line
 from birthmark.inputs.prompts import KEY_COLUMNS
 from birthmark.inputs.published import elo_scores, published_scores
-from birthmark.records import PromptRecord, ScoreRecord, read_record, to_json
+from birthmark.inputs.text import is_file
+from birthmark.records import Kind, PromptRecord, ScoreRecord, read_record, to_json
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,7 @@ class ScoreTable:
 def write_scores(table: ScoreTable, folder: Path) -> Path:
     """Write `<slug>.parquet` and `<slug>.json`; the same scores give the same Parquet bytes. Returns the Parquet's path."""
     path = folder / f"{table.record.slug}.parquet"
-    with atomic_path(path) as temporary:
-        table.frame.write_parquet(temporary, compression="zstd", statistics=False)
-        sha256 = sha256_of(temporary)
+    sha256 = write_parquet(table.frame, path, statistics=False)
     write_record(table.record.model_copy(update={"sha256": sha256}), folder)
     return path
 
@@ -92,11 +91,10 @@ def read_scores(path: Path | str) -> ScoreTable:
     """Read a score table: a Parquet file that birthmark wrote, or a published CSV (`response`, then a column a prompt).
 
     Raises `BirthmarkError` where the file is missing, truncated, altered (its SHA-256 is not the JSON's) or not a score
-    table.
+    table: then with the column that is not what it must be.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BirthmarkError(f"{path} is not a file: name a score table (.parquet) or a published score CSV")
+    check_path(path, "file", "that is a score table (.parquet) or a published score CSV")
     if path.suffix == ".csv":
         return ScoreTable(*published_scores(path))
     if path.suffix != ".parquet":
@@ -104,7 +102,82 @@ def read_scores(path: Path | str) -> ScoreTable:
     record = read_record(path.with_suffix(".json"), ScoreRecord)
     if sha256_of(path) != record.sha256:
         raise BirthmarkError(f"{path} was altered or cut short since it was written: score {record.model} again")
-    return ScoreTable(pl.read_parquet(path), record)
+    return ScoreTable(_checked(read_parquet(path), record, path), record)
+
+
+LARGEST = 1e15  # of a score: sums and squares of such are finite in float32
+NO_MORE = 0.01  # of a log-probability: what rounding may add to 0
+
+
+def _checked(frame: pl.DataFrame, record: ScoreRecord, path: Path) -> pl.DataFrame:
+    """The table as `ScoreTable` has it; raises `BirthmarkError` that names the column which cannot be made so."""
+
+    def refuse(column: str, problem: str) -> BirthmarkError:
+        return BirthmarkError(f"{path}: the column {one_line(column)} {problem}: score {one_line(record.model)} again")
+
+    for name in KEY_COLUMNS:
+        if name not in frame.columns:
+            raise refuse(name, "is missing")
+    keys = [name for name in frame.columns if name not in KEY_COLUMNS]
+    for name in [*(key for key in record.prompt_set.prompts if key not in keys), *(["…"] if not keys else [])]:
+        raise refuse(name, "is missing, and the JSON beside the table names its prompt")
+    for name in keys:
+        if name not in record.prompt_set.prompts:
+            raise refuse(name, "is no prompt of the JSON beside the table")
+        if record.mass and name not in record.mass:
+            raise BirthmarkError(f"{path.with_suffix('.json')}: mass lacks the prompt {one_line(name)}: score again")
+    if not frame.height:
+        raise BirthmarkError(f"{path} has no rows: score {one_line(record.model)} again")
+    columns = [_texts(frame["candidate"], refuse), _ids(frame["token_id"], refuse)]
+    found = pl.DataFrame([*columns, *(_scores(frame[name], record.kind, refuse) for name in keys)])
+    _check_rows(found, record, refuse)
+    return found.select(frame.columns)
+
+
+Refuse = Callable[[str, str], BirthmarkError]
+
+
+def _texts(column: pl.Series, refuse: Refuse) -> pl.Series:
+    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        raise refuse(column.name, f"is no text ({one_line(column.dtype)})")
+    if column.has_nulls():
+        raise refuse(column.name, "has an empty cell")
+    return column.cast(pl.String)
+
+
+def _ids(column: pl.Series, refuse: Refuse) -> pl.Series:
+    if not (column.dtype.is_integer() or column.dtype == pl.Null):
+        raise refuse(column.name, f"holds no whole numbers ({one_line(column.dtype)}), null for a word")
+    ids = column.cast(pl.Int64, strict=False)
+    if ids.null_count() > column.null_count() or (ids < 0).any():
+        raise refuse(column.name, "has a number that is no token's")
+    if ids.drop_nulls().is_duplicated().any():
+        raise refuse(column.name, "has a token twice")
+    return ids
+
+
+def _scores(column: pl.Series, kind: Kind, refuse: Refuse) -> pl.Series:
+    if not column.dtype.is_numeric():
+        raise refuse(column.name, f"holds no numbers ({one_line(column.dtype)})")
+    scores = column.cast(pl.Float32, strict=False)
+    bad = ~(scores.is_finite() & (scores.abs() <= LARGEST)).fill_null(False)
+    if bad.any():
+        raise refuse(column.name, f"has no usable number in row {int(bad.arg_max() or 0) + 1}")
+    if kind == "logprob" and (scores > NO_MORE).any():
+        raise refuse(column.name, "has a log-probability above 0")
+    return scores
+
+
+def _check_rows(found: pl.DataFrame, record: ScoreRecord, refuse: Refuse) -> None:
+    words = found.filter(pl.col("token_id").is_null())["candidate"]
+    if words.is_duplicated().any():
+        raise refuse("candidate", f'has the word "{one_line(words.filter(words.is_duplicated())[0])}" twice')
+    counts = (found.height - len(words), len(words))
+    if counts != (record.n_tokens, record.n_words):
+        raise refuse(
+            "token_id",
+            f"counts {counts[0]} tokens and {counts[1]} words, the JSON {record.n_tokens} and {record.n_words}",
+        )
 
 
 def read_elo_scores(paths: Sequence[Path]) -> list[ScoreTable]:
@@ -114,7 +187,7 @@ def read_elo_scores(paths: Sequence[Path]) -> list[ScoreTable]:
 
 def is_score_table(name: Path | str) -> bool:
     """Whether a name is that of a score table's file rather than of a model."""
-    return Path(name).suffix in (".parquet", ".csv") and Path(name).is_file()
+    return Path(name).suffix in (".parquet", ".csv") and is_file(Path(name))
 
 
 def warnings_of(records: Sequence[ScoreRecord]) -> list[str]:

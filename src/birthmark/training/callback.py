@@ -90,11 +90,29 @@ class LogCallback(TrainerCallback):
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `log.jsonl`, one dict per step; an incomplete last line is dropped."""
+    """The lines of a `log.jsonl`, one dict per step; an incomplete last line is dropped.
+
+    Raises `BirthmarkError` where a line is not what `LogCallback` writes.
+    """
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [_step(line, path) for line in lines if line.endswith("}")]
+
+
+def _step(line: str, path: Path) -> dict[str, Any]:
+    """A line's numbers by name; raises `BirthmarkError` for a line that was not written here."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("step"), int) or "seconds" not in found:
+        raise BirthmarkError(f"{path} was altered: remove the folder {path.parent} and train again")
+    if not all(isinstance(value, int | float) or (value is None and name in LOGGED) for name, value in found.items()):
+        raise BirthmarkError(
+            f"{path} was altered: a value is no number: remove the folder {path.parent} and train again"
+        )
+    return found
 
 
 def final_numbers(log: Sequence[dict[str, Any]]) -> dict[str, float | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.folder import ADAPTER_CONFIG, one_line
@@ -124,7 +124,7 @@ def _facts(folder: Path) -> Facts:
         return Facts()
     try:
         return Facts.model_validate(json.loads(path.read_bytes()))
-    except (ValueError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BirthmarkError(f"{path} cannot be read: {one_line(error)}") from None
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import one_line
+from birthmark.foreign import one_line
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine import common_prefix_length
 

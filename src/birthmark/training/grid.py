@@ -6,15 +6,18 @@ Runs differ only in what the grid varies: pairs that one base's tokenizer cannot
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import MEGABYTE, one_line, read_text
+from birthmark.files import check_path, slug_of
+from birthmark.foreign import one_line
+from birthmark.inputs.text import MEGABYTE, read_text
 from birthmark.progress import note
 from birthmark.records import TrainingLoss, TrainingRecord
+from birthmark.scoring.options import MAX_SEED
 from birthmark.training.recipe import Preset, make_recipe
 from birthmark.training.run import RunRequest, TrainingRun, prepare, run_training
 
@@ -41,10 +44,10 @@ class GridFile(BaseModel):
 
     bases: list[str | GridBase] = Field(min_length=1)
     sources: list[str] = Field(min_length=1)
-    pairs: list[int] = []
-    every: int | None = None
+    pairs: list[Annotated[int, Field(ge=1)]] = []
+    every: int | None = Field(None, ge=1)
     losses: list[TrainingLoss] = Field(["bt"], min_length=1)
-    seeds: list[int] = Field([0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, le=MAX_SEED)]] = Field([0], min_length=1)
     preset: Preset = "study"
     chat_template: str | None = None
     recipe: dict[str, Any] = {}
@@ -60,16 +63,17 @@ class GridRun:
 
 def read_grid(path: Path) -> GridFile:
     """Read a grid. Raises `BirthmarkError` if it is missing, not YAML, or has an unknown key or invalid value."""
+    check_path(path, "file", "with --grid")
     try:
         content = yaml.safe_load(read_text(path, "grid", MEGABYTE))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise BirthmarkError(f"the grid {path} cannot be read: {one_line(error, 200)}") from None
     try:
         return GridFile.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BirthmarkError(f"the grid {path}: {one_line(where)}: {one_line(first['msg'])}") from None
+        where = one_line(".".join(str(part) for part in first["loc"])) or "the file"
+        raise BirthmarkError(f"the grid {path}: {where}: {one_line(first['msg'])}") from None
 
 
 def plan_grid(
@@ -180,4 +184,4 @@ def _name(request: RunRequest) -> str:
     )
     count = request.pairs or (f"every{request.every}" if request.every else "all")
     parts = (request.base.slug, source.replace("/", "--"), str(count), request.recipe.loss, f"seed{request.seed}")
-    return "_".join(parts)
+    return slug_of("_".join(parts))

@@ -26,6 +26,7 @@ from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration
 from birthmark.records.base import read_record, to_json
 from birthmark.records.calibration import PlantedRun, PlantedScore, PlantedSetting
+from birthmark.scoring.options import MAX_SEED
 from birthmark.training.planting import plant, why_diverged
 from birthmark.values.metrics import METRICS
 from birthmark.values.planted import Recovery, planted_results, recovery
@@ -282,4 +283,6 @@ def need_seeds(seeds: int, first: int) -> range:
     """The seeds of this number of runs. Raises `BirthmarkError` for fewer than one."""
     if seeds < 1:
         raise BirthmarkError(f"{seeds} seeds are too few: use at least one with --seeds")
+    if first + seeds - 1 > MAX_SEED:
+        raise BirthmarkError(f"the last of {seeds} seeds from {first} is over {MAX_SEED}: give a smaller --seed")
     return range(first, first + seeds)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import Recipe
 
@@ -56,7 +57,8 @@ def make_recipe(preset: Preset = "study", **changes: Any) -> Recipe:
         recipe = Recipe.model_validate({**PRESETS[preset], **given})
     except ValidationError as error:
         first = error.errors()[0]
-        raise BirthmarkError(f"the recipe's {first['loc'][0]} cannot be {first['input']!r}: {first['msg']}") from None
+        given_value = one_line(repr(first["input"]), 40)
+        raise BirthmarkError(f"the recipe's {first['loc'][0]} cannot be {given_value}: {first['msg']}") from None
     if "batch" in given and "micro_batch" not in given and recipe.batch % recipe.micro_batch:
         recipe = recipe.model_copy(update={"micro_batch": 1})
     if recipe.batch % recipe.micro_batch:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import write_text
+from birthmark.files import LOCK, check_path, lock_folder, write_text
 from birthmark.models.folder import checkpoint_folders
 from birthmark.progress import note
 from birthmark.records import PairCounts, Recipe, TrainingRecord, read_record, to_json
@@ -29,6 +29,8 @@ from birthmark.training.recipe import Preset, checkpoint_steps, total_steps
 from birthmark.training.sources import count_drops, no_pairs_left, open_source, read_pairs, scan
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from birthmark.models.resolve import ResolvedModel
     from birthmark.training.trainer import RewardModelTrainer
 
@@ -111,8 +113,7 @@ def run_training(
     pairs or recipe are invalid; the content of `out` is then left unchanged.
     """
     quiet = quiet or not is_main()
-    if is_main():
-        _require_room(out)
+    lock = _require_room(out) if is_main() else None
     note(f"reading {request.preferences}", quiet=quiet)
     prepared = prepare(request, quiet=quiet)
     earlier = _earlier(out, prepared.record)
@@ -137,6 +138,8 @@ def run_training(
     if is_main():
         write_text(out / "run.json", to_json(record))
         shutil.rmtree(out / "resume", ignore_errors=True)
+    if lock is not None:
+        lock.release()
     return TrainingRun(out, record)
 
 
@@ -270,15 +273,16 @@ def _train(request: RunRequest, prepared: PreparedRun, out: Path, *, quiet: bool
         log_callback.close()
 
 
-def _require_room(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise BirthmarkError(f"{out} is a file: give a folder with --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / "run.json").is_file():
+def _require_room(out: Path) -> "FileLock":
+    """Make the folder where it is not there, and lock it: one process at a time trains a run."""
+    check_path(out, "out", "with --out")
+    if out.is_dir() and {item.name for item in out.iterdir()} - {LOCK} and not (out / "run.json").is_file():
         raise BirthmarkError(f"{out} has files of something else: give an empty or new folder with --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BirthmarkError(f"{out} cannot be created ({error.strerror}): give another folder with --out") from None
+    return lock_folder(out)
 
 
 def _earlier(out: Path, record: TrainingRecord) -> TrainingRecord | None:

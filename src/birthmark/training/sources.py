@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import one_line
+from birthmark.foreign import one_line
 from birthmark.training.data import Drop, Pair, layout_of, read_pair
 
 Row = dict[str, Any]
@@ -56,6 +56,8 @@ def open_source(name: str | Path) -> Source:
     Raises `BirthmarkError` if there is no such file, its ending is unknown, or it is not on the hub.
     """
     path = Path(name).expanduser()
+    if path.is_dir():  # datasets would take a folder for a data set
+        raise BirthmarkError(f"{path} is a folder: name a file of preferences in it ({', '.join(_ENDINGS)})")
     if path.is_file():
         return _file_source(path)
     text = str(name)

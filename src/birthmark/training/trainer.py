@@ -17,7 +17,7 @@ import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 from transformers.integrations import TensorBoardCallback, get_available_reporting_integrations
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
@@ -277,9 +277,20 @@ def _disk_errors(run: Path, step: int) -> Iterator[None]:
 
 
 def resume_folder(run: Path) -> Path | None:
-    """The newest state from which training can resume, or None."""
+    """The newest state from which training can resume, or None. Raises `BirthmarkError` where it was altered."""
     whole = {_step_of(folder): folder for folder in (run / RESUME).glob("checkpoint-*") if _is_whole(run, folder)}
-    return whole[max(whole)] if whole else None
+    if not whole:
+        return None
+    newest = whole[max(whole)]
+    try:
+        fits = TrainerState.load_from_json(str(newest / "trainer_state.json")).global_step == max(whole)
+    except Exception:  # noqa: BLE001  the library reads any JSON into its fields
+        fits = False
+    if not fits:
+        raise BirthmarkError(
+            f"{newest / 'trainer_state.json'} was altered: remove {run / RESUME} to start this run again"
+        )
+    return newest
 
 
 def clear_unfinished(run: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.inputs.text import one_line
 from birthmark.records import BudgetCheck, WordShift
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined, join_tables
@@ -45,6 +45,8 @@ def parse_budget(expression: str) -> Budget:
             f'the budget "{one_line(expression)}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
             'ranks, such as "contrast<=10"'
         )
+    if not np.isfinite(float(found[3])):
+        raise BirthmarkError(f"the budget of {one_line(found[3], 20)} ranks is no finite number: write a smaller one")
     quantity = next(name for name in QUANTITIES if name == found[1])
     return Budget(quantity, float(found[3]), strict=found[2] == "<")
 

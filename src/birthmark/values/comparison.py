@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Required, TypedDict
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.inputs.catalog import Catalog, find_entry, load_catalog
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.inputs.text import MEGABYTE, did_you_mean, one_line, read_text
+from birthmark.inputs.text import MEGABYTE, did_you_mean, read_text
 from birthmark.inputs.words import clean_word, merged_names
 from birthmark.records import Effects, Kind, ScoreRecord
 from birthmark.scoring.table import ScoreTable

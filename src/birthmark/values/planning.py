@@ -17,6 +17,8 @@ from birthmark.values.wording_power import coarse_reason, plan_sentences
 SD_BASE, SD_RM = 16.6, 7.2  # ranks of 263 words: the published contrasts, nested analysis of variance
 PROMPTS_OF_RM = 0.05  # share of the variance between RMs that is the luck of 54 prompts
 MOST_BASES = 200
+LEAST_SD = 1e-6
+MOST_ASKED = 100  # of base checkpoints a family: twice as many are simulated too
 SHARED_BY_PAIRS = 0.5
 
 
@@ -85,12 +87,16 @@ def plan(
 
 
 def _check(bases: tuple[int, int], rms: int, sd_base: float, sd_rm: float, shift: float, alpha: float) -> None:
-    if len(bases) != 2 or min(bases) < 1 or max(bases) > 1_000:
-        raise BirthmarkError("--bases takes two numbers from 1 to 1000, the base checkpoints of either family: 5,5")
+    if len(bases) != 2 or min(bases) < 1 or max(bases) > MOST_ASKED:
+        raise BirthmarkError(
+            f"--bases takes two numbers from 1 to {MOST_ASKED}, the base checkpoints of either family: 5,5"
+        )
     if rms < 1:
         raise BirthmarkError(f"{rms} reward models on a base checkpoint are too few: --rms-per-base takes 1 or more")
-    if not all(np.isfinite(value) and value >= 0 for value in (sd_base, sd_rm)) or sd_base + sd_rm == 0:
-        raise BirthmarkError("--sd-base and --sd-rm are standard deviations in ranks: 0 or more, and not both 0")
+    if not all(np.isfinite(value) and value >= 0 for value in (sd_base, sd_rm)) or sd_base + sd_rm < LEAST_SD:
+        raise BirthmarkError(
+            f"--sd-base and --sd-rm are standard deviations in ranks: 0 or more, and their sum at least {LEAST_SD:g}"
+        )
     if not np.isfinite(shift) or shift == 0:
         raise BirthmarkError("--shift is the difference to be found, in ranks: not 0")
     if not 0 < alpha < 1:

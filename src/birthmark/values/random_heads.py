@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path, write_text
+from birthmark.files import read_parquet, slug_of, write_parquet, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import RandomHeads, read_record, to_json
 
@@ -49,7 +49,7 @@ class HeadWords:
 
 
 def head_path(out: Path, base: str, lexicon: str) -> Path:
-    return out / FOLDER / f"{base.replace('/', '--')}.{lexicon}.parquet"
+    return out / FOLDER / f"{slug_of(base.replace('/', '--'))}.{slug_of(lexicon)}.parquet"
 
 
 def has_head_words(path: Path, key: str) -> bool:
@@ -60,10 +60,7 @@ def has_head_words(path: Path, key: str) -> bool:
 
 def write_head_words(path: Path, record: RandomHeads, heads: HeadWords) -> None:
     columns = {f"head_{at:04d}": row for at, row in enumerate(heads.values)}
-    with atomic_path(path) as temporary:
-        pl.DataFrame({"word": list(heads.words), **columns}).write_parquet(
-            temporary, compression="zstd", statistics=False
-        )
+    write_parquet(pl.DataFrame({"word": list(heads.words), **columns}), path, statistics=False)
     write_text(path.with_suffix(".json"), to_json(record))
 
 
@@ -78,7 +75,20 @@ def read_head_words(out: Path, lexicon: str) -> list[HeadWords]:
     for path in sorted((out / FOLDER).glob("*.json")):
         record = read_record(path, RandomHeads)
         if record.lexicon == lexicon:
-            frame = pl.read_parquet(path.with_suffix(".parquet"))
-            values = frame.drop("word").to_numpy().T
-            found.append(HeadWords(record.base, record.family, tuple(frame["word"]), values))
+            frame = read_parquet(path.with_suffix(".parquet"))
+            found.append(HeadWords(record.base, record.family, *_checked(frame, record, path)))
     return found
+
+
+def _checked(frame: pl.DataFrame, record: RandomHeads, path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """The words and the heads' values; raises `BirthmarkError` for a table that `write_head_words` did not write."""
+    heads = [name for name in frame.columns if name != "word"]
+    whole = len(heads) == record.n_heads and all(frame[name].dtype.is_float() for name in heads)
+    if not whole or "word" not in frame.columns or frame["word"].dtype != pl.String or frame["word"].has_nulls():
+        raise BirthmarkError(
+            f"{path.with_suffix('.parquet')} is not a table of {record.n_heads} random heads: track again"
+        )
+    values = frame.drop("word").to_numpy().T
+    if not np.isfinite(values).all():
+        raise BirthmarkError(f"{path.with_suffix('.parquet')} has a value that is not finite: track again")
+    return tuple(frame["word"]), values

@@ -7,8 +7,8 @@ of training `wording_training`, of power and calibration `wording_power`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from birthmark.foreign import one_line
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT
-from birthmark.inputs.text import one_line
 from birthmark.records import (
     Blocks,
     Clustering,
