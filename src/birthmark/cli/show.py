@@ -17,6 +17,7 @@ from birthmark.commands.audit import AuditResult
 from birthmark.errors import BirthmarkError
 from birthmark.models import memory
 from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
+from birthmark.report.models import read_at
 from birthmark.report.text import renamed, short_names
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.formats import minutes, percent, signed
@@ -346,6 +347,14 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
     if table.record.mass:
         lexicon = [mass.lexicon for mass in table.record.mass.values()]
         console.print(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.", markup=False)
+    if (place := read_at(table.record)) is not None:
+        console.print(
+            f"Rewards are read at {place}; {table.record.bos} BOS; backend {table.record.backend}.", markup=False
+        )
+    if table.record.engine_why:
+        console.print(f"The plain engine ran: {table.record.engine_why}.", markup=False)
+    for warning in table.record.warnings:
+        console.print(f"Note: {warning}", markup=False)
     print_precision([table])
     if out is not None:
         console.print(f"Written to {out}", markup=False)

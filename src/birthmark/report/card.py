@@ -12,6 +12,7 @@ from birthmark.files import write_text
 from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_lineage, read_summary
 from birthmark.report.lineage import leading_line
+from birthmark.report.models import read_at, read_early
 from birthmark.values.formats import interval, p_words, signed
 from birthmark.values.wording import caveats, finding, line_finding, mass_warning, quoted, system_said
 
@@ -49,7 +50,8 @@ def card(
         lines += ["", *_table(item)]
     small = mass_warning(scores)
     lines += ["", "**Read with care.**", ""]
-    lines += [f"- {md(text)}" for text in [*([small] if small else []), *caveats(effects, scores)]]
+    said = [*([small] if small else []), *read_early(scores), *caveats(effects, scores)]
+    lines += [f"- {md(text)}" for text in said]
     lines += ["", _again(study), ""]
     return "\n".join(lines)
 
@@ -76,6 +78,8 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
         revision = f", revision `{record.revision[:12]}`" if record.revision else ""
         frame = f"frame {record.frame}" if record.frame else "frame not known"
         own = f", its template's system prompt {md(quoted(record.template_system))}" if record.template_system else ""
+        if (place := read_at(record)) is not None:
+            told += f" read at {md(place)}, {record.bos} BOS"
         models.append(
             f"- {md(record.model)}: {told}, {frame}, {record.dtype}, backend {md(record.backend)}{weights}{revision}{own}"
         )

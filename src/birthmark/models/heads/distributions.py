@@ -33,6 +33,7 @@ class URMHead(RewardHead):
     """
 
     name = "urm"
+    reads = "before padding"
 
     def __init__(self, score: torch.nn.Linear, weights: list[torch.nn.Linear]) -> None:
         super().__init__()
@@ -85,6 +86,7 @@ class URMFirstColumnHead(URMHead):
     """
 
     name = "urm-first-column"
+    reads = "last unpadded"
 
     @classmethod
     def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
@@ -103,6 +105,7 @@ class LDLHead(RewardHead):
     """
 
     name = "ldl"
+    reads = "before padding"
     levels: torch.Tensor
 
     def __init__(
