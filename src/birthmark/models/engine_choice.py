@@ -42,7 +42,7 @@ def _unsupported(model: Any) -> str | None:
             found += list(prefix.log_probs(TRIED[0], TRIED[1:]))
     except BirthmarkError as error:
         return str(error).partition(":")[0]
-    except Exception as error:  # noqa: BLE001  an architecture may fail in any way
+    except Exception as error:
         if is_out_of_memory(error):
             raise
         return f"the prefix engine does not support {kind}"

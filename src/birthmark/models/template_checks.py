@@ -411,6 +411,6 @@ def _beside(check: str, option: str, scorer: Scorer, scores: np.ndarray, other: 
     others = other.score(QUESTION).scores
     words = scorer.candidates["candidate"].to_list()
     pairs = ", ".join(f"{word} {a:.3g} and {b:.3g}" for word, a, b in zip(words, scores, others, strict=True))
-    ranks = [np.argsort(np.argsort(values)) for values in (scores, others)]
-    alike = float(np.corrcoef(*ranks)[0, 1]) if len(words) > 1 else 1.0
+    a, b = (np.argsort(np.argsort(values)).astype(np.float64) for values in (scores, others))
+    alike = float(np.corrcoef(a, b)[0, 1]) if len(words) > 1 else 1.0
     return note(check, f"scores as they are and with {option} (rank correlation {alike:.2f}): {pairs}")

@@ -100,10 +100,8 @@ def read_early(scores: Sequence[ScoreRecord]) -> list[str]:
     models = [record.model for record in scores if record.read_early]
     if not models:
         return []
-    return [
-        f"The rewards of {listed(models)} are read before the end of the conversation, where the model's own class reads them, "
-        "because its padding token stands there (--read end reads the end)."
-    ]
+    why = "where the model's own class reads them, because its padding token stands there (--read end reads the end)"
+    return [f"The rewards of {listed(models)} are read before the end of the conversation, {why}."]
 
 
 def _system(record: ScoreRecord) -> str:

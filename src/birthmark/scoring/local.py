@@ -206,10 +206,9 @@ def _about_unknown(words: Sequence[str]) -> list[str]:
     if not words:
         return []
     named = ", ".join(one_line(word) for word in words[:10]) + (", …" if len(words) > 10 else "")
-    return [
-        f"the tokenizer has no tokens for {len(words):,} word{'s' * (len(words) > 1)}, left out here because the model would "
-        f"read its unknown token instead: {named}"
-    ]
+    count = f"{len(words):,} word{'s' * (len(words) > 1)}"
+    left_out = "left out here because the model would read its unknown token instead"
+    return [f"the tokenizer has no tokens for {count}, {left_out}: {named}"]
 
 
 def _scorer(network: Any, tokenizer: Any, job: Job, engine: EngineName) -> "Scorer":
