@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import one_line
+from birthmark.inputs.text import one_line
 
 Ids = Sequence[int]
 
@@ -41,7 +41,7 @@ def missing_embedding(tokenizer: Any, token: int, rows: int) -> str:
     """What is wrong with a token that has no embedding."""
     name = tokenizer.convert_ids_to_tokens(token)
     return (
-        f"the token {one_line(str(name))!r} (id {token}) has no embedding: the model has {rows:,} and its tokenizer "
+        f"the token {one_line(name)!r} (id {token}) has no embedding: the model has {rows:,} and its tokenizer "
         f"{len(tokenizer):,} tokens; use the tokenizer and the chat template that the model was trained with"
     )
 

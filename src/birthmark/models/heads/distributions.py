@@ -5,13 +5,14 @@ implementations of it (URM); the authors' model card and RewardBench's adapter (
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.heads.base import (
     HELPSTEER,
+    Reads,
     RewardHead,
     Shapes,
     Tensors,
@@ -33,7 +34,7 @@ class URMHead(RewardHead):
     """
 
     name = "urm"
-    reads = "before padding"
+    reads: ClassVar[Reads] = "before padding"
 
     def __init__(self, score: torch.nn.Linear, weights: list[torch.nn.Linear]) -> None:
         super().__init__()
