@@ -31,7 +31,7 @@ from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL_KEY
 from birthmark.progress import note
 from birthmark.records import Effects, Implicit, InputRecord, StudyRecord, read_record, to_json
-from birthmark.scoring.measure import Measure, choose_frames, versions
+from birthmark.scoring.measure import Measure, choose_frames, refuse_reading_options, versions
 from birthmark.scoring.options import ChosenFrame, FrameOption
 from birthmark.scoring.table import ScoreTable, read_scores
 from birthmark.values.comparison import EffectsOptions, all_effects
@@ -160,6 +160,7 @@ def open_measure(
 ) -> tuple[Study, list[ChosenFrame]]:
     """Open OUT for models under one measurement; returns the frame of each model beside it."""
     _refuse_namesakes(models, out)
+    refuse_reading_options(models, measure)
     frames = choose_frames(models, _asked_frame(measure, out), measure.protocol)
     of_languages = {frame for model, frame in zip(models, frames, strict=True) if model.kind == "logprob"}
     asked = measure.of_study(" or ".join(sorted(of_languages)) or None)

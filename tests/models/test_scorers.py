@@ -172,24 +172,26 @@ def test_a_reward_is_the_sequence_classifiers_logit(rm, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_pad_token_that_ends_the_answer_does_not_move_the_token_read(tmp_path, engine):
+def test_a_pad_token_that_ends_the_answer_moves_the_token_read_as_in_the_models_class(tmp_path, engine):
     template = CHAT_TEMPLATE.replace("</turn>\n{% endfor %}", "</turn>{% endfor %}")
     folder = write_tiny_model(tmp_path, reward=True, seed=5, chat_template=template)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.pad_token = "</turn>"
     model.config.pad_token_id = tokenizer.pad_token_id
-    scores = reward_scorer((model, tokenizer), engine=engine).score(PROMPT).scores
-    searched = []
-    for word, score in zip(WORDS, scores, strict=True):
+    of_class = reward_scorer((model, tokenizer), engine=engine)
+    of_end = reward_scorer((model, tokenizer), engine=engine, read="end")
+    scores, ends = of_class.score(PROMPT).scores, of_end.score(PROMPT).scores
+    for word, score, end in zip(WORDS, scores, ends, strict=True):
         text = f"<bos><turn>user\n{PROMPT}</turn><turn>assistant\n{word}</turn>"
         ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
         assert ids[0, -1] == tokenizer.pad_token_id
         with torch.inference_mode():
-            last = model.score(model.model(ids).last_hidden_state[0, -1])
-            searched.append(float(model(ids).logits[0, 0]))
-        assert score == pytest.approx(float(last), abs=BOUND)
-    assert np.abs(scores - searched).min() > 10 * BOUND  # a search for padding would have read another token
+            assert score == pytest.approx(float(model(ids).logits[0, 0]), abs=BOUND)
+            assert end == pytest.approx(float(model.score(model.model(ids).last_hidden_state[0, -1])), abs=BOUND)
+    assert np.abs(scores - ends).min() > 10 * BOUND
+    assert of_class.chat.read_early == 1 and any("--read end" in line for line in of_class.chat.warnings)
+    assert of_end.chat.read_early == 0 and of_end.chat.read_token == "</turn>"
 
 
 def test_what_the_model_pads_with_cannot_matter(rm):

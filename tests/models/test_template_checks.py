@@ -148,7 +148,8 @@ def test_scores_that_are_not_numbers_are_wrong(checkpoint, tmp_path):
         tmp_path / "nan",
         lambda all_: all_ | {"score.weight": torch.full((1, 32), torch.nan)},
     )
-    assert level(checked(broken), "scores") == "wrong"
+    found = checked(broken)
+    assert level(found, "scores") == "wrong" and "score.weight is not a number" in message(found, "scores")
 
 
 @ON

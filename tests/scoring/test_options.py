@@ -35,6 +35,8 @@ CHANGED: dict[str, Any] = {  # None: made in a test of its own below
     "template_date": "2025-01-01",
     "protocol": "christian2026",
     "backend": "other",
+    "read": "end",
+    "bos": "two",
     "engine": "plain",
     "dtype": "float16",
     "device": "cpu:0",

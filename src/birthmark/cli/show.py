@@ -12,6 +12,7 @@ from birthmark.commands.audit import AuditResult
 from birthmark.errors import BirthmarkError
 from birthmark.models import memory
 from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
+from birthmark.report.models import read_at
 from birthmark.report.text import renamed, short_names
 from birthmark.scoring.table import ScoreTable
 from birthmark.values.formats import minutes, percent, signed
@@ -288,6 +289,10 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
     if table.record.mass:
         lexicon = [mass.lexicon for mass in table.record.mass.values()]
         say(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.")
+    if (place := read_at(table.record)) is not None:
+        say(f"Rewards are read at {place}; {table.record.bos} BOS; backend {table.record.backend}.")
+    if table.record.engine_why:
+        say(f"The plain engine ran: {table.record.engine_why}.")
     print_precision([table])
     for warning in table.record.warnings:
         say(f"Note: {warning}")

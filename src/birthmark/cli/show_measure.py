@@ -25,6 +25,7 @@ def print_explanation(found: Explanation) -> None:
         "protocol": found.protocol,
         "prompt": f"{found.prompt}: {found.question}",
         "candidate": f"{found.candidate!r}, one of {found.n_candidates:,}",
+        "beginning-of-text tokens": found.bos,
         "system prompt": found.system,
         "of the template's own": found.template_system,
         "date that it shows": found.template_date,

@@ -12,7 +12,7 @@ from birthmark.commands.models import resolve
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import load_personas
 from birthmark.records import Explanation
-from birthmark.scoring.measure import Measure, choose_frames, make_measure, under
+from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options, under
 from birthmark.scoring.options import (
     QUESTION,
     Argument,
@@ -28,6 +28,7 @@ from birthmark.scoring.options import (
     ProtocolOptions,
     QuestionOptions,
     QuietOptions,
+    ReadingOptions,
     SourceOptions,
     SystemOptions,
     select,
@@ -70,7 +71,15 @@ Personas = Annotated[
 
 
 class ExplainOptions(
-    QuestionOptions, SystemOptions, FrameOptions, ProtocolOptions, SourceOptions, KindOptions, QuietOptions, total=False
+    QuestionOptions,
+    SystemOptions,
+    FrameOptions,
+    ProtocolOptions,
+    ReadingOptions,
+    SourceOptions,
+    KindOptions,
+    QuietOptions,
+    total=False,
 ):
     """What decides what a model reads; how it is run does not."""
 
@@ -79,6 +88,7 @@ class AttributeOptions(
     QuestionOptions,
     SystemOptions,
     ProtocolOptions,
+    ReadingOptions,
     EngineOptions,
     MachineOptions,
     PlacementOptions,
@@ -158,6 +168,7 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
 
     measure = make_measure(**select(options, MeasureOptions))
     found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+    refuse_reading_options([found], measure)
     (frame,) = choose_frames([found], measure.frame, measure.protocol)
     candidates = measure.candidates_for(found.kind)
     key, prompt = next(iter(measure.prompts.prompts.items()))
@@ -171,6 +182,8 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
         protocol=measure.protocol,
         template_date=measure.template_date,
         system=measure.prompts.system,
+        bos=measure.bos_for(found),
+        read=measure.read,
     )
 
 
@@ -185,6 +198,7 @@ def score_in_study(study: Study, model: "ResolvedModel", measure: Measure, frame
 
 
 def _score(model: "ResolvedModel", measure: Measure) -> ScoreTable:
+    refuse_reading_options([model], measure)
     (frame,) = choose_frames([model], measure.frame, measure.protocol)
     return score_model(model, measure, frame)
 

@@ -22,7 +22,7 @@ from birthmark.models.resolve import ResolvedModel, load_tokenizer, resolve
 from birthmark.progress import note
 from birthmark.records import Durability, GapCurve, RandomHeads, Track, TrackedRun, read_record, to_json
 from birthmark.scoring.local import LocalBackend, choose_machine
-from birthmark.scoring.measure import Measure, choose_frames, make_measure
+from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options
 from birthmark.scoring.options import (
     MODEL,
     RUN,
@@ -38,6 +38,7 @@ from birthmark.scoring.options import (
     ProtocolOptions,
     QuestionOptions,
     QuietOptions,
+    ReadingOptions,
     SeedOptions,
     SystemOptions,
     select,
@@ -101,6 +102,7 @@ class TrackOptions(
     SystemOptions,
     FrameOptions,
     ProtocolOptions,
+    ReadingOptions,
     EngineOptions,
     MachineOptions,
     SeedOptions,
@@ -166,6 +168,7 @@ class _Tracker:
         kinds = {model.kind for _, model in found}
         if len(kinds) > 1:
             raise BirthmarkError(f"{series.path} holds reward models and language models: track them apart")
+        refuse_reading_options([model for _, model in found], self.measure)
         frames = choose_frames([model for _, model in found], self.measure.frame, self.measure.protocol)
         words: list[str] = []
         for (item, model), frame in zip(found, frames, strict=True):

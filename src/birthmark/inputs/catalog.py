@@ -59,7 +59,8 @@ class Entry(_Facts):
     `base_checkpoint`: the released model that a reward model was tuned from (for a language model, itself). `parent`: catalog
     name or hub id of the model that training started from. `parameters`: their number. `head_weights`: the weight of each
     named output of a linear head with several outputs, in order. `revision`: a confirmed commit on the hub. `dtype`,
-    `attention`: what to run it with. `template`: notes on its chat template. `benchmarks`: published scores by benchmark.
+    `attention`: what to run it with. `bos`: how many beginning-of-text tokens its authors' conversations had, where template and
+    tokenizer both write one (`sources` says where that is stated). `template`: notes on its chat template. `benchmarks`: published scores by benchmark.
     `rank`: a published rank. `path`: a local folder that takes precedence over `hub` (in a user's file: relative to it).
     """
 
@@ -79,6 +80,7 @@ class Entry(_Facts):
     head_weights: dict[str, float] | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     attention: Literal["eager", "sdpa"] | None = None
+    bos: Literal["one", "two"] | None = None
     template: str | None = None
     benchmarks: dict[str, float] = {}
     rank: str | None = None

@@ -1,15 +1,18 @@
 """What a chat template does to a conversation, found by rendering small ones, and the input of a model for one candidate."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.encoding import Encoder, Frame, Protocol, read_vocabulary
+from birthmark.models.encoding import Bos, Encoder, Frame, Protocol, read_vocabulary, unknown_answers
 from birthmark.models.engine import common_prefix_length
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.heads.known import HeadFiles, head_tensors
+from birthmark.models.heads.linear import LinearHead
+from birthmark.models.reading import Read, Reading, padding_token
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
 from birthmark.records import Explanation
 
@@ -121,20 +124,33 @@ def _answer_in(rendered: str, shape: ChatShape) -> str:
 
 @dataclass(frozen=True)
 class ChatFacts:
-    """The facts of a template in a record: its default system prompt, the number of trimmed candidates, and warnings."""
+    """The facts of what a model reads in a record: the template's default system prompt, the number of trimmed candidates,
+    how many beginning-of-text tokens there are, where a reward is read, and warnings."""
 
     system: str | None = None
     trimmed: int | None = None
+    bos: int = 0
+    read_token: str | None = None
+    read_early: int | None = None
     warnings: tuple[str, ...] = ()
 
 
-def read_facts(encoder: Encoder, candidates: Sequence[str] | None = None) -> ChatFacts:
+TRIED = 2048  # conversations that are looked at to see where they are read
+
+
+def read_facts(encoder: Encoder, candidates: Sequence[str] | None = None, reading: Reading | None = None) -> ChatFacts:
     """The facts of the template that affect scores; `candidates` are an RM's answers, None for an LM."""
     found = []
-    if begins_twice(encoder.tokenizer, encoder.context("Hello")):
+    bos = count_bos(encoder.tokenizer, encoder.context("Hello"))
+    if bos > 1 and encoder.protocol == "christian2026":
         found.append("every context begins with the beginning-of-text token twice, as in the published study")
+    elif encoder.bos == "two" and bos < 2:
+        found.append(
+            f"two beginning-of-text tokens were asked for, and conversations begin with {bos or 'none'}: the chat template "
+            "and the tokenizer do not both write one"
+        )
     if encoder.frame != "chat":
-        return ChatFacts(warnings=tuple(found))
+        return ChatFacts(bos=bos, warnings=tuple(found))
     shape = read_shape(encoder)
     if encoder.system_place == "user":
         found.append(
@@ -146,7 +162,7 @@ def read_facts(encoder: Encoder, candidates: Sequence[str] | None = None) -> Cha
                 f"in a complete conversation the chat template puts {shape.inserted!r} before an answer, but not when it opens "
                 "the assistant's turn: the next tokens may be a thought instead of an answer"
             )
-        return ChatFacts(shape.system, None, tuple(found))
+        return ChatFacts(shape.system, bos=bos, warnings=tuple(found))
     if shape.opens_a_turn:
         found.append(
             "the chat template opens another assistant's turn after the answer: rewards are read there, not at the end of "
@@ -158,13 +174,53 @@ def read_facts(encoder: Encoder, candidates: Sequence[str] | None = None) -> Cha
             f"the chat template trims white space from {trimming.changed:,} of {trimming.n_candidates:,} candidates; "
             f"{trimming.merged:,} give the same conversation as another"
         )
-    return ChatFacts(shape.system, trimming.changed, tuple(found))
+    place = _read_place(encoder, candidates, reading) if reading else None
+    if place and place.warning:
+        found.append(place.warning)
+    return ChatFacts(
+        system=shape.system,
+        trimmed=trimming.changed,
+        bos=bos,
+        read_token=place.token if place else None,
+        read_early=place.early if place else None,
+        warnings=tuple(found),
+    )
 
 
-def begins_twice(tokenizer: Any, ids: Sequence[int]) -> bool:
-    """Whether ids begin with two beginning-of-text tokens."""
-    bos = tokenizer.bos_token_id
-    return bos is not None and list(ids[:2]) == [bos, bos]
+@dataclass(frozen=True)
+class ReadPlace:
+    """The token at which most conversations are read, how many tokens before the end that is at most, and a warning where
+    the end and the class's place are not the same."""
+
+    token: str
+    early: int
+    warning: str | None
+
+
+def _read_place(encoder: Encoder, candidates: Sequence[str], reading: Reading) -> ReadPlace:
+    conversations = encoder.conversations("Hello", candidates[-TRIED:])
+    tokens = Counter(ids[reading.place(ids)] for ids in conversations)
+    token = token_texts(encoder.tokenizer, [tokens.most_common(1)[0][0]])[0]
+    early = [len(ids) - 1 - reading.of_class(ids) for ids in conversations]
+    most, moved = max(early), sum(count > 0 for count in early)
+    warning = None
+    if moved:
+        pad = token_texts(encoder.tokenizer, [int(reading.pad or 0)])[0]
+        where = f"{most} token{'s' * (most > 1)} before the end"
+        which = "every conversation" if moved == len(early) else f"{moved:,} of {len(early):,} conversations"
+        warning = (
+            f"the padding token {pad!r} stands in {which}, and the model's own class reads the reward {where}, at {token!r}: "
+            "so it is read here; --read end reads the end"
+            if reading.read == "class"
+            else f"rewards are read at the end (--read end), at {token!r}; the model's own class reads {where}, because the "
+            f"padding token {pad!r} stands in {which}"
+        )
+    return ReadPlace(token, most if reading.read == "class" else 0, warning)
+
+
+def count_bos(tokenizer: Any, ids: Sequence[int]) -> int:
+    """How many beginning-of-text tokens the ids begin with."""
+    return next((place for place, token in enumerate(ids) if token != tokenizer.bos_token_id), len(ids))
 
 
 CONVERSATIONS = 2048  # at most this many are tokenized to find their common prefix
@@ -181,6 +237,8 @@ def explain(
     protocol: Protocol = "birthmark",
     template_date: str | None = None,
     system: str | None = None,
+    bos: Bos | None = None,
+    read: Read = "class",
 ) -> Explanation:
     """Explain the model's input for the first candidate after one question, under the key `prompt`.
 
@@ -189,7 +247,10 @@ def explain(
     """
     tokenizer = load_tokenizer(model)
     kind = model.kind
-    encoder = Encoder(tokenizer, "chat" if kind == "reward" else frame, protocol, None, template_date, system)
+    encoder = Encoder(tokenizer, "chat" if kind == "reward" else frame, protocol, None, template_date, system, bos)
+    if kind == "reward":
+        lost = unknown_answers(encoder, words)
+        words = [word for word in words if word not in lost] or words
     candidates = list(words) or list(read_vocabulary(tokenizer, len(tokenizer), protocol).texts if vocabulary else ())
     if not candidates:
         raise BirthmarkError("there are no candidates: give words, or use the vocabulary")
@@ -205,7 +266,8 @@ def explain(
         rendered = encoder.written(question)
     gates = head.gate_positions([ids]) if head else None
     forms = encoder.forms(candidate) if kind == "logprob" else ()
-    facts = read_facts(encoder, candidates if kind == "reward" else None)
+    reading = reading_of(model, tokenizer, head, read) if kind == "reward" else None
+    facts = read_facts(encoder, candidates if kind == "reward" else None, reading)
     return Explanation(
         model=model.name,
         kind=kind,
@@ -224,11 +286,18 @@ def explain(
         token_ids=ids,
         tokens=token_texts(tokenizer, ids),
         shared_prefix=shared,
-        read=len(ids) - 1,
+        read=reading.place(ids) if reading else len(ids) - 1,
+        bos=count_bos(tokenizer, ids),
         gate=gates[0] if gates else None,
         forms={form: list(form_ids) for form, form_ids in zip(forms, encoder.form_ids(forms), strict=True)} or None,
         warnings=list(facts.warnings),
     )
+
+
+def reading_of(model: ResolvedModel, tokenizer: Any, head: RewardHead | None, read: Read = "class") -> Reading:
+    """Where a reward model is read, before it is loaded; an adapter's head is that of a sequence classifier."""
+    reads = head.reads if head else LinearHead.reads
+    return Reading(reads, padding_token(model, tokenizer, head is None or isinstance(head, LinearHead)), read)
 
 
 def reward_head(model: ResolvedModel) -> RewardHead | None:

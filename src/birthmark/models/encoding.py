@@ -13,6 +13,7 @@ from birthmark.errors import BirthmarkError
 
 Frame = Literal["chat", "qa", "bare"]
 Protocol = Literal["birthmark", "christian2026"]
+Bos = Literal["one", "two"]
 Turns = list[dict[str, str]]
 
 TEXTS_AT_ONCE = 1024
@@ -120,7 +121,10 @@ class Encoder:
 
     `system` is a system prompt before every question. If the template raises an error for one or ignores it, it is put at the
     beginning of the user's turn, followed by an empty line (`system_place` says which). `template_date` is the pinned date as
-    ISO text, None if the template shows no date or is not used.
+    ISO text, None if the template shows no date or is not used. `bos` says what happens where template and tokenizer both
+    write a beginning-of-text token: `one` is kept, or `two`, as where a rendered template is tokenized again (by default
+    the study's protocol has two, and ours one). What a tokenizer appends to a text, such as an end token, is left out: an
+    answer follows a context, and a template closes a conversation itself.
 
     Raises `BirthmarkError` if the frame is `chat` and there is no chat template, or if there is a system prompt and the frame
     is not `chat`.
@@ -134,15 +138,17 @@ class Encoder:
         chat_template: str | None = None,
         template_date: str | None = None,
         system: str | None = None,
+        bos: Bos | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.frame = frame
+        self.bos: Bos = bos or ("two" if protocol == "christian2026" else "one")
         self.protocol = protocol
         self.system = system
         self.system_place: Literal["system", "user"] | None = None
         self.template: str | None = None
         self.template_date: str | None = None
-        self._adds_bos = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
+        self.prepended, self.appended = added_around(tokenizer)
         if frame == "chat":
             template = chat_template or _own_template(tokenizer)
             self.template, self.template_date = pin_template(template, template_date)
@@ -153,10 +159,12 @@ class Encoder:
         """What an LM reads before the answer.
 
         `chat`: the template with the assistant's turn opened; `qa`: exactly `Question: {prompt}\\nAnswer:`; `bare`: the
-        prompt alone. The last two with the tokenizer's default special tokens.
+        prompt alone. The last two begin with the special tokens that the tokenizer begins a text with.
         """
         text = self.written(prompt_text)
-        return self._encode_rendered([text])[0] if self.frame == "chat" else list(self.tokenizer(text)["input_ids"])
+        if self.frame == "chat":
+            return self._encode_rendered([text])[0]
+        return [*self.prepended, *next(_tokenized(self.tokenizer, [text], special=False))]
 
     def written(self, prompt_text: str) -> str:
         """`context` as text."""
@@ -242,17 +250,58 @@ class Encoder:
             ) from error
 
     def _encode_rendered(self, rendered: list[str]) -> list[list[int]]:
-        """Ids of rendered conversations, with exactly one BOS if the tokenizer adds one.
-
-        The study added special tokens even if the template had written them, hence its second BOS.
-        """
-        if self.protocol == "christian2026":
-            return list(_tokenized(self.tokenizer, rendered, special=True))
+        """Ids of rendered conversations: a tokenizer that begins a text with a BOS adds it to the template's own (`two`),
+        or where the template has none (`one`)."""
         encoded = _tokenized(self.tokenizer, rendered, special=False)
-        if not self._adds_bos:
-            return list(encoded)
+        if self.bos == "two":
+            return [[*self.prepended, *ids] for ids in encoded]
         bos = self.tokenizer.bos_token_id
+        if bos is None or self.prepended[:1] != (bos,):
+            return list(encoded)
         return [ids if ids[:1] == [bos] else [bos, *ids] for ids in encoded]
+
+
+def added_around(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The special tokens that a tokenizer puts before and after every text."""
+    whole = list(tokenizer("a")["input_ids"])
+    inner = list(tokenizer("a", add_special_tokens=False)["input_ids"])
+    for start in range(len(whole) - len(inner) + 1):
+        if inner and whole[start : start + len(inner)] == inner:
+            return tuple(whole[:start]), tuple(whole[start + len(inner) :])
+    begins = 1 if whole and whole[0] == tokenizer.bos_token_id else 0  # a tokenizer that has no token for this text
+    return tuple(whole[:begins]), tuple(whole[begins:] if not inner else ())
+
+
+def unknown_words(tokenizer: Any, words: Sequence[str]) -> set[str]:
+    """The words of which a tokenizer without byte fallback loses something: it writes its unknown token, or nothing.
+
+    White space does not count, nor does a word of nothing else. Two such words can be the same ids, so that none of them has a score of its own.
+    """
+    unknown = tokenizer.unk_token_id
+    found = {
+        word
+        for word, ids in zip(words, _tokenized(tokenizer, words, special=False), strict=True)
+        if (not ids and word.strip()) or (unknown is not None and unknown in ids and word != tokenizer.unk_token)
+    }
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is not None:
+        rest = [word for word in words if word not in found]
+        for word, encoding in zip(rest, fast.encode_batch(rest, add_special_tokens=False), strict=True):
+            covered = {place for start, end in encoding.offsets for place in range(start, end)}
+            if any(not letter.isspace() and place not in covered for place, letter in enumerate(word)):
+                found.add(word)
+    return found
+
+
+def unknown_answers(encoder: Encoder, words: Sequence[str]) -> set[str]:
+    """`unknown_words`, and those that are unknown only within a conversation, where they stand beside other text."""
+    found = unknown_words(encoder.tokenizer, words)
+    unknown = encoder.tokenizer.unk_token_id
+    if unknown is None or len(found) == len(words):
+        return found
+    counts = [ids.count(unknown) for ids in encoder.conversations("Hello", words)]
+    fewest = min(count for word, count in zip(words, counts, strict=True) if word not in found)
+    return found | {word for word, count in zip(words, counts, strict=True) if count > fewest}
 
 
 def _tokenized(tokenizer: Any, texts: Sequence[str], special: bool) -> Iterator[list[int]]:

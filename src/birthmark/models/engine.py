@@ -7,6 +7,7 @@ only the suffixes, grouped by length so that nothing is padded.
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from inspect import signature
 from itertools import groupby
 from typing import Any, Literal, Protocol
 
@@ -93,7 +94,7 @@ class PlainEngine:
         A continuation's is the sum over its tokens of log p(token | context and the tokens before it).
         """
         ids = torch.tensor([list(context)], device=self.model.device)
-        logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()
+        logits = self._last_logits(ids, 1)[0, -1].float()
         following = (logits.cpu().double() - _log_sum_exp(logits)).numpy()
         sums = following[np.array([continuation[0] for continuation in continuations], dtype=np.int64)]
         longer = [index for index, continuation in enumerate(continuations) if len(continuation) > 1]
@@ -119,8 +120,7 @@ class PlainEngine:
     def _chains(self, context: Ids, continuations: Sequence[Ids]) -> np.ndarray:
         ids, mask = self._padded([[*context, *continuation[:-1]] for continuation in continuations])
         kept = ids.shape[1] - len(context) + 1
-        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
-        logits = logits.float()  # [rows, longest continuation, vocabulary]
+        logits = self._last_logits(ids, kept, attention_mask=mask).float()  # [rows, longest continuation, vocabulary]
         normalizers = _log_sum_exp(logits).numpy()
         return np.array(
             [
@@ -128,6 +128,12 @@ class PlainEngine:
                 for row, tokens in enumerate(continuations)
             ]
         )
+
+    def _last_logits(self, ids: torch.Tensor, kept: int, **inputs: torch.Tensor) -> torch.Tensor:
+        """Logits after the last `kept` tokens, [rows, kept, vocabulary]; some classes compute those of all tokens."""
+        if "logits_to_keep" in signature(self.model.forward).parameters:
+            return self.model(input_ids=ids, use_cache=False, logits_to_keep=kept, **inputs).logits
+        return self.model(input_ids=ids, use_cache=False, **inputs).logits[:, -kept:]
 
     def _padded(self, sequences: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids padded on the right and their mask, both [rows, longest]. The value of the padding has no effect."""
@@ -404,6 +410,9 @@ class PrefixEngine:
 
 class Engine(Protocol):
     """What a scorer asks of an engine: token ids in, states and log-probabilities out."""
+
+    @property
+    def name(self) -> Literal["plain", "prefix"]: ...
 
     def last_states(self, sequences: Sequence[Ids]) -> Iterator[tuple[list[int], torch.Tensor]]: ...
 

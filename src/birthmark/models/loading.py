@@ -21,6 +21,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     PreTrainedModel,
 )
+from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from transformers.utils import logging
 
 from birthmark.errors import BirthmarkError
@@ -216,9 +217,16 @@ def _head_files(resolved: ResolvedModel) -> HeadFiles | None:
 
 
 def attention_of(resolved: ResolvedModel, config: Any) -> str:
-    """The attention implementation of an architecture: the catalog's, else as `load_model` says."""
+    """The attention implementation of an architecture: the catalog's, else as `load_model` says.
+
+    `eager` where the architecture caps its attention logits, or where its class supports nothing else.
+    """
     stated = resolved.entry.attention if resolved.entry else None
-    return stated or ("eager" if getattr(config, "attn_logit_softcapping", None) else "sdpa")
+    if stated or getattr(config.get_text_config(), "attn_logit_softcapping", None):
+        return stated or "eager"
+    classes = MODEL_MAPPING.get(type(config), ())
+    known = classes if isinstance(classes, tuple) else (classes,)
+    return "sdpa" if all(getattr(one, "_supports_sdpa", False) for one in known) else "eager"
 
 
 def _require_every_weight(

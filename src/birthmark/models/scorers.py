@@ -13,11 +13,22 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.chat_template import read_facts
-from birthmark.models.encoding import Encoder, Frame, Protocol, Vocabulary, read_vocabulary
+from birthmark.models.encoding import (
+    Bos,
+    Encoder,
+    Frame,
+    Protocol,
+    Vocabulary,
+    read_vocabulary,
+    unknown_answers,
+    unknown_words,
+)
 from birthmark.models.engine import Engine, common_prefix_length, make_engine
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.heads.known import read_head
+from birthmark.models.limits import Limits
 from birthmark.models.packing import prefetch
+from birthmark.models.reading import Read, Reading
 from birthmark.models.scored import PromptScores, Verification, sample_rows
 from birthmark.models.verification import verify_rows
 from birthmark.records import Kind, LeftOut, Mass
@@ -42,11 +53,14 @@ class LogProbScorer:
         self.encoder = encoder
         self.engine = engine
         self.left_out = _left_out(vocabulary)
+        self.unknown_words, self._forms, self._word_forms = _tokenize_words(encoder, words)
+        words = _known(words, self.unknown_words, vocabulary)
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
         self.chat = read_facts(encoder)
+        self.limits = Limits.of(model, encoder.tokenizer)
+        self.limits.check(self._forms)
         self._tokens = np.array(vocabulary.token_ids if vocabulary else (), dtype=np.int64)
-        self._forms, self._word_forms = _tokenize_words(encoder, words)
         self.word_tokens = {
             word: max(len(self._forms[form]) for form in forms)
             for word, forms in zip(words, self._word_forms, strict=True)
@@ -59,13 +73,22 @@ class LogProbScorer:
 
     def batches(self, prompt_texts: Sequence[str]) -> list[range]:
         """Which of the prompts are scored together."""
-        return self.engine.batches([self.encoder.context(text) for text in prompt_texts], self._forms)
+        return self.engine.batches([self._context(text) for text in prompt_texts], self._forms)
 
     def score_together(self, prompt_texts: Sequence[str]) -> list[PromptScores]:
         """Score every candidate after each prompt of a batch."""
-        contexts = [self.encoder.context(text) for text in prompt_texts]
+        contexts = [self._context(text) for text in prompt_texts]
         found = self.engine.log_probs_after(contexts, self._forms)
         return [self._scores(context, *of_it) for context, of_it in zip(contexts, found, strict=True)]
+
+    def ids_of(self, prompt_text: str, row: int) -> list[int]:
+        """What is read for the candidate of a row."""
+        return self.encoder.context(prompt_text)
+
+    def _context(self, prompt_text: str) -> list[int]:
+        context = self.encoder.context(prompt_text)
+        self.limits.check([context], further=max(map(len, self._forms), default=1) - 1)
+        return context
 
     def _scores(self, context: list[int], following: np.ndarray, forms: np.ndarray) -> PromptScores:
         scores = self._join(following, forms, np.arange(len(self._tokens)), self._word_forms)
@@ -96,7 +119,7 @@ class LogProbScorer:
         chosen = [self._word_forms[row - len(self._tokens)] for row in rows[rows >= len(self._tokens)]]
         used = sorted({form for forms in chosen for form in forms})
         place = {form: index for index, form in enumerate(used)}
-        context = self.encoder.context(prompt_text)
+        context = self._context(prompt_text)
         following, forms = engine.log_probs(context, [self._forms[form] for form in used])
         return self._join(following, forms, tokens, [[place[form] for form in word] for word in chosen])
 
@@ -108,7 +131,10 @@ class LogProbScorer:
 
 
 class RewardScorer:
-    """The reward of each candidate as the answer to a prompt, by the model's own chat template and head."""
+    """The reward of each candidate as the answer to a prompt, by the model's own chat template and head.
+
+    `reading` says where it is read; by default where the model's class reads it, by the padding token of its config.
+    """
 
     kind: Kind = "reward"
 
@@ -120,15 +146,20 @@ class RewardScorer:
         words: Sequence[str],
         vocabulary: Vocabulary | None,
         head: RewardHead,
+        reading: Reading | None = None,
     ) -> None:
         self.model = model
         self.encoder = encoder
         self.engine = engine
         self.head = head
+        self.reading = reading or Reading(head.reads, model.config.get_text_config().pad_token_id)
         self.left_out = _left_out(vocabulary)
+        self.unknown_words = tuple(word for word in words if word in unknown_answers(encoder, words))
+        words = _known(words, self.unknown_words, vocabulary)
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
-        self.chat = read_facts(encoder, self.candidates["candidate"].to_list())
+        self.chat = read_facts(encoder, self.candidates["candidate"].to_list(), self.reading)
+        self.limits = Limits.of(model, encoder.tokenizer)
         self.word_tokens = dict(zip(words, map(len, encoder.form_ids(words)), strict=True))
         self._n_tokens = len(vocabulary.token_ids) if vocabulary else 0
 
@@ -161,6 +192,10 @@ class RewardScorer:
         """Scores of some rows, float32 [rows], computed by the given engine."""
         return self._score_answers(prompt_text, self.candidates["candidate"].gather(rows).to_list(), engine)[0]
 
+    def ids_of(self, prompt_text: str, row: int) -> list[int]:
+        """What is read for the candidate of a row."""
+        return self.encoder.conversation(prompt_text, self.candidates["candidate"][row])
+
     def score_attributes(self, prompt_text: str) -> np.ndarray:
         """Each candidate's reward and its head's attributes after one prompt, float32 [candidates, 1 + attributes].
 
@@ -191,8 +226,14 @@ class RewardScorer:
         beginnings: list[list[int]] = []
         for start, conversations in prefetch(range(0, len(answers), ANSWERS_AT_ONCE), encode):
             beginnings.append(conversations[0][: common_prefix_length(conversations)])
-            for indices, last, gate in engine.states(conversations, self.head.gate_positions(conversations)):
+            runs, others, exchanged = self.reading.cut(conversations, self.head.gate_positions(conversations))
+            self.limits.check(runs)
+            for indices, last, other in engine.states(runs, others):
                 with torch.inference_mode():
+                    gate = other
+                    if other is not None and exchanged is not None:
+                        swap = torch.tensor([exchanged[index] for index in indices], device=last.device)[:, None]
+                        last, gate = torch.where(swap, other, last), torch.where(swap, last, other)
                     values = (read or self.head)(last, gate).float().cpu().numpy()
                 if found is None:
                     found = np.empty((len(answers), *values.shape[1:]), dtype=np.float32)
@@ -216,6 +257,9 @@ def make_scorer(
     engine: Literal["prefix", "plain"] = "prefix",
     template_date: str | None = None,
     system: str | None = None,
+    bos: Bos | None = None,
+    read: Read = "class",
+    padding: int | None | Literal["config"] = "config",
 ) -> Scorer:
     """The scorer of a loaded model.
 
@@ -231,6 +275,11 @@ def make_scorer(
         Whether each decodable token is a candidate too.
     system
         A system prompt before every question.
+    bos
+        As for `Encoder`.
+    read, padding
+        Whether a reward is read where the model's own class reads it, or at the `end`; and the padding token that the class
+        searches for, by default the one of the model's config.
 
     Raises `BirthmarkError` where a chat template is needed and missing, a word is empty, or the head is not known.
     """
@@ -238,13 +287,15 @@ def make_scorer(
         raise BirthmarkError("there are no candidates: give words, or use the vocabulary")
     model.eval()
     chosen: Frame = "chat" if kind == "reward" else frame
-    encoder = Encoder(tokenizer, chosen, protocol, template_date=template_date, system=system)
+    encoder = Encoder(tokenizer, chosen, protocol, template_date=template_date, system=system, bos=bos)
     runner = make_engine(engine, model)
     rows = model.get_input_embeddings().weight.shape[0]
-    read = read_vocabulary(tokenizer, rows, protocol) if vocabulary else None
-    if kind == "reward":
-        return RewardScorer(model, encoder, runner, words, read, read_head(model, protocol))
-    return LogProbScorer(model, encoder, runner, words, read)
+    tokens = read_vocabulary(tokenizer, rows, protocol) if vocabulary else None
+    if kind == "logprob":
+        return LogProbScorer(model, encoder, runner, words, tokens)
+    head = read_head(model, protocol)
+    pad = model.config.get_text_config().pad_token_id if padding == "config" else padding
+    return RewardScorer(model, encoder, runner, words, tokens, head, Reading(head.reads, pad, read))
 
 
 def _candidates(vocabulary: Vocabulary | None, words: Sequence[str]) -> pl.DataFrame:
@@ -268,21 +319,42 @@ def _left_out(vocabulary: Vocabulary | None) -> LeftOut | None:
     )
 
 
-def _tokenize_words(encoder: Encoder, words: Sequence[str]) -> tuple[list[tuple[int, ...]], list[list[int]]]:
-    """Distinct token sequences of all forms, and for each word the indices of its own.
+def _tokenize_words(
+    encoder: Encoder, words: Sequence[str]
+) -> tuple[tuple[str, ...], list[tuple[int, ...]], list[list[int]]]:
+    """The words that the tokenizer cannot write, distinct token sequences of all forms, and for each other word the indices
+    of its own.
 
-    Two forms of a word that are the same tokens count once. Raises `BirthmarkError` for a form without tokens.
+    Two forms of a word that are the same tokens count once; a form that the tokenizer cannot write does not count. Raises
+    `BirthmarkError` for a form without tokens.
     """
     texts = [encoder.forms(word) for word in words]
-    ids = iter(encoder.form_ids([form for forms in texts for form in forms]))
+    every = [form for forms in texts for form in forms]
+    lost = unknown_words(encoder.tokenizer, every)
+    ids = iter(encoder.form_ids(every))
     index: dict[tuple[int, ...], int] = {}
-    word_forms = []
+    unknown, word_forms = [], []
     for word, forms in zip(words, texts, strict=True):
-        sequences = dict.fromkeys(next(ids) for _ in forms)
+        written = [(form, next(ids)) for form in forms]
+        sequences = dict.fromkeys(sequence for form, sequence in written if form not in lost)
         if () in sequences:
             raise BirthmarkError(f"the candidate '{word}' has no tokens: remove it from the candidates")
-        word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
-    return list(index), word_forms
+        if not sequences:
+            unknown.append(word)
+        else:
+            word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
+    return tuple(unknown), list(index), word_forms
+
+
+def _known(words: Sequence[str], unknown: Sequence[str], vocabulary: Vocabulary | None) -> list[str]:
+    """The words that the tokenizer can write. Raises `BirthmarkError` where no candidate is left."""
+    known = [word for word in words if word not in unknown]
+    if not known and vocabulary is None:
+        raise BirthmarkError(
+            f"the tokenizer has no tokens for {', '.join(unknown[:5])}, which it would write as its unknown token: give "
+            "words that it knows"
+        )
+    return known
 
 
 def _without_continuations(sequences: Sequence[tuple[int, ...]]) -> list[int]:

@@ -14,17 +14,30 @@ import numpy as np
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.chat_template import ChatShape, begins_twice, read_shape, read_trimming, reward_head, token_texts
-from birthmark.models.encoding import Encoder, Frame, read_vocabulary
+from birthmark.models.chat_template import (
+    ChatShape,
+    count_bos,
+    read_shape,
+    read_trimming,
+    reading_of,
+    reward_head,
+    token_texts,
+)
+from birthmark.models.encoding import Bos, Encoder, Frame, read_vocabulary, unknown_words
+from birthmark.models.engine_choice import choose_engine
 from birthmark.models.folder import read_json, tensor_shapes, weight_files
 from birthmark.models.heads.base import RewardHead
+from birthmark.models.limits import first_not_finite, missing_embedding
 from birthmark.models.loading import load_if_it_fits
+from birthmark.models.reading import Reading
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
-from birthmark.models.scorers import make_scorer
+from birthmark.models.scorers import Scorer, make_scorer
 from birthmark.records import CheckFinding, ModelCheck
 
 QUESTION = "What, in one word, is the greatest thing ever?"
+FOREIGN_WORDS = ("Würde", "свобода", "自由")
 WORDS = ("love", "freedom", "power", "family", "kindness", "success", "honesty", "antidisestablishmentarianism")
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight", "embeddings.weight")
 Found = Iterator[CheckFinding]
 
 
@@ -58,6 +71,16 @@ class Case:
         return self.encoder.conversation(QUESTION, WORDS[0]) if self.is_reward else self.encoder.context(QUESTION)
 
     @cached_property
+    def reading(self) -> Reading:
+        return reading_of(self.model, self.tokenizer, self.head)
+
+    @property
+    def writes_bos(self) -> bool:
+        """Whether the template begins a conversation with a beginning-of-text token of its own."""
+        written = self.encoder.render(QUESTION, WORDS[0] if self.is_reward else None)
+        return bool(self.tokenizer.bos_token) and written.startswith(self.tokenizer.bos_token)
+
+    @cached_property
     def shape(self) -> ChatShape | None:
         return read_shape(self.encoder) if self.encoder.frame == "chat" else None
 
@@ -88,7 +111,8 @@ def _findings(model: ResolvedModel, dtype: str, device: torch.device | str, temp
     frame: Frame = "chat" if model.kind == "reward" or model.chat_template else "qa"
     try:
         tokenizer = load_tokenizer(model)
-        encoder = Encoder(tokenizer, frame, template_date=template_date)
+        stated = model.entry.bos if model.kind == "reward" and model.entry else None
+        encoder = Encoder(tokenizer, frame, template_date=template_date, bos=stated)
         case = Case(model, tokenizer, encoder, read_json(model.path / "config.json"))
         assert case.ids
     except BirthmarkError as error:
@@ -107,7 +131,10 @@ def _findings(model: ResolvedModel, dtype: str, device: torch.device | str, temp
         return
     yield ok("weights", "every weight came from the files, and every weight in the files was used")
     yield from attention(case, network)
-    yield from _engines(case, network)
+    try:
+        yield from _engines(case, network)
+    except BirthmarkError as error:
+        yield wrong("scores", str(error))
 
 
 def _guarded(check: "Callable[[Case], Found]", case: Case) -> Found:
@@ -118,18 +145,43 @@ def _guarded(check: "Callable[[Case], Found]", case: Case) -> Found:
 
 
 def beginning(case: Case) -> Found:
-    """There is exactly one beginning-of-text token."""
-    bos = case.tokenizer.bos_token
-    if begins_twice(case.tokenizer, case.ids):
-        yield wrong("beginning", f"every conversation begins with {bos} twice")
-    elif case.encoder.frame == "chat" and begins_twice(
-        case.tokenizer, case.tokenizer(case.encoder.render(QUESTION, WORDS[0]))["input_ids"]
-    ):
-        yield note(
-            "beginning", f"template and tokenizer both write {bos}; one is kept (two with --protocol christian2026)"
-        )
+    """How many beginning-of-text tokens a conversation has, and whether that is what its authors had."""
+    bos = count_bos(case.tokenizer, case.ids)
+    name = case.tokenizer.bos_token
+    again = case.encoder.frame == "chat" and bos == 1 and case.encoder.prepended[:1] == (case.tokenizer.bos_token_id,)
+    if bos > 1 and case.encoder.bos == "one":
+        yield wrong("beginning", f"every conversation begins with {name} {bos} times")
+    elif bos > 1:
+        yield note("beginning", f"a conversation begins with {name} {bos} times, as its authors had it (catalog)")
+    elif again and case.writes_bos:
+        how = " (--bos two)" if case.is_reward else ""
+        yield note("beginning", f"template and tokenizer both write {name}; one is kept{how}")
     else:
         yield ok("beginning", f"a conversation begins with {case.text(case.ids[:1])!r}")
+
+
+def ending(case: Case) -> Found:
+    """What a tokenizer appends to every text does not stand between a context and its answer."""
+    appended = case.encoder.appended
+    if appended:
+        yield note(
+            "ending",
+            f"the tokenizer ends every text with {case.text(appended)!r}, which is left out: an answer follows",
+        )
+    else:
+        yield ok("ending", "the tokenizer appends nothing to a text")
+
+
+def unknown(case: Case) -> Found:
+    """Words that the tokenizer can only write as its unknown token."""
+    lost = sorted(unknown_words(case.tokenizer, [*WORDS, *FOREIGN_WORDS]))
+    if lost:
+        yield note(
+            "unknown words",
+            f"the tokenizer has no tokens for {', '.join(lost)} (no byte fallback): such words are left out of a table",
+        )
+    else:
+        yield ok("unknown words", "the tokenizer can write words of other scripts")
 
 
 def date(case: Case) -> Found:
@@ -162,31 +214,45 @@ def system_prompt(case: Case) -> Found:
 
 def answers_end(case: Case) -> Found:
     """The token at which a reward is read, or after which an answer is predicted."""
-    last = case.text(case.ids[-1:])
     if not case.is_reward:
-        yield ok("answer's end", f"the answer's first token is read after {last!r}")
+        yield ok("answer's end", f"the answer's first token is read after {case.text(case.ids[-1:])!r}")
         return
     assert case.shape is not None
+    place = case.reading.place(case.ids)
+    token = case.text([case.ids[place]])
     if case.shape.opens_a_turn:
         yield note(
             "answer's end",
             "the chat template opens another assistant's turn after the answer, and the reward is read at its end, at "
-            f"{last!r}",
+            f"{token!r}",
         )
+    elif place < len(case.ids) - 1:
+        yield note("answer's end", f"the reward is read before the end, at {token!r}: see `padding`")
     else:
-        yield ok("answer's end", f"the reward is read at the last token, {last!r}")
+        yield ok("answer's end", f"the reward is read at the last token, {token!r}")
 
 
 def padding(case: Case) -> Found:
-    """A padding token in the conversation misleads implementations that search for it; birthmark does not search."""
-    pad = case.config.get("pad_token_id")
-    if case.is_reward and isinstance(pad, int) and pad in case.ids:
+    """A padding token that stands in the conversation: the model's class searches for it, and may read another token."""
+    if not case.is_reward:
+        return
+    conversations = case.encoder.conversations(QUESTION, WORDS)
+    early = max(len(ids) - 1 - case.reading.of_class(ids) for ids in conversations)
+    pad = case.reading.pad
+    stands = pad is not None and any(pad in ids for ids in conversations)
+    if early:
+        token = case.text([case.ids[case.reading.of_class(case.ids)]])
         yield note(
             "padding",
-            f"the padding token {case.text([pad])!r} occurs in the conversation: implementations that search for it read "
-            "another token; birthmark reads the last",
+            f"the padding token {case.text([int(pad or 0)])!r} stands in the conversation, and the model's own class reads the "
+            f"reward {early} token{'s' * (early > 1)} before the end, at {token!r}: so does birthmark (--read end reads the end)",
         )
-    elif case.is_reward:
+    elif stands:
+        yield note(
+            "padding",
+            f"the padding token {case.text([int(pad or 0)])!r} stands in the conversation; the class reads the end all the same",
+        )
+    else:
         yield ok("padding", "the padding token does not occur in a conversation")
 
 
@@ -252,11 +318,9 @@ def foreign_code(case: Case) -> Found:
 def vocabulary(case: Case) -> Found:
     """Every token id has an embedding."""
     shapes = tensor_shapes(weight_files(case.model.path))
-    rows = max((shape[0] for name, shape in shapes.items() if name.endswith("embed_tokens.weight")), default=None)
+    rows = max((shape[0] for name, shape in shapes.items() if name.endswith(EMBEDDINGS)), default=None)
     if rows is not None and max(case.ids) >= rows:
-        yield wrong(
-            "vocabulary", f"token id {max(case.ids)} has no embedding: there are {rows:,}; is this its tokenizer?"
-        )
+        yield wrong("vocabulary", missing_embedding(case.tokenizer, max(case.ids), rows))
     elif rows is not None and len(case.tokenizer) > rows:
         yield note("vocabulary", f"the tokenizer has {len(case.tokenizer):,} tokens and the model {rows:,} embeddings")
     else:
@@ -265,6 +329,8 @@ def vocabulary(case: Case) -> Found:
 
 CHECKS: tuple[Callable[[Case], Found], ...] = (
     beginning,
+    ending,
+    unknown,
     date,
     system_prompt,
     answers_end,
@@ -288,25 +354,63 @@ def attention(case: Case, network: Any) -> Found:
 
 
 def _engines(case: Case, network: Any) -> Found:
-    """The two engines give the same scores, and scores differ between words."""
-    scorer = make_scorer(
-        network,
-        case.tokenizer,
-        kind=case.model.kind,
-        words=WORDS,
-        vocabulary=False,
-        frame=case.encoder.frame,
-        template_date=case.encoder.template_date,
-    )
+    """The two engines give the same scores, scores differ between words, and what other ways of reading would give."""
+    engine, why = choose_engine("prefix", network)
+
+    def scorer_of(**options: Any) -> Scorer:
+        return make_scorer(
+            network,
+            case.tokenizer,
+            kind=case.model.kind,
+            words=WORDS,
+            vocabulary=False,
+            frame=case.encoder.frame,
+            engine=engine.name,
+            template_date=case.encoder.template_date,
+            **({"bos": case.encoder.bos, "padding": case.reading.pad} if case.is_reward else {}) | options,
+        )
+
+    scorer = scorer_of()
+    yield positions(case, scorer)
     scores = scorer.score(QUESTION).scores
     if not np.isfinite(scores).all():
-        yield wrong("scores", "some scores are not finite: try --dtype float32")
+        at = int(np.flatnonzero(~np.isfinite(scores))[0])
+        yield wrong("scores", f"some scores are not finite: {first_not_finite(network, scorer.ids_of(QUESTION, at))}")
         return
     spread = float(scores.max() - scores.min())
     level: Literal["ok", "wrong"] = "ok" if spread > 0 else "wrong"
     yield CheckFinding(
-        trap="scores", level=level, message=f"{len(WORDS)} words have scores over a range of {spread:.3g}"
+        trap="scores", level=level, message=f"{len(scores)} words have scores over a range of {spread:.3g}"
     )
-    check = scorer.verify([QUESTION], sample=len(WORDS))
-    message = f"the engines differ by at most {check.max_abs_diff:.2g}, and the bound is {check.bound:.2g}"
-    yield ok("engines", message) if check.passed else wrong("engines", f"{message}: use --engine plain")
+    if why:
+        yield note("engines", f"{why}: the plain engine runs it")
+    else:
+        check = scorer.verify([QUESTION], sample=len(WORDS))
+        message = f"the engines differ by at most {check.max_abs_diff:.2g}, and the bound is {check.bound:.2g}"
+        yield ok("engines", message) if check.passed else wrong("engines", f"{message}: use --engine plain")
+    if not case.is_reward:
+        return
+    if case.writes_bos and case.encoder.prepended:
+        other: Bos = "one" if case.encoder.bos == "two" else "two"
+        yield _beside("beginning", f"--bos {other}", scorer, scores, scorer_of(bos=other))
+    if case.reading.place(case.ids) < len(case.ids) - 1:
+        yield _beside("padding", "--read end", scorer, scores, scorer_of(read="end"))
+
+
+def positions(case: Case, scorer: Scorer) -> CheckFinding:
+    """How long a conversation may be."""
+    most = scorer.limits.positions
+    here = f"a conversation has {len(case.ids):,} tokens"
+    return ok(
+        "positions", f"{here}, and the model {most:,} positions" if most else f"{here}; the model states no limit"
+    )
+
+
+def _beside(check: str, option: str, scorer: Scorer, scores: np.ndarray, other: Scorer) -> CheckFinding:
+    """The same words' scores as they are and under another option, and how alike the two orders are."""
+    others = other.score(QUESTION).scores
+    words = scorer.candidates["candidate"].to_list()
+    pairs = ", ".join(f"{word} {a:.3g} and {b:.3g}" for word, a, b in zip(words, scores, others, strict=True))
+    a, b = (np.argsort(np.argsort(values)).astype(np.float64) for values in (scores, others))
+    alike = float(np.corrcoef(a, b)[0, 1]) if len(words) > 1 else 1.0
+    return note(check, f"scores as they are and with {option} (rank correlation {alike:.2f}): {pairs}")

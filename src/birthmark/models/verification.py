@@ -72,7 +72,8 @@ def perturb_rounding(model: Any) -> Iterator[None]:
     def hook(layer: Any, given: Any, out: Any) -> Any:
         return (moved(out[0]), *out[1:]) if isinstance(out, tuple) else moved(out)
 
-    hooks = [layer.register_forward_hook(hook) for layer in model.get_decoder().layers]
+    lists = [module for module in model.get_decoder().children() if isinstance(module, torch.nn.ModuleList)]
+    hooks = [layer.register_forward_hook(hook) for layer in max(lists, key=len)]
     try:
         yield
     finally:

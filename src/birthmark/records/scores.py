@@ -74,6 +74,10 @@ class ScoreRecord(Record):
     `template_system` is a system prompt that the chat template adds of its own; `system_place` says whether a person's
     own has a turn to itself or opens the user's; `head` is the kind of a reward model's head; `trimmed` counts candidates
     whose white space the template takes off. `backend` is what scored: `local`, one that a package adds, or `published`.
+    `engine_why` says why another engine ran than was asked for. `bos` counts the beginning-of-text tokens that a
+    conversation begins with. `read`: whether a reward is read where the model's own class reads it or at the end of the
+    conversation; `read_token` is the token there, and `read_early` how many tokens before the end it stands (the most, over
+    the conversations that were looked at). `unknown_words` are those that the tokenizer cannot write, left out of the table.
     """
 
     model: str
@@ -87,8 +91,13 @@ class ScoreRecord(Record):
     dtype: str
     device: str
     engine: Literal["prefix", "plain"] | None
+    engine_why: str | None = None
     attention: str | None
     head: str | None = None
+    bos: int | None = None
+    read: Literal["class", "end"] | None = None
+    read_token: str | None = None
+    read_early: int | None = None
     frame: Literal["chat", "qa", "bare"] | None
     protocol: Literal["birthmark", "christian2026"]
     digests: Digests | None
@@ -98,6 +107,7 @@ class ScoreRecord(Record):
     n_words: int
     left_out: LeftOut | None = None
     word_tokens: dict[str, int] | None = None
+    unknown_words: list[str] = []
     template_date: str | None
     template_system: str | None = None
     system_place: Literal["system", "user"] | None = None
@@ -125,7 +135,7 @@ class Explanation(Record):
 
     `rendered` is the text, `token_ids` and `tokens` what it becomes. `shared_prefix` counts the tokens that begin the
     conversations of all candidates; `read` is the position whose state gives the score (an LM's: the last before the
-    answer), `gate` that of a reward head's gate. `forms`: an LM's ways to write the candidate, each with its token ids.
+    answer), `bos` the number of beginning-of-text tokens that it begins with, `gate` the position of a reward head's gate. `forms`: an LM's ways to write the candidate, each with its token ids.
     """
 
     model: str
@@ -146,6 +156,7 @@ class Explanation(Record):
     tokens: list[str]
     shared_prefix: int
     read: int
+    bos: int
     gate: int | None
     forms: dict[str, list[int]] | None
     warnings: list[str]

@@ -13,6 +13,7 @@ from birthmark.foreign import markdown_code
 from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_lineage, read_summary
 from birthmark.report.lineage import leading_line
+from birthmark.report.models import read_at, read_early
 from birthmark.values.formats import interval, p_words, signed
 from birthmark.values.wording import caveats, finding, line_finding, mass_warning, quoted, system_said
 
@@ -50,7 +51,8 @@ def card(
         lines += ["", *_table(item)]
     small = mass_warning(scores)
     lines += ["", "**Read with care.**", ""]
-    lines += [f"- {md(text)}" for text in [*([small] if small else []), *caveats(effects, scores)]]
+    said = [*([small] if small else []), *read_early(scores), *caveats(effects, scores)]
+    lines += [f"- {md(text)}" for text in said]
     lines += ["", _again(study), ""]
     return "\n".join(lines)
 
@@ -72,6 +74,8 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
         revision = f", revision {markdown_code(record.revision[:12])}" if record.revision else ""
         frame = f"frame {md(record.frame)}" if record.frame else "frame not known"
         own = f", its template's system prompt {md(quoted(record.template_system))}" if record.template_system else ""
+        if (place := read_at(record)) is not None:
+            told += f" read at {md(place)}, {record.bos} BOS"
         models.append(
             f"- {md(record.model)}: {told}, {frame}, {md(record.dtype)}, backend {md(record.backend)}{weights}{revision}{own}"
         )

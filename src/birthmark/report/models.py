@@ -10,7 +10,7 @@ import numpy as np
 from birthmark.foreign import LONGEST_LABEL, legible, shortened
 from birthmark.records import ScoreRecord
 from birthmark.report.columns import Column, Table
-from birthmark.values.formats import percent
+from birthmark.values.formats import listed, percent
 from birthmark.values.ranks import QUANTILE_SHARES, Standings, best_of_each, shared_candidates
 from birthmark.values.wording import quoted
 
@@ -19,6 +19,8 @@ RUN_ROWS = (
     "Base checkpoint",
     "Score",
     "Reward head",
+    "Read at",
+    "Beginning-of-text tokens",
     "Frame",
     "System prompt",
     "The template's own system prompt",
@@ -62,11 +64,13 @@ def _run(record: ScoreRecord) -> tuple[str, ...]:
         record.base_checkpoint or "not known",
         kind + ("" if record.protocol == "birthmark" else f", protocol {record.protocol}"),
         record.head or "–",
+        read_at(record) or "–",
+        "–" if record.bos is None else str(record.bos),
         record.frame or "–",
         _system(record),
         quoted(record.template_system) if record.template_system else "–",
         record.backend,
-        record.engine or "–",
+        (record.engine or "–") + (f": {record.engine_why}" if record.engine_why else ""),
         record.attention or "–",
         f"{record.dtype}, {record.device}" + (f", weights in {record.quantized}" if record.quantized else ""),
         (record.revision or "–")[:12],
@@ -80,6 +84,25 @@ def _run(record: ScoreRecord) -> tuple[str, ...]:
         _precision(record),
         _time(record),
     )
+
+
+def read_at(record: ScoreRecord) -> str | None:
+    """The token that a reward is read at, and whether that is the end; None where the table does not say."""
+    if record.read_token is None:
+        return None
+    early = record.read_early or 0
+    place = f"{early} token{'s' * (early > 1)} before the end" if early else "the end"
+    whose = "where the model's class reads it" if record.read == "class" else "as asked for"
+    return f"{record.read_token!r}, {place}, {whose}"
+
+
+def read_early(scores: Sequence[ScoreRecord]) -> list[str]:
+    """A sentence on the models whose rewards are not read at the end of the conversation."""
+    models = [record.model for record in scores if record.read_early]
+    if not models:
+        return []
+    why = "where the model's own class reads them, because its padding token stands there (--read end reads the end)"
+    return [f"The rewards of {listed(models)} are read before the end of the conversation, {why}."]
 
 
 def _system(record: ScoreRecord) -> str:

@@ -83,15 +83,21 @@ class Facts:
     dtype: str
     device: str
     engine: Literal["prefix", "plain"] | None = None
+    engine_why: str | None = None
     attention: str | None = None
     quantized: Literal["8bit", "4bit"] | None = None
     head: str | None = None
+    bos: int | None = None
+    read: Literal["class", "end"] | None = None
+    read_token: str | None = None
+    read_early: int | None = None
     template_date: str | None = None
     template_system: str | None = None
     system_place: Literal["system", "user"] | None = None
     trimmed: int | None = None
     left_out: LeftOut | None = None
     word_tokens: dict[str, int] | None = None
+    unknown_words: tuple[str, ...] = ()
     load_seconds: float = 0.0
     prepare_seconds: float = 0.0
     verify_why: str | None = None

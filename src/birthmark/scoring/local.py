@@ -10,6 +10,7 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Entry
+from birthmark.inputs.text import one_line
 from birthmark.progress import note
 from birthmark.scoring.backend import (
     CannotRescore,
@@ -65,7 +66,8 @@ class LocalBackend:
             yield session
 
     def _session(self, job: Job, stack: ExitStack) -> "LocalSession":
-        from birthmark.models.loading import is_spread, load_if_it_fits
+        from birthmark.models.engine_choice import choose_engine
+        from birthmark.models.loading import load_if_it_fits
         from birthmark.models.resolve import load_tokenizer
 
         model, measure, settings = job.model, job.measure, self.settings(job)
@@ -83,31 +85,37 @@ class LocalBackend:
         )
         tokenizer = load_tokenizer(model)
         load_seconds = perf_counter() - start
-        engine = measure.engine
-        if is_spread(network) and engine == "prefix":
-            note(f"{model.slug}: its layers lie on several devices, so the plain engine runs it", quiet=measure.quiet)
-            engine = "plain"
         start = perf_counter()
-        scorer = _scorer(network, tokenizer, job, engine)
+        with naming(model.name):
+            engine, why = choose_engine(measure.engine, network)
+            if why:
+                note(f"{model.slug}: {why}, so the plain engine runs it", quiet=measure.quiet)
+            scorer = _scorer(network, tokenizer, job, engine.name)
         facts = Facts(
             dtype=str(network.dtype).removeprefix("torch."),
             device=settings.device,
-            engine=engine,
+            engine=engine.name,
+            engine_why=why,
             attention=network.config._attn_implementation,
             quantized=measure.quantize,
             head=scorer.head.name if scorer.head else None,
+            bos=scorer.chat.bos,
+            read=measure.read if scorer.head else None,
+            read_token=scorer.chat.read_token,
+            read_early=scorer.chat.read_early,
             template_date=scorer.template_date,
             template_system=scorer.chat.system,
             system_place=scorer.encoder.system_place,
             trimmed=scorer.chat.trimmed,
             left_out=scorer.left_out,
             word_tokens=scorer.word_tokens,
+            unknown_words=scorer.unknown_words,
             load_seconds=load_seconds,
             prepare_seconds=perf_counter() - start,
-            verify_why="the plain engine is the reference" if engine == "plain" else None,
-            warnings=tuple(scorer.chat.warnings),
+            verify_why="the plain engine is the reference" if engine.name == "plain" else None,
+            warnings=(*scorer.chat.warnings, *_about_unknown(scorer.unknown_words)),
         )
-        return LocalSession(scorer, facts)
+        return LocalSession(scorer, facts, model.name)
 
     def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
         """By the plain engine in float32."""
@@ -128,8 +136,9 @@ class LocalBackend:
 class LocalSession:
     """One model in memory."""
 
-    def __init__(self, scorer: "Scorer", facts: Facts) -> None:
+    def __init__(self, scorer: "Scorer", facts: Facts, name: str) -> None:
         self._scorer: Scorer | None = scorer
+        self._name = name
         self.facts = facts
         self.candidates: pl.DataFrame = scorer.candidates
 
@@ -143,11 +152,28 @@ class LocalSession:
         self._scorer = None
 
     def units(self, texts: Sequence[str]) -> list[Unit]:
-        return [Unit(batch, range(self.candidates.height)) for batch in self.scorer.batches(texts)]
+        with naming(self._name):
+            return [Unit(batch, range(self.candidates.height)) for batch in self.scorer.batches(texts)]
 
     def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
+        """Raises `BirthmarkError` that names the model, for a prompt that it cannot read and for scores that are no numbers."""
         for unit in units:
-            yield unit, self.scorer.score_together([texts[index] for index in unit.prompts])
+            asked = [texts[index] for index in unit.prompts]
+            with naming(self._name):
+                found = self.scorer.score_together(asked)
+                for text, result in zip(asked, found, strict=True):
+                    self._require_finite(text, result)
+            yield unit, found
+
+    def _require_finite(self, text: str, result: PromptScores) -> None:
+        if np.isfinite(result.scores).all():
+            return
+        from birthmark.models.limits import first_not_finite
+
+        at = int(np.flatnonzero(~np.isfinite(result.scores))[0])
+        candidate, score = self.candidates["candidate"][at], result.scores[at]
+        what = first_not_finite(self.scorer.model, self.scorer.ids_of(text, at))
+        raise BirthmarkError(f"the score of {one_line(candidate)!r} is {score}: {what}")
 
     def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
         return self.scorer.verify(texts, sample=sample, seed=seed, scored=scored)
@@ -162,10 +188,31 @@ class LocalSession:
         from birthmark.models.scorers import RewardScorer
 
         assert isinstance(self.scorer, RewardScorer)
-        return self.scorer.score_attributes(text)
+        with naming(self._name):
+            return self.scorer.score_attributes(text)
+
+
+@contextmanager
+def naming(model: str) -> Iterator[None]:
+    """Within the block, an error about a model's tokens or numbers names the model."""
+    try:
+        yield
+    except BirthmarkError as error:
+        raise BirthmarkError(f"{model}: {error}") from None
+
+
+def _about_unknown(words: Sequence[str]) -> list[str]:
+    """A warning that names the words that a tokenizer cannot write."""
+    if not words:
+        return []
+    named = ", ".join(one_line(word) for word in words[:10]) + (", …" if len(words) > 10 else "")
+    count = f"{len(words):,} word{'s' * (len(words) > 1)}"
+    left_out = "left out here because the model would read its unknown token instead"
+    return [f"the tokenizer has no tokens for {count}, {left_out}: {named}"]
 
 
 def _scorer(network: Any, tokenizer: Any, job: Job, engine: EngineName) -> "Scorer":
+    from birthmark.models.reading import padding_token
     from birthmark.models.scorers import make_scorer
 
     return make_scorer(
@@ -179,6 +226,9 @@ def _scorer(network: Any, tokenizer: Any, job: Job, engine: EngineName) -> "Scor
         engine=engine,
         template_date=job.measure.template_date,
         system=job.measure.prompts.system,
+        bos=job.measure.bos_for(job.model),
+        read=job.measure.read,
+        padding=padding_token(job.model, tokenizer, getattr(network, "reward_head", None) is None),
     )
 
 

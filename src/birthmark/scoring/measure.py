@@ -14,7 +14,18 @@ from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, loa
 from birthmark.inputs.prompts import load_prompts, prompt_set_record, select_prompts, with_neutral
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import Kind, PromptSetRecord
-from birthmark.scoring.options import ChosenFrame, EngineName, FrameOption, MeasureOptions, Protocol, with_options
+from birthmark.scoring.options import (
+    BosOption,
+    ChosenFrame,
+    EngineName,
+    FrameOption,
+    MeasureOptions,
+    Protocol,
+    Read,
+    ReadingOptions,
+    options_in,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
@@ -76,6 +87,8 @@ class Measure:
     seed: int
     quiet: bool
     backend: str = "local"  # the name of what scores
+    read: Read = "class"
+    bos: BosOption = "auto"
     controls: tuple[str, ...] = ()
     quantize: Literal["8bit", "4bit"] | None = None
     device_map: str | None = None  # `auto`
@@ -101,7 +114,18 @@ class Measure:
             "candidates_sha256": self.candidates_for("reward").sha256 if own else None,
             "frame": frame,
             "protocol": self.protocol,
+            "read": self.read,
+            "bos": self.bos,
         }
+
+    def bos_for(self, model: "ResolvedModel") -> Literal["one", "two"]:
+        """How many beginning-of-text tokens a model's conversations have: as asked, else as the protocol or its authors did."""
+        if model.kind == "reward" and self.bos != "auto":
+            return self.bos
+        if self.protocol == "christian2026":
+            return "two"
+        stated = model.entry.bos if model.kind == "reward" and model.entry else None
+        return stated or "one"
 
 
 @with_options
@@ -130,6 +154,8 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         controls=controls,
         frame=options["frame"],
         protocol=options["protocol"],
+        read=options["read"],
+        bos=options["bos"],
         template_date=options["template_date"],
         backend=require_backend(options["backend"]),
         engine=options["engine"],
@@ -175,6 +201,13 @@ def versions() -> dict[str, str]:
     """Versions of what moves a score."""
     packages = ("birthmark", "torch", "transformers", "tokenizers", "peft", "numpy", "polars")
     return {name: importlib.metadata.version(name) for name in packages}
+
+
+def refuse_reading_options(models: "Sequence[ResolvedModel]", measure: Measure) -> None:
+    """Raise `BirthmarkError` for an option on how rewards are read where no model gives any."""
+    asked = [f"--{name}" for name, of in options_in(ReadingOptions).items() if getattr(measure, name) != of.default]
+    if asked and all(model.kind == "logprob" for model in models):
+        raise BirthmarkError(f"{asked[0]} is for reward models, and {models[0].name} is a language model: leave it out")
 
 
 def choose_frames(models: "Sequence[ResolvedModel]", frame: FrameOption, protocol: Protocol) -> list[ChosenFrame]:

@@ -40,6 +40,8 @@ FrameOption = Literal["auto", "chat", "qa", "bare"]
 ChosenFrame = Literal["chat", "qa", "bare"]
 Protocol = Literal["birthmark", "christian2026"]
 EngineName = Literal["prefix", "plain"]
+Read = Literal["class", "end"]
+BosOption = Literal["auto", "one", "two"]
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,31 @@ class ProtocolOptions(TemplateDateOptions, total=False):
     ]
 
 
+class ReadingOptions(TypedDict, total=False):
+    """What a reward model reads, and where its reward is read; a language model has neither."""
+
+    read: Annotated[
+        Read,
+        Option(
+            "Where a reward is read: where the model's own class does, or at the end.",
+            RUN,
+            default="class",
+            moves_score=True,
+            of_study=True,
+        ),
+    ]
+    bos: Annotated[
+        BosOption,
+        Option(
+            "Beginning-of-text tokens of a reward model's conversations; auto: as its authors had them.",
+            RUN,
+            default="auto",
+            moves_score=True,
+            of_study=True,
+        ),
+    ]
+
+
 class MachineOptions(TypedDict, total=False):
     """Where and in which precision a model runs."""
 
@@ -340,6 +367,7 @@ class ModelOptions(SourceOptions, KindOptions, LabelOptions, total=False):
 class RunOptions(
     FrameOptions,
     ProtocolOptions,
+    ReadingOptions,
     BackendOptions,
     EngineOptions,
     MachineOptions,

@@ -51,6 +51,7 @@ def _resolved(job: Job, backend: Backend, settings: Settings) -> dict[str, Any]:
         **dict.fromkeys(("prompts", "prompt", "system", "controls"), prompts),
         **dict.fromkeys(("lexicons", "candidates"), job.candidates.sha256),
         "frame": job.frame,
+        "bos": job.measure.bos_for(job.model) if job.model.kind == "reward" else job.measure.bos,
         "dtype": settings.dtype,
         "device": settings.device,
         "backend": backend.scores_as,

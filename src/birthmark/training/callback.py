@@ -24,7 +24,7 @@ from birthmark.inputs.candidates import load_candidates
 from birthmark.inputs.lexicons import Lexicon, load_lexicons
 from birthmark.inputs.prompts import load_prompts, select_prompts
 from birthmark.models.encoding import Encoder
-from birthmark.models.engine import make_engine
+from birthmark.models.engine_choice import choose_engine
 from birthmark.models.heads.linear import LinearHead
 from birthmark.models.scorers import RewardScorer
 from birthmark.progress import console
@@ -148,9 +148,12 @@ class ValuesCallback(TrainerCallback):
     prompts, prompt
         A prompt set, and the keys or texts to use: six by default, three of each framing.
     engine
-        `prefix`, or `plain` for a model that the prefix engine does not support.
+        `prefix`, which gives way to `plain` where it does not support the model, or `plain`.
     seed
         Seed of the bootstrap over words.
+
+    Rewards are read where the model's own class reads them: where the trainer pads with the token that ends a conversation,
+    that is the token before it, in training and here.
 
     Logged: `values/contrast` with `values/contrast_ci_low` and `…_high` (95% over words), `values/mean_rank_contrast`,
     and `values/<category>/<framing>` (mean over prompts of median ranks, 1 is best). `history` has the same values with the
@@ -224,10 +227,11 @@ class ValuesCallback(TrainerCallback):
         """The values of a reward model in its present state, adapters included. The model is left unchanged."""
         inner, layer = _reward_model(model)
         with _evaluating(inner):
+            engine, _ = choose_engine(self._engine, inner)
             scorer = RewardScorer(
                 inner,
                 Encoder(tokenizer, "chat"),
-                make_engine(self._engine, inner),
+                engine,
                 self.words,
                 None,
                 LinearHead(layer),

@@ -18,7 +18,7 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.encoding import Encoder
-from birthmark.models.engine import make_engine
+from birthmark.models.engine_choice import choose_engine
 from birthmark.models.folder import and_more, one_line, read_tensors, weight_files
 from birthmark.models.loading import attention_of
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
@@ -255,7 +255,7 @@ def random_head_words(
     every = sorted({word for words in lexicons.values() for word in words})
     at = {name: [every.index(word) for word in words] for name, words in lexicons.items()}
     encoder = Encoder(tokenizer, "chat", measure.protocol, template_date=measure.template_date)
-    engine = make_engine(measure.engine, model)
+    engine, _ = choose_engine(measure.engine, model)
     rng = np.random.default_rng([seed, crc32(base.encode())])
     weights: np.ndarray | None = None
     ranks = {name: np.empty((len(prompts), len(rows), heads), dtype=np.float32) for name, rows in at.items()}

@@ -1,14 +1,14 @@
 """The interface of reward heads, and checks of their tensors and config values.
 
-A head takes the states after the final norm at each conversation's last token, [n, hidden], and, if it has a gate, at one more
-token that it finds itself. All heads but the linear one compute in float32, whatever the model's precision: they are small,
+A head takes the states after the final norm at the token that each conversation's reward is read at, [n, hidden], and, if it has
+a gate, at one more token that it finds itself. All heads but the linear one compute in float32, whatever the model's precision: they are small,
 and rounding would cause ties between candidates.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -16,6 +16,7 @@ from birthmark.errors import BirthmarkError
 
 Shapes = Mapping[str, tuple[int, ...]]
 Tensors = Mapping[str, torch.Tensor]
+Reads = Literal["last", "last unpadded", "before padding"]
 
 HELPSTEER = ("helpsteer-helpfulness", "helpsteer-correctness", "helpsteer-coherence",
              "helpsteer-complexity", "helpsteer-verbosity")  # fmt: skip
@@ -26,10 +27,12 @@ class RewardHead(torch.nn.Module, ABC):
 
     `name` is what the catalog calls it; `gate_pattern` the token ids whose last occurrence's first token is read
     besides the last token, None for a head without a gate; `attributes` the names of the scores that `attribute_scores`
-    gives, empty where the head has a single one.
+    gives, empty where the head has a single one. `reads` says at which token the authors' class reads a reward (see
+    `reading_place`): by default the last, as code does that goes by the attention mask.
     """
 
     name: ClassVar[str]
+    reads: ClassVar[Reads] = "last"
     gate_pattern: tuple[int, ...] | None = None
     attributes: tuple[str, ...] = ()
 
@@ -73,6 +76,20 @@ class RewardHead(torch.nn.Module, ABC):
         if self.gate_pattern is None:
             return None
         return [last_occurrence(ids, self.gate_pattern) for ids in conversations]
+
+
+def reading_place(ids: Sequence[int], pad: int | None, reads: Reads) -> int:
+    """The place of the token at which a class reads a conversation that nothing pads, where its config has a padding token.
+
+    `last unpadded`: the last token that is not the padding token (of nothing but padding, the first), as transformers'
+    sequence classifiers find it. `before padding`: the token before the first padding token, as those of older versions
+    did and heads derived from them do; where the conversation has none, or begins with it, the last.
+    """
+    if reads == "last" or pad is None or pad not in ids:
+        return len(ids) - 1
+    if reads == "before padding":
+        return (list(ids).index(pad) - 1) % len(ids)
+    return next((place for place in range(len(ids) - 1, -1, -1) if ids[place] != pad), 0)
 
 
 def last_occurrence(ids: Sequence[int], pattern: Sequence[int]) -> int:

@@ -5,13 +5,14 @@ implementations of it (URM); the authors' model card and RewardBench's adapter (
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.heads.base import (
     HELPSTEER,
+    Reads,
     RewardHead,
     Shapes,
     Tensors,
@@ -33,6 +34,7 @@ class URMHead(RewardHead):
     """
 
     name = "urm"
+    reads: ClassVar[Reads] = "before padding"
 
     def __init__(self, score: torch.nn.Linear, weights: list[torch.nn.Linear]) -> None:
         super().__init__()
@@ -85,6 +87,7 @@ class URMFirstColumnHead(URMHead):
     """
 
     name = "urm-first-column"
+    reads = "last unpadded"
 
     @classmethod
     def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
@@ -103,6 +106,7 @@ class LDLHead(RewardHead):
     """
 
     name = "ldl"
+    reads = "before padding"
     levels: torch.Tensor
 
     def __init__(

@@ -136,6 +136,7 @@ class ArmoRMHead(RewardHead):
     """
 
     name = "armorm"
+    reads = "before padding"
     transform: torch.Tensor
 
     def __init__(

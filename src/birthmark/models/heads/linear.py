@@ -17,6 +17,7 @@ class LinearHead(RewardHead):
     """
 
     name = "linear"
+    reads = "last unpadded"
 
     def __init__(self, layer: torch.nn.Linear) -> None:
         super().__init__()
@@ -60,6 +61,7 @@ class AttributesHead(RewardHead):
     """
 
     name = "attributes"
+    reads = "last unpadded"
     weights: torch.Tensor
 
     def __init__(self, layer: torch.nn.Linear, weights: Mapping[str, float]) -> None:
@@ -102,6 +104,7 @@ class TwoLayerHead(RewardHead):
     """reward = W₂ relu(W₀ h + b₀) + b₂: `score.0.*`, `score.2.*`, as INF-ORM has it (dropout is off in scoring)."""
 
     name = "two-layer"
+    reads = "before padding"
 
     def __init__(self, first: torch.nn.Linear, second: torch.nn.Linear) -> None:
         super().__init__()
