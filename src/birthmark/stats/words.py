@@ -201,67 +201,71 @@ class _Blocks:
 
     def welch(self, values: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Difference of means, its standard error and df, each [arrangements, rows]; values [rows, words]."""
-        sums = (
-            self.first_in_1 @ values.T,
-            self.first_in_0 @ values.T,
-        )  # of the first category in state 1, in 0: [blocks, rows]
-        sizes = self.first_in_1.sum(axis=1)[:, None], self.first_in_0.sum(axis=1)[:, None]  # [blocks, 1]
-        one, zero = states, 1 - states
-        k_first, k_second = self.n_stems
-
-        def side(on: np.ndarray, off: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-            """A category's mean and weight; sums of squared deviations of stems in it alone, of those in both."""
-            n = on @ sizes[0] + off @ sizes[1]  # [arrangements, 1]
-            mean = (on @ sums[0] + off @ sums[1]) / n
-            squares = []
-            for chosen in (~self.in_both, self.in_both):
-                x, y = ([part[chosen] for part in both] for both in (sums, sizes))
-                of_sums, crossed, of_sizes = (
-                    on[:, chosen] @ (u[0] * v[0]) + off[:, chosen] @ (u[1] * v[1]) for u, v in ((x, x), (x, y), (y, y))
-                )
-                total = of_sums - 2 * mean * crossed + mean**2 * of_sizes
-                squares.append(np.where(total > 1e-13 * of_sums, total, 0.0))
-            return mean, np.sqrt(k / (k - 1)) / n, squares[0], squares[1]
-
-        mean_a, weight_a, single_a, both_a = side(one, zero, k_first)
-        mean_b, weight_b, single_b, both_b = side(zero, one, k_second)
-        together = self._products(sums, sizes, one, zero, mean_a, mean_b)
-        parts = (
-            weight_a**2 * single_a,
-            weight_b**2 * single_b,
-            np.maximum(weight_a**2 * both_a + weight_b**2 * both_b - 2 * weight_a * weight_b * together, 0.0),
-        )
+        single, both = (self._sums(values, states, chosen) for chosen in (~self.in_both, self.in_both))
         n_both = int(self.in_both.sum())
-        spent = 1 / k_first, 1 / k_second, (1 / k_first + 1 / k_second) / 2
-        free = [
-            k * (1 - of_stem) for k, of_stem in zip((k_first - n_both, k_second - n_both, n_both), spent, strict=True)
+        means, weights, parts, free = [], [], [], []
+        for own, shared, k in zip(single.of_category, both.of_category, self.n_stems, strict=True):
+            n = own.n + shared.n  # [arrangements, 1]
+            means.append((own.x + shared.x) / n)
+            weights.append(np.sqrt(k / (k - 1)) / n)
+            parts.append(weights[-1] ** 2 * own.squares(means[-1]))
+            free.append((k - n_both) * (1 - 1 / k))
+        (mean_a, mean_b), (a, b) = means, weights
+        of_pairs = both.xx - mean_b * both.xn - mean_a * both.nx + mean_a * mean_b * both.nn
+        of_both = [
+            weight**2 * of.squares(mean) for weight, of, mean in zip(weights, both.of_category, means, strict=True)
         ]
+        parts.append(np.maximum(of_both[0] + of_both[1] - 2 * a * b * of_pairs, 0.0))
+        free.append(n_both * (1 - (1 / self.n_stems[0] + 1 / self.n_stems[1]) / 2))
         variance = parts[0] + parts[1] + parts[2]
         squared = sum((part**2 / df for part, df in zip(parts, free, strict=True) if df > 0), np.zeros_like(variance))
         df = np.where(squared > 0, variance**2 / np.where(squared > 0, squared, 1.0), 1.0)
         return mean_a - mean_b, np.sqrt(variance), df
 
-    def _products(
-        self,
-        sums: tuple[np.ndarray, np.ndarray],
-        sizes: tuple[np.ndarray, np.ndarray],
-        one: np.ndarray,
-        zero: np.ndarray,
-        mean_a: np.ndarray,
-        mean_b: np.ndarray,
-    ) -> np.ndarray:
-        """Over stems of both categories, the sum of their deviation in the first times that in the second."""
-        chosen = self.in_both
-        (x1, x0), (n1, n0) = ([part[chosen] for part in both] for both in (sums, sizes))
-        one, zero = one[:, chosen], zero[:, chosen]
-        first_with_size = one @ (x1 * n0) + zero @ (x0 * n1)
-        second_with_size = one @ (x0 * n1) + zero @ (x1 * n0)
-        return np.asarray(
-            (x1 * x0).sum(axis=0)
-            - mean_b * first_with_size
-            - mean_a * second_with_size
-            + mean_a * mean_b * (n1 * n0).sum(axis=0)
-        )
+    def _sums(self, values: np.ndarray, states: np.ndarray, chosen: np.ndarray) -> "_Sums":
+        """Sums over the chosen blocks: values [rows, words], states [arrangements, blocks]."""
+        x1, x0 = (part[chosen] @ values.T for part in (self.first_in_1, self.first_in_0))  # [blocks, rows]
+        n1, n0 = (part[chosen].sum(axis=1)[:, None] for part in (self.first_in_1, self.first_in_0))  # [blocks, 1]
+        in_1, in_0 = ((x, x * x, x * n, n, n * n) for x, n in ((x1, n1), (x0, n0)))
+        turned = (*in_1, x1 * n0), (*in_0, x0 * n1)
+        difference = np.concatenate([u - v for u, v in zip(*turned, strict=True)], axis=1)
+        widths = np.cumsum([u.shape[1] for u in turned[0]])[:-1]
+        moved = np.split(states[:, chosen] @ difference, widths, axis=1)
+        first = [part + v.sum(axis=0) for part, v in zip(moved, turned[1], strict=True)]
+        second = [(u + v).sum(axis=0) - part for part, u, v in zip(first, *turned, strict=True)]
+        rounding = 1e-13 * (x1 * x1 + x0 * x0).sum(axis=0)
+        return _Sums(
+            (_Sum(*first[:5], rounding), _Sum(*second[:5], rounding)),
+            (x1 * x0).sum(axis=0), first[5], second[5], (n1 * n0).sum(axis=0),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """Sums over stems in one category of x (the sum of a stem's values there), x², x n, n (its words there) and n²."""
+
+    x: np.ndarray
+    x2: np.ndarray
+    xn: np.ndarray
+    n: np.ndarray
+    n2: np.ndarray
+    rounding: np.ndarray
+
+    def squares(self, mean: np.ndarray) -> np.ndarray:
+        """Σ (x − mean n)², where a rounding error counts as zero."""
+        total = self.x2 - 2 * mean * self.xn + mean**2 * self.n2
+        return np.where(total > self.rounding, total, 0.0)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums by category, and of the products of a stem's x and n in the first category with those in the second."""
+
+    of_category: tuple[_Sum, _Sum]
+    xx: np.ndarray
+    xn: np.ndarray
+    nx: np.ndarray
+    nn: np.ndarray
 
 
 def _blocks(labels: np.ndarray, stems: np.ndarray) -> _Blocks:
