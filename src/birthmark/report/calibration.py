@@ -309,8 +309,8 @@ def write_calibration_report(out: Path) -> Path:
     if record.null_studies:
         words = [row for row in record.null_studies if row.design.words is not None]
         unlike = [row for row in record.null_studies if not _is_plain(row) and row not in words]
-        tables = (("Families with different spread, or skewed", unlike), ("Words as the sample, two models", words))
-        of_others = [Table(title, RATES, rows) for title, rows in tables if rows]
+        others = (("Families with different spread, or skewed", unlike), ("Words as the sample, two models", words))
+        of_others = [Table(title, RATES, rows) for title, rows in others if rows]
         rates = named("false-positives", "false-positives-by-design")
         topics += [
             Topic("false-positives", "False positives", [_NULL, *rates, *of_others]),

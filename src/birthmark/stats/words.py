@@ -235,7 +235,7 @@ class _Blocks:
         second = [(u + v).sum(axis=0) - part for part, u, v in zip(first, *turned, strict=True)]
         rounding = 1e-13 * (x1 * x1 + x0 * x0).sum(axis=0)
         return _Sums(
-            (_Sum(*first[:5], rounding), _Sum(*second[:5], rounding)),
+            (_Sum(rounding, *first[:5]), _Sum(rounding, *second[:5])),
             (x1 * x0).sum(axis=0), first[5], second[5], (n1 * n0).sum(axis=0),
         )  # fmt: skip
 
@@ -244,12 +244,12 @@ class _Blocks:
 class _Sum:
     """Sums over stems in one category of x (the sum of a stem's values there), x², x n, n (its words there) and n²."""
 
+    rounding: np.ndarray
     x: np.ndarray
     x2: np.ndarray
     xn: np.ndarray
     n: np.ndarray
     n2: np.ndarray
-    rounding: np.ndarray
 
     def squares(self, mean: np.ndarray) -> np.ndarray:
         """Σ (x − mean n)², where a rounding error counts as zero."""
