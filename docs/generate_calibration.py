@@ -31,8 +31,9 @@ birthmark calibrate tests --out calibration
 python docs/generate_calibration.py calibration
 ```
 
-which relabels the published reward models, draws {studies:,} studies a design ({few} for the crossed variance and the
-intervals over words) and takes about four minutes on two cores. `--quick` draws 200. Everything is in
+which relabels the published reward models, draws {studies:,} studies a design ({of_words:,} for each layout of words,
+{few} for the crossed variance and the intervals of full studies) and takes about five minutes on two cores. `--quick`
+draws 200. Everything is in
 `calibration/calibration.json` and `calibration/report.html`. [What each test assumes](statistics.md);
 [which implicit reward finds planted words](implicit.md).
 
@@ -91,6 +92,25 @@ to twice as often where skew comes on top of unequal spread. With two against th
 if it is the *smaller* (0.3), the exact test errs almost three times as often as it says; Welch's t less so. Bring equally many
 base checkpoints of each family.
 
+## Words as the sample
+
+The p of a report of two models (`models_fixed.p_words`) takes words as the sample. Here two models score words after one
+good and one bad prompt, and do not differ: a word's score is its stem's (nine tenths of its variance) and its own, drawn
+anew for each model and prompt, and then ranked. Categories have 36 and 36 words, or 12 and 60; stems have one form, two,
+three, or one to three in turn; the scores of the second category have an SD equal to the first's or another. {of_words:,}
+studies a layout, so that rates are ± {words_error}; the test is at .05.
+
+{words}
+
+The interval beside the p is that of the same test: it leaves out 0 exactly where p is below .05, and holds the truth as often
+as the test does not err. With two or three stems in a category the test cannot keep its level, and every report with so few
+says so beside the p:
+
+{few_stems}
+
+Shuffling single words would take the forms of a stem for independent observations, and the plain difference of means would
+take a category's spread for its place; so whole stems are shuffled, and differences are divided by their standard errors.
+
 ## Coverage of the intervals
 
 95% intervals on the published layout.
@@ -126,8 +146,8 @@ Every report states what its own units could have detected: “Minimum detectabl
 Leanings and words are normal (or, where it says skewed, shifted exponentials) and independent; contrasts of two
 categories only. With single prompts a framing (*compact* rows, used for the tests over units) the words' variances are set
 so that contrasts spread as with {prompts}. The spread between base checkpoints is estimated from five of them and is
-itself uncertain: its 95% interval reaches from about half to nearly four times its value. Words and prompts
-are drawn one by one: clusters of stems or of adjectives are not simulated.
+itself uncertain: its 95% interval reaches from about half to nearly four times its value. In studies of families words and
+prompts are drawn one by one: clusters of stems or of adjectives are not simulated there. Scores of words are normal.
 """
 
 
@@ -138,11 +158,16 @@ def main(folder: Path) -> None:
     if fitted is None:
         sys.exit(f"{folder} holds no simulated studies: birthmark calibrate tests --out {folder}")
     planned = plan()
+    words = [row for row in record.null_studies if row.design.words is not None]
     PAGE.write_text(
         OPENING.format(
             **fitted.model_dump(),
             studies=max(row.studies for row in record.null_studies),
             few=min(row.studies for row in record.null_studies),
+            of_words=words[0].studies,
+            words_error=_rate(max(row.mc_error for row in words)),
+            words=_words([row for row in words if min(row.design.words.words) >= 12]),
+            few_stems=_few_stems([row for row in words if min(row.design.words.words) < 12]),
             drawn_base=drawn.drawn_sd_base,
             drawn_rm=drawn.drawn_sd_rm,
             prompts=drawn.prompts,
@@ -207,7 +232,7 @@ def _published(record: Calibration) -> str:
 
 def _designs(record: Calibration) -> str:
     rows = []
-    for layout in dict.fromkeys(row.layout for row in record.null_studies):
+    for layout in dict.fromkeys(row.layout for row in record.null_studies if row.design.words is None):
         if "+" not in layout or not layout.endswith("icc=0.85"):
             continue
         by_test = {
@@ -275,6 +300,38 @@ def _unlike(record: Calibration) -> str:
         ),
         rows,
     )
+
+
+def _words(rows: Sequence[NullRate]) -> str:
+    """A line a pair of categories and their stems' forms, a column a ratio of spread."""
+    ratios = sorted({row.design.sd_ratio for row in rows})
+    found: dict[tuple[str, str], dict[float, NullRate]] = {}
+    for row in rows:
+        words = row.design.words
+        forms = f"{min(words.forms)}–{max(words.forms)}" if len(words.forms) > 1 else f"{words.forms[0]}"
+        both = f", {words.in_both} stems in both" if words.in_both else ""
+        found.setdefault((" and ".join(map(str, words.words)), forms + both), {})[row.design.sd_ratio] = row
+    lines = [
+        (
+            words,
+            forms,
+            " and ".join(map(str, next(iter(of.values())).design.words.stems)),
+            *(_rate(of[ratio].rate) if ratio in of else "–" for ratio in ratios),
+        )
+        for (words, forms), of in found.items()
+    ]
+    return _table(("words", "forms of a stem", "stems", *(f"SD × {_short(f'{ratio:.2g}')}" for ratio in ratios)), lines)
+
+
+def _few_stems(rows: Sequence[NullRate]) -> str:
+    """A line a number of stems in the smaller category, with the range over the larger one's and over ratios of spread."""
+    lines = []
+    for fewest in sorted({min(row.design.words.stems) for row in rows}):
+        of = [row for row in rows if min(row.design.words.stems) == fewest]
+        others = ", ".join(str(n) for n in sorted({max(row.design.words.stems) for row in of}))
+        rates = [row.rate for row in of]
+        lines.append((str(fewest), others, f"{_rate(min(rates))} to {_rate(max(rates))}"))
+    return _table(("stems", "of the other category", "false positives at .05"), lines)
 
 
 def _coverage(record: Calibration) -> str:

@@ -83,9 +83,11 @@ def test_parts_from_separate_runs_lie_in_one_file(calibrated: Path) -> None:
     record = read_record(calibrated / "calibration.json", Calibration)
     assert record.planted == [planted_row()]
     assert record.null_studies and record.power and record.coverage
+    words = [row for row in record.null_studies if row.unit == "word"]
+    assert {row.test for row in words} == {"words"} and len(words) == len({row.layout for row in words}) > 30
     assert record.fitted is not None and round(record.fitted.sd_base, 1) == 16.6
     assert "Planted words are found." in record.summary()
-    assert "base checkpoints" in (record.sentence or "")
+    assert "base checkpoints" in (record.sentence or "") and "The test over words, at 5%" in (record.sentence or "")
     study = json.loads((calibrated / "study.json").read_text())
     assert study["command"] == "calibrate"
     assert (study["asked"]["planted"], study["asked"]["tests"]["studies"]) == ({"seeds": 5}, 20)
@@ -100,7 +102,7 @@ def test_the_report_shows_rates_power_coverage_and_what_was_planted(calibrated: 
     page = (calibrated / "report.html").read_text(encoding="utf-8")
     for heading in ("False positives", "Power", "Coverage", "What the studies are drawn from"):
         assert f"<h2>{heading}</h2>" in page
-    assert 'id="planted"' in page
+    assert 'id="planted"' in page and "Words as the sample, two models" in page
     names = {"false-positives", "false-positives-by-design", "power", "coverage"}
     assert {path.stem for path in (calibrated / "figures").glob("*.png")} >= names
     (calibrated / "report.html").unlink()

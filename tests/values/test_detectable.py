@@ -63,7 +63,8 @@ def test_one_model_a_family_is_told_over_words_and_of_families_nothing() -> None
     told = found(joined)
     fixed = models_fixed(joined, 0)
     assert told.unit == "word"
-    assert told.detectable == pytest.approx((1.959964 + 0.841621) / (2 * 1.959964) * (fixed.ci_high - fixed.ci_low))
+    assert told.detectable == pytest.approx((fixed.ci_high - fixed.ci_low) / 2 + 0.841621 * fixed.se)
+    assert told.sd == fixed.se
     assert "at 80% power, over words: " in told.sentence
     assert "With one base checkpoint per family, nothing can be concluded" in told.sentence
 

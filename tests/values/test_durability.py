@@ -5,6 +5,7 @@ import pytest
 
 from birthmark.values.durability import Look, durability
 from birthmark.values.joined import join_tables
+from birthmark.values.ranks import stems
 
 WORDS = [f"{category}{letter}" for category in ("ag", "co") for letter in "bcdfghjklm"]
 CATEGORIES = {word: "Agency" if word.startswith("ag") else "Communion" for word in WORDS}
@@ -55,15 +56,15 @@ def test_a_gap_is_b_minus_a_of_mean_rank_contrasts(joined):
     assert all(point.ci_low < point.gap < point.ci_high for point in curve.points)
 
 
-def test_the_interval_is_that_of_the_bootstrap_over_words(joined):
-    from birthmark.stats.intervals import bootstrap_words, word_contrasts
+def test_the_interval_is_that_of_the_test_over_words(joined):
+    from birthmark.stats.words import compare_words, word_contrasts
     from birthmark.values.durability import DRAWS
 
     both, looks = joined({("A", "a", 1): [0.0], ("B", "b", 2): [1.0]})
     point = only(durability(both, looks, "small", seed=5)).points[0]
-    at, categories = both.places
-    values = word_contrasts(both.ranks, ["A", "B"], both.framed_labels)[at]
-    expected = bootstrap_words(values, categories, draws=DRAWS, seed=5)  # no two of these words share a stem
+    values = word_contrasts(both.place_values, ["A", "B"], both.framed_labels)
+    of_word = stems(both.words[at] for at in both.places[0])
+    expected = compare_words(values, both.places[1], of_word, DRAWS, seed=5)
     assert (point.gap, point.ci_low, point.ci_high) == pytest.approx(
         (expected.estimate, expected.ci_low, expected.ci_high)
     )

@@ -52,8 +52,22 @@ def test_nothing_clear_is_called_a_difference(two: Effects, ten: Effects) -> Non
     assert finding(changed(two, "models_fixed", p_words=0.2)).title.startswith("No clear difference")
     unsure = finding(changed(two, "models_fixed", ci_low=-0.4, ci_high=22.5, p_words=0.016))
     assert unsure.title.startswith("No clear difference")
-    assert "includes zero, so the difference is uncertain" in unsure.sure
     assert finding(changed(ten, "headline", p_exact=0.2)).title.startswith("No clear difference")
+
+
+def test_the_p_over_words_is_said_to_be_of_whole_stems_and_where_they_are_few_how_often_it_errs(two: Effects) -> None:
+    enough = finding(changed(two, "models_fixed", p_words=0.02, n_stems={"Agency": 9, "Communion": 4}))
+    assert (
+        "this large for its standard error occurs in about 20 of 1,000 random relabelings of whole word stems"
+        in enough.sure
+    )
+    assert "true null" not in enough.text
+    few = changed(two, "models_fixed", n_stems={"Agency": 3, "Communion": 9})
+    assert (
+        "With only 3 word stems in Agency, this test rejects 4% to 7% of true null hypotheses at .05."
+        in finding(few).sure
+    )
+    assert "with 3 stems it rejects 4% to 7% of true nulls" in key_numbers(few)[2][2]
 
 
 def test_the_best_that_few_units_allow_is_not_called_sure(ten: Effects) -> None:

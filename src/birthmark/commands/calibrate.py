@@ -42,9 +42,11 @@ from birthmark.values.calibration import ICCS, Results, Truth, compact_studies, 
 from birthmark.values.coverage import full_intervals
 from birthmark.values.joined import join_tables
 from birthmark.values.planning import MOST_ASKED, SD_BASE, SD_RM, plan
+from birthmark.values.word_studies import designs, word_studies
 from birthmark.values.wording_power import calibration_sentence
 
 STUDIES, FEW = 10_000, 300
+OF_WORDS = 5  # one study of words for so many of families
 SEEDS = 5
 MOST_RANKS = 1e6
 RANKS = {"least": 0, "most": MOST_RANKS}
@@ -172,8 +174,9 @@ def calibrate_tests(
 ) -> Calibration:
     """Relabel the published models, simulate null and shifted studies, count rejections and held intervals.
 
-    studies: for tests that have a closed form or are quick; few (default: 300, or a tenth of `studies` where that is
-    less): for the crossed variance and the bootstrap. About 5 minutes on two cores. Raises `BirthmarkError` where there
+    studies: for tests that have a closed form or are quick, a fifth of it for each layout of words; few (default: 300, or
+    a tenth of `studies` where that is less): for the crossed variance and the intervals over words in the published
+    layout. About 5 minutes on two cores. Raises `BirthmarkError` where there
     are fewer than 20 studies, or the published files are absent or damaged.
     """
     seed, quiet = options["seed"], options["quiet"]
@@ -239,6 +242,9 @@ def simulate(truth: Truth, studies: int, few: int, seed: int, *, quiet: bool) ->
             tasks.append(lambda icc=icc, skewed=skewed: compact_studies(truth, icc, skewed, studies, seed))  # type: ignore[misc]
     for icc in reversed(ICCS):
         tasks.append(lambda icc=icc: full_intervals(truth, icc, few, seed))  # type: ignore[misc]
+    of_words = max(20, studies // OF_WORDS)
+    for design in designs():
+        tasks.append(lambda design=design: Results([word_studies(design, of_words, seed)]))  # type: ignore[misc]
     results = Results()
     with ThreadPoolExecutor(max_workers=min(2, cpu_count() or 1)) as pool:
         running = [pool.submit(task) for task in tasks]

@@ -28,6 +28,7 @@ from birthmark.records.calibration import (
     PlanRow,
     PowerRate,
     RowModel,
+    WordLayout,
 )
 from birthmark.records.comparisons import (
     BudgetCheck,
@@ -269,6 +270,7 @@ __all__ = [
     "Verdict",
     "WordEffect",
     "WordGap",
+    "WordLayout",
     "WordMove",
     "WordMoved",
     "WordPair",

@@ -194,11 +194,21 @@ class Fitted(Record):
     leaning_rm_prompt: float
 
 
+class WordLayout(Record):
+    """Words of two categories: how many, of how many stems, the forms that stems have in turn, stems that are in both."""
+
+    words: list[int]
+    stems: list[int]
+    forms: list[int]
+    in_both: int
+
+
 class Layout(Record):
     """A design: base checkpoints a family (a, b), the RMs on each, and how base checkpoints and RMs vary.
 
     `icc`: the share of the variance of RMs' contrasts that lies between base checkpoints. `sd_ratio`: SD of family b's
-    contrasts over a's. `skewed`: leanings drawn from a shifted exponential distribution (skewness 2), else normal.
+    contrasts over a's. `skewed`: leanings drawn from a shifted exponential distribution (skewness 2), else normal. `words`:
+    of studies of two models with words as the sample; `sd_ratio` is then of the second category's scores over the first's.
     """
 
     bases: list[int]
@@ -206,6 +216,7 @@ class Layout(Record):
     icc: float
     sd_ratio: float
     skewed: bool
+    words: WordLayout | None = None
 
 
 class NullRate(Record):

@@ -149,17 +149,24 @@ class AdjectiveEffect(Record):
 
 
 class ModelsFixed(Record):
-    """What these models as run differ by: words are the sample, models and prompts are not."""
+    """What these models as run differ by: words are the sample, models and prompts are not.
+
+    `p_words`: two-sided, whole word stems permuted between the categories, the difference divided by its standard error
+    `se`; it is below .05 exactly where the interval leaves out 0. `df`: of Student's t. `n_stems`: category → stems.
+    """
 
     estimate: float
     ci_low: float
     ci_high: float
     p_words: float
+    se: float | None = None
+    df: float | None = None
+    n_stems: dict[str, int] = {}
     by_adjective: list[AdjectiveEffect]
 
     @property
     def clear(self) -> bool:
-        """Both say so: few shufflings of single words go as far, and the interval over word stems leaves zero out."""
+        """Whether the p is below .05 and the interval leaves zero out, of which each follows from the other."""
         return self.p_words < 0.05 and (self.ci_low > 0 or self.ci_high < 0)
 
 

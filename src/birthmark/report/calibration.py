@@ -25,6 +25,7 @@ TESTS = {
     "crossed": "Crossed",
     "crossed_clustered_by_adjective": "Crossed, by adjective",
     "crossed_clustered_by_base": "Crossed, by base checkpoint",
+    "words": "Words, models as run",
 }
 
 
@@ -97,8 +98,9 @@ FOUND = (
 
 def calibration_figures(record: Calibration) -> list[Figure]:
     """The figures that the record holds numbers for."""
-    published = [row for row in record.null_studies if _is_plain(row) and row.layout.startswith("published")]
-    designs = [row for row in record.null_studies if _is_plain(row) and not row.layout.startswith("published")]
+    of_units = [row for row in record.null_studies if _is_plain(row)]
+    published = [row for row in of_units if row.layout.startswith("published")]
+    designs = [row for row in of_units if not row.layout.startswith("published")]
     coverage = [row for row in record.coverage if _is_plain(row) and row.layout.startswith("published")]
     made = (
         _published_rates(published) if published else None,
@@ -115,7 +117,7 @@ def clustering_name(icc: float) -> str:
 
 
 def _is_plain(row: NullRate | Coverage) -> bool:
-    return row.design.sd_ratio == 1 and not row.design.skewed
+    return row.design.sd_ratio == 1 and not row.design.skewed and row.design.words is None
 
 
 def _published_rates(rows: Sequence[NullRate]) -> Figure:
@@ -305,11 +307,13 @@ def write_calibration_report(out: Path) -> Path:
             Topic("relabelled", "The published models, relabelled", [_SHUFFLE, _shuffle_table(record.label_shuffle)])
         )
     if record.null_studies:
-        unlike = [row for row in record.null_studies if row.design.sd_ratio != 1 or row.design.skewed]
-        of_unlike = [Table("Families with different spread, or skewed", RATES, unlike)] if unlike else []
+        words = [row for row in record.null_studies if row.design.words is not None]
+        unlike = [row for row in record.null_studies if not _is_plain(row) and row not in words]
+        others = (("Families with different spread, or skewed", unlike), ("Words as the sample, two models", words))
+        of_others = [Table(title, RATES, rows) for title, rows in others if rows]
         rates = named("false-positives", "false-positives-by-design")
         topics += [
-            Topic("false-positives", "False positives", [_NULL, *rates, *of_unlike]),
+            Topic("false-positives", "False positives", [_NULL, *rates, *of_others]),
             Topic("power", "Power", named("power")),
             Topic("coverage", "Coverage", named("coverage")),
         ]
@@ -330,7 +334,9 @@ _SHUFFLE = (
 
 _NULL = (
     "Base checkpoints, reward models, words and prompts are drawn anew for every study and ranked; families do not differ. "
-    "Exact tests with few units cannot have a level of 5%: their rate is given at the level that they can have."
+    "Exact tests with few units cannot have a level of 5%: their rate is given at the level that they can have. The test over "
+    "words has studies of its own: two models that do not differ, categories of unequal size and spread, stems of one to "
+    "three forms."
 )
 
 

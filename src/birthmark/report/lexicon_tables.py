@@ -8,6 +8,7 @@ from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, S
 from birthmark.report.columns import Column, Table, number, p_value, yes
 from birthmark.values.formats import asked_for, decimal, interval, listed, p_words, signed
 from birthmark.values.wording import sides
+from birthmark.values.wording_power import relabelings
 
 CATEGORIES = (
     Column("category", "Category"),
@@ -78,7 +79,7 @@ def differences(effects: Effects) -> list[Difference]:
         source = f"{blocks.count:,} of {blocks.n_splits:,} exchanges within teams"
         found.append(Difference("Teams with both families", blocks.estimate, None, None, blocks.p_exact, source))
     if fixed is not None:
-        source = "random relabelings of the words"
+        source = relabelings(fixed)
         found.append(Difference("Words alone", fixed.estimate, fixed.ci_low, fixed.ci_high, fixed.p_words, source))
     return found
 

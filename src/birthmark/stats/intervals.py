@@ -1,9 +1,9 @@
-"""Intervals and tests with words as the sample and models fixed; leave-one-out, split-half reliability and prompt ICC.
+"""Intervals of single words over models; leave-one-out, split-half reliability and prompt ICC.
 
 Leave-one-out and split-half results are descriptive. Do not select words, prompts or models by them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,18 +12,7 @@ from scipy import stats
 from birthmark.errors import BirthmarkError
 from birthmark.stats.results import Without
 
-DRAWS = 9_999
 LEVEL = 0.95
-CHUNK = 1_000  # draws held at once
-
-
-@dataclass(frozen=True)
-class WordInterval:
-    """A difference between categories with its percentile interval over words, in the units of the values."""
-
-    estimate: float
-    ci_low: float
-    ci_high: float
 
 
 @dataclass(frozen=True)
@@ -33,83 +22,6 @@ class ColumnDifferences:
     difference: np.ndarray
     ci_low: np.ndarray
     ci_high: np.ndarray
-
-
-def word_contrasts(ranks: np.ndarray, families: Sequence[str], framings: Sequence[str]) -> np.ndarray:
-    """For each word, the family difference (b − a) in the framing difference (positive − negative) of mean ranks.
-
-    ranks: [models, words, prompts], in ranks; families: [models]; framings: [prompts]; two values each. Returns [words],
-    in ranks. The mean over the first category minus the mean over the second is the family difference in the mean-rank
-    contrast.
-
-    Raises `BirthmarkError` unless there are exactly two families and two framings.
-    """
-    family, framing = np.asarray(families, dtype=str), np.asarray(framings, dtype=str)
-    a, b = _two("families", family)
-    negative, positive = _two("framings", framing)
-    by_model = ranks[:, :, framing == positive].mean(axis=2) - ranks[:, :, framing == negative].mean(axis=2)
-    return by_model[family == b].mean(axis=0) - by_model[family == a].mean(axis=0)
-
-
-def bootstrap_words(
-    word_values: np.ndarray,
-    categories: Sequence[str],
-    clusters: Sequence[str] | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> WordInterval:
-    """95% percentile bootstrap interval of mean(first category) − mean(second), with models and prompts fixed.
-
-    word_values: [words], each already averaged over models and prompts, so that resampling a word keeps its models
-    together; categories: [words], two values, in alphabetical order; clusters: [words] labels (stems). Whole clusters
-    are resampled within categories, and a mean is the sum over the resampled words divided by their number.
-    draws: number of bootstrap samples. The result is in the units of `word_values`.
-
-    Raises `BirthmarkError` unless there are exactly two categories, each with two words (or clusters) or more.
-    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
-    """
-    values, labels = np.asarray(word_values, dtype=float), np.asarray(categories, dtype=str)
-    names = np.arange(len(values)).astype(str) if clusters is None else np.asarray(clusters, dtype=str)
-    first, second = _two("categories", labels)
-    rng = np.random.default_rng(seed)
-    drawn = np.zeros(draws)
-    estimate = 0.0
-    for category, sign in ((first, 1), (second, -1)):
-        chosen = labels == category
-        _, code = np.unique(names[chosen], return_inverse=True)
-        sums, sizes = np.bincount(code, weights=values[chosen]), np.bincount(code)
-        if len(sums) < 2:
-            raise BirthmarkError(f"{category} has only one word (or stem): an interval over words needs at least two")
-        estimate += sign * float(values[chosen].mean())
-        for start, stop in _chunks(draws):
-            counts = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=stop - start)
-            drawn[start:stop] += sign * (counts @ sums) / (counts @ sizes)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return WordInterval(estimate, float(low), float(high))
-
-
-def word_label_p(word_values: np.ndarray, categories: Sequence[str], draws: int = DRAWS, seed: int = 0) -> float:
-    """Two-sided permutation p of mean(first category) − mean(second), shuffling category labels over single words.
-
-    word_values: [words]; categories: [words], two values. p = (b + 1) / (m + 1), where b of m = `draws` shuffles are at
-    least as extreme as the observed difference. Constant values give p = 1.
-
-    Raises `BirthmarkError` unless there are exactly two categories. Source: Phipson and Smyth (2010).
-    """
-    values, labels = np.asarray(word_values, dtype=float), np.asarray(categories, dtype=str)
-    first, _ = _two("categories", labels)
-    is_first = labels == first
-    n, n_first = len(values), int(is_first.sum())
-    centred = values - values.mean()
-    weight = np.where(is_first, 1 / n_first, -1 / (n - n_first))
-    slack = 1e-12 * float(np.abs(values).max(initial=0.0))
-    threshold = abs(float(centred @ weight)) * (1 - 1e-9) - slack
-    rng = np.random.default_rng(seed)
-    extreme = 0
-    for start, stop in _chunks(draws):
-        shuffled = rng.permuted(np.tile(weight, (stop - start, 1)), axis=1)
-        extreme += int((np.abs(shuffled @ centred) >= threshold).sum())
-    return (extreme + 1) / (draws + 1)
 
 
 def column_differences(values: np.ndarray, is_b: np.ndarray) -> ColumnDifferences:
@@ -139,18 +51,6 @@ def equivalence_bound(estimate: float, se: float, df: float) -> float:
     Source: Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657–680.
     """
     return abs(estimate) + float(stats.t.ppf(0.95, df)) * se
-
-
-def _two(what: str, labels: np.ndarray) -> tuple[str, str]:
-    names = sorted(set(labels.tolist()))
-    if len(names) != 2:
-        raise BirthmarkError(f"this analysis compares exactly two {what}; there are {len(names)}")
-    return names[0], names[1]
-
-
-def _chunks(draws: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, draws, CHUNK):
-        yield start, min(start + CHUNK, draws)
 
 
 @dataclass(frozen=True)

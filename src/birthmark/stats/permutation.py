@@ -187,7 +187,7 @@ def _all_arrangements(codes: np.ndarray) -> np.ndarray:
     """Distinct arrangements of a multiset of labels: each placement of the last label, times those of the others."""
     n = len(codes)
     groups, counts = np.unique(codes, return_counts=True)
-    if len(groups) == 1:
+    if len(groups) <= 1:
         return codes[None, :].copy()
     taken = np.array(list(combinations(range(n), int(counts[-1]))))
     rest = _all_arrangements(np.sort(codes)[: n - counts[-1]])

@@ -8,14 +8,15 @@ its drawn leaning.
 import numpy as np
 
 from birthmark.errors import BirthmarkError
-from birthmark.stats.intervals import bootstrap_words, column_differences, word_contrasts
+from birthmark.stats.intervals import column_differences
 from birthmark.stats.simulation import Drawn, RowVariances, all_ranks, draw_family, draw_shared, tuned
 from birthmark.stats.unit_tests import average_by_unit
 from birthmark.stats.variance import crossed_variance
+from birthmark.stats.words import compare_words, place_values, word_contrasts
 from birthmark.values.calibration import ICCS, PUBLISHED, Results, Setting, Truth, add_coverage, add_rate, generator
 from birthmark.values.effects import median_interval
 
-DRAWS = 999  # of the bootstrap, a tenth of a report's
+DRAWS = 999  # permutations of words, a tenth of a report's
 ADJECTIVES = 3  # a framing
 
 
@@ -87,8 +88,9 @@ class _Study:
         return found
 
     def _fixed(self, seed: int) -> list[tuple[str, str, float, float]]:
-        values = word_contrasts(self.ranks, self.families, self.framings)
-        interval = bootstrap_words(values, self.categories, draws=DRAWS, seed=seed)
+        member = np.array([[name == category for name in self.categories] for category in CATEGORIES])
+        values = word_contrasts(place_values(self.ranks, member), self.families, self.framings)
+        interval = compare_words(values, self.categories, draws=DRAWS, seed=seed)
         means = [side.mean_rank_contrasts(self.rows.words).mean() for side in self.drawn]
         targets = {"these models, words the sample": float(means[1] - means[0]), "families (not what it is for)": 0.0}
         return [

@@ -14,7 +14,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import Durability, FinalGap, GapCurve, GapPoint, HeadNull, NotApplicable, QuantityCurve, known
-from birthmark.stats.intervals import bootstrap_words
+from birthmark.stats.words import compare_words_many
 from birthmark.values.formats import percent
 from birthmark.values.joined import Joined
 from birthmark.values.ranks import framing_contrast, stems
@@ -114,7 +114,7 @@ class _Gaps:
     runs: tuple[tuple[str, ...], tuple[str, ...]]
     steps: tuple[int, ...]
     pairs_seen: tuple[int | None, ...]
-    word_gaps: np.ndarray  # [steps, places], b − a of framing contrasts of ranks, means over runs
+    word_gaps: np.ndarray  # [steps, places], b − a of framing contrasts, means over runs
     of_medians: np.ndarray  # [steps]
     sd_seeds: tuple[float | None, ...]
     places: tuple[np.ndarray, list[str]]
@@ -140,8 +140,8 @@ class _Gaps:
             base: [[at[base][run, step] for run in of_base] for step in steps]
             for base, of_base in zip((a, b), runs, strict=True)
         }
-        values = framing_contrast(joined.ranks, joined.framings)  # [checkpoints, words]
-        means = {base: values[np.array(rows[base])].mean(axis=1) for base in (a, b)}  # [steps, words]
+        values = framing_contrast(joined.place_values, joined.framings)  # [checkpoints, places]
+        means = {base: values[np.array(rows[base])].mean(axis=1) for base in (a, b)}  # [steps, places]
         contrasts, medians = np.asarray(joined.mean_rank_contrasts), np.asarray(joined.contrasts)
         spread = [contrasts[np.array(rows[base])] for base in (a, b)]  # each [steps, runs]
         first = looks[rows[a][0][0]], looks[rows[b][0][0]]
@@ -152,7 +152,7 @@ class _Gaps:
             runs=(runs[0], runs[1]),
             steps=tuple(steps),
             pairs_seen=tuple(looks[of_step[0]].pairs_seen for of_step in rows[a]),
-            word_gaps=(means[b] - means[a])[:, joined.places[0]],
+            word_gaps=means[b] - means[a],
             of_medians=medians[np.array(rows[b])].mean(axis=1) - medians[np.array(rows[a])].mean(axis=1),
             sd_seeds=tuple(_sd_of_gap(*(side[at_step] for side in spread)) for at_step in range(len(steps))),
             places=joined.places,
@@ -179,7 +179,7 @@ def _curve(
     is_first = np.array(categories) == first
     values = gaps.word_gaps[:, is_first].mean(axis=1) - gaps.word_gaps[:, ~is_first].mean(axis=1)  # [steps]
     of_word = stems(gaps.words[word] for word in at)
-    intervals = [_interval(row, categories, of_word, seed) for row in gaps.word_gaps]
+    intervals = _intervals(gaps.word_gaps, categories, of_word, seed)
     null = _null(gaps, heads, float(values[-1]), seed)
     outside = [None if isinstance(null, NotApplicable) else not null.low <= value <= null.high for value in values]
     points = [
@@ -228,14 +228,15 @@ def _at(values: Sequence[T], place: int | NotApplicable) -> T | NotApplicable:
     return place if isinstance(place, NotApplicable) else values[place]
 
 
-def _interval(
-    word_values: np.ndarray, categories: Sequence[str], clusters: Sequence[str], seed: int
-) -> tuple[float | None, float | None]:
+def _intervals(
+    word_gaps: np.ndarray, categories: Sequence[str], of_word: Sequence[str], seed: int
+) -> list[tuple[float | None, float | None]]:
+    """The interval over words of each step: word_gaps [steps, places]."""
     try:
-        found = bootstrap_words(word_values, categories, clusters, draws=DRAWS, seed=seed)
+        found = compare_words_many(word_gaps, categories, of_word, draws=DRAWS, seed=seed)
     except BirthmarkError:  # one word or stem only
-        return None, None
-    return found.ci_low, found.ci_high
+        return [(None, None)] * len(word_gaps)
+    return [(one.ci_low, one.ci_high) for one in found]
 
 
 def _null(gaps: _Gaps, heads: Mapping[str, np.ndarray], final: float, seed: int) -> HeadNull | NotApplicable:

@@ -13,11 +13,11 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import AdjectiveEffect, Crossed, Framing, MixedModel, ModelsFixed, NotApplicable, Panel
-from birthmark.stats.intervals import bootstrap_words, word_contrasts, word_label_p
 from birthmark.stats.mixed import fit_mixed_model
 from birthmark.stats.permutation import exact_permutation, max_t
 from birthmark.stats.unit_tests import adjust, compare_groups
 from birthmark.stats.variance import CrossedVariance, crossed_variance
+from birthmark.stats.words import compare_words, word_contrasts
 from birthmark.values.joined import Joined
 from birthmark.values.ranks import category_means, category_medians, contrast, framing_means, membership, stems
 
@@ -26,23 +26,26 @@ def models_fixed(joined: Joined, seed: int) -> ModelsFixed | NotApplicable:
     """The difference of mean-rank contrasts between two families' models (b − a), or why there is none.
 
     Per word: its rank in b's models less that in a's, positive less negative prompts, each a mean. The estimate is the
-    first category's mean of these less the second's: b's mean of `mean_rank_contrast` less a's. The interval is a percentile
-    bootstrap of word stems within categories; `p_words` shuffles the category labels over single
-    words.
+    first category's mean of these less the second's: b's mean of `mean_rank_contrast` less a's. The interval and `p_words`
+    are of one test, which permutes whole word stems between the categories and compares studentized differences: see
+    `compare_words`. `p_words` is below .05 exactly where the interval leaves out 0.
     """
     why = why_no_difference(joined)
     if why is not None:
         return NotApplicable(why)
     at, categories = joined.places
-    ranks = joined.ranks[:, :, joined.framed]
-    values = word_contrasts(ranks, joined.model_families, joined.framed_labels)[at]
-    clusters = stems(joined.words[word] for word in at)
+    values = word_contrasts(joined.place_values[:, :, joined.framed], joined.model_families, joined.framed_labels)
     try:
-        interval = bootstrap_words(values, categories, clusters, seed=seed)
+        found = compare_words(values, categories, stems(joined.words[word] for word in at), seed=seed)
     except BirthmarkError as error:
         return NotApplicable(str(error))
-    p_words = word_label_p(values, categories, seed=seed)
-    return ModelsFixed.build(interval, p_words=p_words, by_adjective=by_adjective(joined))
+    return ModelsFixed.build(
+        found,
+        without=("p", "n_stems"),
+        p_words=found.p,
+        n_stems=dict(zip(joined.categories, found.n_stems, strict=True)),
+        by_adjective=by_adjective(joined),
+    )
 
 
 def by_adjective(joined: Joined) -> list[AdjectiveEffect]:

@@ -15,6 +15,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import Framing
 from birthmark.scoring.table import ScoreTable
+from birthmark.stats.words import place_values
 from birthmark.values.ranks import (
     LexiconScores,
     category_means,
@@ -118,6 +119,14 @@ class Joined:
         """Positions of words and their category, category by category: a word of two categories has a place in each."""
         rows, at = np.nonzero(self.member)
         return at, [self.categories[row] for row in rows]
+
+    @cached_property
+    def place_values(self) -> np.ndarray:
+        """What each of `places` adds to a difference of the categories' mean ranks: [models, places, prompts].
+
+        For lexicons of two categories; see `birthmark.stats.words.place_values`.
+        """
+        return place_values(self.ranks, self.member)
 
     def subset(
         self, *, models: np.ndarray | None = None, words: np.ndarray | None = None, prompts: np.ndarray | None = None

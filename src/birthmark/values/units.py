@@ -229,7 +229,6 @@ def _pairs(joined: Joined, team: str, models: list[int], data: list[str | None])
 ALPHA = 0.05
 ENOUGH_DF = 3  # with fewer degrees of freedom within families the published SDs are taken
 PUBLISHED_WORDS = 263
-REACH = float(stats.norm.ppf(0.975) + stats.norm.ppf(power.TARGET_POWER))  # standard errors, by the normal distribution
 
 
 def detectable(
@@ -295,9 +294,10 @@ def _sd(joined: Joined) -> tuple[float, str]:
 
 
 def _over_words(fixed: ModelsFixed, n_models: int, why: str) -> Power:
-    """By the words' standard error, a quarter of the interval's width but for rounding."""
-    se = (fixed.ci_high - fixed.ci_low) / 2 / float(stats.norm.ppf(0.975))
-    found = REACH * se
+    """Half the interval, which a difference must exceed to be significant, and as many standard errors as 80% power needs."""
+    half = (fixed.ci_high - fixed.ci_low) / 2
+    se = half / float(stats.norm.ppf(0.975)) if fixed.se is None else fixed.se
+    found = half + float(stats.norm.ppf(power.TARGET_POWER)) * se
     return Power(
         unit="word",
         alpha=ALPHA,

@@ -39,6 +39,7 @@ from birthmark.values.formats import (
     signed,
     times,
 )
+from birthmark.values.wording_power import few_stems, relabelings
 
 SMALL_MASS = 0.05
 SIGNIFICANT = 0.05
@@ -110,7 +111,7 @@ def key_numbers(effects: Effects) -> list[tuple[str, str, str]]:
         return [
             ("Difference", f"{abs(fixed.estimate):.1f}", f"ranks of {effects.n_candidates:,}"),
             ("95% interval", _interval(fixed), "over the words, of these models"),
-            ("Chance alone", p_words(fixed.p_words), "random relabelings of the words"),
+            ("Chance alone", p_words(fixed.p_words), relabelings(fixed)),
         ]
     return []
 
@@ -154,8 +155,8 @@ def _as_run(effects: Effects, fixed: ModelsFixed) -> Finding:
     leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
     ahead = _ahead(leaning, other, effects.categories, fixed.estimate, effects.n_candidates)
     sure = (
-        f"The 95% interval over words is {_interval(fixed)} ranks; a gap this large occurs in {times(fixed.p_words)} random "
-        f"relabelings of the words ({p_words(fixed.p_words)})."
+        f"The 95% interval over words is {_interval(fixed)} ranks; a gap this large for its standard error occurs in "
+        f"{times(fixed.p_words)} random relabelings of whole word stems ({p_words(fixed.p_words)})."
     )
     if fixed.clear:
         title = (
@@ -165,11 +166,8 @@ def _as_run(effects: Effects, fixed: ModelsFixed) -> Finding:
     else:
         title = f"No clear difference between {a} and {b}"
         said = f"There is no clear difference between {a} and {b}. {ASKED}, {ahead}."
-        if fixed.p_words < SIGNIFICANT:
-            sure += (
-                " The interval, which takes words of one stem together, includes zero, so the difference is uncertain."
-            )
         sure += f" The interval excludes differences above {ranks(max(abs(fixed.ci_low), abs(fixed.ci_high)))}."
+    sure = f"{sure} {few_stems(fixed)}".rstrip()
     return Finding(title, said, f"{sure} The finding is about these models as they were run, not about model families.")
 
 
@@ -399,9 +397,10 @@ def control_sentence(
         return f"{said}, there is no single number to compare: {why}."
     if fixed is not None and without is not None:
         sure = f"95% interval over words {interval(fixed.ci_low, fixed.ci_high)}, p {p_equals(fixed.p_words)}"
-        return (
+        found = (
             f"{said}, {difference} is {signed(fixed.estimate)} ranks, without this control {signed(without)} ({sure})."
         )
+        return f"{found} {few_stems(fixed)}".rstrip()
     changes = [
         f"{model.model} {signed(model.mean_rank_contrast)} ranks, without this control {signed(value)}"
         for model, value in zip(record.models, contrasts, strict=True)

@@ -5,9 +5,13 @@ Records in, sentences out.
 
 import math
 
-from birthmark.records import Calibration, Coverage, NullRate, Plan
+from birthmark.records import Calibration, Coverage, ModelsFixed, NullRate, Plan
 from birthmark.values.formats import capital, decimal, listed, p_number, percent
 
+ENOUGH_STEMS = 4
+FEW_STEMS = {2: "0% to 10%", 3: "4% to 7%"}
+"""How often the test over words rejects true null hypotheses at .05, by the stems of the smaller category: the rates of
+`birthmark calibrate tests`, which are near 5% from `ENOUGH_STEMS` on."""
 LITTLE = (1 - 0.5**0.5) / 2  # half of what twice the base checkpoints take off the standard error
 PUBLISHED_LAYOUT = "published icc=0.85"
 
@@ -37,6 +41,27 @@ def detectable_over_words(detectable: float, n_models: int, why: str | None) -> 
     them = "two models" if n_models == 2 else "models"
     said = minimum_detectable("contrast", detectable, f"between these {them} at 80% power, over words")
     return f"{said} {capital(why)}." if why else said
+
+
+def relabelings(fixed: ModelsFixed) -> str:
+    """Where `p_words` comes from, in a few words, with its rate of errors where a category has very few stems."""
+    n = fewest_stems(fixed)
+    rate = f"; with {n} stems it rejects {FEW_STEMS[n]} of true nulls at .05" if n in FEW_STEMS else ""
+    return f"random relabelings of whole word stems{rate}"
+
+
+def few_stems(fixed: ModelsFixed) -> str:
+    """A sentence on how often `p_words` errs, where a category has very few stems; else nothing."""
+    n = fewest_stems(fixed)
+    if n not in FEW_STEMS:
+        return ""
+    names = listed([name for name, stems in fixed.n_stems.items() if stems == n])
+    return f"With only {n} word stems in {names}, this test rejects {FEW_STEMS[n]} of true null hypotheses at .05."
+
+
+def fewest_stems(fixed: ModelsFixed) -> int:
+    """The stems of the category that has fewest; 0 where the record is too old to say."""
+    return min(fixed.n_stems.values(), default=0)
 
 
 def plan_sentences(record: Plan) -> list[str]:
@@ -125,7 +150,7 @@ def coarse_reason(bases: tuple[int, int], n_splits: int, min_p: float) -> str:
 
 def calibration_sentence(record: Calibration) -> str:
     """Relabellings, false positives and coverage on the published layout, in a few sentences."""
-    said = [_shuffled(record), _rates(record), _coverages(record)]
+    said = [_shuffled(record), _rates(record), _coverages(record), _words(record)]
     return " ".join(text for text in said if text)
 
 
@@ -172,6 +197,29 @@ def _coverages(record: Calibration) -> str:
     found = {name: covered(record, PUBLISHED_LAYOUT, interval) for name, interval in named.items()}
     told = [f"{name} {percent(row.coverage)}" for name, row in found.items() if row is not None]
     return f"Of 95% intervals for families, these shares contain the true value: {listed(told)}." if told else ""
+
+
+def _words(record: Calibration) -> str:
+    """Over how many layouts of words `p_words` was counted, and the range of its rates, by the stems of a category."""
+    rows = [row for row in record.null_studies if row.design.words is not None]
+    if not rows:
+        return ""
+    enough, few = (
+        [row.rate for row in rows if (_fewest_stems(row) >= ENOUGH_STEMS) == is_enough] for is_enough in (1, 0)
+    )
+    told = [
+        f"{percent(min(rates))} to {percent(max(rates))} in {len(rates)} layouts where {of_stems}"
+        for rates, of_stems in (
+            (enough, f"both categories have {ENOUGH_STEMS} word stems or more"),
+            (few, "one has fewer"),
+        )
+        if rates
+    ]
+    return f"The test over words, at 5%, finds a difference between two models that do not differ in {listed(told)}."
+
+
+def _fewest_stems(row: NullRate) -> int:
+    return min(row.design.words.stems) if row.design.words is not None else 0
 
 
 def null_rate(
