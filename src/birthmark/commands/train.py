@@ -56,7 +56,7 @@ Grid = Annotated[
 
 def _field(name: str, help_: str, metavar: str | None = None, **more: Any) -> Option:
     """An option for a field of the recipe, which says in what range it lies."""
-    bounds: dict[str, float] = {}
+    bounds: dict[str, Any] = {}
     for limit in Recipe.model_fields[name].metadata:
         for sign, end in (("ge", "least"), ("gt", "least"), ("le", "most"), ("lt", "most")):
             if hasattr(limit, sign):

@@ -492,15 +492,15 @@ def check_values(declared: Mapping[str, Any], values: Mapping[str, Any]) -> None
         declaration = option_of(declared.get(name))
         if declaration is None or value is None:
             continue
-        is_option = isinstance(declaration, Option)
-        flag = declaration.flag or "--" + name.replace("_", "-") if isinstance(declaration, Option) else name
+        flag = declaration.flag or "--" + name.replace("_", "-") if isinstance(declaration, Option) else ""
         items = value.values() if isinstance(value, Mapping) else value
         for item in items if isinstance(value, list | tuple | Mapping) else [value]:
             if isinstance(item, str | Path) and declaration.place == "label":
                 check_name(str(item), flag)
             elif isinstance(item, str | Path) and declaration.place is not None:
-                check_path(item, declaration.place, f"with {flag}" if is_option else f"as {declaration.metavar}")
-            elif is_option and declaration.least is not None and declaration.most is not None:
+                where = f"with {flag}" if isinstance(declaration, Option) else f"as {declaration.metavar}"
+                check_path(item, cast(Place, declaration.place), where)
+            elif isinstance(declaration, Option) and declaration.least is not None and declaration.most is not None:
                 _check_number(item, flag, declaration.least, declaration.most, whole=takes_whole(declared[name]))
 
 
