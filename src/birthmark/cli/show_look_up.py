@@ -137,7 +137,7 @@ def print_prompt_check(prompts: PromptSetRecord) -> None:
     )
     hidden = [key for key, prompt in prompts.prompts.items() if visible(prompt.text) != prompt.text]
     if hidden:
-        print(
+        say(
             f"the texts of {', '.join(hidden)} have invisible characters, which the models read: remove them if not meant"
         )
 

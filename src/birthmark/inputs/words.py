@@ -26,7 +26,7 @@ _SPELLED = "|".join(
     (
         rf"(?<=[{_EMOJI}])[\ufe0e\ufe0f]",  # a heart as text or as a picture
         r"(?<=[0-9#*])\ufe0f(?=\u20e3)",  # keycaps
-        rf"(?<=[{_EMOJI}\ufe0f])\u200d(?=[{_EMOJI}])",  # people, professions, families
+        rf"(?:(?<=[{_EMOJI}])|(?<=[{_EMOJI}]\ufe0f))\u200d(?=[{_EMOJI}])",  # people, professions, families
         "(?<=\U0001f3f4)[\U000e0020-\U000e007e]+\U000e007f",  # flags of regions
         rf"(?<=[{_VIRAMAS}])[\u200c\u200d]",  # conjuncts of Indic scripts (RFC 5892, A.1 and A.2)
         rf"(?<=[{_ARABIC}])\u200c(?=[{_ARABIC}])",  # Persian prefixes and plurals
