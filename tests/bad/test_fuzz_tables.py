@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from birthmark.errors import BirthmarkError
-from birthmark.foreign import UNSEEN
 from birthmark.files import sha256_of
+from birthmark.foreign import UNSEEN
 from birthmark.inputs.catalog import find_entry, load_catalog, load_sets, select
 from birthmark.records import StudyRecord, read_record, to_json
 from birthmark.report.draw import draw
