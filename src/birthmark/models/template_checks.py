@@ -16,11 +16,12 @@ import torch
 from birthmark.errors import BirthmarkError
 from birthmark.models.chat_template import ChatShape, begins_twice, read_shape, read_trimming, reward_head, token_texts
 from birthmark.models.encoding import Encoder, Frame, read_vocabulary
-from birthmark.models.folder import read_json, tensor_shapes, weight_files
+from birthmark.models.folder import read_json
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.loading import load_if_it_fits
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
 from birthmark.models.scorers import make_scorer
+from birthmark.models.weights import tensor_shapes, weight_files
 from birthmark.records import CheckFinding, ModelCheck
 
 QUESTION = "What, in one word, is the greatest thing ever?"
@@ -98,6 +99,8 @@ def _findings(model: ResolvedModel, dtype: str, device: torch.device | str, temp
         yield ok("template", "the chat template renders a question and an answer")
     else:
         yield note("template", "the model has no chat template, so the frame qa is used")
+    for remark in model.remarks:
+        yield note("files", remark)
     for check in CHECKS:
         yield from _guarded(check, case)
     try:

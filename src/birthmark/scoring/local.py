@@ -105,7 +105,7 @@ class LocalBackend:
             load_seconds=load_seconds,
             prepare_seconds=perf_counter() - start,
             verify_why="the plain engine is the reference" if engine == "plain" else None,
-            warnings=tuple(scorer.chat.warnings),
+            warnings=(*model.remarks, *scorer.chat.warnings),
         )
         return LocalSession(scorer, facts)
 

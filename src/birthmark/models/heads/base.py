@@ -26,12 +26,13 @@ class RewardHead(torch.nn.Module, ABC):
 
     `name` is what the catalog calls it; `gate_pattern` the token ids whose last occurrence's first token is read
     besides the last token, None for a head without a gate; `attributes` the names of the scores that `attribute_scores`
-    gives, empty where the head has a single one.
+    gives, empty where the head has a single one. `rows`: how many rows of each tensor are read; None for all.
     """
 
     name: ClassVar[str]
     gate_pattern: tuple[int, ...] | None = None
     attributes: tuple[str, ...] = ()
+    rows: ClassVar[int | None] = None
 
     @classmethod
     @abstractmethod
