@@ -129,22 +129,12 @@ def facts_of(model: str | Path, catalog: Catalog) -> tuple[Entry | None, Kind | 
     Raises `BirthmarkError` for what is neither in the catalog, nor a folder, nor a hub id.
     """
     from birthmark.models.memory import count_parameters
-    from birthmark.models.resolve import last_checkpoint
+    from birthmark.models.resolve import kind_in, last_checkpoint
 
     known, folder = find_entry(catalog, str(model)), Path(model)
     folder = last_checkpoint(folder) or folder
     if known is None and not folder.is_dir() and "/" not in str(model):
         raise BirthmarkError(f"no model named {model}: {suggest(str(model), catalog) or 'name a folder'}")
     if known is None:
-        return None, _kind_of(folder), count_parameters(folder)
+        return None, kind_in(folder), count_parameters(folder)
     return known, known.kind, count_parameters(Path(known.path)) if known.path else known.parameters
-
-
-def _kind_of(folder: Path) -> Kind | None:
-    """What a folder's config or its adapter's says it is; None where that is not plain, and for what is not here."""
-    from birthmark.models.folder import kind_of, kind_of_adapter, read_json
-
-    for name, told in (("adapter_config.json", kind_of_adapter), ("config.json", kind_of)):
-        if (folder / name).is_file() and (kind := told(read_json(folder / name))):
-            return kind
-    return None

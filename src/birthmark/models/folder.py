@@ -1,7 +1,7 @@
-"""A model's folder: weights, configuration, tokenizer, template, their SHA-256 digests, and why it cannot be read.
+"""A model's folder: configuration, tokenizer, template, the SHA-256 digests of its files, and why it cannot be read.
 
-Only small text files, names and headers are read. No weights are loaded, and no code from the folder is run. A large file is
-hashed once: its digest is kept in the cache with the file's path, size and time.
+Only small text files are read; which weights there are is `weights.py`'s. A large file is hashed once: its digest is kept in
+the cache with the file's path, size and time.
 """
 
 import hashlib
@@ -9,31 +9,25 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import sha256_of
 from birthmark.inputs.fetch import cache_folder
 from birthmark.records import Kind
 
-if TYPE_CHECKING:
-    import torch
-
-TOKENIZER_FILES = (
-    "added_tokens.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "spiece.model",
+VOCABULARIES = (
     "tokenizer.json",
     "tokenizer.model",
-    "tokenizer_config.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
     "vocab.json",
     "vocab.txt",
 )
+TOKENIZER_FILES = (*VOCABULARIES, "added_tokens.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json")
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:
@@ -49,7 +43,13 @@ def digest_of_text(text: str) -> str:
 
 def tokenizer_files(folder: Path) -> list[Path]:
     """The tokenizer's files in `folder`, sorted by name."""
-    return [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    versions = folder.glob("tokenizer.*.json")  # which tokenizer_config.json may name in place of tokenizer.json
+    return sorted(path for path in {*(folder / name for name in TOKENIZER_FILES), *versions} if path.is_file())
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Whether a folder has a tokenizer's vocabulary, in any of the formats that transformers reads."""
+    return any((folder / name).is_file() for name in VOCABULARIES)
 
 
 def remembered_sha256(path: Path) -> str:
@@ -75,10 +75,6 @@ def remembered_sha256(path: Path) -> str:
 
 
 ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_HEAD_PICKLE = "v_head.pt"  # written by GRM training next to an adapter
-_VALUE_HEAD = "v_head."  # prefix of a reward head in a model with a language model's class
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -86,7 +82,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BirthmarkError(f"{path} is missing: a model's folder needs it") from None
+        native = (path.parent / "params.json").is_file()
+        format_ = (
+            " (it is in another format, with params.json: use its files in transformers' format)" if native else ""
+        )
+        raise BirthmarkError(f"{path} is missing: a model's folder needs it{format_}") from None
     except (OSError, ValueError) as error:
         raise BirthmarkError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(value, dict):
@@ -94,56 +94,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a full model, sorted by name.
-
-    Raises `BirthmarkError` if there are none, if there are only pickles, or if a shard of the index is missing.
-    """
-    files = sorted(path for path in folder.glob("*.safetensors") if path.name != ADAPTER_WEIGHTS)
-    if not files:
-        _raise_without_safetensors(folder)
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        shards = set(read_json(index).get("weight_map", {}).values())
-        absent = sorted(shards - {path.name for path in files})
-        if absent:
-            raise BirthmarkError(f"{folder} lacks {absent[0]}, a part of its weights: download or copy the model again")
-        files = [path for path in files if path.name in shards]
-    return files
-
-
-def adapter_weights(folder: Path) -> Path:
-    """The safetensors file of an adapter's folder. Raises `BirthmarkError` if there is none, or a pickle instead."""
-    path = folder / ADAPTER_WEIGHTS
-    if not path.is_file():
-        _raise_without_safetensors(folder)
-    if (folder / _HEAD_PICKLE).is_file():
-        raise BirthmarkError(
-            f"{folder} has its reward head in {_HEAD_PICKLE}, and loading such a file can run code: if you trust it, merge "
-            "the adapter into its base, add the head's tensors to the safetensors as v_head.summary.*, and use that folder"
-        )
-    return path
-
-
-def _raise_without_safetensors(folder: Path) -> None:
-    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-    pickles = [name for name in pickles if name != "training_args.bin"]
-    if pickles:
-        raise BirthmarkError(
-            f"{folder} has its weights only as {pickles[0]}, and loading such a file can run code: if you trust it, load it in "
-            "transformers and call `model.save_pretrained(FOLDER)`, which writes safetensors; then use FOLDER"
-        )
-    raise BirthmarkError(f"{folder} has no weights: a model's folder needs *.safetensors files (or one *.gguf)")
-
-
 def require_tokenizer(folder: Path) -> None:
     """Raise `BirthmarkError` if the folder has no tokenizer, or one that needs its own code."""
-    names = {path.name for path in tokenizer_files(folder)}
-    vocabularies = {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"}
-    if not names & vocabularies:
+    if not has_vocabulary(folder):
+        native = "it has tekken.json only, Mistral's own format; " if (folder / "tekken.json").is_file() else ""
         raise BirthmarkError(
-            f"{folder} has no tokenizer: copy the model's tokenizer.json and tokenizer_config.json there"
+            f"{folder} has no tokenizer: {native}copy the model's tokenizer.json and tokenizer_config.json there"
         )
+    names = {path.name for path in tokenizer_files(folder)}
     stated = read_json(folder / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
     if "auto_map" in stated and not is_known_class(stated.get("tokenizer_class")):
         raise BirthmarkError(
@@ -164,62 +122,20 @@ def known_classes() -> frozenset[str]:
     return frozenset(dir(transformers))
 
 
-def tensor_shapes(paths: Iterable[Path]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors in safetensors files, from their headers. Raises `BirthmarkError` for a broken file."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for path in paths:
-        with _open_tensors(path, "numpy") as file:
-            shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    return shapes
-
-
-def read_tensors(paths: Iterable[Path], names: Collection[str]) -> "dict[str, torch.Tensor]":
-    """The tensors of these names that are in some safetensors files. Raises `BirthmarkError` for a broken file."""
-    tensors: dict[str, torch.Tensor] = {}
-    for path in paths:
-        with _open_tensors(path, "pt") as file:
-            tensors |= {name: file.get_tensor(name) for name in file.keys() if name in names}  # noqa: SIM118
-    return tensors
-
-
-@contextmanager
-def _open_tensors(path: Path, framework: str) -> Iterator[Any]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework=framework) as file:
-            yield file
-    except SafetensorError as error:
-        raise BirthmarkError(
-            f"{path} cannot be loaded: it is not a complete safetensors file ({one_line(error)}); download or copy it again"
-        ) from None
-
-
 def architecture_of(config: dict[str, Any]) -> str | None:
     """The class name that a config names first, or None."""
     named = config.get("architectures") or [None]
     return named[0]
 
 
-def kind_of(config: dict[str, Any], names: Iterable[str] = ()) -> Kind | None:
-    """`reward` or `logprob` by the class name in the config; None if it is neither.
-
-    A language model's class with a value head among the tensors' `names` is a reward model.
-    """
+def kind_of(config: dict[str, Any]) -> Kind | None:
+    """`reward` or `logprob` by the head or the class that a config names; None if it says neither."""
     architecture = architecture_of(config) or ""
-    if any(name.startswith(_VALUE_HEAD) for name in names):
-        return "reward"
-    if "SequenceClassification" in architecture or "Reward" in architecture:
+    if config.get("birthmark_head") or "SequenceClassification" in architecture or "Reward" in architecture:
         return "reward"
     if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
         return "logprob"
     return None
-
-
-def kind_of_adapter(config: dict[str, Any]) -> Kind | None:
-    """`reward` or `logprob` by an adapter's task; None if it is neither."""
-    tasks: dict[str, Kind] = {"SEQ_CLS": "reward", "CAUSAL_LM": "logprob"}
-    return tasks.get(str(config.get("task_type")))
 
 
 def template_of(folder: Path) -> str | None:

@@ -6,10 +6,9 @@ and heads of checkpoints with a common base.
 
 import contextlib
 import importlib.util
-import warnings
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,11 +24,13 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from transformers.utils import logging
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import adapter_weights, and_more, one_line, tensor_shapes, weight_files
-from birthmark.models.heads.known import HeadFiles
+from birthmark.models.adapters import brings_score, is_plain_lora, read_adapter, with_adapter
+from birthmark.models.folder import and_more, one_line
+from birthmark.models.heads.known import HeadFiles, prove_linear
 from birthmark.models.machine import require_memory
 from birthmark.models.memory import QUANTIZATIONS, Quantize, count_parameters
 from birthmark.models.resolve import ResolvedModel
+from birthmark.models.weights import ModelFiles, only_weights, read_weights, tensor_shapes
 from birthmark.records import Kind
 
 NOT_QUANTIZED = ["lm_head", "score"]  # later layers do not average out the rounding errors of heads
@@ -81,52 +82,6 @@ def is_spread(model: Any) -> bool:
     return len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1
 
 
-def adapter_tensors(adapter: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of an adapter's tensors, from the file's header."""
-    return tensor_shapes([adapter_weights(adapter)])
-
-
-def with_adapter(model: Any, adapter: Path, name: str, supplied: Mapping[str, tuple[int, ...]]) -> Any:
-    """The model with the adapter's weights, each checked to have arrived unchanged.
-
-    In float32 they are merged into the base. In half precision they stay separate, because rounding would lose small changes;
-    only a fully trained head replaces the base's. If the adapter has an embedding of more tokens than the base, the base's is
-    extended. `supplied` is `adapter_tensors`.
-
-    Raises `BirthmarkError` if a tensor of the file has no place in the model, or one is missing.
-    """
-    import torch
-    from peft import PeftModel, get_peft_model_state_dict
-    from peft.utils.other import ModulesToSaveWrapper
-    from safetensors.torch import load_file
-
-    rows = next((shape[0] for key, shape in supplied.items() if key.endswith("embed_tokens.weight")), None)
-    if rows not in (None, model.get_input_embeddings().num_embeddings):  # training added a token, such as a pad token
-        model.resize_token_embeddings(rows, mean_resizing=False)  # the new rows are overwritten from the file below
-    with warnings.catch_warnings():  # PEFT uses a deprecated name of transformers; missing tensors raise below
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
-        adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
-    embeddings = any(part in key for key in supplied for part in ("embed_tokens", "lm_head"))  # `auto` queries the hub
-    arrived = get_peft_model_state_dict(adapted, save_embedding_layers=embeddings)
-    different = sorted(set(arrived) ^ set(supplied))
-    if different:
-        raise BirthmarkError(
-            f"{name}: the adapter's weight {different[0]}{and_more(different)} is missing or has no place"
-        )
-    for key, tensor in load_file(adapter_weights(adapter)).items():
-        held = arrived[key]
-        if not torch.allclose(held.cpu(), tensor.to(held.dtype), rtol=0, atol=0, equal_nan=True):
-            raise BirthmarkError(f"{name}: the adapter's weight {key} differs from the file after loading")
-    if model.dtype == torch.float32:
-        return adapted.merge_and_unload()
-    inner = adapted.get_base_model()
-    for path, module in list(inner.named_modules()):
-        if isinstance(module, ModulesToSaveWrapper):  # a fully trained head replaces the base's
-            inner.set_submodule(path, module.modules_to_save[module.active_adapters[0]])
-    return inner
-
-
 def load_if_it_fits(
     model: ResolvedModel,
     *,
@@ -166,21 +121,20 @@ def load_model(
     the head is unknown, not the one in the catalog, or has several outputs without weights; or if memory runs out.
     """
     kind = kind or resolved.kind
-    head_files = _head_files(resolved) if kind == "reward" and resolved.adapter is None else None
+    files = read_weights(resolved.path)
+    adapter = read_weights(resolved.adapter) if resolved.adapter else None
+    head = _head_files(resolved, adapter) if kind == "reward" else None
     config = AutoConfig.from_pretrained(resolved.path, local_files_only=True)
-    supplied = adapter_tensors(resolved.adapter) if resolved.adapter else {}
-    automatic: Any = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
-    if head_files is not None and not head_files.is_linear:
-        automatic = AutoModel
-        head_files.check()
+    config.transformers_weights = None  # which files are the model has been decided
+    automatic: Any = AutoModelForCausalLM
+    if head is not None:
+        automatic = (
+            AutoModel if adapter is None else AutoModelForCausalLM
+        )  # an adapter's names are those of such a class
+        head.check()
     elif kind == "reward":
-        if head := [shape for name, shape in supplied.items() if name.endswith("score.weight")]:
-            config.num_labels = head[0][0]
-        elif resolved.adapter and "score.weight" not in tensor_shapes(weight_files(resolved.path)):
-            raise BirthmarkError(
-                f"{resolved.name}: neither the adapter nor its base has a reward head (score.weight); a head in a pickle next to "
-                "the adapter (v_head.pt, as written by GRM training) is not read, because that can run code"
-            )
+        automatic = AutoModelForSequenceClassification
+        config.num_labels = _outputs(resolved, files, adapter)
         if config.num_labels != 1:
             raise BirthmarkError(
                 f"{resolved.name} has a head with {config.num_labels} outputs and a reward is one number; "
@@ -188,32 +142,64 @@ def load_model(
             )
     chosen = attention or attention_of(resolved, config)
     precision = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    with _loading(resolved):
+    with _loading(resolved), contextlib.ExitStack() as stack:
         model, loading = automatic.from_pretrained(
-            resolved.path,
+            stack.enter_context(only_weights(files.all, resolved.path / "config.json")),
             config=config,
             dtype=precision,
             attn_implementation=chosen,
             **placement(device, precision, quantize, device_map),
+            key_mapping=_unwrapped(files) if automatic is AutoModel else None,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
         )
-        if head_files is not None and not head_files.is_linear:
-            head_files.attach(model, set(loading["unexpected_keys"]))
+        left_over = set(loading["unexpected_keys"])
+        if head is not None and not head.in_adapter:
             loading = loading | {"unexpected_keys": set()}
-        _require_every_weight(resolved, loading, supplied, kind)
-        if head_files is not None and head_files.is_linear:
-            head_files.prove_linear(model)
-        if resolved.adapter and not without_adapter:
-            model = with_adapter(model, resolved.adapter, resolved.name, supplied)
+        _require_every_weight(resolved, loading, adapter, kind)
+        if adapter and resolved.adapter and not without_adapter:
+            model = with_adapter(model, resolved.adapter, adapter, resolved.name)
+        if head is not None:
+            head.attach(model, set(head.shapes) if head.in_adapter else left_over)
+        elif kind == "reward" and adapter is None:
+            prove_linear(resolved.name, files.all, model)
+        if device_map is not None:  # a layer on disk is read again and again
+            weakref.finalize(model, stack.pop_all().close)
     return model.eval()
 
 
-def _head_files(resolved: ResolvedModel) -> HeadFiles | None:
-    """The files of a reward head; None if they have no known head."""
-    files = HeadFiles.of(resolved.name, resolved.path, resolved.entry)
-    return None if files.head is None else files
+def _head_files(resolved: ResolvedModel, adapter: ModelFiles | None) -> HeadFiles | None:
+    """The files of a reward head that birthmark builds itself; None for a sequence classifier's, which transformers loads."""
+    if adapter is not None and not adapter.beside and brings_score(adapter):
+        return None
+    head = HeadFiles.of(resolved.name, resolved.path, resolved.entry, resolved.adapter)
+    return None if head.head is None or head.is_linear else head
+
+
+def _outputs(resolved: ResolvedModel, files: ModelFiles, adapter: ModelFiles | None) -> int:
+    """The outputs of a sequence classifier's head, by its weight; one where it has none, which loading then refuses."""
+    shapes = tensor_shapes([*files.all, *(adapter.main if adapter else ())])
+    found = [shape[0] for name, shape in shapes.items() if name.endswith("score.weight")]
+    if adapter is not None and not found:
+        raise BirthmarkError(
+            f"{resolved.name}: neither the adapter nor its base has a reward head (score.weight); a head in a pickle next to "
+            "the adapter (v_head.pt, as written by GRM training) is not read, because that can run code"
+        )
+    return found[-1] if found else 1
+
+
+_WRAPPERS = (
+    "rwtransformer",
+    "rwtranrsformer",
+    "transformer",
+)  # around the decoder: DeepSpeed-Chat's (both spellings), Starling's
+
+
+def _unwrapped(files: ModelFiles) -> dict[str, str] | None:
+    """A renaming of tensors for a decoder that lies in a module of a reward model's own class."""
+    names = tensor_shapes(files.main)
+    return next(({f"^{name}\\.": ""} for name in _WRAPPERS if any(key.startswith(f"{name}.") for key in names)), None)
 
 
 def attention_of(resolved: ResolvedModel, config: Any) -> str:
@@ -230,10 +216,10 @@ def attention_of(resolved: ResolvedModel, config: Any) -> str:
 
 
 def _require_every_weight(
-    resolved: ResolvedModel, loading: dict[str, Any], supplied: Mapping[str, tuple[int, ...]], kind: Kind
+    resolved: ResolvedModel, loading: dict[str, Any], adapter: ModelFiles | None, kind: Kind
 ) -> None:
     """Raise `BirthmarkError` unless every weight came from the files, and every weight in the files was used."""
-    from_adapter = {name.removeprefix("base_model.model.") for name in supplied}
+    from_adapter = {name.removeprefix("base_model.model.") for name in tensor_shapes(adapter.main if adapter else ())}
     missing = sorted(set(loading["missing_keys"]) - from_adapter)
     if missing:
         raise BirthmarkError(
@@ -241,7 +227,7 @@ def _require_every_weight(
             "is it the right kind (--as reward|logprob), and complete? Another kind of head is added by a package "
             "(entry point `birthmark.heads`)"
         )
-    unused = {"lm_head.weight", "lm_head.bias"} if from_adapter and kind == "reward" else set()  # of the base
+    unused = {"lm_head.weight", "lm_head.bias"} if kind == "reward" else set()
     left_over = set(loading["unexpected_keys"]) - unused
     extra = sorted(name for name in left_over if not (kind == "logprob" and name.startswith("v_head.")))  # a value head
     if extra:
@@ -291,13 +277,18 @@ class AdapterSwap:
             self._forget()
             yield load_model(resolved, dtype=dtype, device=device)
             return
+        files = read_weights(resolved.adapter)
+        supplied = tensor_shapes(files.main)
+        if files.beside or not is_plain_lora(read_adapter(resolved.adapter), supplied):
+            self._forget()  # another kind of adapter may change what cannot be put back
+            yield load_model(resolved, dtype=dtype, device=device)
+            return
         base = self.base(resolved, dtype=dtype, device=device)
-        supplied = adapter_tensors(resolved.adapter)
         names = [name.removeprefix("base_model.model.") for name in supplied]
         changed = {name.rpartition(".lora_A.")[0] for name in names if ".lora_A." in name}
         kept = {name: base.get_submodule(name).weight.detach().clone() for name in sorted(changed)}
         try:
-            yield with_adapter(base, resolved.adapter, resolved.name, supplied).eval()
+            yield with_adapter(base, resolved.adapter, files, resolved.name).eval()
             _remove_adapter(base, kept)
         except BaseException:
             self._forget()  # a partly changed base is not used again

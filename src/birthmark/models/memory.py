@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import tensor_shapes
+from birthmark.models.weights import tensor_shapes, weight_files
 
 Quantize = Literal["8bit", "4bit"]
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}  # per parameter
@@ -34,7 +34,7 @@ def memory_by_precision(parameters: int, dtypes: Sequence[str]) -> dict[str, int
 def count_parameters(folder: Path) -> int | None:
     """Parameters of a folder's safetensors, from their headers; None if there are none or one is damaged."""
     try:
-        shapes = tensor_shapes(folder.glob("*.safetensors"))
+        shapes = tensor_shapes(weight_files(folder))
     except (BirthmarkError, OSError):
         return None
     return sum(map(prod, shapes.values())) or None

@@ -16,24 +16,23 @@ from birthmark.files import slug_of
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import Note, cache_folder
 from birthmark.inputs.text import suggest
+from birthmark.models.adapters import brings_score, kind_of_adapter, read_adapter
 from birthmark.models.embedded import prepare_embedded, prepare_gguf
 from birthmark.models.folder import (
     ADAPTER_CONFIG,
-    adapter_weights,
     checkpoint_folders,
     digest_of_files,
     digest_of_text,
+    has_vocabulary,
     kind_of,
-    kind_of_adapter,
     one_line,
     read_json,
     require_tokenizer,
     template_of,
-    tensor_shapes,
     tokenizer_files,
-    weight_files,
 )
-from birthmark.models.heads.known import require_known_class
+from birthmark.models.heads.known import find_head, require_known_class
+from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes
 from birthmark.progress import tell
 from birthmark.records import Digests, Kind
 
@@ -117,7 +116,8 @@ class ResolvedModel:
     """A model on this machine.
 
     `name`: what `resolve` takes again. `path`: a folder with config, safetensors and tokenizer (of the base, if `adapter` is a
-    folder too). `chat_template`: the text in effect, which is the user's own if one was given.
+    folder too). `chat_template`: the text in effect, which is the user's own if one was given. `remarks`: what lies in the
+    folder and is not used, for the table.
     """
 
     name: str
@@ -131,6 +131,7 @@ class ResolvedModel:
     entry: Entry | None
     digests: Digests
     chat_template: str | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def tokenizer_path(self) -> Path:
@@ -184,29 +185,43 @@ def read_template(name: str | Path) -> str:
 
 
 def _find(
-    name: str, catalog: Catalog, revision: str | None, kind: Kind | None, quiet: bool, note: Note | None
+    name: str,
+    catalog: Catalog,
+    revision: str | None,
+    kind: Kind | None,
+    quiet: bool,
+    note: Note | None,
+    as_base: bool = False,
 ) -> ResolvedModel:
     folder = Path(name).expanduser()
     entry = find_entry(catalog, name)
     if entry is not None and name not in catalog and folder.is_dir():
         entry = None  # a folder takes precedence over a hub id, as in transformers
     if entry is not None:
-        return _from_entry(entry, catalog, revision, kind, quiet, note)
+        return _from_entry(entry, catalog, revision, kind, quiet, note, as_base)
     if folder.is_dir():
         path = folder.resolve()
         if (last := last_checkpoint(path)) is not None:
-            return _from_run(path, last, catalog, kind, quiet, note)
-        return _from_folder(path, catalog, kind, quiet, note, name=str(path))
+            return _from_run(path, last, catalog, kind, quiet, note, as_base)
+        return _from_folder(path, catalog, kind, quiet, note, name=str(path), as_base=as_base)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
         path = fetch_snapshot(name, revision, quiet=quiet)
         slug = slug_of(name.replace("/", "--"))
-        return _from_folder(path, catalog, kind, quiet, note, name=name, slug=slug, revision=_commit(path))
+        return _from_folder(
+            path, catalog, kind, quiet, note, name=name, slug=slug, revision=_commit(path), as_base=as_base
+        )
     advice = suggest(name, catalog) or "`birthmark models list` shows the known ones"
     raise BirthmarkError(f"no model {name}: neither in the catalog, nor a folder, nor a hub id (OWNER/NAME); {advice}")
 
 
 def _from_entry(
-    entry: Entry, catalog: Catalog, revision: str | None, kind: Kind | None, quiet: bool, note: Note | None
+    entry: Entry,
+    catalog: Catalog,
+    revision: str | None,
+    kind: Kind | None,
+    quiet: bool,
+    note: Note | None,
+    as_base: bool,
 ) -> ResolvedModel:
     if not entry.loadable:
         raise BirthmarkError(f"{entry.name} cannot be loaded: {entry.why or 'the catalog does not say why'}")
@@ -223,7 +238,16 @@ def _from_entry(
     else:
         raise BirthmarkError(f"the catalog does not say where {entry.name} is: give its entry a `hub`")
     return _from_folder(
-        path, catalog, kind, quiet, note, name=entry.name, slug=slug_of(entry.name), revision=commit, entry=entry
+        path,
+        catalog,
+        kind,
+        quiet,
+        note,
+        name=entry.name,
+        slug=slug_of(entry.name),
+        revision=commit,
+        entry=entry,
+        as_base=as_base,
     )
 
 
@@ -238,13 +262,19 @@ def _from_folder(
     slug: str | None = None,
     revision: str | None = None,
     entry: Entry | None = None,
+    as_base: bool = False,
 ) -> ResolvedModel:
-    if (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file():
-        found = _adapter(folder, catalog, quiet, note, name, revision, entry)
-        stated = kind_of_adapter(read_json(folder / ADAPTER_CONFIG)) or found.kind
+    files = None if _is_gguf(folder) else read_weights(folder)
+    if files is not None and files.is_adapter:
+        if as_base:
+            raise BirthmarkError(
+                f"{name} is an adapter itself (or its own base): merge it into its base (PEFT's `merge_and_unload`), save that, "
+                "and name the folder as the base"
+            )
+        found, stated = _adapter(files, catalog, kind, quiet, note, name, revision, entry)
         weights = found.digests.adapter
     else:
-        found = _full_model(folder, catalog, kind, note, name, revision, entry)
+        found = _full_model(folder, catalog, kind, note, name, revision, entry, as_base)
         stated = found.kind
         weights = found.digests.weights
     return replace(
@@ -252,6 +282,10 @@ def _from_folder(
         slug=slug or slug_of(f"{folder.name}-{str(weights)[:8]}"),
         kind=kind or (entry.kind if entry else stated),
     )
+
+
+def _is_gguf(folder: Path) -> bool:
+    return not any(folder.glob("*.safetensors")) and any(folder.glob("*.gguf"))
 
 
 def last_checkpoint(run: Path) -> Path | None:
@@ -262,10 +296,10 @@ def last_checkpoint(run: Path) -> Path | None:
 
 
 def _from_run(
-    run: Path, last: Path, catalog: Catalog, kind: Kind | None, quiet: bool, note: Note | None
+    run: Path, last: Path, catalog: Catalog, kind: Kind | None, quiet: bool, note: Note | None, as_base: bool
 ) -> ResolvedModel:
     """A training run's last checkpoint, under the run's name."""
-    found = _from_folder(last, catalog, kind, quiet, note, name=str(run))
+    found = _from_folder(last, catalog, kind, quiet, note, name=str(run), as_base=as_base)
     record = read_json(run / "run.json")
     return replace(
         found,
@@ -283,21 +317,22 @@ def _full_model(
     name: str,
     revision: str | None,
     entry: Entry | None,
+    as_base: bool,
 ) -> ResolvedModel:
-    path = folder
-    if not any(folder.glob("*.safetensors")) and any(folder.glob("*.gguf")):
-        path = prepare_gguf(folder, note)
-    weights = weight_files(path)
+    path = prepare_gguf(folder, note) if _is_gguf(folder) else folder
+    files = read_weights(path)
     config = read_json(path / "config.json")
-    shapes = tensor_shapes(weights)
+    shapes = tensor_shapes(files.all)
     require_known_class(path, config, entry, shapes)
     require_tokenizer(path)
-    stated = kind or kind_of(config, shapes) or (entry.kind if entry else None)
+    stated = kind or (entry.kind if entry else None) or _kind_of(config, shapes)
     if stated is None:
         raise BirthmarkError(
             f"{folder / 'config.json'} does not say whether this is a reward model or a language model: use --as reward or "
             "--as logprob"
         )
+    if stated == "logprob" and kind is None and not as_base:
+        _require_no_head(files, shapes)
     origin = entry or _origin(config, catalog)
     template = template_of(path)
     return ResolvedModel(
@@ -311,30 +346,78 @@ def _full_model(
         revision=revision,
         entry=entry,
         digests=Digests(
-            weights=digest_of_files(weights),
+            weights=digest_of_files(files.all),
             tokenizer=digest_of_files(tokenizer_files(path)),
             template=digest_of_text(template) if template else None,
         ),
         chat_template=template,
+        remarks=files.remarks,
     )
 
 
-def _adapter(
-    folder: Path, catalog: Catalog, quiet: bool, note: Note | None, name: str, revision: str | None, entry: Entry | None
-) -> ResolvedModel:
-    config = read_json(folder / ADAPTER_CONFIG)
-    named = config.get("base_model_name_or_path")
-    if not named:
-        raise BirthmarkError(f"{folder / ADAPTER_CONFIG} does not name the base model (base_model_name_or_path)")
-    beside = folder / str(named)
-    where = str(beside) if beside.is_dir() else str(named)
+def _kind_of(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Kind | None:
+    """`reward` where the tensors show a head, whatever the class; else what the config says."""
+    return "reward" if find_head(shapes, config) is not None else kind_of(config)
+
+
+def kind_in(folder: Path) -> Kind | None:
+    """What a folder's files say that it is, read without its base; None where they do not say, or cannot be read."""
     try:
-        base = _find(where, catalog, config.get("revision"), None, quiet, note)
+        files = read_weights(folder)
+        if not files.is_adapter:
+            return _kind_of(read_json(folder / "config.json"), tensor_shapes(files.all))
+        return "reward" if files.beside or brings_score(files) else kind_of_adapter(read_adapter(folder))
+    except (BirthmarkError, OSError):
+        return None
+
+
+def _require_no_head(files: ModelFiles, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """A language model's folder has no file and no tensor that could be a reward head which nobody reads."""
+    if files.beside:
+        raise BirthmarkError(
+            f"{files.beside[0]} lies beside a language model's weights, and birthmark recognises no reward head in it: name the "
+            "head in config.json (`birthmark_head`, see docs/heads.md), or move the file away"
+        )
+    heads = sorted(name for name in shapes if names_a_head(name))
+    if heads:
+        raise BirthmarkError(
+            f"{files.folder} has the weight {heads[0]}, whose name says reward head, and birthmark does not know that kind: "
+            "name the head in config.json (`birthmark_head`, see docs/heads.md), or use --as logprob to score it as a language "
+            "model"
+        )
+
+
+def _adapter(
+    files: ModelFiles,
+    catalog: Catalog,
+    kind: Kind | None,
+    quiet: bool,
+    note: Note | None,
+    name: str,
+    revision: str | None,
+    entry: Entry | None,
+) -> tuple[ResolvedModel, Kind]:
+    """The model of an adapter on its base, and whether the two are a reward model."""
+    folder = files.folder
+    config = read_adapter(folder)
+    named = str(config["base_model_name_or_path"])
+    beside = folder / named
+    where = str(beside) if beside.is_dir() else named
+    try:
+        base = _find(where, catalog, config.get("revision"), None, quiet, note, as_base=True)
     except BirthmarkError as error:
         raise BirthmarkError(f"the base of the adapter {folder}: {error}") from None
+    brought = bool(files.beside) or brings_score(files)
+    stated = "reward" if brought else kind_of_adapter(config) or base.kind
+    if stated == "logprob" and base.kind == "reward" and kind is None and entry is None:
+        raise BirthmarkError(
+            f"{folder / ADAPTER_CONFIG} is an adapter of a language model, and its base {named} has a reward head: say which of "
+            "the two is meant, --as reward or --as logprob"
+        )
     tokenizer_folder = _tokenizer_folder(base.path, folder)
+    require_tokenizer(tokenizer_folder)
     template = template_of(folder) or base.chat_template
-    return replace(
+    found = replace(
         base,
         name=name,
         adapter=folder,
@@ -344,12 +427,14 @@ def _adapter(
         entry=entry or base.entry,
         digests=Digests(
             weights=base.digests.weights,
-            adapter=digest_of_files([adapter_weights(folder), folder / ADAPTER_CONFIG]),
+            adapter=digest_of_files([*files.all, folder / ADAPTER_CONFIG]),
             tokenizer=digest_of_files(tokenizer_files(tokenizer_folder)),
             template=digest_of_text(template) if template else None,
         ),
         chat_template=template,
+        remarks=(*base.remarks, *files.remarks),
     )
+    return found, stated
 
 
 def _origin(config: dict[str, Any], catalog: Catalog) -> Entry | None:
@@ -362,7 +447,7 @@ def _origin(config: dict[str, Any], catalog: Catalog) -> Entry | None:
 
 
 def _tokenizer_folder(path: Path, adapter: Path | None) -> Path:
-    return adapter if adapter is not None and (adapter / "tokenizer.json").is_file() else path
+    return adapter if adapter is not None and has_vocabulary(adapter) else path
 
 
 def _commit(snapshot: Path) -> str | None:
@@ -373,8 +458,11 @@ def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
     """The model's tokenizer, with the chat template in effect. Raises `BirthmarkError` if it cannot be read."""
     from transformers import AutoTokenizer
 
+    folder = resolved.tokenizer_path
+    config = folder / "config.json" if folder == resolved.path else None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(resolved.tokenizer_path, local_files_only=True)
+        with only_these(tokenizer_files(folder), config) as view:
+            tokenizer = AutoTokenizer.from_pretrained(view, local_files_only=True)
     except Exception as error:  # noqa: BLE001  tokenizers raises bare Exceptions for a broken tokenizer.json
         raise BirthmarkError(f"the tokenizer of {resolved.name} cannot be read: {one_line(error)}") from None
     tokenizer.chat_template = resolved.chat_template

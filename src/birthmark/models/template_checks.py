@@ -25,13 +25,14 @@ from birthmark.models.chat_template import (
 )
 from birthmark.models.encoding import Bos, Encoder, Frame, read_vocabulary, unknown_words
 from birthmark.models.engine_choice import choose_engine
-from birthmark.models.folder import read_json, tensor_shapes, weight_files
+from birthmark.models.folder import read_json
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.limits import first_not_finite, missing_embedding
 from birthmark.models.loading import load_if_it_fits
 from birthmark.models.reading import Reading
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
 from birthmark.models.scorers import Scorer, make_scorer
+from birthmark.models.weights import tensor_shapes, weight_files
 from birthmark.records import CheckFinding, ModelCheck
 
 QUESTION = "What, in one word, is the greatest thing ever?"
@@ -122,6 +123,8 @@ def _findings(model: ResolvedModel, dtype: str, device: torch.device | str, temp
         yield ok("template", "the chat template renders a question and an answer")
     else:
         yield note("template", "the model has no chat template, so the frame qa is used")
+    for remark in model.remarks:
+        yield note("files", remark)
     for check in CHECKS:
         yield from _guarded(check, case)
     try:

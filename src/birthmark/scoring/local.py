@@ -113,7 +113,7 @@ class LocalBackend:
             load_seconds=load_seconds,
             prepare_seconds=perf_counter() - start,
             verify_why="the plain engine is the reference" if engine.name == "plain" else None,
-            warnings=(*scorer.chat.warnings, *_about_unknown(scorer.unknown_words)),
+            warnings=(*model.remarks, *scorer.chat.warnings, *_about_unknown(scorer.unknown_words)),
         )
         return LocalSession(scorer, facts, model.name)
 

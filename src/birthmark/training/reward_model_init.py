@@ -19,9 +19,10 @@ import torch
 from birthmark.errors import BirthmarkError
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine_choice import choose_engine
-from birthmark.models.folder import and_more, one_line, read_tensors, weight_files
+from birthmark.models.folder import and_more, one_line
 from birthmark.models.loading import attention_of
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.models.weights import only_weights, read_tensors, weight_files
 from birthmark.records import Precision, Recipe
 from birthmark.scoring.measure import Measure
 from birthmark.values.ranks import framing_contrast, rank
@@ -65,15 +66,16 @@ def load_reward_model_init(base: ResolvedModel, *, seed: int, precision: Precisi
     logging.set_verbosity_error()  # no report of the missing head, which is drawn below
     logging.disable_progress_bar()
     try:
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            base.path,
-            config=config,
-            dtype=getattr(torch, precision),
-            attn_implementation=attention_of(base, config),
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with only_weights(weight_files(base.path), base.path / "config.json") as view:
+            model, loading = AutoModelForSequenceClassification.from_pretrained(
+                view,
+                config=config,
+                dtype=getattr(torch, precision),
+                attn_implementation=attention_of(base, config),
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
     except (torch.OutOfMemoryError, MemoryError):
         raise BirthmarkError(f"{base.name} does not fit into memory: try a smaller base") from None
     except (OSError, RuntimeError, ValueError, ImportError) as error:

@@ -28,13 +28,15 @@ class RewardHead(torch.nn.Module, ABC):
     `name` is what the catalog calls it; `gate_pattern` the token ids whose last occurrence's first token is read
     besides the last token, None for a head without a gate; `attributes` the names of the scores that `attribute_scores`
     gives, empty where the head has a single one. `reads` says at which token the authors' class reads a reward (see
-    `reading_place`): by default the last, as code does that goes by the attention mask.
+    `reading_place`): by default the last, as code does that goes by the attention mask. `rows`: how many rows of each tensor
+    are read; None for all.
     """
 
     name: ClassVar[str]
     reads: ClassVar[Reads] = "last"
     gate_pattern: tuple[int, ...] | None = None
     attributes: tuple[str, ...] = ()
+    rows: ClassVar[int | None] = None
 
     @classmethod
     @abstractmethod

@@ -15,26 +15,39 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Entry
-from birthmark.models.folder import (
-    and_more,
-    architecture_of,
-    is_known_class,
-    one_line,
-    read_json,
-    read_tensors,
-    tensor_shapes,
-    weight_files,
-)
+from birthmark.models.folder import and_more, architecture_of, is_known_class, one_line, read_json
 from birthmark.models.heads.base import RewardHead, Shapes
 from birthmark.models.heads.distributions import LDLHead, URMFirstColumnHead, URMHead
 from birthmark.models.heads.gated import ArmoRMHead, QRMHead
-from birthmark.models.heads.linear import AttributesHead, LinearHead, TwoLayerHead, ValueHead, several_outputs
+from birthmark.models.heads.linear import (
+    AttributesHead,
+    FirstLogitHead,
+    LinearHead,
+    OneLayerHead,
+    TwoLayerHead,
+    ValueHead,
+    several_outputs,
+)
+from birthmark.models.weights import names_a_head, read_tensors, read_weights, tensor_shapes
+
+# Classes outside transformers that read one linear layer at the last token, by their authors' own code.
+_READ_AT_THE_END = {
+    "RewardModel",
+    "EurusRewardModel",
+    "LlamaRewardModel",
+    "LlamaForScore",
+    "LlamaModelForScore",
+    "GPTRewardModel",
+}
+_READ_ELSEWHERE = {
+    "AtheneForSequenceClassification": "its reward is read at a token that its own code appends after the conversation",
+}
 
 
 def require_known_class(
     folder: Path, config: dict[str, Any], entry: Entry | None, shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise `BirthmarkError` if the model can only be run with code shipped with it.
+    """Raise `BirthmarkError` if the model is no decoder, or can only be run with code shipped with it.
 
     A model whose class transformers has is read by that class, one with the tensors of a known head by our own; an
     `auto_map` beside them is ignored. A single linear layer under a class that nobody knows has to be named.
@@ -47,23 +60,51 @@ def require_known_class(
             f"{folder} has the model type {config.get('model_type')!r}, which transformers does not have; it would need its "
             "own code, and birthmark never runs code shipped with a checkpoint"
         )
+    _require_decoder(folder, config)
+    if architecture in _READ_ELSEWHERE:
+        raise BirthmarkError(
+            f"{folder} is a {architecture}: {_READ_ELSEWHERE[architecture]}, and birthmark reads rewards at the end of the "
+            "answer only"
+        )
     named = config.get("birthmark_head") or (entry.head if entry else None)
     if architecture is None or is_known_class(architecture) or named:
         return
 
     found = find_head(shapes, config)
-    if found is None or found.name == "linear":
+    plain = found is None or found is LinearHead or (found is OneLayerHead and architecture not in _READ_AT_THE_END)
+    if plain:
+        name = found.name if found else "linear"
         raise BirthmarkError(
             f"{folder} is a {architecture}, which transformers does not have, and birthmark does not recognise a head in its "
             "tensors; it would need its own code, and birthmark never runs code shipped with a checkpoint. If it has a known "
-            "kind of head, "
-            'name it: "birthmark_head": "linear" in its config.json, or `head` in a catalog'
+            f'kind of head, read at the last token, name it: "birthmark_head": "{name}" in its config.json, or `head` in a '
+            "catalog"
+        )
+
+
+def _require_decoder(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise `BirthmarkError` for encoders, encoder-decoders and models of more than text."""
+    from transformers.models.auto import modeling_auto as known
+
+    kind, name = config["model_type"], architecture_of(dict(config)) or config["model_type"]
+    if config.get("is_encoder_decoder") or kind in known.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        raise BirthmarkError(f"{folder} is a {name}, an encoder with a decoder ({kind}): birthmark reads decoders only")
+    if kind in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder"):
+        raise BirthmarkError(
+            f"{folder} is a {name}, an encoder ({kind}), which reads a text in both directions: birthmark reads decoders only, "
+            "such as reward models on Llama, Qwen or Gemma"
+        )
+    decoders = (known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, known.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
+    if not any(kind in names for names in decoders):
+        raise BirthmarkError(
+            f"{folder} is a {name} ({kind}), a model of more than text, or of a kind for which transformers has neither a "
+            "causal language model nor a sequence classifier: use the text model of its family"
         )
 
 
 ENTRY_POINTS = "birthmark.heads"
-_DISTINCT = (ValueHead, LDLHead, ArmoRMHead, QRMHead, URMHead, URMFirstColumnHead, TwoLayerHead)
-_PLAIN = (AttributesHead, LinearHead)
+_DISTINCT = (ValueHead, LDLHead, ArmoRMHead, QRMHead, URMHead, URMFirstColumnHead, TwoLayerHead, FirstLogitHead)
+_PLAIN = (OneLayerHead, AttributesHead, LinearHead)
 Head = type[RewardHead]
 
 
@@ -111,7 +152,7 @@ def choose_head(shapes: Shapes, config: Mapping[str, Any], named: str | None, mo
         )
     head = heads[name]
     shows_as = URMHead if head is URMFirstColumnHead else head
-    if head in (*_DISTINCT, *_PLAIN) and found is not shows_as:
+    if head in (*_DISTINCT, *_PLAIN) and found is not (None if head is FirstLogitHead else shows_as):
         shown = f"show a head of the kind `{found.name}`" if found else "show no known head"
         raise BirthmarkError(
             f"{model} is declared to have a head of the kind `{name}`, but its tensors {shown}: its files belong to another "
@@ -123,12 +164,13 @@ def choose_head(shapes: Shapes, config: Mapping[str, Any], named: str | None, mo
 def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_over: set[str], model: str) -> None:
     """Raise `BirthmarkError` that names a tensor, unless all of the head's are there and nothing else is left over.
 
-    `left_over` are the file's tensors that the decoder has no place for. A language head beside a value head is no
+    `left_over` are the file's tensors that the decoder has no place for. A language head beside a reward head is no
     part of a reward.
     """
     expected = head.expected(shapes, config)
-    unread = {"lm_head.weight", "lm_head.bias"} if head is ValueHead else set()
-    missing, extra = sorted(expected - shapes.keys()), sorted(left_over - expected - unread)
+    unread = {"lm_head.weight", "lm_head.bias"}
+    others = left_over | {name for name in shapes if names_a_head(name)}
+    missing, extra = sorted(expected - shapes.keys()), sorted(others - expected - unread)
     surplus = f"the weight {extra[0]}{and_more(extra)}, which has no place in it" if extra else ""
     if missing:
         raise BirthmarkError(
@@ -145,41 +187,37 @@ def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_ov
 
 @dataclass(frozen=True)
 class HeadFiles:
-    """The files of a reward head, with the recognised kind of head, its tensors and config values."""
+    """The files of a reward head, with the recognised kind of head, its tensors and config values.
+
+    `in_adapter`: they lie beside an adapter's weights, so that the base has no part in the head.
+    """
 
     model: str
     head: Head | None
     files: tuple[Path, ...]
     shapes: Shapes
     config: Mapping[str, Any]
+    in_adapter: bool = False
 
     @classmethod
-    def of(cls, model: str, folder: Path, entry: Entry | None) -> "HeadFiles":
-        """What a folder shows of its head, with what the catalog says of it: its `head` and `head_weights`."""
-        files = tuple(weight_files(folder))
+    def of(cls, model: str, folder: Path, entry: Entry | None, adapter: Path | None = None) -> "HeadFiles":
+        """What a folder, or the files beside an adapter, show of a head, with the catalog's `head` and `head_weights`."""
+        beside = read_weights(adapter).beside if adapter else ()
+        files = tuple(beside or read_weights(folder).all)
         shapes, config = tensor_shapes(files), read_json(folder / "config.json")
         if entry and entry.head_weights:
             config["head_weights"] = dict(entry.head_weights)
         head = choose_head(shapes, config, entry.head if entry else None, model)
-        return cls(model, head, files, shapes, config)
+        if beside and head is None:
+            raise BirthmarkError(
+                f"{beside[0]} lies beside an adapter, and birthmark recognises no head in it: move it away"
+            )
+        return cls(model, head, files, shapes, config, bool(beside))
 
     @property
     def is_linear(self) -> bool:
-        """Whether the head is that of transformers' sequence classifier."""
-        return self.head is LinearHead
-
-    def prove_linear(self, classifier: Any) -> None:
-        """Raise `BirthmarkError` unless the loaded classifier's head is the file's, number for number.
-
-        A head that lies elsewhere, or in whole numbers, cannot be compared and is left to the names' proof.
-        """
-        held = classifier.score.weight
-        if held.device.type == "meta" or not held.is_floating_point():
-            return
-        wanted = head_tensors(self.files, {"score.weight"})["score.weight"]
-        arrived = held.detach().float().cpu()
-        if not torch.allclose(arrived, wanted.to(held.dtype).float(), rtol=0, atol=0, equal_nan=True):
-            raise BirthmarkError(f"{self.model}: the weight score.weight differs from the file after loading")
+        """Whether the head is that of transformers' sequence classifier, in the model's own files."""
+        return self.head is LinearHead and not self.in_adapter
 
     @cached_property
     def built(self) -> RewardHead:
@@ -187,7 +225,7 @@ class HeadFiles:
         assert self.head is not None
         wanted = self.head.expected(self.shapes, self.config)
         try:
-            return self.head.build(head_tensors(self.files, wanted), self.config)
+            return self.head.build(head_tensors(self.files, wanted, self.head.rows), self.config)
         except BirthmarkError as error:
             raise BirthmarkError(f"{self.model}: {error}") from None
 
@@ -201,13 +239,27 @@ class HeadFiles:
         """Put the head on the loaded decoder as `reward_head`; `left_over` as for `require_whole`."""
         assert self.head is not None
         require_whole(self.head, self.shapes, self.config, left_over, self.model)
-        device = list(decoder.parameters())[-1].device  # the final norm's, where the states come from
-        decoder.reward_head = self.built.requires_grad_(False).eval().to("cpu" if device.type == "meta" else device)
+        device = list(decoder.get_decoder().parameters())[-1].device  # the final norm's, where the states come from
+        head = self.built.requires_grad_(False).eval().to("cpu" if device.type == "meta" else device)
+        decoder.reward_head = head.to(decoder.dtype) if self.head is LinearHead else head
 
 
-def head_tensors(files: Iterable[Path], wanted: set[str]) -> dict[str, torch.Tensor]:
-    """The wanted tensors of some safetensors files, numbers in float32."""
-    tensors = read_tensors(files, wanted)
+def prove_linear(model: str, files: Iterable[Path], classifier: Any) -> None:
+    """Raise `BirthmarkError` unless a loaded classifier's head is the file's, number for number.
+
+    A head that lies elsewhere, or in whole numbers, cannot be compared and is left to the names' proof.
+    """
+    held = classifier.score.weight
+    if held.device.type == "meta" or not held.is_floating_point():
+        return
+    wanted = head_tensors(files, {"score.weight"})["score.weight"]
+    if not torch.allclose(held.detach().float().cpu(), wanted.to(held.dtype).float(), rtol=0, atol=0, equal_nan=True):
+        raise BirthmarkError(f"{model}: the weight score.weight differs from the file after loading")
+
+
+def head_tensors(files: Iterable[Path], wanted: set[str], rows: int | None = None) -> dict[str, torch.Tensor]:
+    """The wanted tensors of some safetensors files, or their first rows, numbers in float32."""
+    tensors = read_tensors(files, wanted, rows)
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 

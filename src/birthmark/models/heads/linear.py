@@ -1,4 +1,4 @@
-"""Heads that read only the last token's state: one linear layer, several named outputs, or a small network."""
+"""Heads that read only the last token's state: one linear layer, several named outputs, a small network, or a logit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,16 @@ from typing import Any
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.heads.base import RewardHead, Shapes, Tensors, layer_numbers, linear, require_agreement
+from birthmark.models.heads.base import (
+    RewardHead,
+    Shapes,
+    Tensors,
+    layer_numbers,
+    linear,
+    require_agreement,
+    require_positive,
+    require_value,
+)
 
 
 class LinearHead(RewardHead):
@@ -100,6 +109,104 @@ class AttributesHead(RewardHead):
         return self.layer(last.float())
 
 
+class OneLayerHead(RewardHead):
+    """reward = W h (+ b): one linear layer that is not called `score`, read at the last token.
+
+    OpenRLHF calls it `value_head`, or as `value_head_prefix` of its config says, and where that has `normalize_reward` the
+    reward is (W h − mean) / std; DeepSpeed-Chat and Starling call it `v_head`, Eurus and UltraRM `regression_head`, Beaver
+    `score_head`.
+    """
+
+    name = "one-layer"
+
+    def __init__(self, layer: torch.nn.Linear, mean: float = 0.0, std: float = 1.0) -> None:
+        super().__init__()
+        self.layer, self.mean, self.std = layer, mean, std
+
+    @classmethod
+    def _stem(cls, shapes: Shapes, config: Mapping[str, Any]) -> str | None:
+        stated = config.get("value_head_prefix") or (
+            "score" if config.get("architectures") == ["RewardModel"] else None
+        )
+        stems = [stated, "value_head", "v_head", "regression_head", "score_head", "reward_head"]
+        fits = (stem for stem in stems if shapes.get(f"{stem}.weight", ())[:1] == (1,))
+        return next(fits, None)
+
+    @classmethod
+    def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
+        return cls._stem(shapes, config) is not None
+
+    @classmethod
+    def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
+        stem = cls._stem(shapes, config) or "value_head"
+        unused = {name for name in shapes if name.startswith("normalizer.")} if stem == "score_head" else set()
+        return {f"{stem}.weight"} | ({f"{stem}.bias"} & shapes.keys()) | unused
+
+    @classmethod
+    def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "OneLayerHead":
+        stem = cls._stem({name: tuple(tensor.shape) for name, tensor in tensors.items()}, config)
+        assert stem is not None
+        layer = linear(tensors, stem, config.get("hidden_size"), 1, cls.name)
+        if config.get("score_type", "reward") != "reward":
+            raise BirthmarkError(
+                f"config.json has score_type = {config['score_type']!r}: the model's score is a cost, and no reward"
+            )
+        if config.get("do_normalize"):
+            raise BirthmarkError(
+                "config.json has do_normalize = true, and birthmark does not know that normalisation: set it to false for the "
+                "head's own reward, which has the same ranks"
+            )
+        if not config.get("normalize_reward"):
+            return cls(layer)
+        mean = require_value(config, "mean", cls.name)
+        if isinstance(mean, bool) or not isinstance(mean, (int, float)):
+            raise BirthmarkError(f"config.json has mean = {mean!r}, and normalize_reward needs a number")
+        return cls(layer, float(mean), require_positive(config, "std", cls.name))
+
+    def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        return (self.layer(last.float())[:, 0] - self.mean) / self.std
+
+
+class FirstLogitHead(RewardHead):
+    """reward = the logit of the vocabulary's first token after the conversation, as the Nemotron reward models have it.
+
+    The tensors are a language model's, so that this head has to be named. W is the first row of the language head, or of the
+    embedding where the two are one; a soft cap of the logits applies.
+    """
+
+    name = "first-logit"
+    rows = 1
+
+    def __init__(self, layer: torch.nn.Linear, cap: float | None) -> None:
+        super().__init__()
+        self.layer, self.cap = layer, cap
+
+    @classmethod
+    def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
+        return False
+
+    @classmethod
+    def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
+        if "lm_head.weight" not in shapes and config.get("tie_word_embeddings", True):
+            return set([name for name in shapes if name.endswith(("embed_tokens.weight", "wte.weight"))][:1]) or {
+                "lm_head.weight"
+            }
+        return {"lm_head.weight"} | ({"lm_head.bias"} & shapes.keys())
+
+    @classmethod
+    def build(cls, tensors: Tensors, config: Mapping[str, Any]) -> "FirstLogitHead":
+        scaled = [key for key in ("logit_scale", "logits_scaling") if config.get(key) not in (None, 1, 1.0)]
+        if scaled:
+            raise BirthmarkError(f"config.json has {scaled[0]}, which a head of the kind `{cls.name}` does not support")
+        first = {f"row.{name.rpartition('.')[2]}": tensor[:1] for name, tensor in tensors.items()}
+        cap = config.get("final_logit_softcapping")
+        return cls(linear(first, "row", config.get("hidden_size"), 1, cls.name), None if cap is None else float(cap))
+
+    def reward(self, last: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        logit = self.layer(last.float())[:, 0]
+        return logit if self.cap is None else self.cap * torch.tanh(logit / self.cap)
+
+
 class TwoLayerHead(RewardHead):
     """reward = W₂ relu(W₀ h + b₀) + b₂: `score.0.*`, `score.2.*`, as INF-ORM has it (dropout is off in scoring)."""
 
@@ -142,7 +249,7 @@ class ValueHead(RewardHead):
 
     @classmethod
     def recognises(cls, shapes: Shapes, config: Mapping[str, Any]) -> bool:
-        return any(name.startswith("v_head.") for name in shapes)
+        return any(name.startswith("v_head.summary.") for name in shapes)
 
     @classmethod
     def expected(cls, shapes: Shapes, config: Mapping[str, Any]) -> set[str]:
