@@ -170,11 +170,16 @@ def test_a_language_model_with_a_value_head_is_a_reward_model_unless_asked_other
 
 
 @pytest.mark.parametrize(
-    ("head", "config"),
-    [(ARMORM, GATED), (TWO_LAYER, {"architectures": ["INFORMForSequenceClassification"]}), (VALUE, {})],
+    ("head", "config", "language_head"),
+    [
+        (ARMORM, GATED, False),
+        (TWO_LAYER, {"architectures": ["INFORMForSequenceClassification"]}, False),
+        (TWO_LAYER, {"architectures": ["Qwen2ForRewardModel"]}, True),
+        (VALUE, {}, True),
+    ],
 )
-def test_what_is_in_a_head_is_what_is_in_the_file(head, config, tiny_lm, tmp_path):
-    model = load(write_head(tiny_lm, tmp_path / "rm", head, config, language_head=head is VALUE))
+def test_what_is_in_a_head_is_what_is_in_the_file(head, config, language_head, tiny_lm, tmp_path):
+    model = load(write_head(tiny_lm, tmp_path / "rm", head, config, language_head=language_head))
     held = [*model.reward_head.parameters(), *model.reward_head.buffers()]
     assert len(held) == len(head)
     assert all(any(torch.equal(tensor, value) for value in held) for tensor in head.values())
@@ -271,6 +276,25 @@ def test_a_catalog_names_the_head_and_the_outputs_of_a_folder(tiny_lm, tmp_path)
     )
     head = read_head(load_model(resolve("mine", catalog=own, quiet=True)))
     assert head.attributes == ("help", "wit")
+
+
+def test_a_listed_model_loads_from_a_folder_as_the_catalog_says_how(tiny_lm, tmp_path):
+    """A decision tree's five attributes, weighted in a catalog of one's own; the bundled entry is not loadable."""
+    tensors = {"score.weight": draw(5, HIDDEN), "score.bias": draw(5)}
+    write_head(tiny_lm, tmp_path / "rm", tensors, {"architectures": ["LlamaForDecisionTreeRewardModel"]})
+    own, weights = tmp_path / "own.toml", "{helpful = 1, correct = 0, coherent = 0, complex = 0, verbose = -1}"
+    own.write_text(
+        '[models."decision-tree-reward-llama-3.1-8b"]\npath = "rm"\nloadable = true\nhead = "attributes"\n'
+        f"head_weights = {weights}\n"
+    )
+    with pytest.raises(BirthmarkError, match="decision tree"):
+        resolve("decision-tree-reward-llama-3.1-8b", quiet=True)
+    head, states = (
+        read_head(load_model(resolve("decision-tree-reward-llama-3.1-8b", catalog=own, quiet=True))),
+        draw(4, HIDDEN),
+    )
+    rated = states @ tensors["score.weight"].T + tensors["score.bias"]
+    assert torch.allclose(head(states), rated[:, 0] - rated[:, 4], atol=1e-5)
 
 
 def test_the_studys_protocol_reads_the_first_column_of_a_urm(tiny_lm, tmp_path):
