@@ -231,6 +231,11 @@ def test_the_ancestry_of_each_study_model_ends_at_a_pretrained_model():
         assert pretrained is not None and pretrained.stage == "pretrained"
 
 
+def test_what_is_to_be_confirmed_is_said_in_the_sources_alone():
+    for name, entry in CATALOG.items():
+        assert "[to confirm]" not in entry.model_dump_json(exclude={"sources"}), name
+
+
 def test_an_entry_that_cannot_be_loaded_says_why_and_the_others_do_not():
     assert all((entry.why is None) == entry.loadable for entry in CATALOG.values())
 
