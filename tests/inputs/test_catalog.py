@@ -22,11 +22,11 @@ STUDY_RMS = {
 
 LOADED = (
     "llama-3.3-nemotron-70b-reward", "llama-3.3-nemotron-70b-reward-multilingual", "llama-3.1-nemotron-70b-reward-hf",
-    "llama-3-offsetbias-rm-8b", "qwen2.5-math-rm-72b",
+    "llama-3-offsetbias-rm-8b", "qwen2.5-math-rm-72b", "llama-3-8b-rm-mixture", "eurus-rm-7b",
 )  # fmt: skip
 WANTED = (
     *LOADED, "llama-3.1-nemotron-70b-reward", "decision-tree-reward-gemma-2-27b", "decision-tree-reward-llama-3.1-8b",
-    "worldpm-72b", "llama-sarm-4b", "llama-3-8b-rm-mixture", "eurus-rm-7b", "ultrarm-13b", "beaver-7b-v1.0-reward",
+    "worldpm-72b", "llama-sarm-4b", "ultrarm-13b", "beaver-7b-v1.0-reward",
     "beaver-7b-v2.0-reward", "beaver-7b-v3.0-reward", "reward-model-deberta-v3-large-v2",
     "llama-3.1-tulu-3-8b-sft-rm-rb2", "llama-3.1-tulu-3-8b-dpo-rm-rb2", "llama-3.1-tulu-3-8b-rl-rm-rb2",
     "llama-3.1-tulu-3-70b-sft-rm-rb2",

@@ -123,11 +123,11 @@ def choose_head(shapes: Shapes, config: Mapping[str, Any], named: str | None, mo
 def require_whole(head: Head, shapes: Shapes, config: Mapping[str, Any], left_over: set[str], model: str) -> None:
     """Raise `BirthmarkError` that names a tensor, unless all of the head's are there and nothing else is left over.
 
-    `left_over` are the file's tensors that the decoder has no place for. A language head beside a value head or a
-    two-layer one (Qwen's reward models keep theirs) is no part of a reward.
+    `left_over` are the file's tensors that the decoder has no place for. A language head beside a value head is no
+    part of a reward.
     """
     expected = head.expected(shapes, config)
-    unread = {"lm_head.weight", "lm_head.bias"} if head in (ValueHead, TwoLayerHead) else set()
+    unread = {"lm_head.weight", "lm_head.bias"} if head is ValueHead else set()
     missing, extra = sorted(expected - shapes.keys()), sorted(left_over - expected - unread)
     surplus = f"the weight {extra[0]}{and_more(extra)}, which has no place in it" if extra else ""
     if missing:
