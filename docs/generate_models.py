@@ -3,22 +3,32 @@
 Run it after changing the catalog: `python docs/generate_models.py`; a test says when that was forgotten.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from birthmark.inputs.catalog import Catalog, Entry, load_catalog, load_sets
 from birthmark.models.memory import memory_needed
+from birthmark.stats.power import splits
 
 PAGE = Path(__file__).with_name("models.md")
 INTRODUCTION = """# Models
 
 Every model below goes by its name: `birthmark score NAME`, `birthmark audit NAME`. `birthmark models show NAME` prints all
 that is known of one, with the source of each fact, and `birthmark models list` finds them by family, head, team and text.
-What no source confirms is left out. Any other model goes by hub id or folder.
+What no source confirms is left out, and `[to confirm]` in `models show` marks what rests on one secondary source. Any other
+model goes by hub id or folder.
 
 Memory is that of the weights in the precision that the model is run in on a GPU, and 1 GiB; on a CPU it is float32. What
 does not fit is refused before it is loaded, with what would: `--dtype`, `--device-map auto` (several GPUs, and the CPU
 for the rest), `--quantize 8bit` or `4bit`. A revision is pinned only where its authors or the published study name one.
+"""
+SAME_RECIPE = """Families are compared over base checkpoints, whose family labels are permuted in every way. With n₁ and n₂ of them there are
+(n₁ + n₂)! / (n₁! n₂!) ways, and the most extreme one is the smallest p: one way of that number, two where n₁ = n₂. The
+study's ten models stand on five base checkpoints, so that no data can give p below .100. `same-recipe` can: one team trained
+its seven models in one way on the same pairs, so that recipes do not differ between the families either. The eighth model of
+that series (40M) is not in it: it was trained on other data, on a base checkpoint that is there already.
+`birthmark calibrate plan --bases 3,4 --rms-per-base 1` says what such a design can find.
 """
 TAGS = """## The authors' own checkpoints
 
@@ -150,9 +160,18 @@ def _sets(catalog: Catalog) -> str:
     for name, members in load_sets().items():
         total = sum(catalog[member].parameters or 0 for member in members)
         lines.append(
-            f"- `{name}`: {', '.join(f'`{m}`' for m in members)} ({total / 1e9:.0f} billion parameters in all)"
+            f"- `{name}`: {', '.join(f'`{m}`' for m in members)} ({total / 1e9:.0f} billion parameters in all; "
+            f"{_smallest_p(catalog, members)})"
         )
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", SAME_RECIPE])
+
+
+def _smallest_p(catalog: Catalog, members: Iterable[str]) -> str:
+    """Units of a set of two families, and the smallest p of the exact test over them."""
+    families = Counter(family for family, _ in {(catalog[m].family, catalog[m].base_checkpoint) for m in members})
+    (one, n_one), (other, n_other) = sorted(families.items(), key=lambda pair: str(pair[0]))
+    ways, smallest = splits(n_one, n_other)
+    return f"base checkpoints: {n_one} of {one}, {n_other} of {other}; smallest p 1/{ways} = {smallest:.3f}"
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

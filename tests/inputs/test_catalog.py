@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from birthmark.commands.models import list_models, list_sets
+from birthmark.commands.plan import plan_audit
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import find_entry, load_catalog, load_set, load_sets
 from birthmark.inputs.text import suggest
+from birthmark.stats.unit_tests import family_test
 
 CATALOG = load_catalog()
 STUDY_RMS = {
@@ -15,6 +18,19 @@ STUDY_RMS = {
     "skywork-reward-llama-3.1-8b-v0.2", "qrm-llama3.1-8b", "urm-llama-3.1-8b", "grm-llama3-8b", "armorm-llama3-8b",
     "grm-llama3.2-3b",
 }  # fmt: skip
+
+
+LOADED = (
+    "llama-3.3-nemotron-70b-reward", "llama-3.3-nemotron-70b-reward-multilingual", "llama-3.1-nemotron-70b-reward-hf",
+    "llama-3-offsetbias-rm-8b", "qwen2.5-math-rm-72b", "llama-3-8b-rm-mixture", "eurus-rm-7b",
+)  # fmt: skip
+WANTED = (
+    *LOADED, "llama-3.1-nemotron-70b-reward", "decision-tree-reward-gemma-2-27b", "decision-tree-reward-llama-3.1-8b",
+    "worldpm-72b", "llama-sarm-4b", "ultrarm-13b", "beaver-7b-v1.0-reward",
+    "beaver-7b-v2.0-reward", "beaver-7b-v3.0-reward", "reward-model-deberta-v3-large-v2",
+    "llama-3.1-tulu-3-8b-sft-rm-rb2", "llama-3.1-tulu-3-8b-dpo-rm-rb2", "llama-3.1-tulu-3-8b-rl-rm-rb2",
+    "llama-3.1-tulu-3-70b-sft-rm-rb2",
+)  # fmt: skip
 
 
 def test_the_ten_reward_models_of_the_study_are_there():
@@ -156,7 +172,9 @@ def test_every_member_of_a_bundled_set_can_be_loaded():
 
 
 def test_an_unknown_set_lists_the_known_ones():
-    with pytest.raises(BirthmarkError, match="no set of models is called stduy: write one of skywork-v2, study"):
+    with pytest.raises(
+        BirthmarkError, match="no set of models is called stduy: write one of same-recipe, skywork-v2, study"
+    ):
         load_set("stduy")
 
 
@@ -213,6 +231,11 @@ def test_the_ancestry_of_each_study_model_ends_at_a_pretrained_model():
         assert pretrained is not None and pretrained.stage == "pretrained"
 
 
+def test_what_is_to_be_confirmed_is_said_in_the_sources_alone():
+    for name, entry in CATALOG.items():
+        assert "[to confirm]" not in entry.model_dump_json(exclude={"sources"}), name
+
+
 def test_an_entry_that_cannot_be_loaded_says_why_and_the_others_do_not():
     assert all((entry.why is None) == entry.loadable for entry in CATALOG.values())
 
@@ -232,6 +255,72 @@ def test_reward_models_are_run_with_the_attention_and_dtype_that_the_catalog_nam
 def test_all_sizes_of_the_newer_skywork_series_are_there():
     series = {name for name in CATALOG if name.startswith("skywork-reward-v2-")}
     assert len(series) == 8 and series == set(load_set("skywork-v2"))
+
+
+def test_one_recipe_on_two_families_can_reach_a_small_p_and_the_studys_ten_cannot():
+    """Units are base checkpoints: 3 of 7 can be Llama's in 35 ways, 2 of 5 Gemma's in 10."""
+    smallest = {}
+    for name in ("same-recipe", "study"):
+        units = sorted({(CATALOG[member].family, CATALOG[member].base_checkpoint) for member in load_set(name)})
+        families = [family for family, _ in units]
+        apart = [10 * (family == families[0]) + 0.1 * place for place, family in enumerate(families)]
+        smallest[name] = family_test(apart, families).p_exact
+    assert smallest == pytest.approx({"same-recipe": 1 / 35, "study": 1 / 10})
+
+
+def test_the_models_of_one_recipe_share_team_data_and_head_and_no_base_checkpoint():
+    entries = [CATALOG[name] for name in load_set("same-recipe")]
+    assert {(entry.team, entry.data, entry.head, entry.template) for entry in entries} == {
+        ("Skywork", "26 million pairs out of Skywork-SynPref-40M", "linear", "no system prompt (its card)")
+    }
+    assert len({entry.base_checkpoint for entry in entries}) == len(entries) == 7
+
+
+@pytest.mark.parametrize("name", ["same-recipe", "study"])
+def test_a_set_is_listed_and_an_audit_of_it_planned_by_its_name(name):
+    assert [entry.name for entry in list_models(catalog_set=name)] == list(load_set(name))
+    assert list_sets()[name] == list(load_set(name))
+    rows = plan_audit(catalog_set=name, candidates=["love"], prompt=["best_ever_one"], device="cpu")
+    assert [row["model"] for row in rows] == list(load_set(name)) and all(row["memory_bytes"] for row in rows)
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_a_reward_model_in_use_is_there_with_its_sources_and_loads_or_says_why_not(name):
+    entry = CATALOG[name]
+    assert entry.kind == "reward" and entry.hub and entry.sources and entry.family
+    assert entry.loadable == (name in LOADED) and entry.revision is None
+
+
+def test_what_the_benchmarks_own_papers_say_stands_in_the_catalog():
+    """RewardBench 2: arXiv 2506.01937, Tables 3 and 5; the leaderboard of January 2025: RLHFlow's decision_tree page."""
+    second = {
+        "qrm-gemma-2-27b": 76.7, "qrm-llama3.1-8b-v2": 70.7, "llama-3.1-70b-instruct-rm-rb2": 76.1,
+        "llama-3.1-8b-instruct-rm-rb2": 72.8, "llama-3.1-tulu-3-70b-sft-rm-rb2": 72.2, "llama-3.1-tulu-3-8b-rl-rm-rb2": 68.7,
+        "llama-3.1-tulu-3-8b-dpo-rm-rb2": 68.7, "llama-3.1-tulu-3-8b-sft-rm-rb2": 68.2, "llama-3.1-8b-base-rm-rb2": 64.9,
+    }  # fmt: skip
+    assert {name: CATALOG[name].benchmarks["RewardBench 2"] for name in second} == second
+    assert CATALOG["qrm-llama3.1-8b"].benchmarks == {"RewardBench": 93.1}
+    places = {
+        "decision-tree-reward-gemma-2-27b": "first", "decision-tree-reward-llama-3.1-8b": "third", "qrm-gemma-2-27b": "fourth",
+    }  # fmt: skip
+    assert all(CATALOG[name].rank == f"{place} on RewardBench, January 2025" for name, place in places.items())
+
+
+def test_nemotrons_reward_is_the_first_logit_of_the_converted_models():
+    nemotron = {name: entry for name, entry in CATALOG.items() if entry.team == "NVIDIA"}
+    assert {name for name, entry in nemotron.items() if entry.head == "first-logit"} == {
+        "llama-3.1-nemotron-70b-reward-hf", "llama-3.3-nemotron-70b-reward", "llama-3.3-nemotron-70b-reward-multilingual",
+    }  # fmt: skip
+    assert "llama-3.1-nemotron-70b-reward-hf" in (nemotron["llama-3.1-nemotron-70b-reward"].why or "")
+
+
+def test_a_counted_number_of_parameters_of_a_two_layer_head_on_qwen_2_5_is_the_architectures():
+    """Qwen2.5 72B: 80 layers of 8,192 with 8 of 64 heads' keys and values, biases on queries, keys and values."""
+    hidden, ffn, kv, vocabulary = 8192, 29568, 1024, 152064
+    layer = 2 * hidden * hidden + 2 * kv * hidden + hidden + 2 * kv + 3 * hidden * ffn + 2 * hidden
+    trunk = vocabulary * hidden + 80 * layer + hidden
+    assert CATALOG["qwen2.5-72b"].parameters == trunk + vocabulary * hidden
+    assert CATALOG["qwen2.5-math-rm-72b"].parameters == trunk + hidden * hidden + hidden + hidden + 1
 
 
 def test_a_counted_number_of_parameters_of_qwen_3_is_the_architectures():

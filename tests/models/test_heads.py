@@ -273,6 +273,32 @@ def test_a_catalog_names_the_head_and_the_outputs_of_a_folder(tiny_lm, tmp_path)
     assert head.attributes == ("help", "wit")
 
 
+def test_a_language_head_beside_a_two_layer_head_is_left_unread(tiny_lm, tmp_path):
+    """Qwen's reward models keep theirs: vLLM's loader of them skips it."""
+    config = {"architectures": ["Qwen2ForRewardModel"]}
+    head = read_head(load(write_head(tiny_lm, tmp_path / "rm", TWO_LAYER, config, language_head=True)))
+    assert isinstance(head, TwoLayerHead) and len([*head.parameters()]) == len(TWO_LAYER)
+
+
+def test_a_listed_model_loads_from_a_folder_as_the_catalog_says_how(tiny_lm, tmp_path):
+    """A decision tree's five attributes, weighted in a catalog of one's own; the bundled entry is not loadable."""
+    tensors = {"score.weight": draw(5, HIDDEN), "score.bias": draw(5)}
+    write_head(tiny_lm, tmp_path / "rm", tensors, {"architectures": ["LlamaForDecisionTreeRewardModel"]})
+    own, weights = tmp_path / "own.toml", "{helpful = 1, correct = 0, coherent = 0, complex = 0, verbose = -1}"
+    own.write_text(
+        '[models."decision-tree-reward-llama-3.1-8b"]\npath = "rm"\nloadable = true\nhead = "attributes"\n'
+        f"head_weights = {weights}\n"
+    )
+    with pytest.raises(BirthmarkError, match="decision tree"):
+        resolve("decision-tree-reward-llama-3.1-8b", quiet=True)
+    head, states = (
+        read_head(load_model(resolve("decision-tree-reward-llama-3.1-8b", catalog=own, quiet=True))),
+        draw(4, HIDDEN),
+    )
+    rated = states @ tensors["score.weight"].T + tensors["score.bias"]
+    assert torch.allclose(head(states), rated[:, 0] - rated[:, 4], atol=1e-5)
+
+
 def test_the_studys_protocol_reads_the_first_column_of_a_urm(tiny_lm, tmp_path):
     model = load(write_head(tiny_lm, tmp_path / "rm", URM, {"architectures": ["LlamaForSequenceClassificationWith"]}))
     states = draw(4, HIDDEN)
