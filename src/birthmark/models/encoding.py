@@ -10,6 +10,8 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.text import one_line
+from birthmark.models.guard import limited
 
 Frame = Literal["chat", "qa", "bare"]
 Protocol = Literal["birthmark", "christian2026"]
@@ -231,12 +233,16 @@ class Encoder:
         return "system" if taken else "user"
 
     def _render(self, conversations: list[Turns], opened: bool) -> list[str]:
+        too_long = "the chat template does not end on this conversation: use --chat-template"
         try:
-            return self.tokenizer.apply_chat_template(
-                conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False
-            )
+            with limited(5 + len(conversations) / 10, too_long):
+                return self.tokenizer.apply_chat_template(
+                    conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False
+                )
+        except BirthmarkError:
+            raise
         except Exception as error:  # a template is a program and can raise anything
-            reason = " ".join(str(error).split())
+            reason = one_line(error, 200)
             raise BirthmarkError(
                 f"the chat template fails on this conversation ({reason}): use --chat-template"
             ) from error

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from birthmark.errors import BirthmarkError
 from birthmark.files import sha256_of
 from birthmark.inputs.fetch import cache_folder
+from birthmark.models.config_checks import read_json, read_text
 from birthmark.records import Kind
 
 if TYPE_CHECKING:
@@ -78,19 +79,6 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _HEAD_PICKLE = "v_head.pt"  # written by GRM training next to an adapter
 _VALUE_HEAD = "v_head."  # prefix of a reward head in a model with a language model's class
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises `BirthmarkError` if it is missing or not a JSON object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BirthmarkError(f"{path} is missing: a model's folder needs it") from None
-    except (OSError, ValueError) as error:
-        raise BirthmarkError(f"{path} cannot be read as JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise BirthmarkError(f"{path} is not a JSON object")
-    return value
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -182,7 +170,7 @@ def _open_tensors(path: Path, framework: str) -> Iterator[Any]:
     try:
         with safe_open(path, framework=framework) as file:
             yield file
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise BirthmarkError(
             f"{path} cannot be loaded: it is not a complete safetensors file ({one_line(error)}); download or copy it again"
         ) from None
@@ -219,7 +207,7 @@ def template_of(folder: Path) -> str | None:
     """The text of the folder's chat template, or None; if there are several, the one named `default`."""
     beside = folder / "chat_template.jinja"
     if beside.is_file():
-        return beside.read_text(encoding="utf-8")
+        return read_text(beside)
     for name in ("chat_template.json", "tokenizer_config.json"):
         if (folder / name).is_file():
             template = read_json(folder / name).get("chat_template")

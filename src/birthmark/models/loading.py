@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     PreTrainedModel,
 )
-from transformers.utils import logging
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import adapter_weights, and_more, one_line, tensor_shapes, weight_files
+from birthmark.models.folder import ADAPTER_CONFIG, adapter_weights, and_more, tensor_shapes, weight_files
+from birthmark.models.guard import read_config, reading, require_runs
 from birthmark.models.heads.known import HeadFiles
 from birthmark.models.machine import require_memory
 from birthmark.models.memory import QUANTIZATIONS, Quantize, count_parameters
@@ -166,7 +164,7 @@ def load_model(
     """
     kind = kind or resolved.kind
     head_files = _head_files(resolved) if kind == "reward" and resolved.adapter is None else None
-    config = AutoConfig.from_pretrained(resolved.path, local_files_only=True)
+    config = read_config(resolved.path)
     supplied = adapter_tensors(resolved.adapter) if resolved.adapter else {}
     automatic: Any = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
     if head_files is not None and not head_files.is_linear:
@@ -196,6 +194,7 @@ def load_model(
             **placement(device, precision, quantize, device_map),
             use_safetensors=True,
             local_files_only=True,
+            ignore_mismatched_sizes=True,  # `_require_every_weight` names them
             output_loading_info=True,
         )
         if head_files is not None and not head_files.is_linear:
@@ -206,7 +205,8 @@ def load_model(
             head_files.prove_linear(model)
         if resolved.adapter and not without_adapter:
             model = with_adapter(model, resolved.adapter, resolved.name, supplied)
-    return model.eval()
+        require_runs(model.eval())
+    return model
 
 
 def _head_files(resolved: ResolvedModel) -> HeadFiles | None:
@@ -226,6 +226,12 @@ def _require_every_weight(
 ) -> None:
     """Raise `BirthmarkError` unless every weight came from the files, and every weight in the files was used."""
     from_adapter = {name.removeprefix("base_model.model.") for name in supplied}
+    other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading["mismatched_keys"])
+    if other:
+        raise BirthmarkError(
+            f"{resolved.name} has the weight {other[0]}{and_more(other)} in another shape than its config.json says: they do not "
+            "belong together; download both again"
+        )
     missing = sorted(set(loading["missing_keys"]) - from_adapter)
     if missing:
         raise BirthmarkError(
@@ -241,29 +247,19 @@ def _require_every_weight(
             f"{resolved.name} has the weight {extra[0]}{and_more(extra)}, which its class has no place for: its scores would "
             "be wrong; is it the right kind (--as reward|logprob)?"
         )
-    other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading["mismatched_keys"])
-    if other:
-        raise BirthmarkError(f"{resolved.name} has the weight {other[0]} in another shape than its config says")
 
 
 @contextlib.contextmanager
 def _loading(resolved: ResolvedModel) -> Iterator[None]:
     """Convert errors of files or memory while loading to one-line errors, and silence transformers' report."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    adapter = [resolved.adapter / ADAPTER_CONFIG] if resolved.adapter else []
     try:
-        yield
+        with reading(*adapter, resolved.path / "config.json"):
+            yield
     except (torch.OutOfMemoryError, MemoryError):
         raise BirthmarkError(
             f"{resolved.name} does not fit into memory: try --dtype bfloat16, another --device, or a smaller model"
         ) from None
-    except (SafetensorError, OSError, RuntimeError, ValueError, ImportError) as error:
-        raise BirthmarkError(f"{resolved.name} cannot be loaded: {one_line(error)}") from None
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 class AdapterSwap:

@@ -16,6 +16,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import Note, cache_folder
 from birthmark.inputs.text import suggest
+from birthmark.models.config_checks import check_folder, check_ranks, check_sizes
 from birthmark.models.embedded import prepare_embedded, prepare_gguf
 from birthmark.models.folder import (
     ADAPTER_CONFIG,
@@ -25,7 +26,6 @@ from birthmark.models.folder import (
     digest_of_text,
     kind_of,
     kind_of_adapter,
-    one_line,
     read_json,
     require_tokenizer,
     template_of,
@@ -33,82 +33,13 @@ from birthmark.models.folder import (
     tokenizer_files,
     weight_files,
 )
+from birthmark.models.guard import reading_tokenizer, require_tokens
 from birthmark.models.heads.known import require_known_class
+from birthmark.models.hub import fetch_snapshot
 from birthmark.records import Digests, Kind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-DATA = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "spiece.model", "merges.txt", "vocab.txt"]
-NEVER = ["*/*", "consolidated*", "*.bin", "*.pt", "*.pth", "*.py"]
-
-
-def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = False) -> Path:
-    """The folder of a hub model's data files at `revision` (a commit, branch or tag; None for the newest).
-
-    Files in huggingface_hub's cache are used without the network. Raises `BirthmarkError` if the model is gated or does not
-    exist, does not have this revision, or the hub cannot be reached.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    page = f"https://huggingface.co/{hub_id}"
-    bars_were_off = are_progress_bars_disabled()
-    if quiet:
-        disable_progress_bars()
-    try:
-        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=DATA, ignore_patterns=NEVER))
-        if not any(folder.glob("*.safetensors")):
-            _raise_without_safetensors(hub_id, revision)
-        return folder
-    except GatedRepoError:
-        raise BirthmarkError(
-            f"{hub_id} is gated: accept its terms at {page}, then log in with `hf auth login` or set HF_TOKEN"
-        ) from None
-    except RevisionNotFoundError:
-        raise BirthmarkError(f"{hub_id} has no revision {revision} (any more): see {page}/commits/main") from None
-    except RepositoryNotFoundError:
-        raise BirthmarkError(
-            f"{hub_id} is not on the hub, or is private: check the name, or log in with `hf auth login`"
-        ) from None
-    except LocalEntryNotFoundError:
-        raise BirthmarkError(
-            f"{hub_id} is not on this machine and the hub cannot be reached: connect to the network, or give a local folder"
-        ) from None
-    except HFValidationError as error:
-        raise BirthmarkError(f"{hub_id} is not a hub id: {' '.join(str(error).split())[:200]}") from None
-    except (HfHubHTTPError, OSError) as error:
-        raise BirthmarkError(f"{hub_id} cannot be fetched from the hub: {' '.join(str(error).split())[:200]}") from None
-    finally:
-        if quiet and not bars_were_off:
-            enable_progress_bars()
-
-
-def _raise_without_safetensors(hub_id: str, revision: str | None) -> None:
-    from huggingface_hub import list_repo_files
-
-    files = list_repo_files(hub_id, revision=revision)
-    pickles = [
-        name for name in files if name.endswith((".bin", ".pt", ".pth", ".ckpt")) and "training_args" not in name
-    ]
-    if pickles:
-        raise BirthmarkError(
-            f"{hub_id} has its weights only as {pickles[0]}, and loading such a file can run code: look for a revision with "
-            "safetensors, or, if you trust it, load it in transformers, call `model.save_pretrained(FOLDER)`, and use FOLDER"
-        )
-    if ggufs := [name for name in files if name.endswith(".gguf")]:
-        raise BirthmarkError(
-            f"{hub_id} has its weights as GGUF: download one, such as {ggufs[0]}, to a folder and use that folder"
-        )
-    raise BirthmarkError(f"{hub_id} has no weights in safetensors")
 
 
 @dataclass(frozen=True)
@@ -290,9 +221,11 @@ def _full_model(
     path = folder
     if not any(folder.glob("*.safetensors")) and any(folder.glob("*.gguf")):
         path = prepare_gguf(folder, note)
+    check_folder(path)
     weights = weight_files(path)
     config = read_json(path / "config.json")
     shapes = tensor_shapes(weights)
+    check_sizes(path / "config.json", config, shapes)
     require_known_class(path, config, entry, shapes)
     require_tokenizer(path)
     stated = kind or kind_of(config, shapes) or (entry.kind if entry else None)
@@ -325,7 +258,9 @@ def _full_model(
 def _adapter(
     folder: Path, catalog: Catalog, quiet: bool, note: Note | None, name: str, revision: str | None, entry: Entry | None
 ) -> ResolvedModel:
+    check_folder(folder)
     config = read_json(folder / ADAPTER_CONFIG)
+    check_ranks(folder / ADAPTER_CONFIG, config, tensor_shapes([adapter_weights(folder)]))
     named = config.get("base_model_name_or_path")
     if not named:
         raise BirthmarkError(f"{folder / ADAPTER_CONFIG} does not name the base model (base_model_name_or_path)")
@@ -376,9 +311,8 @@ def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
     """The model's tokenizer, with the chat template in effect. Raises `BirthmarkError` if it cannot be read."""
     from transformers import AutoTokenizer
 
-    try:
+    with reading_tokenizer(resolved.tokenizer_path):
         tokenizer = AutoTokenizer.from_pretrained(resolved.tokenizer_path, local_files_only=True)
-    except Exception as error:  # noqa: BLE001  tokenizers raises bare Exceptions for a broken tokenizer.json
-        raise BirthmarkError(f"the tokenizer of {resolved.name} cannot be read: {one_line(error)}") from None
+        require_tokens(tokenizer, resolved.tokenizer_path)
     tokenizer.chat_template = resolved.chat_template
     return tokenizer
