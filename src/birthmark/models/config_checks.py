@@ -72,7 +72,7 @@ def _is_template(value: Any) -> bool:
 
 
 def _is_precision(value: Any) -> bool:
-    return _is_text(value) and re.fullmatch(r"(torch\.)?(b?float\d+(_\w+)?|half|float|double|auto)", value) is not None
+    return _is_text(value) and re.fullmatch(r"(torch\.)?(b?float\d+(_\w+)?|half|float|double)", value) is not None
 
 
 SIZE: Rule = (
@@ -153,6 +153,7 @@ ADAPTER: dict[str, Rule] = {
     "alpha_pattern": ("an object of numbers", lambda value: _is_table_of(value, _is_number)),
     "bias": ("none, all or lora_only", lambda value: value in ("none", "all", "lora_only")),
     "auto_mapping": TABLE,
+    "layers_to_transform": PLACES,
 }
 INDEX: dict[str, Rule] = {
     "weight_map": (
@@ -160,7 +161,8 @@ INDEX: dict[str, Rule] = {
         lambda value: (
             _is_table_of(value, lambda file: _is_text(file) and re.fullmatch(r"[^/\\\0]{1,250}", file)) and value
         ),
-    )
+    ),
+    "metadata": TABLE,
 }
 _NAMED_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 SPECIAL_TOKENS: dict[str, Rule] = {
@@ -199,6 +201,7 @@ REQUIRED = {
     "config.json": "model_type",
     "adapter_config.json": "peft_type",
 }
+NOT_NULL = ("r", "lora_alpha")
 _BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json")
 _READ = re.compile(
     r".*\.(safetensors|gguf|jinja)|(config|adapter_config|tokenizer.*|.*_tokens.*|vocab)\.json|.*\.model"
@@ -216,7 +219,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if REQUIRED.get(path.name) is not None and value.get(REQUIRED[path.name]) is None:
         raise BirthmarkError(f"{path} has no {REQUIRED[path.name]}: download or copy the file again")
     for field, found, rule in _ruled(value, rules):
-        if found is not None and not rule[1](found):
+        if (found is not None or field in NOT_NULL) and not rule[1](found):
             raise BirthmarkError(f"{path} has {field} = {one_line(json.dumps(found), 60)}, which must be {rule[0]}")
     return value
 
@@ -244,8 +247,9 @@ def _parsed(path: Path) -> dict[str, Any]:
     def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in members:
-            if found.setdefault(key, value) != value:
+            if key in found and json.dumps(found[key]) != json.dumps(value):
                 raise BirthmarkError(f"{path} has {one_line(key)!r} twice, with different values: keep one")
+            found[key] = value
         return found
 
     text = read_text(path)
@@ -334,7 +338,7 @@ def check_sizes(path: Path, config: Mapping[str, Any], shapes: Mapping[str, tupl
     path: the config's file, for the message. A model of a million layers, or with a dimension of a billion, would be built
     before its weights are found missing.
     """
-    if odd := [name for name in shapes if not _is_name(name)]:
+    if odd := [name for name in shapes if not name or not _is_name(name)]:
         raise BirthmarkError(
             f"{path.parent} has a weight of the name {odd[0]!r:.80}, which no model has: download it again"
         )

@@ -77,6 +77,8 @@ def describe(error: BaseException, files: tuple[Path, ...]) -> str:
     """One line: the file, the field that the error is about where that can be told, and what the library says."""
     said = one_line(error, 300)
     text = f"{type(error).__name__}: {said}" if isinstance(error, LookupError) or not said else said
+    if isinstance(error, ImportError):
+        return f"{files[0]} asks for a package that is not installed ({text})"
     for path in files:
         if field := _field(error, path):
             return f"{path} has {field}, which cannot be used ({text}): correct it, or download the file again"
@@ -90,14 +92,13 @@ def _field(error: BaseException, path: Path) -> str | None:
     except (OSError, ValueError, RecursionError):
         return None
     message = str(error)
-    named = re.findall(r"[Ff]ield '(\w+)'", message) + re.findall(r"\w+", message)
     by_name = {name.rpartition(".")[2]: (name, value) for name, value in reversed(fields)}
-    if isinstance(error, KeyError) and error.args:
-        by_value = [(name, value) for name, value in fields if isinstance(value, str) and value == error.args[0]]
-        found = by_value[0] if by_value else None
-    else:
-        found = None
-    found = found or next((by_name[word] for word in named if len(word) > 1 and word in by_name), None)
+    by_value = {value: (name, value) for name, value in reversed(fields) if isinstance(value, str)}
+    named = re.findall(r"[Ff]ield '(\w+)'", message)
+    words = re.findall(r"\w+", message) + [name for name in by_name if name.replace("_", " ") in message]
+    found = next((by_name[word] for word in named if word in by_name), None)
+    found = found or next((by_value[text] for text in re.findall(r"'([^']+)'", message) if text in by_value), None)
+    found = found or next((by_name[word] for word in words if len(word) > 1 and word in by_name), None)
     return None if found is None else f"{found[0]} = {one_line(json.dumps(found[1]), 60)}"
 
 

@@ -229,8 +229,8 @@ def _require_every_weight(
     other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading["mismatched_keys"])
     if other:
         raise BirthmarkError(
-            f"{resolved.name} has the weight {other[0]}{and_more(other)} in another shape than its config.json says: they do not "
-            "belong together; download both again"
+            f"{resolved.path / 'config.json'} says another shape than the weight {other[0]}{and_more(other)} has: they do not belong "
+            "together; download both again"
         )
     missing = sorted(set(loading["missing_keys"]) - from_adapter)
     if missing:
