@@ -109,6 +109,7 @@ COUNTS = (
     "num_local_experts",
 )
 LAYERS = ("n_layer", "n_layers", "num_hidden_layers", "num_layers")
+GGUF_SIZES = ("block_count", "embedding_length", "vocab_size")
 NOT_OF_TENSORS = ("max_position_embeddings", "n_ctx", "n_positions")
 
 CONFIG: dict[str, Rule] = {
@@ -204,7 +205,7 @@ REQUIRED = {
 NOT_NULL = ("r", "lora_alpha")
 _BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json")
 _READ = re.compile(
-    r".*\.(safetensors|gguf|jinja)|(config|adapter_config|tokenizer.*|.*_tokens.*|vocab)\.json|.*\.model"
+    r".*\.(safetensors|gguf|jinja)|(config|adapter_config|tokenizer.*|.*_tokens.*|vocab|.*\.index)\.json|.*\.model"
 )
 
 
@@ -338,10 +339,7 @@ def check_sizes(path: Path, config: Mapping[str, Any], shapes: Mapping[str, tupl
     path: the config's file, for the message. A model of a million layers, or with a dimension of a billion, would be built
     before its weights are found missing.
     """
-    if odd := [name for name in shapes if not name or not _is_name(name)]:
-        raise BirthmarkError(
-            f"{path.parent} has a weight of the name {odd[0]!r:.80}, which no model has: download it again"
-        )
+    _require_names(path.parent, shapes)
     layers = [int(found[1]) + 1 for name in shapes if (found := _LAYER.search(name))]
     largest = _largest(shapes)
     for prefix, part in _parts(config):
@@ -367,6 +365,11 @@ def check_sizes(path: Path, config: Mapping[str, Any], shapes: Mapping[str, tupl
             )
 
 
+def _require_names(folder: Path, shapes: Iterable[str]) -> None:
+    if odd := [name for name in shapes if not name or not _is_name(name)]:
+        raise BirthmarkError(f"{folder} has a weight of the name {odd[0]!r:.80}, which no model has: download it again")
+
+
 def _parts(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "", config
     for key in ("text_config", "vision_config"):
@@ -383,9 +386,24 @@ def _largest(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 def check_ranks(path: Path, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise `BirthmarkError` where an adapter states a rank above every dimension of its tensors."""
+    _require_names(path.parent, shapes)
     largest, pattern = _largest(shapes), config.get("rank_pattern") or {}
     for key, rank in (("r", config.get("r")), *(("rank_pattern", rank) for rank in pattern.values())):
         if isinstance(rank, int) and rank > largest > 0:
             raise BirthmarkError(
                 f"{path} has {key} = {rank}, and no tensor of the adapter is that large: they do not belong together"
+            )
+
+
+def check_gguf(path: Path, fields: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """`check_sizes` for the numbers that a GGUF file states in its header, by name."""
+    layers = [int(found[1]) + 1 for name in shapes if (found := re.match(r"blk\.(\d+)\.", name))]
+    largest = _largest(shapes)
+    for name, value in fields.items():
+        stated = name.rpartition(".")[2]
+        limit = max(layers, default=0) if stated == "block_count" else largest
+        if stated in GGUF_SIZES and (not _is_whole(value, 1) or value > limit):
+            raise BirthmarkError(
+                f"{path} has {name} = {one_line(value, 40)}, and its tensors have {limit} at most: its header is damaged; "
+                "download it again"
             )

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,9 +141,14 @@ def require_tokenizer(folder: Path) -> None:
 
 
 def is_known_class(name: str | None) -> bool:
+    return name is not None and not {name, name.removesuffix("Fast")}.isdisjoint(_names_of_transformers())
+
+
+@cache
+def _names_of_transformers() -> frozenset[str]:
     import transformers
 
-    return name is not None and (name in dir(transformers) or name.removesuffix("Fast") in dir(transformers))
+    return frozenset(dir(transformers))  # takes half a second
 
 
 def tensor_shapes(paths: Iterable[Path]) -> dict[str, tuple[int, ...]]:

@@ -6,6 +6,7 @@ A mistake of our own is not hidden: what our code raises itself, such as an `Att
 import ctypes
 import json
 import logging
+import os
 import re
 import threading
 import warnings
@@ -87,6 +88,8 @@ def describe(error: BaseException, files: tuple[Path, ...]) -> str:
 
 def _field(error: BaseException, path: Path) -> str | None:
     """The member of a JSON file that an error names, by its name or by its value, as `name = value`."""
+    if path.suffix != ".json":
+        return None
     try:
         fields = list(_members(json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, RecursionError):
@@ -164,7 +167,7 @@ def reading_tokenizer(folder: Path) -> Iterator[None]:
     from tokenizers import Tokenizer
 
     whole, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
-    with quiet():
+    with quiet(), _stderr_closed():
         try:
             yield
         except BirthmarkError:
@@ -174,7 +177,7 @@ def reading_tokenizer(folder: Path) -> Iterator[None]:
                 raise
             try:
                 if whole.is_file():
-                    Tokenizer.from_file(str(whole))
+                    Tokenizer.from_file(str(whole)).encode("a")
             except BaseException as its_own:
                 if not is_fault_of_a_file(its_own):
                     raise
@@ -182,6 +185,24 @@ def reading_tokenizer(folder: Path) -> Iterator[None]:
                     f"{whole} is not a tokenizer ({one_line(its_own, 200)}): download it again"
                 ) from None
             raise BirthmarkError(describe(error, (settings if settings.is_file() else whole,))) from None
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Nothing reaches the terminal's stderr within the block: a library written in Rust reports its panics there."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def require_tokens(tokenizer: Any, folder: Path) -> None:
