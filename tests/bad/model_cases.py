@@ -42,7 +42,7 @@ def named(what: Alteration) -> str:
     text = getattr(what, "__name__", None) or (
         what.decode("utf-8", "replace") if isinstance(what, bytes) else str(what)
     )
-    return "".join(each if each.isalnum() else "_" for each in text)[:40].replace("__", "_")
+    return "".join(each if each.isalnum() else "_" for each in text[:40]).replace("__", "_")
 
 
 def directory(path: Path) -> None:
@@ -596,9 +596,9 @@ REWARD_CONFIG: list[tuple[Alteration, str]] = [
     ({"pad_token_id": 10**9}, "pad_token_id"),
     ({"birthmark_head": "evil"}, "evil"),
     ({"birthmark_head": 3}, "birthmark_head"),
-    ({"head_weights": "x"}, ""),
-    ({"head_weights": {"a": float("nan")}}, ""),
-    ({"head_weights": {"a": "x"}}, ""),
+    ({"head_weights": "x"}, "head_weights"),
+    ({"head_weights": {"a": float("nan")}}, "head_weights"),
+    ({"head_weights": {"a": "x"}}, "head_weights"),
     ({"num_hidden_layers": 1_000_000}, "num_hidden_layers"),
     ({"hidden_act": "evil"}, "hidden_act"),
     ({"problem_type": "regression"}, SAME),

@@ -129,6 +129,7 @@ CONFIG: dict[str, Rule] = {
     "id2label": ("an object of numbers and names", lambda value: _is_numbered(value) and _is_table_of(value, _is_text)),
     "label2id": ("an object of names and numbers", lambda value: _is_table_of(value, lambda each: _is_whole(each, 0))),
     "layer_types": NAMES,
+    "head_weights": ("an object of names and numbers", lambda value: _is_table_of(value, _is_number)),
     "pad_token_id": ("a token's number", lambda value: _is_whole(value, -1)),
     "bos_token_id": PLACES,
     "eos_token_id": PLACES,

@@ -18,6 +18,7 @@ Protocol = Literal["birthmark", "christian2026"]
 Turns = list[dict[str, str]]
 
 TEXTS_AT_ONCE = 1024
+TEMPLATE_SECONDS = 5.0  # a template that takes longer over one conversation does not end
 DEFAULT_TEMPLATE_DATE = date(2024, 7, 26)
 _DATE_CALL = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 _DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
@@ -235,7 +236,7 @@ class Encoder:
     def _render(self, conversations: list[Turns], opened: bool) -> list[str]:
         too_long = "the chat template does not end on this conversation: use --chat-template"
         try:
-            with limited(5 + len(conversations) / 10, too_long):
+            with limited(TEMPLATE_SECONDS + len(conversations) / 10, too_long):
                 return self.tokenizer.apply_chat_template(
                     conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False
                 )
