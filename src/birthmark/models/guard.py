@@ -3,7 +3,9 @@
 A mistake of our own is not hidden: what our code raises itself, such as an `AttributeError`, passes.
 """
 
+import contextlib
 import ctypes
+import io
 import json
 import logging
 import os
@@ -42,14 +44,14 @@ def reading(*files: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings, log lines and progress bars within the block."""
+    """No warnings, log lines, progress bars and prints within the block."""
     from transformers.utils import logging as of_transformers
 
     disabled, bars = logging.root.manager.disable, of_transformers.is_progress_bar_enabled()
     logging.disable(max(disabled, logging.ERROR))
     of_transformers.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
