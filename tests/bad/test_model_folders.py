@@ -130,7 +130,7 @@ def test_an_altered_folder_is_refused_in_one_line_or_scores_right(
         assert "\n" not in message
         assert message.isprintable()
         assert len(message) < 1500
-        assert str(folder) in message or model == "gguf" or "the chat template" in message or "the candidate" in message
+        assert str(folder) in message or model == "gguf" or "chat template" in message or "the candidate" in message
         assert words != cases.SAME, message
         assert words in message
     else:

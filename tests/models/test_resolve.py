@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import httpx2
@@ -359,7 +360,8 @@ def test_what_the_hub_refuses_is_one_line_that_says_what_to_do(monkeypatch, erro
 )
 def test_a_hub_model_without_safetensors_raises(snapshots, tmp_path, monkeypatch, files, words):
     (tmp_path / "snapshots" / ("c" * 40) / "model.safetensors").unlink()
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda *_, **__: files)
+    listed = SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in files])
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: listed)
     refused("someone/their-rm", "someone/their-rm", *words)
 
 

@@ -169,7 +169,7 @@ def reading_tokenizer(folder: Path) -> Iterator[None]:
     from tokenizers import Tokenizer
 
     whole, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
-    with quiet(), _stderr_closed():
+    with quiet(), _terminal_closed():
         try:
             yield
         except BirthmarkError:
@@ -190,20 +190,22 @@ def reading_tokenizer(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """Nothing reaches the terminal's stderr within the block: a library written in Rust reports its panics there."""
+def _terminal_closed() -> Iterator[None]:
+    """Nothing reaches the terminal within the block: a library written in Rust writes remarks and panics there itself."""
     try:
-        kept = os.dup(2)
+        kept = [os.dup(stream) for stream in (1, 2)]
     except OSError:  # there is none
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        for stream, old in zip((1, 2), kept, strict=True):
+            os.dup2(old, stream)
+            os.close(old)
         os.close(nowhere)
 
 

@@ -74,10 +74,11 @@ def _what_to_do(error: Exception, hub_id: str, revision: str | None) -> str:
 
 def _why_no_weights(hub_id: str, revision: str | None, folder: Path) -> str:
     """One line for a model whose folder has no safetensors: what the hub has instead, or that only a part was fetched."""
-    from huggingface_hub import list_repo_files
+    from huggingface_hub import model_info
 
     try:
-        files = list_repo_files(hub_id, revision=revision)
+        about = model_info(hub_id, revision=revision, timeout=10)  # asked once: others are repeated for minutes
+        files = [each.rfilename for each in about.siblings or ()]
     except Exception as error:  # noqa: BLE001  the hub's and the HTTP library's
         there = sorted(path.name for path in folder.iterdir())
         return (
