@@ -149,8 +149,7 @@ def read_config(folder: Path) -> Any:
 
     with reading(folder / "config.json"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        config.return_dict = True
-        config.output_hidden_states = False
+        config.update({"return_dict": True, "output_hidden_states": False})
     return config
 
 
