@@ -161,7 +161,8 @@ INDEX: dict[str, Rule] = {
     "weight_map": (
         "an object that gives each tensor a file of this folder",
         lambda value: (
-            _is_table_of(value, lambda file: _is_text(file) and re.fullmatch(r"[^/\\\0]{1,250}", file)) and value
+            _is_table_of(value, lambda file: _is_text(file) and re.fullmatch(r"[^/\\\0]{1,250}", file) is not None)
+            and bool(value)
         ),
     ),
     "metadata": TABLE,
