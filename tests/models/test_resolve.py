@@ -1,9 +1,11 @@
 """Names to folders, and everything that a folder can have wrong. What the hub answers, simulated where its client speaks to the network, and the one line that a person gets."""
 
+import errno
 import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import httpx2
@@ -358,7 +360,8 @@ def test_what_the_hub_refuses_is_one_line_that_says_what_to_do(monkeypatch, erro
 )
 def test_a_hub_model_without_safetensors_raises(snapshots, tmp_path, monkeypatch, files, words):
     (tmp_path / "snapshots" / ("c" * 40) / "model.safetensors").unlink()
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda *_, **__: files)
+    listed = SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in files])
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: listed)
     refused("someone/their-rm", "someone/their-rm", *words)
 
 
@@ -449,3 +452,82 @@ def test_a_gated_model_of_the_catalog_raises_on_the_command_line_with_what_to_do
     hub(gated)
     answer = birthmark("score", "llama-3.2-1b-instruct", "--prompt", "best_ever_one", "--quiet")
     assert answer.is_error("meta-llama/Llama-3.2-1B-Instruct is gated", "hf auth login")
+
+
+COMMIT = "0" * 40
+
+
+def cached(root, *files):
+    """A model in the hub's cache under `root`, with these files only."""
+    snapshot = root / "models--you--rm" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (root / "models--you--rm/refs").mkdir()
+    (root / "models--you--rm/refs/main").write_text(COMMIT, encoding="utf-8")
+    for file in files:
+        (snapshot / file).write_text("{}", encoding="utf-8")
+    return snapshot
+
+
+def failing(error):
+    def answer(request):
+        raise error
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        unreachable,
+        failing(httpx2.ReadTimeout("timed out")),
+        failing(httpx2.ProxyError("proxy says no")),
+        failing(httpx2.UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")),
+        refusal("", 500),
+        lambda request: httpx2.Response(200, text="<html>log in to the network</html>", request=request),
+    ],
+    ids=["no network", "timeout", "proxy", "bad endpoint", "server error", "a page instead"],
+)
+def test_a_model_without_weights_in_the_cache_says_what_is_missing(hub, answer, tmp_path):
+    cached(tmp_path / "cache", "config.json", "tokenizer.json")
+    hub(answer)
+    with pytest.raises(BirthmarkError) as caught:
+        fetch_snapshot("you/rm", quiet=True)
+    message = str(caught.value)
+    assert "you/rm" in message
+    assert "\n" not in message
+
+
+def test_without_a_network_the_missing_weights_are_named(hub, tmp_path):
+    cached(tmp_path / "cache", "config.json", "tokenizer.json")
+    hub(unreachable)
+    with pytest.raises(
+        BirthmarkError, match=r"without its weights \(\*.safetensors; there is config.json, tokenizer.json\)"
+    ):
+        fetch_snapshot("you/rm", quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (httpx2.ConnectTimeout("timed out"), ["you/rm", "cannot be"]),
+        (OSError(errno.ENOSPC, "No space left on device"), ["does not fit on the disk", "HF_HOME"]),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/cache/x"),
+            ["cannot be kept in the hub's cache", "/cache/x"],
+        ),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), ["cannot be read from the hub's cache"]),
+        (httpx2.DecodingError("broken\ngzip"), ["cannot be fetched from the hub (broken gzip)", "HF_ENDPOINT"]),
+        (RuntimeError(""), ["cannot be fetched from the hub (RuntimeError)"]),
+    ],
+    ids=["timeout", "disk full", "permission", "damaged cache", "damaged answer", "nothing said"],
+)
+def test_whatever_fails_between_here_and_the_hub_is_one_line(monkeypatch, error, words):
+    def download(*_, **__):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    with pytest.raises(BirthmarkError) as caught:
+        fetch_snapshot("you/rm", quiet=True)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message

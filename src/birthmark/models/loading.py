@@ -12,20 +12,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     PreTrainedModel,
 )
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
-from transformers.utils import logging
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.adapters import brings_score, is_plain_lora, read_adapter, with_adapter
-from birthmark.models.folder import and_more, one_line
+from birthmark.models.folder import ADAPTER_CONFIG, and_more
+from birthmark.models.guard import read_config, reading, require_runs
 from birthmark.models.heads.known import HeadFiles, prove_linear
 from birthmark.models.machine import require_memory
 from birthmark.models.memory import QUANTIZATIONS, Quantize, count_parameters
@@ -124,13 +122,11 @@ def load_model(
     files = read_weights(resolved.path)
     adapter = read_weights(resolved.adapter) if resolved.adapter else None
     head = _head_files(resolved, adapter) if kind == "reward" else None
-    config = AutoConfig.from_pretrained(resolved.path, local_files_only=True)
+    config = read_config(resolved.path)
     config.transformers_weights = None  # which files are the model has been decided
     automatic: Any = AutoModelForCausalLM
-    if head is not None:
-        automatic = (
-            AutoModel if adapter is None else AutoModelForCausalLM
-        )  # an adapter's names are those of such a class
+    if head is not None:  # an adapter's names are those of a causal LM
+        automatic = AutoModel if adapter is None else AutoModelForCausalLM
         head.check()
     elif kind == "reward":
         automatic = AutoModelForSequenceClassification
@@ -152,6 +148,7 @@ def load_model(
             key_mapping=_unwrapped(files) if automatic is AutoModel else None,
             use_safetensors=True,
             local_files_only=True,
+            ignore_mismatched_sizes=True,  # `_require_every_weight` names them
             output_loading_info=True,
         )
         left_over = set(loading["unexpected_keys"])
@@ -164,9 +161,10 @@ def load_model(
             head.attach(model, set(head.shapes) if head.in_adapter else left_over)
         elif kind == "reward" and adapter is None:
             prove_linear(resolved.name, files.all, model)
+        require_runs(model.eval())
         if device_map is not None:  # a layer on disk is read again and again
             weakref.finalize(model, stack.pop_all().close)
-    return model.eval()
+    return model
 
 
 def _head_files(resolved: ResolvedModel, adapter: ModelFiles | None) -> HeadFiles | None:
@@ -220,6 +218,12 @@ def _require_every_weight(
 ) -> None:
     """Raise `BirthmarkError` unless every weight came from the files, and every weight in the files was used."""
     from_adapter = {name.removeprefix("base_model.model.") for name in tensor_shapes(adapter.main if adapter else ())}
+    other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading["mismatched_keys"])
+    if other:
+        raise BirthmarkError(
+            f"{resolved.path / 'config.json'} says another shape than the weight {other[0]}{and_more(other)} has: they do not "
+            "belong together; download both again"
+        )
     missing = sorted(set(loading["missing_keys"]) - from_adapter)
     if missing:
         raise BirthmarkError(
@@ -235,29 +239,19 @@ def _require_every_weight(
             f"{resolved.name} has the weight {extra[0]}{and_more(extra)}, which its class has no place for: its scores would "
             "be wrong; is it the right kind (--as reward|logprob)?"
         )
-    other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in loading["mismatched_keys"])
-    if other:
-        raise BirthmarkError(f"{resolved.name} has the weight {other[0]} in another shape than its config says")
 
 
 @contextlib.contextmanager
 def _loading(resolved: ResolvedModel) -> Iterator[None]:
     """Convert errors of files or memory while loading to one-line errors, and silence transformers' report."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    adapter = [resolved.adapter / ADAPTER_CONFIG] if resolved.adapter else []
     try:
-        yield
+        with reading(*adapter, resolved.path / "config.json"):
+            yield
     except (torch.OutOfMemoryError, MemoryError):
         raise BirthmarkError(
             f"{resolved.name} does not fit into memory: try --dtype bfloat16, another --device, or a smaller model"
         ) from None
-    except (SafetensorError, OSError, RuntimeError, ValueError, ImportError) as error:
-        raise BirthmarkError(f"{resolved.name} cannot be loaded: {one_line(error)}") from None
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 class AdapterSwap:

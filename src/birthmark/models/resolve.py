@@ -17,6 +17,7 @@ from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import Note, cache_folder
 from birthmark.inputs.text import suggest
 from birthmark.models.adapters import brings_score, kind_of_adapter, read_adapter
+from birthmark.models.config_checks import check_folder, check_ranks, check_sizes
 from birthmark.models.embedded import prepare_embedded, prepare_gguf
 from birthmark.models.folder import (
     ADAPTER_CONFIG,
@@ -25,90 +26,20 @@ from birthmark.models.folder import (
     digest_of_text,
     has_vocabulary,
     kind_of,
-    one_line,
     read_json,
     require_tokenizer,
     template_of,
     tokenizer_files,
 )
+from birthmark.models.guard import reading_tokenizer, require_tokens
 from birthmark.models.heads.known import find_head, require_known_class
+from birthmark.models.hub import fetch_snapshot
 from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes
 from birthmark.progress import tell
 from birthmark.records import Digests, Kind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-DATA = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "spiece.model", "merges.txt", "vocab.txt"]
-NEVER = ["*/*", "consolidated*", "*.bin", "*.pt", "*.pth", "*.py"]
-
-
-def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = False) -> Path:
-    """The folder of a hub model's data files at `revision` (a commit, branch or tag; None for the newest).
-
-    Files in huggingface_hub's cache are used without the network. Raises `BirthmarkError` if the model is gated or does not
-    exist, does not have this revision, or the hub cannot be reached.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    page = f"https://huggingface.co/{hub_id}"
-    bars_were_off = are_progress_bars_disabled()
-    if quiet:
-        disable_progress_bars()
-    try:
-        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=DATA, ignore_patterns=NEVER))
-        if not any(folder.glob("*.safetensors")):
-            _raise_without_safetensors(hub_id, revision)
-        return folder
-    except GatedRepoError:
-        raise BirthmarkError(
-            f"{hub_id} is gated: accept its terms at {page}, then log in with `hf auth login` or set HF_TOKEN"
-        ) from None
-    except RevisionNotFoundError:
-        raise BirthmarkError(f"{hub_id} has no revision {revision} (any more): see {page}/commits/main") from None
-    except RepositoryNotFoundError:
-        raise BirthmarkError(
-            f"{hub_id} is not on the hub, or is private: check the name, or log in with `hf auth login`"
-        ) from None
-    except LocalEntryNotFoundError:
-        raise BirthmarkError(
-            f"{hub_id} is not on this machine and the hub cannot be reached: connect to the network, or give a local folder"
-        ) from None
-    except HFValidationError as error:
-        raise BirthmarkError(f"{hub_id} is not a hub id: {' '.join(str(error).split())[:200]}") from None
-    except (HfHubHTTPError, OSError) as error:
-        raise BirthmarkError(f"{hub_id} cannot be fetched from the hub: {' '.join(str(error).split())[:200]}") from None
-    finally:
-        if quiet and not bars_were_off:
-            enable_progress_bars()
-
-
-def _raise_without_safetensors(hub_id: str, revision: str | None) -> None:
-    from huggingface_hub import list_repo_files
-
-    files = list_repo_files(hub_id, revision=revision)
-    pickles = [
-        name for name in files if name.endswith((".bin", ".pt", ".pth", ".ckpt")) and "training_args" not in name
-    ]
-    if pickles:
-        raise BirthmarkError(
-            f"{hub_id} has its weights only as {pickles[0]}, and loading such a file can run code: look for a revision with "
-            "safetensors, or, if you trust it, load it in transformers, call `model.save_pretrained(FOLDER)`, and use FOLDER"
-        )
-    if ggufs := [name for name in files if name.endswith(".gguf")]:
-        raise BirthmarkError(
-            f"{hub_id} has its weights as GGUF: download one, such as {ggufs[0]}, to a folder and use that folder"
-        )
-    raise BirthmarkError(f"{hub_id} has no weights in safetensors")
 
 
 @dataclass(frozen=True)
@@ -320,9 +251,11 @@ def _full_model(
     as_base: bool,
 ) -> ResolvedModel:
     path = prepare_gguf(folder, note) if _is_gguf(folder) else folder
+    check_folder(path)
     files = read_weights(path)
     config = read_json(path / "config.json")
     shapes = tensor_shapes(files.all)
+    check_sizes(path / "config.json", config, shapes)
     require_known_class(path, config, entry, shapes)
     require_tokenizer(path)
     stated = kind or (entry.kind if entry else None) or _kind_of(config, shapes)
@@ -399,7 +332,9 @@ def _adapter(
 ) -> tuple[ResolvedModel, Kind]:
     """The model of an adapter on its base, and whether the two are a reward model."""
     folder = files.folder
+    check_folder(folder)
     config = read_adapter(folder)
+    check_ranks(folder / ADAPTER_CONFIG, config, tensor_shapes(files.main))
     named = str(config["base_model_name_or_path"])
     beside = folder / named
     where = str(beside) if beside.is_dir() else named
@@ -460,10 +395,8 @@ def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
 
     folder = resolved.tokenizer_path
     config = folder / "config.json" if folder == resolved.path else None
-    try:
-        with only_these(tokenizer_files(folder), config) as view:
-            tokenizer = AutoTokenizer.from_pretrained(view, local_files_only=True)
-    except Exception as error:  # noqa: BLE001  tokenizers raises bare Exceptions for a broken tokenizer.json
-        raise BirthmarkError(f"the tokenizer of {resolved.name} cannot be read: {one_line(error)}") from None
+    with reading_tokenizer(folder), only_these(tokenizer_files(folder), config) as view:
+        tokenizer = AutoTokenizer.from_pretrained(view, local_files_only=True)
+        require_tokens(tokenizer, folder)
     tokenizer.chat_template = resolved.chat_template
     return tokenizer

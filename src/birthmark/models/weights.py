@@ -303,7 +303,7 @@ def _open_tensors(path: Path, framework: str) -> Iterator[Any]:
     try:
         with safe_open(path, framework=framework) as file:
             yield file
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise BirthmarkError(
             f"{path} cannot be loaded: it is not a complete safetensors file ({one_line(error)}); download or copy it again"
         ) from None

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.inputs.catalog import Entry
-from birthmark.inputs.text import one_line
 from birthmark.progress import note
 from birthmark.scoring.backend import (
     CannotRescore,
