@@ -221,7 +221,7 @@ def save_figure(figure: Figure, folder: Path) -> None:
 class Rows(alt.InlineData):
     """A chart's rows; altair copies charts as it joins them, which takes most of the time unless rows are left alone."""
 
-    def __deepcopy__(self, memo: object = None) -> "Rows":
+    def __deepcopy__(self, _: object = None) -> "Rows":
         return self
 
 
