@@ -7,6 +7,7 @@ scores of the model as it was.
 
 import json
 import os
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,7 @@ def named(what: Alteration) -> str:
     text = getattr(what, "__name__", None) or (
         what.decode("utf-8", "replace") if isinstance(what, bytes) else str(what)
     )
+    text = re.sub(r" at 0x\w+", "", text)  # each worker collects the same names
     return "".join(each if each.isalnum() else "_" for each in text[:40]).replace("__", "_")
 
 

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from birthmark.errors import BirthmarkError
 from birthmark.models import config_checks as checks
 from birthmark.models import embedded
-from birthmark.models.folder import kind_of, kind_of_adapter, template_of, tensor_shapes, weight_files
+from birthmark.models.adapters import kind_of_adapter
+from birthmark.models.folder import kind_of, template_of
+from birthmark.models.weights import tensor_shapes, weight_files
 from tiny_gguf import write_gguf
 from tiny_models import write_tiny_model
 
