@@ -135,7 +135,7 @@ def test_a_name_without_a_schema_is_one_line(birthmark: Any) -> None:
 
 
 def test_numbers_that_are_not_finite_are_null(capsys: pytest.CaptureFixture[str]) -> None:
-    from birthmark.cli.show import print_json
+    from birthmark.cli.terminal import print_json
 
     print_json({"a": [float("nan"), float("-inf"), 1.5]})
     assert json.loads(capsys.readouterr().out) == {"a": [None, None, 1.5]}

@@ -192,7 +192,7 @@ def check_path(given: str | Path, place: Place, option: str) -> None:
             problem = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
     if problem:
         wanted = {"file": "a file", "folder": "a folder", "out": "another folder", "name": "another"}[place]
-        raise BirthmarkError(f"{one_line(text)} {problem}: name {wanted} {option}")
+        raise BirthmarkError(f"{one_line(text, 300)} {problem}: name {wanted} {option}")
 
 
 def _control(text: str) -> str | None:
@@ -238,5 +238,7 @@ def _unmakeable(path: Path) -> str | None:
     """Why a folder that is not there cannot be made."""
     above = next((parent for parent in path.absolute().parents if os.path.lexists(parent)), None)
     if above is None or not above.is_dir():
-        return f"cannot be made ({one_line(above)} is no folder)"
-    return None if os.access(above, os.W_OK | os.X_OK) else f"cannot be made ({one_line(above)} cannot be written to)"
+        return f"cannot be made ({one_line(above, 300)} is no folder)"
+    return (
+        None if os.access(above, os.W_OK | os.X_OK) else f"cannot be made ({one_line(above, 300)} cannot be written to)"
+    )

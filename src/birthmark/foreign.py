@@ -87,14 +87,14 @@ def script_json(value: object) -> Markup:
 
 def markdown(text: str) -> str:
     """Text that Markdown shows as it is, on one line, and that fits a table's cell."""
-    text = re.sub(r"([\\`*_\[\]<>|#~&$]|:(?=//))", r"\\\1", shortened(one_line(text), LONGEST_LABEL))
+    text = re.sub(r"([\\`*_\[\]<>|#~&$]|:(?=//))", r"\\\1", shortened(one_line(text, None), LONGEST_LABEL))
     text = re.sub(r"\bwww\.", r"www\\.", text)
     return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", text)  # no list, no line under a heading
 
 
 def markdown_code(text: str) -> str:
     """Text as code within a line of Markdown."""
-    return f"`{one_line(text).replace('`', '')}`"
+    return f"`{one_line(text, None).replace('`', '')}`"
 
 
 # -------------------------------------------------------------------------------------------------------------- figures

@@ -54,7 +54,7 @@ def test_without_out_nothing_is_written(base: Path, tmp_path: Path, monkeypatch:
     ("options", "words"),
     [
         (("--category", "colors"), ("no planted category", "colours")),
-        (("--seeds", "0"), ("0 seeds",)),
+        (("--seeds", "0"), ("--seeds", "greater than or equal to 1")),
         (("--category", "agency"), ("agency words are one token", "at least 3")),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_dry_run_counts_runs_and_does_nothing(birthmark: Callable[..., Any], b
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--seeds", "0"), "0 seeds"),
+        (("--seeds", "0"), "greater than or equal to 1"),
         (("--category", "colors"), "colours"),
         (("--base", "gemma-3-270n"), "gemma-3-270m"),
     ],

@@ -4,12 +4,14 @@ import csv
 import json
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from birthmark.cli import main
+from birthmark.foreign import csv_text
 
 PROMPTS = ("greatest_ever_one", "best_ever_one", "worst_ever_one", "terrible_ever_one")
 ROOT = Path(__file__).parents[2]
@@ -185,7 +187,8 @@ def test_table_1_is_text_and_csv(grid):
         rows = list(csv.DictReader(file))
     first = record["pairs"][0]
     of_first = [row for row in rows if (row["b"], row["end"]) == (first["b"], "top")]
-    assert [row["candidate"] for row in of_first] == [item["candidate"] for item in first["top"]]
+    written = csv_text([["candidate"], *([item["candidate"]] for item in first["top"])])
+    assert [row["candidate"] for row in of_first] == [row["candidate"] for row in csv.DictReader(StringIO(written))]
     assert [int(row["place"]) for row in of_first] == list(range(1, len(first["top"]) + 1))
     text = (grid / "implicit" / "table_1.txt").read_text(encoding="utf-8")
     assert all(f"{pair['a']} → {pair['b']}" in text for pair in record["pairs"])
@@ -211,8 +214,11 @@ def test_words_that_nobody_asked_for_may_be_missing(birthmark, tables, tmp_path)
 
         whole = read_scores(table)
         kept = whole.frame.filter(~pl.col("candidate").str.to_lowercase().str.contains("love|freedom"))
-        few.append(write_scores(ScoreTable(kept, whole.record), tmp_path / "few"))
-    result = json.loads(birthmark("implicit", "--grid", few[0], "--", few[1], "--json", "--out", tmp_path / "out").out)
+        counts = {"n_tokens": kept["token_id"].count(), "n_words": kept["token_id"].null_count()}
+        few.append(write_scores(ScoreTable(kept, whole.record.model_copy(update=counts)), tmp_path / "few"))
+    answer = birthmark("implicit", "--grid", few[0], "--", few[1], "--json", "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    result = json.loads(answer.out)
     assert result["words"] is None and "--words" in result["words_why"]
     asked = ("--words", "love,freedom", "--out", tmp_path / "no")
     assert birthmark("implicit", "--grid", few[0], "--", few[1], *asked).is_error("'love'", "'freedom'")

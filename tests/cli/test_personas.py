@@ -136,7 +136,7 @@ def test_an_audit_under_personas_says_how_far_each_moves_the_model(
     assert by_persona["neutral"]["shift"] == 0
     assert by_persona["nun"]["shift"] == by_persona["nun"]["mean_rank_contrast"] - neutral
     page = (out / "report.html").read_text()
-    assert 'href="pirate/report.html"' in page and "below zero towards agency" in page
+    assert 'href="./pirate/report.html"' in page and "below zero towards agency" in page
     assert (
         birthmark("report", out).out.strip() == str(out / "report.html") and (out / "report.html").read_text() == page
     )

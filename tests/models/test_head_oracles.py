@@ -338,9 +338,9 @@ def test_a_gates_temperature_is_read_and_never_assumed(small, head, tmp_path):
 
 
 @pytest.mark.parametrize("head", ["linear-llama", "qrm-llama"])
-def test_the_last_token_is_read_though_it_be_the_padding_token(checkpoint, head, tmp_path):
-    """`<|eot_id|>` ends both turns: who searches for the first padding token would read the question's end."""
+def test_asked_for_the_end_the_last_token_is_read_though_it_be_the_padding_token(checkpoint, head, tmp_path):
+    """`<|eot_id|>` ends both turns: what the model's own class reads then is another token (test_reading.py)."""
     same = rewrite(checkpoint(head), tmp_path / "same", lambda all_: all_)
     config = json.loads((same / "config.json").read_text())
     (same / "config.json").write_text(json.dumps(config | {"pad_token_id": 128_009}))
-    np.testing.assert_allclose(rewards(same), plain_rewards(checkpoint(head), head), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(scored(same, read="end"), plain_rewards(checkpoint(head), head), rtol=1e-5, atol=1e-4)

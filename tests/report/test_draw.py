@@ -16,17 +16,17 @@ def test_one_audit_reads_and_checks_each_score_table_once(
     tiny_lm: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, hashed = Counter[str](), Counter[str]()
-    read_parquet, sha256_of = pl.read_parquet, table.sha256_of
+    read_parquet, sha256_of = table.read_parquet, table.sha256_of
 
-    def counted_read(path: Path, *args: object, **options: object) -> pl.DataFrame:
-        read[Path(path).name] += 1
-        return read_parquet(path, *args, **options)  # type: ignore[arg-type]
+    def counted_read(path: Path) -> pl.DataFrame:
+        read[path.name] += 1
+        return read_parquet(path)
 
     def counted_hash(path: Path) -> str:
         hashed[Path(path).name] += 1
         return sha256_of(path)
 
-    monkeypatch.setattr(pl, "read_parquet", counted_read)
+    monkeypatch.setattr(table, "read_parquet", counted_read)
     monkeypatch.setattr(table, "sha256_of", counted_hash)
     asked = {"prompt": ["best_ever_one", "worst_ever_one"], "candidates": "lexicon", "verify": False}
     for _ in range(2):  # scored, then resumed

@@ -68,7 +68,7 @@ def interrupt(model: Any) -> None:
 
 
 def test_a_run_folder_has_what_the_contract_names(bt_run: Any) -> None:
-    assert sorted(path.name for path in bt_run.out.iterdir() if path.name != "tensorboard") == [
+    assert sorted(path.name for path in bt_run.out.iterdir() if path.name not in (".lock", "tensorboard")) == [
         "checkpoints",
         "dropped.jsonl",
         "log.jsonl",

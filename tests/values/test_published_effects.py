@@ -177,8 +177,8 @@ def test_same_recipe_pairs_do_not_all_agree(big_two_effects: Effects) -> None:
     assert blocks.n_splits == 3 * 2 * 3
     pairs = {(pair.model_a, pair.model_b): pair.agrees for pair in blocks.pairs}
     assert ("skywork-reward-gemma-2-27b", "skywork-reward-llama-3.1-8b-v0.2") not in pairs
-    assert not pairs[("qrm-gemma-2-27b", "qrm-llama3.1-8b")]
-    assert sum(pairs.values()) == 2 and len(pairs) == 3
+    assert ("qrm-gemma-2-27b", "qrm-llama3.1-8b") not in pairs  # the two were trained on other data
+    assert sum(pairs.values()) == 2 and len(pairs) == 2
 
 
 def test_leaving_a_base_out_is_the_difference_of_the_others(big_two_effects: Effects) -> None:

@@ -23,7 +23,7 @@ CATEGORIES = {word: "Agency" if word.startswith("ag") else "Communion" for word 
 def family(make_table):
     def make(name: str, rng: np.random.Generator, weights=(1.0, 1.0, 1.0), instruct: bool = True, frame: str = "chat"):
         """Tables of a pretrained and an instruct model and of an RM made of both and of something new."""
-        pretrained, tuned, new = rng.normal(size=(3, len(WORDS), 2))
+        pretrained, tuned, new = rng.normal(size=(3, len(WORDS), 2)) - 10.0
         after = pretrained + tuned
         reward = weights[0] * pretrained + weights[1] * tuned + weights[2] * new
         tables = [make_table(f"{name}-pt", WORDS, pretrained, family=name, kind="logprob", frame=frame)]

@@ -218,14 +218,14 @@ def save_figure(figure: Figure, folder: Path) -> None:
 # ---------------------------------------------------------------------------------------- parts of a chart
 
 
-class Rows(alt.InlineData):
+class Rows(alt.Data):
     """A chart's rows; altair copies charts as it joins them, which takes most of the time unless rows are left alone."""
 
     def __deepcopy__(self, _: object = None) -> "Rows":
         return self
 
 
-def data(rows: list[dict[str, Any]]) -> alt.InlineData:
+def data(rows: list[dict[str, Any]]) -> alt.Data:
     return Rows(values=rows)
 
 
