@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+LONGEST = 120  # seconds of a command's life
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 PROMPTS = [part for key in ("best", "greatest", "good", "worst") for part in ("--prompt", f"{key}_ever_one")]
 
@@ -58,18 +59,21 @@ def converted(cache: Path) -> dict[str, bytes]:
 
 def victims(work: Path) -> dict[str, Victim]:
     """The commands on tiny random models, which are made in `work`."""
-    from transformers.utils import logging
 
     from tiny_models import write_tiny_model
     from tiny_runs import write_run
 
-    logging.disable_progress_bar()
     models = work / "models"
-    lm = write_tiny_model(models / "lm", seed=1)
-    rm = write_tiny_model(models / "rm", seed=3, reward=True)
-    run = write_run(work / "run", lm)
-    pairs = work / "pairs.jsonl"
-    pairs.write_text("".join(json.dumps(pair) + "\n" for pair in drawn_pairs(24)), encoding="utf-8")
+    lm, rm, run, pairs = models / "lm", models / "rm", work / "run", work / "pairs.jsonl"
+
+    def write() -> None:
+        write_tiny_model(lm, seed=1)
+        write_tiny_model(rm, seed=3, reward=True)
+        write_run(run, lm)
+        pairs.write_text("".join(json.dumps(pair) + "\n" for pair in drawn_pairs(24)), encoding="utf-8")
+
+    if in_a_fork(write, work / "models.log").wait() != 0:
+        sys.exit((work / "models.log").read_text())
     recipe = ["--preferences", str(pairs), "--preset", "small", "--checkpoint-every", "2", "--batch", "4"]
 
     def score(out: Path) -> list[str]:
@@ -102,30 +106,55 @@ def drawn_pairs(n: int) -> Iterator[dict[str, str]]:
 
 def run_to(words: list[str], moment: float | None, how: signal.Signals | None, log: Path) -> tuple[int, float]:
     """Run the command in a fork; end it by `how` after `moment` seconds unless it has ended. Its exit code and its life."""
-    started = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        from birthmark.cli import main
+    from birthmark.cli import main
 
-        code = 1
-        try:
-            code = main(words)
-        finally:
-            os._exit(code)
-    if moment is not None and how is not None:
-        while time.monotonic() - started < moment:
-            ended, status = os.waitpid(child, os.WNOHANG)
+    started = time.monotonic()
+    child = in_a_fork(lambda: main(words), log)
+    if moment is not None and how is not None and child.poll(moment) is None:
+        os.kill(child.number, how)
+    return child.wait(), time.monotonic() - started
+
+
+class Fork:
+    """A fork of this process by its number."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.code: int | None = None
+
+    def poll(self, seconds: float) -> int | None:
+        """Its exit code, if it ends within so many seconds."""
+        end = time.monotonic() + seconds
+        while self.code is None and time.monotonic() < end:
+            ended, status = os.waitpid(self.number, os.WNOHANG)
             if ended:
-                return os.waitstatus_to_exitcode(status), time.monotonic() - started
+                self.code = os.waitstatus_to_exitcode(status)
             time.sleep(0.002)
-        os.kill(child, how)
-    status = os.waitpid(child, 0)[1]
-    return os.waitstatus_to_exitcode(status), time.monotonic() - started
+        return self.code
+
+    def wait(self) -> int:
+        code = self.poll(LONGEST)
+        if code is None:
+            os.kill(self.number, signal.SIGKILL)
+            raise AssertionError(f"a command did not end within {LONGEST} seconds")
+        return code
+
+
+def in_a_fork(act: Callable[[], int | None], log: Path) -> Fork:
+    """Run this in a fork, which prints to `log`; this process does no work, for threads of libraries do not survive a fork."""
+    number = os.fork()
+    if number:
+        return Fork(number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    code = 1
+    try:
+        code = act() or 0
+    finally:
+        os._exit(code)
 
 
 def unfinished(out: Path) -> list[str]:
@@ -196,6 +225,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import_all()
+    asked.work.mkdir(parents=True, exist_ok=True)
     known = victims(asked.work)
     for name in asked.names or known:
         counts = try_points(known[name], asked.work, asked.points, asked.seed)
