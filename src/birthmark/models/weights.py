@@ -67,7 +67,14 @@ def read_weights(folder: Path) -> ModelFiles:
     """
     names = sorted(path.name for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
     names = [name for name in names if not _OF_TRAINING.fullmatch(name)]
-    main, remarks = _full_weights(folder, names)
+    main, outdone = _full_weights(folder, names)
+    remarks = []
+    if outdone is not None:
+        there = [name for name in outdone if name in names]
+        shards = f"the shards that it names ({there[0]}{and_more(there)})" if there else "no file that it names"
+        remarks.append(
+            f"not used: {INDEX} in the model's folder, with {shards}; {SINGLE} is read, as transformers does"
+        )
     is_adapter = not main and (folder / ADAPTER_CONFIG).is_file()
     if is_adapter:
         if ADAPTER_WEIGHTS not in names:
@@ -79,15 +86,15 @@ def read_weights(folder: Path) -> ModelFiles:
         _raise_without_safetensors(folder, names)
     copies = _ADAPTER_COPY if is_adapter else _COPY
     unused = [name for name in names if name not in main]
-    copied = [name for name in unused if copies.fullmatch(name)]
+    copied = [name for name in unused if copies.fullmatch(name) or name in (outdone or ())]
     others = [name for name in unused if name not in copied]
     _require_safetensors(folder, [name for name in others if not name.endswith(".safetensors")])
     beside = [folder / name for name in others]
     paths = [folder / name for name in main]
     if beside:
         _require_once([*paths, *beside])
-    if copied:
-        _require_no_head(folder, paths, [name for name in copied if name.endswith(".safetensors")])
+    _require_no_head(folder, paths, [name for name in copied if name.endswith(".safetensors")])
+    if copied := [name for name in copied if name not in (outdone or ())]:
         remarks.append(f"not read: {', '.join(copied)} in the model's folder; the weights are those of {_named(main)}")
     return ModelFiles(folder, tuple(paths), tuple(beside), is_adapter, tuple(remarks))
 
@@ -97,8 +104,11 @@ def weight_files(folder: Path) -> list[Path]:
     return read_weights(folder).all
 
 
-def _full_weights(folder: Path, names: list[str]) -> tuple[list[str], list[str]]:
-    """A full model's files: the one file, the shards of the index, or the only candidate; none for an adapter."""
+def _full_weights(folder: Path, names: list[str]) -> tuple[list[str], list[str] | None]:
+    """A full model's files: the one file, the shards of the index, or the only candidate; none for an adapter.
+
+    Also, where there is an index but the one file goes before it, as in transformers, what that index names.
+    """
     index = INDEX
     stated = (
         read_json(folder / "config.json").get("transformers_weights") if (folder / "config.json").is_file() else None
@@ -109,25 +119,22 @@ def _full_weights(folder: Path, names: list[str]) -> tuple[list[str], list[str]]
                 f"{folder / 'config.json'} names {stated!r} (transformers_weights), which is not there"
             )
         if not stated.endswith(".index.json"):
-            return [stated], []
+            return [stated], None
         index = stated
     single = SINGLE in names and index == INDEX
     if not (folder / index).is_file():
-        return ([SINGLE], []) if single else (_only_candidate(folder, names), [])
-    shards = _shards(folder / index)
-    absent = [name for name in shards if name not in names]
+        return ([SINGLE] if single else _only_candidate(folder, names)), None
+    try:
+        shards = _shards(folder / index)
+    except BirthmarkError:
+        if not single:
+            raise
+        shards = []
     if single and SINGLE not in shards:
-        if not absent:
-            raise BirthmarkError(
-                f"{folder} holds two sets of weights, {SINGLE} and the shards of {index} ({shards[0]}{and_more(shards)}): "
-                "keep one of them and move the other away"
-            )
-        return [SINGLE], [
-            f"not used: {index} in the model's folder, whose shard {absent[0]} is not there; {SINGLE} is read"
-        ]
-    if absent:
+        return [SINGLE], shards
+    if absent := [name for name in shards if name not in names]:
         raise BirthmarkError(f"{folder} lacks {absent[0]}, a part of its weights: download or copy the model again")
-    return shards, []
+    return shards, None
 
 
 def _shards(index: Path) -> list[str]:
