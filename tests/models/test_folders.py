@@ -359,7 +359,7 @@ def test_every_kind_of_adapter_that_is_read_gives_pefts_outputs(kind, tiny_lm, t
         assert not torch.allclose(right, logits(causal(tiny_lm, dtype)))
 
 
-@pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "CPT", "XLORA", "EVIL", None, ["LORA"]])
+@pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "CPT", "XLORA", "EVIL"])
 def test_other_kinds_are_refused_by_name(kind, copy, lora):
     folder = copy(lora)
     path = folder / "adapter_config.json"
@@ -500,18 +500,22 @@ def _head(folder: Path, base: Path) -> None:
     write(folder / "value_head.safetensors", {name: tensor * 2 for name, tensor in VALUE_HEAD.items()})
 
 
-@pytest.mark.parametrize("harm", [_weights, _template, _config, _adapter, _adapter_config, _head])
-def test_a_model_that_is_changed_in_place_is_scored_again(harm, copy, tiny_lm, lora, tmp_path):
+def test_a_model_that_is_changed_in_place_is_scored_again(copy, tiny_lm, lora, tmp_path):
     base, folder = copy(tiny_lm, "base"), copy(lora, "adapter")
     path = folder / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": str(base)}))
     write(folder / "value_head.safetensors", VALUE_HEAD)
-    asked: dict[str, Any] = {"prompt": ["Best?"], "candidates": ["love", "power"], "quiet": True, "dtype": "float32"}
-    before = bm.score(folder, out=tmp_path / "out", **asked).frame
-    assert bm.score(folder, out=tmp_path / "out", **asked).frame.equals(before)
-    harm(folder, base)
-    after = bm.score(folder, out=tmp_path / "out", **asked).frame
-    assert after.equals(bm.score(folder, **asked).frame) and not after.equals(before)
+
+    def scored() -> Any:
+        asked: dict[str, Any] = {"prompt": ["Best?"], "candidates": ["love", "power"], "dtype": "float32"}
+        return bm.score(folder, out=tmp_path / "out", quiet=True, **asked).frame
+
+    before = scored()
+    for harm in (_weights, _template, _config, _adapter, _adapter_config, _head):
+        harm(folder, base)
+        after = scored()
+        assert not after.equals(before), harm.__name__
+        before = after
 
 
 def test_the_reading_lists_each_file_once(copy, tiny_lm):
