@@ -8,8 +8,10 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import peft
 import pytest
@@ -139,6 +141,24 @@ def test_a_pickle_beside_an_adapter_under_a_models_name_may_be_its_head(copy, lo
     folder = copy(lora)
     (folder / "pytorch_model.bin").write_bytes(b"not a pickle")
     refused(folder, "pytorch_model.bin", "may hold a reward head")
+
+
+@pytest.mark.parametrize("of", ["lm", "adapter"])
+def test_a_head_that_is_a_pickle_on_the_hub_is_not_passed_over(of, tiny_lm, lora, tmp_path, monkeypatch):
+    snapshot = Path(shutil.copytree(tiny_lm if of == "lm" else lora, tmp_path / ("c" * 40)))
+    asked: list[str] = []
+
+    def model_info(hub_id: str, **_: object) -> Any:
+        asked.append(hub_id)
+        names = ["model.safetensors", "training_args.bin", "original/consolidated.pth", "value_head.bin"]
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in names])
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(snapshot))
+    monkeypatch.setattr(huggingface_hub, "model_info", model_info)
+    for _ in range(2):
+        refused("someone/rm", "someone/rm", "value_head.bin", "can run code", "--as logprob")
+    assert asked == ["someone/rm"]  # once for a commit
+    assert resolve("someone/rm", kind="logprob", quiet=True).kind == "logprob"
 
 
 def test_what_trainers_leave_is_no_part_of_a_model(copy, tiny_lm):

@@ -99,6 +99,17 @@ def read_weights(folder: Path) -> ModelFiles:
     return ModelFiles(folder, tuple(paths), tuple(beside), is_adapter, tuple(remarks))
 
 
+def unread_pickles(names: Iterable[str], is_adapter: bool) -> list[str]:
+    """Of the names of a model's files, those that `read_weights` would refuse as a possible head in a pickle."""
+    copies = _ADAPTER_COPY if is_adapter else _COPY
+    odd = [
+        name
+        for name in names
+        if "/" not in name and Path(name).suffix in _SUFFIXES - {".safetensors", ".gguf", ".onnx"}
+    ]
+    return sorted(name for name in odd if not copies.fullmatch(name) and not _OF_TRAINING.fullmatch(name))
+
+
 def weight_files(folder: Path) -> list[Path]:
     """All files of `read_weights`; raises as that does."""
     return read_weights(folder).all
