@@ -4,7 +4,6 @@ A name is a catalog name, a hub id, a folder, or a folder with an adapter. Only 
 configuration and tokenizer, never code or pickles.
 """
 
-import json
 import re
 import sys
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import atomic_path
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import Note, cache_folder
 from birthmark.inputs.text import suggest
@@ -34,7 +32,7 @@ from birthmark.models.folder import (
     tokenizer_files,
 )
 from birthmark.models.heads.known import find_head, require_known_class
-from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes, unread_pickles
+from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes
 from birthmark.records import Digests, Kind
 
 if TYPE_CHECKING:
@@ -336,7 +334,7 @@ def _full_model(
         )
     if stated == "logprob" and kind is None and not as_base:
         _require_no_head(files, shapes)
-        _require_no_head_on_hub(files, name, revision, entry)
+        files.require_no_head_on_hub(name, None if entry else revision)
     origin = entry or _origin(config, catalog)
     template = template_of(path)
     return ResolvedModel(
@@ -391,41 +389,6 @@ def _require_no_head(files: ModelFiles, shapes: Mapping[str, tuple[int, ...]]) -
         )
 
 
-def _require_no_head_on_hub(files: ModelFiles, hub_id: str, commit: str | None, entry: Entry | None) -> None:
-    """A language model from the hub has no reward head there in a pickle, which is not fetched.
-
-    The hub is asked once for each commit, and not where it cannot be reached, or the catalog says what the model is.
-    """
-    if commit is None or entry is not None:
-        return
-    memory = cache_folder() / "listings" / f"{digest_of_text(f'{hub_id} {commit}')[:32]}.json"
-    try:
-        names = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        names = _names_on_hub(hub_id, commit)
-        if names is None:
-            return
-        memory.parent.mkdir(exist_ok=True)
-        with atomic_path(memory) as temporary:
-            temporary.write_text(json.dumps(names), encoding="utf-8")
-    if pickles := unread_pickles([name for name in names if isinstance(name, str)], files.is_adapter):
-        raise BirthmarkError(
-            f"{hub_id} has {pickles[0]} on the hub, which may hold a reward head and is not fetched, because loading such a file "
-            "can run code: if it is a head and you trust it, convert it as docs/heads.md shows and use the folder; if not, "
-            "use --as logprob"
-        )
-
-
-def _names_on_hub(hub_id: str, commit: str) -> list[str] | None:
-    """The names of a hub model's files; None where the hub does not say."""
-    from huggingface_hub import model_info
-
-    try:
-        return [each.rfilename for each in model_info(hub_id, revision=commit, timeout=10).siblings or ()]
-    except Exception:  # noqa: BLE001  the hub's and the HTTP library's
-        return None
-
-
 def _adapter(
     files: ModelFiles,
     catalog: Catalog,
@@ -454,7 +417,7 @@ def _adapter(
             "the two is meant, --as reward or --as logprob"
         )
     if stated == "logprob" and kind is None:
-        _require_no_head_on_hub(files, name, revision, entry)
+        files.require_no_head_on_hub(name, None if entry else revision)
     tokenizer_folder = _tokenizer_folder(base.path, folder)
     require_tokenizer(tokenizer_folder)
     template = template_of(folder) or base.chat_template
