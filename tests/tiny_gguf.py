@@ -2,17 +2,22 @@
 
 import hashlib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import gguf
+import numpy as np
 import torch
 from transformers import LlamaForCausalLM
 
 from birthmark.inputs.catalog import Embedded, Entry, Wheel
 
 
-def write_gguf(path: Path, source: Path) -> None:
-    """Write the tiny Llama in the folder `source` (see `tiny_models`) as a float32 GGUF, tokenizer included."""
+def write_gguf(path: Path, source: Path, more: Mapping[str, np.ndarray] | None = None) -> None:
+    """Write the tiny Llama in the folder `source` (see `tiny_models`) as a float32 GGUF, tokenizer included.
+
+    `more` are further tensors, such as a classifier's head.
+    """
     import json
 
     model = LlamaForCausalLM.from_pretrained(source, dtype=torch.float32)
@@ -52,6 +57,8 @@ def write_gguf(path: Path, source: Path) -> None:
             tensor = tensor.reshape(rows, columns)
         stem, suffix = name.rsplit(".", 1)
         writer.add_tensor(f"{names.get_name(stem)}.{suffix}", tensor.contiguous().numpy())
+    for name, values in (more or {}).items():
+        writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

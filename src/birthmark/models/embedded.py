@@ -9,6 +9,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from birthmark.models.guard import is_fault_of_a_file, quiet
 from birthmark.progress import tell
 
 MANIFEST = "birthmark.json"
+_PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 LAYOUT = (
     1  # version of a converted folder: increased when the conversion changes, so that older ones are converted again
 )
@@ -72,8 +74,9 @@ def finish_conversion(gguf: Path, folder: Path, digest: str, keep: Path | None =
     """
 
     convert_gguf(gguf, folder)
-    if keep and (keep / "tokenizer.json").is_file():
-        for path in [*tokenizer_files(keep), keep / "chat_template.jinja"]:
+    if keep:
+        own = tokenizer_files(keep) if (keep / "tokenizer.json").is_file() else []
+        for path in [*own, keep / "chat_template.jinja"]:
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
     files = {
@@ -136,9 +139,15 @@ def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
     Raises `BirthmarkError` if there are several GGUF files, and as `convert_gguf` does.
     """
     found = sorted(folder.glob("*.gguf"))
+    if parts := [path.name for path in found if _PART.search(path.name)]:
+        raise BirthmarkError(
+            f"{folder} has a GGUF in parts ({parts[0]}): join them with llama.cpp's `llama-gguf-split --merge {parts[0]} "
+            "model.gguf`, and keep model.gguf alone in a folder"
+        )
     if len(found) != 1:
         raise BirthmarkError(f"{folder} has {len(found)} GGUF files: keep one, or use a folder for each")
-    digest = digest_of_files([found[0], *tokenizer_files(folder)])
+    template = folder / "chat_template.jinja"
+    digest = digest_of_files([found[0], *tokenizer_files(folder), *([template] if template.is_file() else [])])
     name = f"gguf-{digest[:16]}"
     target = cache_folder() / "models" / name
     with hold(name, note):
@@ -267,9 +276,24 @@ def _parsed_once(path: Path) -> Iterator[dict[str, Any]]:
     check_gguf(path, stated, shapes)
     library.GGUFReader = lambda *_: reader
     try:
+        _require_language_model(path, reader)
         yield reader.fields
     finally:
         library.GGUFReader = original
+
+
+def _require_language_model(path: Path, reader: Any) -> None:
+    """Raise `BirthmarkError` for a GGUF with a classifier's head, which transformers passes over, or with a part of a model."""
+    from birthmark.models.weights import names_a_head
+
+    heads = [tensor.name for tensor in reader.tensors if tensor.name.startswith("cls") or names_a_head(tensor.name)]
+    if heads:
+        raise BirthmarkError(
+            f"{path} has the weight {heads[0]}, a reward model's or classifier's head, which is not read from GGUF: use the "
+            "model's safetensors"
+        )
+    if "split.count" in reader.fields and int(reader.fields["split.count"].contents()) > 1:
+        raise BirthmarkError(f"{path} is a part of a GGUF: join the parts with llama.cpp's `llama-gguf-split --merge`")
 
 
 def _require_complete(name: str, loading: dict[str, Any]) -> None:

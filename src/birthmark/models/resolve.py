@@ -266,6 +266,7 @@ def _full_model(
         )
     if stated == "logprob" and kind is None and not as_base:
         _require_no_head(files, shapes)
+        files.require_no_head_on_hub(name, None if entry else revision)
     origin = entry or _origin(config, catalog)
     template = template_of(path)
     return ResolvedModel(
@@ -349,6 +350,8 @@ def _adapter(
             f"{folder / ADAPTER_CONFIG} is an adapter of a language model, and its base {named} has a reward head: say which of "
             "the two is meant, --as reward or --as logprob"
         )
+    if stated == "logprob" and kind is None:
+        files.require_no_head_on_hub(name, None if entry else revision)
     tokenizer_folder = _tokenizer_folder(base.path, folder)
     require_tokenizer(tokenizer_folder)
     template = template_of(folder) or base.chat_template

@@ -14,7 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import ADAPTER_CONFIG, and_more, one_line, read_json
+from birthmark.files import atomic_path
+from birthmark.inputs.fetch import cache_folder
+from birthmark.models.folder import ADAPTER_CONFIG, and_more, digest_of_text, one_line, read_json
 
 if TYPE_CHECKING:
     import torch
@@ -58,6 +60,24 @@ class ModelFiles:
     def all(self) -> list[Path]:
         return [*self.main, *self.beside]
 
+    def require_no_head_on_hub(self, hub_id: str, commit: str | None) -> None:
+        """A language model from the hub has no reward head there in a pickle, which is not fetched.
+
+        The hub is asked once for each commit, and says nothing where it cannot be reached or there is no commit. Raises
+        `BirthmarkError` that names the pickle.
+        """
+        copies = _ADAPTER_COPY if self.is_adapter else _COPY
+        for name in _names_on_hub(hub_id, commit) if commit else ():
+            other = (
+                "/" in name or name.endswith((".safetensors", ".gguf", ".onnx")) or Path(name).suffix not in _SUFFIXES
+            )
+            if not other and not copies.fullmatch(name) and not _OF_TRAINING.fullmatch(name):
+                raise BirthmarkError(
+                    f"{hub_id} has {name} on the hub, which may hold a reward head and is not fetched, because loading such a "
+                    "file can run code: if it is a head and you trust it, convert it as docs/heads.md shows and use the "
+                    "folder; if not, use --as logprob"
+                )
+
 
 def read_weights(folder: Path) -> ModelFiles:
     """Decide which files of a folder are the model.
@@ -97,6 +117,25 @@ def read_weights(folder: Path) -> ModelFiles:
     if copied := [name for name in copied if name not in (outdone or ())]:
         remarks.append(f"not read: {', '.join(copied)} in the model's folder; the weights are those of {_named(main)}")
     return ModelFiles(folder, tuple(paths), tuple(beside), is_adapter, tuple(remarks))
+
+
+def _names_on_hub(hub_id: str, commit: str) -> list[str]:
+    """The names of a hub model's files, kept in the cache; none where the hub does not say."""
+    from huggingface_hub import model_info
+
+    memory = cache_folder() / "listings" / f"{digest_of_text(f'{hub_id} {commit}')[:32]}.json"
+    try:
+        return [str(name) for name in json.loads(memory.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        pass
+    try:
+        names = [each.rfilename for each in model_info(hub_id, revision=commit, timeout=10).siblings or ()]
+    except Exception:  # noqa: BLE001  the hub's and the HTTP library's
+        return []
+    memory.parent.mkdir(exist_ok=True)
+    with atomic_path(memory) as temporary:
+        temporary.write_text(json.dumps(names), encoding="utf-8")
+    return names
 
 
 def weight_files(folder: Path) -> list[Path]:

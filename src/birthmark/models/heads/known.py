@@ -151,8 +151,13 @@ def choose_head(shapes: Shapes, config: Mapping[str, Any], named: str | None, mo
             f"install a package that adds it (entry point `{ENTRY_POINTS}`)"
         )
     head = heads[name]
-    shows_as = URMHead if head is URMFirstColumnHead else head
-    if head in (*_DISTINCT, *_PLAIN) and found is not (None if head is FirstLogitHead else shows_as):
+    also = {
+        URMFirstColumnHead: URMHead,
+        FirstLogitHead: None,
+    }  # what the tensors of a head show that only its name tells
+    if head is LinearHead and LinearHead.recognises(shapes, config) and found is OneLayerHead:
+        return head  # OpenRLHF's `score` without the normalisation that its config states
+    if head in (*_DISTINCT, *_PLAIN) and found is not also.get(head, head):
         shown = f"show a head of the kind `{found.name}`" if found else "show no known head"
         raise BirthmarkError(
             f"{model} is declared to have a head of the kind `{name}`, but its tensors {shown}: its files belong to another "
