@@ -46,7 +46,7 @@ def sha256_of(path: Path) -> str:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` atomically if the block succeeds, and is deleted if it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)  # the temporary file is in the same folder: replacing it is atomic
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:40]}.", delete=False) as file:
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:40]}{_UNFINISHED}", delete=False) as file:
         temporary = Path(file.name)
     try:
         yield temporary
@@ -59,12 +59,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 LOCK = ".lock"
+_UNFINISHED = ".unfinished-"  # in the names of files that are being written
 
 
 def lock_folder(folder: Path) -> "FileLock":
     """The lock of a folder that one process at a time writes to; held until it is released, collected or the process ends.
 
-    A process may lock a folder again. Raises `BirthmarkError` where another process holds the lock.
+    Files of atomic writes that a killed process left in it are deleted. A process may lock a folder again. Raises
+    `BirthmarkError` where another process holds the lock.
     """
     from filelock import FileLock, Timeout
 
@@ -76,7 +78,9 @@ def lock_folder(folder: Path) -> "FileLock":
             f"another process is writing to {folder}: wait until it has finished, or name another folder with --out"
         ) from None
     except (OSError, NotImplementedError):  # a file system without locks: nothing half-written is trusted there either
-        pass
+        return lock
+    for left in folder.rglob(f".*{_UNFINISHED}*"):
+        left.unlink(missing_ok=True)
     return lock
 
 

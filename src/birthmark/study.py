@@ -109,8 +109,8 @@ def open_study(out: Path | str, command: str, asked: dict[str, object], *, page:
             raise
         raise BirthmarkError(f"{out} cannot be written to ({error.strerror}): name another folder with --out") from None
     path = out / "study.json"
-    others = {item.name for item in out.iterdir()} - {path.name, LOCK}
     lock = lock_folder(out)
+    others = {item.name for item in out.iterdir()} - {path.name, LOCK}
     if path.exists() and others:  # alone it is of a run that came to nothing
         record = read_record(path, StudyRecord)
         _check_same_study(out, record, command, asked)

@@ -162,7 +162,7 @@ def unfinished(out: Path) -> list[str]:
     return [
         str(path.relative_to(out))
         for path in out.rglob("*")
-        if path.is_file() and (".work" in path.parts or path.name.startswith((".unfinished", "tmp")))
+        if path.is_file() and (".work" in path.parts or ".unfinished-" in path.name)
     ]
 
 

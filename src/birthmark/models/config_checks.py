@@ -148,7 +148,7 @@ ADAPTER: dict[str, Rule] = {
     **dict.fromkeys(("use_dora", "use_rslora", "fan_in_fan_out"), FLAG),
     **dict.fromkeys(("target_modules", "exclude_modules", "modules_to_save"), LISTED),
     "base_model_name_or_path": ("a folder, a hub id or a catalog name", _is_source),
-    "r": SIZE,
+    "r": COUNT,
     "lora_alpha": NUMBER,
     "lora_dropout": SHARE,
     "rank_pattern": ("an object of whole numbers", lambda value: _is_table_of(value, lambda each: _is_whole(each, 1))),
