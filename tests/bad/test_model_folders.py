@@ -19,6 +19,7 @@ import birthmark as bm
 from birthmark.models import encoding, loading
 from birthmark.models.resolve import load_tokenizer
 from birthmark.models.scorers import make_scorer
+from birthmark.scoring.local import naming
 from tiny_gguf import write_gguf
 from tiny_models import write_tiny_model
 
@@ -86,11 +87,10 @@ def scores(folder: Path) -> np.ndarray:
     """The way of every score: found, loaded, encoded, run."""
     resolved = bm.resolve(folder, quiet=True)
     model = loading.load_if_it_fits(resolved, dtype="float32", device="cpu")
-    words = ["love", "freedom"]
-    scorer = make_scorer(
-        model, load_tokenizer(resolved), kind=resolved.kind, words=words, vocabulary=False, frame="chat", engine="plain"
-    )
-    return scorer.score("What?").scores
+    asked: Any = {"kind": resolved.kind, "words": ["love", "freedom"], "vocabulary": False, "frame": "chat"}
+    with naming(resolved.name):
+        scorer = make_scorer(model, load_tokenizer(resolved), engine="plain", **asked)
+        return scorer.score("What?").scores
 
 
 @pytest.fixture(scope="module")
@@ -153,11 +153,12 @@ def test_models_check_refuses_it_too(alteration: cases.Alteration, words: str, a
         assert all("\n" not in finding.message for finding in report.findings)
 
 
-@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="the superuser reads everything")
-def test_a_file_that_may_not_be_read_is_named(altered: Any) -> None:
-    folder = altered("lm", "config.json", cases.unreadable)
-    with pytest.raises(bm.BirthmarkError, match=r"config\.json cannot be read"):
-        bm.resolve(folder)
+if hasattr(os, "geteuid") and os.geteuid() != 0:  # the superuser reads everything
+
+    def test_a_file_that_may_not_be_read_is_named(altered: Any) -> None:
+        folder = altered("lm", "config.json", cases.unreadable)
+        with pytest.raises(bm.BirthmarkError, match=r"config\.json cannot be read"):
+            bm.resolve(folder)
 
 
 def test_the_command_line_says_it_in_one_line(altered: Any, birthmark: Any) -> None:
