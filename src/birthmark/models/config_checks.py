@@ -390,6 +390,8 @@ def _largest(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 def check_ranks(path: Path, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise `BirthmarkError` where an adapter states a rank above every dimension of its tensors."""
+    if config.get("r") == 0 and config.get("peft_type") != "OFT":  # which has blocks of a size instead
+        raise BirthmarkError(f"{path} has r = 0, which must be {SIZE[0]}")
     _require_names(path.parent, shapes)
     largest, pattern = _largest(shapes), config.get("rank_pattern") or {}
     for key, rank in (("r", config.get("r")), *(("rank_pattern", rank) for rank in pattern.values())):
