@@ -51,8 +51,12 @@ def shortened(text: str, run: int = LONGEST_RUN, line: int = LONGEST_LINE) -> st
 
 
 def one_line(value: object, limit: int | None = 80) -> str:
-    """A text, or another value's, on one line for an error or a note; long text is cut (None: never)."""
-    text = legible(" ".join((str(value) if limit is None else str(value)[: 10 * limit]).split()))
+    """A text, or another value's, on one line for an error or a note; long text is cut (None: never).
+
+    An exception that says nothing goes by the name of its type.
+    """
+    written = str(value) or (type(value).__name__ if isinstance(value, Exception) else "")
+    text = legible(" ".join((written if limit is None else written[: 10 * limit]).split()))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
-from test_modes import COMMANDS, chosen, words_of
+from test_modes import COMMANDS, chosen, stand_in, words_of
 
-from birthmark.cli import build
 from birthmark.cli.app import all_commands
 from birthmark.cli.build import Mode, flag_of, options_of
 from birthmark.errors import BirthmarkError
@@ -55,22 +54,12 @@ def test_every_number_has_a_range_and_is_held_to_it(
     assert isinstance(of_option, Option) and of_option.least is not None and of_option.most is not None
     monkeypatch.chdir(tmp_path)
     ran: list[Any] = []
-    find = build.find
 
-    def watched(place: str) -> Callable[..., Any]:
-        function = find(place)
-        if place != mode.run:
-            return (lambda result, **given: None) if place in (mode.show, mode.after) else function
+    def take(given: dict[str, Any]) -> None:
+        check_values({option: annotation}, given)  # what `with_options` and `checked` do first of all
+        ran.append(given[option])
 
-        def run(*words: Any, **given: Any) -> None:
-            check_values({option: annotation}, given)  # what `with_options` and `checked` do first of all
-            ran.append(given[option])
-
-        run.__signature__ = build.inspect.signature(function)  # type: ignore[attr-defined]
-        run.__options__ = getattr(function, "__options__", function.__annotations__)  # type: ignore[attr-defined]
-        return run
-
-    monkeypatch.setattr(build, "find", watched)
+    stand_in(monkeypatch, mode, take)
     words = [*name.split(), *words_of(name, mode), *chosen(mode)]
     for value in NUMBERS:
         answer = birthmark(*words, flag_of(option, annotation), value)

@@ -79,6 +79,25 @@ PAIRS = [
 ]
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, mode: Mode, take: Callable[[dict[str, Any]], None]) -> None:
+    """Let the mode's function, with its signature and options, do nothing but take what it is given; nothing is shown."""
+    find = build.find
+
+    def found(place: str) -> Callable[..., Any]:
+        function = find(place)
+        if place != mode.run:
+            return (lambda result, **given: None) if place in (mode.show, mode.after) else function
+
+        def run(*words: Any, **given: Any) -> None:
+            take(given)
+
+        run.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+        run.__options__ = getattr(function, "__options__", function.__annotations__)  # type: ignore[attr-defined]
+        return run
+
+    monkeypatch.setattr(build, "find", found)
+
+
 def declaration(command: Command, option: str) -> Any:
     return next(options_of(mode)[option] for mode in command.modes if option in options_of(mode))
 
@@ -88,21 +107,7 @@ def test_an_option_reaches_the_function_of_its_mode_or_is_refused_by_name(
     name: str, mode: Mode, option: str, birthmark: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received: dict[str, Any] = {}
-    find = build.find
-
-    def watched(place: str) -> Callable[..., Any]:
-        function = find(place)
-        if place != mode.run:
-            return (lambda result, **given: None) if place in (mode.show, mode.after) else function
-
-        def run(*words: Any, **given: Any) -> None:
-            received.update(given)
-
-        run.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-        run.__options__ = getattr(function, "__options__", function.__annotations__)  # type: ignore[attr-defined]
-        return run
-
-    monkeypatch.setattr(build, "find", watched)
+    stand_in(monkeypatch, mode, received.update)
     annotation = declaration(COMMANDS[name], option)
     answer = birthmark(*name.split(), *words_of(name, mode), *chosen(mode), *written(option, annotation))
     flag = flag_of(option, annotation)

@@ -62,6 +62,16 @@ Out = Annotated[
         place="out",
     ),
 ]
+Clone = Annotated[
+    "str | Path | None",
+    Option(
+        "A clone of the study's repository. [default: fetched]",
+        None,
+        metavar="DIR",
+        command_line=Path,
+        place="folder",
+    ),
+]
 Bases = Annotated[
     Sequence[str | Path],
     Option(
@@ -154,16 +164,7 @@ def write_calibration(study: Study, **parts: object) -> Calibration:
 @with_options
 def calibrate_tests(
     *,
-    data: Annotated[
-        "str | Path | None",
-        Option(
-            "A clone of the study's repository. [default: fetched]",
-            None,
-            metavar="DIR",
-            command_line=Path,
-            place="folder",
-        ),
-    ] = None,
+    data: Clone = None,
     out: Out = None,
     studies: Annotated[
         int, Option("Simulated studies a design.", None, metavar="N", least=20, most=1_000_000)

@@ -34,6 +34,17 @@ from birthmark.values.stages import stages
 from birthmark.values.wording import disagreement
 
 Table = str | Path | ScoreTable
+Out = Annotated[
+    "str | Path | None",
+    Option(
+        "Where everything is written.",
+        None,
+        default=Path("birthmark-compare"),
+        metavar="DIR",
+        command_line=Path,
+        place="out",
+    ),
+]
 Tables = Annotated[
     Sequence[Table],
     Argument("Score tables (.parquet) or published score CSVs.", "TABLE…", command_line=list[Path], place="file"),
@@ -64,17 +75,7 @@ def compare(
     tables: Tables,
     *,
     lexicons: Lexicons = (),  # type: ignore[valid-type]
-    out: Annotated[
-        "str | Path | None",
-        Option(
-            "Where everything is written.",
-            None,
-            default=Path("birthmark-compare"),
-            metavar="DIR",
-            command_line=Path,
-            place="out",
-        ),
-    ] = None,
+    out: Out = None,
     group_by: Annotated[
         "str | Path | None",
         Option(
@@ -197,17 +198,7 @@ def compare_stages(
             place="folder",
         ),
     ] = None,
-    out: Annotated[
-        "str | Path | None",
-        Option(
-            "Where everything is written.",
-            None,
-            default=Path("birthmark-compare"),
-            metavar="DIR",
-            command_line=Path,
-            place="out",
-        ),
-    ] = None,
+    out: Out = None,
     mixed_frames: MixedFrames = False,
     **options: Unpack[StagesOptions],
 ) -> list[Stages]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Unpack
 
-from birthmark.commands.calibrate import read_planted
+from birthmark.commands.calibrate import Clone, read_planted
 from birthmark.files import write_text
 from birthmark.paper.claims_logprobs import logprob_claims
 from birthmark.paper.claims_scores import score_claims, top_ten
@@ -55,16 +55,7 @@ class ReplicateOptions(SeedOptions, QuietOptions, total=False):
 
 @with_options
 def replicate(
-    data: Annotated[
-        "str | Path | None",
-        Option(
-            "A clone of the study's repository. [default: fetched]",
-            None,
-            metavar="DIR",
-            command_line=Path,
-            place="folder",
-        ),
-    ] = None,
+    data: Clone = None,
     *,
     planted: Annotated[
         "str | Path | None",

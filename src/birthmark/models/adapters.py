@@ -34,7 +34,7 @@ def read_adapter(folder: Path) -> dict[str, Any]:
             f"{path} is an activated LoRA (alora_invocation_tokens), whose weights count only after certain tokens: birthmark "
             "does not read that"
         )
-    if not isinstance(config.get("base_model_name_or_path"), str) or not config["base_model_name_or_path"]:
+    if config.get("base_model_name_or_path") is None:
         raise BirthmarkError(f"{path} does not name the base model (base_model_name_or_path)")
     return config
 

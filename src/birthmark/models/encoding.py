@@ -251,7 +251,7 @@ class Encoder:
         except BirthmarkError:
             raise
         except Exception as error:  # a template is a program and can raise anything
-            reason = one_line(error, 200) or type(error).__name__
+            reason = one_line(error, 200)
             raise BirthmarkError(
                 f"the chat template fails on this conversation ({reason}): use --chat-template"
             ) from error

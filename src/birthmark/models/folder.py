@@ -142,11 +142,6 @@ def and_more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
-def one_line(error: Exception) -> str:
-    """A library's error message as one short line."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
 CHECKPOINTS = "checkpoints"
 CHECKPOINT_NAME = re.compile(r"step-(\d{6,})")
 

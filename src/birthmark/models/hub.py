@@ -45,7 +45,7 @@ def _what_to_do(error: Exception, hub_id: str, revision: str | None) -> str:
     )
 
     page = f"https://huggingface.co/{hub_id}"
-    reason = one_line(error, 200) or type(error).__name__
+    reason = one_line(error, 200)
     if isinstance(error, GatedRepoError):
         return f"{hub_id} is gated: accept its terms at {page}, then log in with `hf auth login` or set HF_TOKEN"
     if isinstance(error, RevisionNotFoundError):

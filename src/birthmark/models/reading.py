@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from birthmark.models.folder import architecture_of, is_known_class, read_json
+from birthmark.models.guard import read_config
 from birthmark.models.heads.base import Reads, reading_place
 from birthmark.models.resolve import ResolvedModel
 
@@ -60,6 +61,4 @@ def padding_token(model: ResolvedModel, tokenizer: Any, linear: bool) -> int | N
     architecture = architecture_of(read_json(model.path / "config.json"))
     if linear and architecture is not None and not is_known_class(architecture):
         return None
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(model.path, local_files_only=True).get_text_config().pad_token_id
+    return read_config(model.path).get_text_config().pad_token_id

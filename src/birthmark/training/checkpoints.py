@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.folder import ADAPTER_CONFIG, one_line
+from birthmark.foreign import one_line
+from birthmark.models.folder import ADAPTER_CONFIG
 
 _STEP = re.compile(r"(?:step|checkpoint|ckpt|iter|global_?step)[-_]?(\d+)", re.IGNORECASE)
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -125,7 +126,7 @@ def _facts(folder: Path) -> Facts:
     try:
         return Facts.model_validate(json.loads(path.read_bytes()))
     except (OSError, ValueError, RecursionError) as error:
-        raise BirthmarkError(f"{path} cannot be read: {one_line(error)}") from None
+        raise BirthmarkError(f"{path} cannot be read: {one_line(error, 300)}") from None
 
 
 def _of_hub(hub_id: str, revisions: str | None) -> Series:
@@ -142,7 +143,7 @@ def _of_hub(hub_id: str, revisions: str | None) -> Series:
             f"{hub_id} is neither a folder nor on the hub (or it is private): check the name, or log in with `hf auth login`"
         ) from None
     except Exception as error:  # the network libraries raise their own classes
-        raise BirthmarkError(f"the tags of {hub_id} cannot be listed: {one_line(error)}") from error
+        raise BirthmarkError(f"the tags of {hub_id} cannot be listed: {one_line(error, 300)}") from error
     checkpoints = {}
     for name in sorted({ref.name for ref in (*refs.tags, *refs.branches)}):
         numbers = re.findall(r"\d+", name)

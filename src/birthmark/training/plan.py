@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from birthmark.models.guard import read_config
 from birthmark.models.machine import estimate, free_memory
 from birthmark.models.memory import count_parameters
 from birthmark.records import Recipe, TrainingPlan, TrainingRecord, read_record
@@ -18,10 +19,8 @@ def plan_training_run(asked: RunRequest, out: Path | None = None, *, quiet: bool
 
 
 def _plan_training(asked: RunRequest, prepared: PreparedRun, out: Path | None) -> TrainingPlan:
-    from transformers import AutoConfig
-
     record, recipe = prepared.record, asked.recipe
-    sizes = _Sizes.of(AutoConfig.from_pretrained(asked.base.path, local_files_only=True))
+    sizes = _Sizes.of(read_config(asked.base.path))
     parameters = count_parameters(asked.base.path)
     seconds = memory = None
     if parameters is not None:

@@ -17,9 +17,11 @@ import numpy as np
 import torch
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine_choice import choose_engine
-from birthmark.models.folder import and_more, one_line
+from birthmark.models.folder import and_more
+from birthmark.models.guard import read_config
 from birthmark.models.loading import attention_of
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
 from birthmark.models.weights import only_weights, read_tensors, weight_files
@@ -56,10 +58,10 @@ def load_reward_model_init(base: ResolvedModel, *, seed: int, precision: Precisi
     The head is N(0, σ²), with σ the architecture's `initializer_range`; the same seed gives the same head on every machine.
     Raises `BirthmarkError` if a weight other than the head is missing, or the base's class has no reward head.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 
-    config = AutoConfig.from_pretrained(base.path, local_files_only=True)
+    config = read_config(base.path)
     _silence_dropout(config)
     config.num_labels = 1
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -79,7 +81,7 @@ def load_reward_model_init(base: ResolvedModel, *, seed: int, precision: Precisi
     except (torch.OutOfMemoryError, MemoryError):
         raise BirthmarkError(f"{base.name} does not fit into memory: try a smaller base") from None
     except (OSError, RuntimeError, ValueError, ImportError) as error:
-        raise BirthmarkError(f"{base.name} cannot be loaded as a reward model: {one_line(error)}") from None
+        raise BirthmarkError(f"{base.name} cannot be loaded as a reward model: {one_line(error, 300)}") from None
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -145,9 +145,8 @@ def run_training(
 
 def prepare(request: RunRequest, *, quiet: bool = True) -> PreparedRun:
     """Everything before the first step; deterministic given the request."""
-    from transformers import AutoConfig
-
     from birthmark.models.encoding import Encoder
+    from birthmark.models.guard import read_config
     from birthmark.models.loading import attention_of
     from birthmark.models.machine import choose_device
     from birthmark.training.reward_model_init import choose_precision, load_padding_tokenizer, require_base
@@ -173,7 +172,7 @@ def prepare(request: RunRequest, *, quiet: bool = True) -> PreparedRun:
     order = training_order([pair.position for pair in kept], len(pairs), recipe.epochs, request.seed)
     device = choose_device(request.device)
     steps = total_steps(len(kept), recipe.epochs, recipe.batch)
-    config = AutoConfig.from_pretrained(base.path, local_files_only=True)
+    config = read_config(base.path)
     record = TrainingRecord(
         base=base.name,
         family=base.family,

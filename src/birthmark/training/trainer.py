@@ -24,7 +24,8 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
-from birthmark.models.folder import CHECKPOINTS, checkpoint_folders, checkpoint_name, one_line
+from birthmark.foreign import one_line
+from birthmark.models.folder import CHECKPOINTS, checkpoint_folders, checkpoint_name
 from birthmark.records import Recipe
 from birthmark.training.callback import read_log
 from birthmark.training.data import TokenizedPair
@@ -271,7 +272,7 @@ def _disk_errors(run: Path, step: int) -> Iterator[None]:
         shutil.rmtree(run / RESUME / f"checkpoint-{step}", ignore_errors=True)
         shutil.rmtree(run / RESUME / f".{checkpoint_name(step)}", ignore_errors=True)
         raise BirthmarkError(
-            f"the checkpoint of step {step} cannot be written to {run} ({one_line(error)}): free some disk space and run the "
+            f"the checkpoint of step {step} cannot be written to {run} ({one_line(error, 300)}): free some disk space and run the "
             "same command again; it resumes from the previous checkpoint"
         ) from None
 

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.inputs.catalog import Entry
-from birthmark.models.folder import and_more, architecture_of, is_known_class, one_line, read_json
+from birthmark.models.folder import and_more, architecture_of, is_known_class, read_json
 from birthmark.models.heads.base import RewardHead, Shapes
 from birthmark.models.heads.distributions import LDLHead, URMFirstColumnHead, URMHead
 from birthmark.models.heads.gated import ArmoRMHead, QRMHead
@@ -122,7 +123,7 @@ def known_heads() -> dict[str, Head]:
         try:
             head = point.load()
         except Exception as error:  # noqa: BLE001  whatever importing another package raises
-            raise BirthmarkError(f"{whose} cannot be imported ({one_line(error)}): fix or uninstall it") from None
+            raise BirthmarkError(f"{whose} cannot be imported ({one_line(error, 300)}): fix or uninstall it") from None
         if not (isinstance(head, type) and issubclass(head, RewardHead)):
             raise BirthmarkError(f"{whose} is not a subclass of birthmark.models.heads.base.RewardHead")
         others[point.name] = head
