@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.birthmark-setup
 PIP := --quiet --disable-pip-version-check --no-compile # a module is compiled when it is first imported
 
-.PHONY: setup audit test bench lint docs
+.PHONY: setup extras audit test bench lint docs
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -17,6 +17,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/pip install $(PIP) -r requirements.lock
 	@$(BIN)/pip install $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
+
+extras: setup # Ray, S3 and what tests them; without these their tests are skipped
+	@$(BIN)/pip install $(PIP) -r requirements-extras.lock
 
 audit: setup
 	@$(BIN)/birthmark audit --out audit
