@@ -73,6 +73,18 @@ def test_a_finished_table_is_taken_as_it_is_and_another_models_is_not(birthmark,
     assert birthmark("score", tiny_lm, *asked).code == 0
 
 
+def test_a_run_ended_between_its_table_and_the_clearing_of_its_work_is_cleared_by_the_next(
+    birthmark, tiny_lm, tmp_path, monkeypatch
+):
+    asked = ("score", tiny_lm, "--prompt", "best_ever_one", "--out", tmp_path / "out")
+    with monkeypatch.context() as stopped:
+        stopped.setattr("birthmark.scoring.run.Kept.clear", lambda kept: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert birthmark(*asked).code == 130
+    assert list((tmp_path / "out").glob(".work/*/*.npz"))
+    assert birthmark(*asked).code == 0
+    assert not list((tmp_path / "out").glob(".work/*/*"))
+
+
 def test_unfinished_work_of_other_settings_is_not_taken(birthmark, tiny_lm, tmp_path):
     """The key of unfinished work holds the precision: the same name alone does not make it reusable."""
     asked = ("--prompt", "best_ever_one", "--out", tmp_path / "out")

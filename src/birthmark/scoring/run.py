@@ -43,7 +43,9 @@ def score_model(
 
     job, backend = Job(model, measure, frame), backend or find_backend(measure.backend)
     key = resume_key(job, backend)
-    table = _finished_table(out, job, key) or _scored_table(job, backend, key, out)
+    kept = Kept(out / ".work" / f"{model.slug}-{key[:16]}" if out is not None else None)
+    table = _finished_table(out, job, key) or _scored_table(job, backend, key, out, kept)
+    kept.clear()
     if not measure.verify or table.record.precision is not None:
         return table
     checked = with_precision(table, job, backend)
@@ -69,8 +71,7 @@ def _finished_table(out: Path | None, job: Job, key: str) -> ScoreTable | None:
     return table
 
 
-def _scored_table(job: Job, backend: Backend, key: str, out: Path | None) -> ScoreTable:
-    kept = Kept(out / ".work" / f"{job.model.slug}-{key[:16]}" if out is not None else None)
+def _scored_table(job: Job, backend: Backend, key: str, out: Path | None, kept: Kept) -> ScoreTable:
     with backend.open(job) as session:
         scored, seconds = _score_prompts(session, job, kept)
         start = perf_counter()
@@ -82,9 +83,7 @@ def _scored_table(job: Job, backend: Backend, key: str, out: Path | None) -> Sco
     table = ScoreTable(table.frame, table.record.model_copy(update=update))
     if out is None:
         return table
-    path = write_scores(table, out / "scores")
-    kept.clear()
-    return read_scores(path)
+    return read_scores(write_scores(table, out / "scores"))
 
 
 # ------------------------------------------------------------------------------------------------------- the scores
