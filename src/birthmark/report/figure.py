@@ -210,9 +210,10 @@ def svg(spec: dict[str, Any], name: str) -> str:
 def save_figure(figure: Figure, folder: Path) -> None:
     """Write `<stem>.svg` and `<stem>.png` (twice the size), on white, into `folder`, each atomically."""
     spec = in_file_colours(figure.wide) | {"background": "white", "padding": 16}
-    write_text(folder / f"{figure.stem}.svg", svg(spec, figure.stem))
+    drawn = svg(spec, figure.stem)
+    write_text(folder / f"{figure.stem}.svg", drawn)
     with atomic_path(folder / f"{figure.stem}.png") as temporary:
-        temporary.write_bytes(vl_convert.vegalite_to_png(spec, scale=2.0))
+        temporary.write_bytes(vl_convert.svg_to_png(drawn, scale=2.0))
 
 
 # ---------------------------------------------------------------------------------------- parts of a chart
