@@ -226,6 +226,13 @@ class Rows(alt.Data):
         return self
 
 
+class Chart(alt.Chart):
+    """A chart that is copied without its encodings, for the same reason: altair changes none of them as it joins charts."""
+
+    def __deepcopy__(self, _: object = None) -> "Chart":
+        return self.copy(deep=False)
+
+
 def data(rows: list[dict[str, Any]]) -> alt.Data:
     return Rows(values=rows)
 
@@ -261,7 +268,7 @@ def rows_axis(field: str, order: Sequence[str], *, narrow: bool, labels: bool = 
 def names_above(field: str, order: Sequence[str]) -> Any:
     """The rows' names written above them, where a phone has no room beside them."""
     return (
-        alt.Chart(data([{field: name} for name in order]))
+        Chart(data([{field: name} for name in order]))
         .mark_text(align="left", baseline="bottom", fontSize=12, color=INK, dy=3, limit=NARROW - 10)
         .encode(y=alt.Y(f"{field}:N", sort=list(order), bandPosition=0), x=alt.value(0), text=f"{field}:N")
     )
