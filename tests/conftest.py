@@ -33,6 +33,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         gc.freeze()
 
 
+LONGEST = (  # files that take longest, begun first: a long one begun last would run alone at the end
+    "test_help_examples.py",
+    "test_page_in_browser.py",
+    "test_catalog_set.py",
+    "test_head_oracles.py",
+    "test_zoo.py",
+    "test_reading.py",
+    "test_peak_memory.py",
+    "test_template_checks.py",
+    "test_implicit.py",
+    "test_chat_template.py",
+    "test_schemas.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests share a worker, so that what they stand on is made once; so do all that run real models, first of all."""
     for item in items:
@@ -40,7 +55,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("real_model"))
         elif not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.name))
-    items.sort(key=lambda item: item.get_closest_marker("real_model") is None)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    if item.get_closest_marker("real_model"):
+        return -1
+    return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
 
 
 @pytest.hookimpl(wrapper=True)

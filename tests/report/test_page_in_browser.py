@@ -52,6 +52,14 @@ def open_page(browser: "Browser") -> "Iterator[Callable[..., Visit]]":
         one.context.close()
 
 
+@pytest.fixture(scope="module")
+def desk(browser: "Browser", two: Path) -> "Iterator[Visit]":
+    """The page at a desk, opened once for all that only look words up."""
+    visit = Visit(browser, two, viewport=DESK)
+    yield visit
+    visit.context.close()
+
+
 class Visit:
     """An open page and what went wrong or was asked of the network while it was open."""
 
@@ -116,27 +124,25 @@ def test_nothing_overflows_a_phone_in_the_dark(open_page: Callable[..., "Visit"]
     assert visit.complaints == []
 
 
-def test_search_finds_a_word_in_every_model_and_framing(open_page: Callable[..., "Visit"], two: Path) -> None:
-    found = open_page(two, viewport=DESK).look_up("love")
+def test_search_finds_a_word_in_every_model_and_framing(desk: "Visit") -> None:
+    found = desk.look_up("love")
     assert "as a word" in found
     for text in ("gemma-3-270m", "smollm2-135m-instruct", "asked for the best", "asked for the worst", "of 20", "top"):
         assert text in found
 
 
-def test_search_finds_the_very_token_first(open_page: Callable[..., "Visit"], two: Path) -> None:
-    visit = open_page(two, viewport=DESK)
-    assert visit.look_up(" Love").startswith("␣Love")
-    assert visit.look_up("Love").startswith("Love")
-    assert visit.page.locator("#found table").count() == 6  # the word, four forms, and one after a no-break space
+def test_search_finds_the_very_token_first(desk: "Visit") -> None:
+    assert desk.look_up(" Love").startswith("␣Love")
+    assert desk.look_up("Love").startswith("Love")
+    assert desk.page.locator("#found table").count() == 6  # the word, four forms, and one after a no-break space
 
 
 @pytest.mark.parametrize(
     "word", ["__proto__", "constructor", "<script>alert(1)</script>", "{{ 7 * 7 }}", "مرحبا", "👩‍👩‍👧"]
 )
-def test_search_finds_awkward_tokens(open_page: Callable[..., "Visit"], two: Path, word: str) -> None:
-    visit = open_page(two, viewport=DESK)
-    assert "as this very token" in visit.look_up(word)
-    assert visit.complaints == []
+def test_search_finds_awkward_tokens(desk: "Visit", word: str) -> None:
+    assert "as this very token" in desk.look_up(word)
+    assert desk.complaints == []
 
 
 def test_search_names_the_framing_of_every_rank_on_a_phone(open_page: Callable[..., "Visit"], two: Path) -> None:
@@ -149,19 +155,18 @@ def test_search_names_the_framing_of_every_rank_on_a_phone(open_page: Callable[.
 
 
 @pytest.mark.parametrize("word", ["xyzzy", "toString", "hasOwnProperty"])
-def test_search_says_when_a_word_is_not_there(open_page: Callable[..., "Visit"], two: Path, word: str) -> None:
-    assert "is not among the words" in open_page(two, viewport=DESK).look_up(word)
+def test_search_says_when_a_word_is_not_there(desk: "Visit", word: str) -> None:
+    assert "is not among the words" in desk.look_up(word)
 
 
-def test_search_offers_what_begins_alike(open_page: Callable[..., "Visit"], two: Path) -> None:
-    visit = open_page(two, viewport=DESK)
-    visit.look_up("moon")
-    visit.page.get_by_role("button", name="moonbeam").click()
-    assert visit.page.input_value("#word") == "moonbeam"
-    assert "moonbeam" in visit.page.inner_text("#found")
+def test_search_offers_what_begins_alike(desk: "Visit") -> None:
+    desk.look_up("moon")
+    desk.page.get_by_role("button", name="moonbeam").click()
+    assert desk.page.input_value("#word") == "moonbeam"
+    assert "moonbeam" in desk.page.inner_text("#found")
 
 
-def test_search_agrees_with_the_table(open_page: Callable[..., "Visit"], two: Path) -> None:
+def test_search_agrees_with_the_table(desk: "Visit", two: Path) -> None:
     """The rank shown is the median over the framing's prompts of ranks counted by hand."""
     from birthmark.scoring.table import read_scores
 
@@ -172,9 +177,8 @@ def test_search_agrees_with_the_table(open_page: Callable[..., "Visit"], two: Pa
         scores = dict(zip(table.words["candidate"], table.words[key], strict=True))
         ranks.append(1 + sum(score > scores["love"] for score in scores.values()))
     ranks.sort()
-    visit = open_page(two, viewport=DESK)
-    visit.look_up("love")
-    shown = visit.page.locator("#found table").first.locator("tbody tr").first.locator("td").first.inner_text()
+    desk.look_up("love")
+    shown = desk.page.locator("#found table").first.locator("tbody tr").first.locator("td").first.inner_text()
     assert shown.split(" of ")[0] == f"{ranks[len(ranks) // 2]:g}"
 
 

@@ -210,9 +210,10 @@ def svg(spec: dict[str, Any], name: str) -> str:
 def save_figure(figure: Figure, folder: Path) -> None:
     """Write `<stem>.svg` and `<stem>.png` (twice the size), on white, into `folder`, each atomically."""
     spec = in_file_colours(figure.wide) | {"background": "white", "padding": 16}
-    write_text(folder / f"{figure.stem}.svg", svg(spec, figure.stem))
+    drawn = svg(spec, figure.stem)
+    write_text(folder / f"{figure.stem}.svg", drawn)
     with atomic_path(folder / f"{figure.stem}.png") as temporary:
-        temporary.write_bytes(vl_convert.vegalite_to_png(spec, scale=2.0))
+        temporary.write_bytes(vl_convert.svg_to_png(drawn, scale=2.0))
 
 
 # ---------------------------------------------------------------------------------------- parts of a chart
@@ -223,6 +224,13 @@ class Rows(alt.Data):
 
     def __deepcopy__(self, _: object = None) -> "Rows":
         return self
+
+
+class Chart(alt.Chart):
+    """A chart that is copied without its encodings, for the same reason: altair changes none of them as it joins charts."""
+
+    def __deepcopy__(self, _: object = None) -> "Chart":
+        return self.copy(deep=False)
 
 
 def data(rows: list[dict[str, Any]]) -> alt.Data:
@@ -260,7 +268,7 @@ def rows_axis(field: str, order: Sequence[str], *, narrow: bool, labels: bool = 
 def names_above(field: str, order: Sequence[str]) -> Any:
     """The rows' names written above them, where a phone has no room beside them."""
     return (
-        alt.Chart(data([{field: name} for name in order]))
+        Chart(data([{field: name} for name in order]))
         .mark_text(align="left", baseline="bottom", fontSize=12, color=INK, dy=3, limit=NARROW - 10)
         .encode(y=alt.Y(f"{field}:N", sort=list(order), bandPosition=0), x=alt.value(0), text=f"{field}:N")
     )

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from types import CodeType
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from birthmark.errors import BirthmarkError
@@ -137,10 +139,28 @@ def write_page(out: Path, page: Page) -> Path:
 # ------------------------------------------------------------------------------------------------ the template
 
 
+class Compiled(BytecodeCache):
+    """The compiled templates: each is compiled once, whatever number of pages is drawn."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self.kept[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = Compiled()
+
+
 def environment(page: Page) -> Environment:
     """The templates with what they call."""
     environment = Environment(
         loader=PackageLoader("birthmark.report"),
+        bytecode_cache=COMPILED,
         autoescape=True,
         undefined=StrictUndefined,
         finalize=html_text,

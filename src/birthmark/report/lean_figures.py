@@ -18,6 +18,7 @@ from birthmark.report.figure import (
     NARROW,
     SOFT,
     WIDE,
+    Chart,
     Figure,
     by_family,
     by_hue,
@@ -222,12 +223,12 @@ def lollipops(
     title = f"← {ends[0]}{middle}{ends[1]} →"
     x = alt.X("value:Q", scale=alt.Scale(domain=[-reach, reach], nice=False), title=title, axis=alt.Axis(tickCount=5))
     beside = not narrow or max(len(name) for name in order) <= SHORT_NAME
-    base = alt.Chart(data(rows)).encode(
+    base = Chart(data(rows)).encode(
         y=rows_axis("row", order, narrow=not beside),
         color=by_hue("group", groups, first_hue, narrow=narrow),
         tooltip=table.tips,
     )
-    zero = alt.Chart(data([{}])).mark_rule(color=SOFT).encode(x=alt.datum(0))
+    zero = Chart(data([{}])).mark_rule(color=SOFT).encode(x=alt.datum(0))
     layers = [
         zero,
         base.mark_rule(strokeWidth=3, opacity=0.4).encode(x=x, x2=alt.datum(0)),

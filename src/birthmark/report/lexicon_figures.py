@@ -12,6 +12,7 @@ from birthmark.report.figure import (
     FRAMING_TITLES,
     INK,
     NARROW,
+    Chart,
     Figure,
     by_family,
     by_hue,
@@ -163,7 +164,7 @@ def _panels(
             "yOffset": alt.YOffset("group:N", sort=list(groups), scale=alt.Scale(paddingOuter=0.4)),
             "color": by_hue("group", groups, first_hue, narrow=narrow),
         }
-        base = alt.Chart(data([item for item in rows if item["framing"] == framing])).encode(**encodings, tooltip=names)
+        base = Chart(data([item for item in rows if item["framing"] == framing])).encode(**encodings, tooltip=names)
         low = alt.X("low:Q", title="median rank")
         layers = [
             base.mark_rule(strokeWidth=3, opacity=0.4, strokeCap="round").encode(x=low, x2="high:Q"),
@@ -172,12 +173,12 @@ def _panels(
             ),
         ]
         if dots:
-            faint = alt.Chart(data([item for item in dots if item["framing"] == framing])).encode(**encodings)
+            faint = Chart(data([item for item in dots if item["framing"] == framing])).encode(**encodings)
             mark = faint.mark_point(filled=True, opacity=0.45, size=34)
             layers.insert(0, mark.encode(x=x, shape=by_shape("group", groups, narrow=narrow), tooltip=names))
         stars = {item[row]: item["star"] for item in rows if item["framing"] == framing and item.get("star")}
         if stars:
-            marks = alt.Chart(data([{row: name, "star": star} for name, star in stars.items()]))
+            marks = Chart(data([{row: name, "star": star} for name, star in stars.items()]))
             y = rows_axis(row, order, narrow=narrow, labels=at == 0)
             layers.append(
                 marks.mark_text(align="left", fontSize=15, color=INK).encode(y=y, x=alt.value(width + 4), text="star:N")

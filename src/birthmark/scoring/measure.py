@@ -200,7 +200,10 @@ def _validated_neighbour() -> tuple[Lexicon, ...]:
 def versions() -> dict[str, str]:
     """Versions of what moves a score."""
     packages = ("birthmark", "torch", "transformers", "tokenizers", "peft", "numpy", "polars")
-    return {name: importlib.metadata.version(name) for name in packages}
+    return {name: _version(name) for name in packages}
+
+
+_version = cache(importlib.metadata.version)  # what is imported stays as it is, whatever is installed meanwhile
 
 
 def refuse_reading_options(models: "Sequence[ResolvedModel]", measure: Measure) -> None:
