@@ -1,5 +1,7 @@
 """Scores against the model itself, one whole sequence at a time; and the check that every run makes of its engine."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,11 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from birthmark.errors import BirthmarkError
 from birthmark.models import scorers as scorers_module
-from birthmark.models.engine import PrefixEngine
+from birthmark.models.engine import PlainEngine, PrefixEngine
 from birthmark.models.scored import Verification, sample_rows
 from birthmark.models.scorers import make_scorer
 from birthmark.models.shared_attention import PackedBatch
-from birthmark.models.verification import perturb_rounding
+from birthmark.models.verification import perturb_rounding, plain_noise
 from tiny_models import CHAT_TEMPLATE, make_tokenizer, write_tiny_model
 
 PROMPT = "What, in one word, is the greatest thing ever?"
@@ -257,7 +259,41 @@ def scorer_of(kind, lm, rm):
 def test_the_prefix_engine_passes_its_check(kind, lm, rm):
     result = scorer_of(kind, lm, rm).verify([PROMPT, OTHER])
     assert result.passed and result.seconds > 0
-    assert result.bound == BOUND if kind == "logprob" else result.bound < 10 * BOUND
+    assert result.bound == BOUND if kind == "logprob" else 0 < result.bound < BOUND
+
+
+def scaled(rm, scale):
+    """The reward model with rewards so many times as large."""
+    model = AutoModelForSequenceClassification.from_config(rm[0].config)
+    model.load_state_dict(rm[0].state_dict())
+    model.score.weight.data *= scale
+    return reward_scorer((model.eval(), rm[1]))
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e5])
+@pytest.mark.parametrize("processor", ["this", "another"])
+def test_an_honest_run_passes_whatever_the_rewards_scale_and_the_processor(scale, processor, rm):
+    scorer = scaled(rm, scale)
+    with perturb_rounding(scorer.model) if processor == "another" else nullcontext():
+        scores = scorer.score(PROMPT).scores
+    result = scorer.verify([PROMPT], scored={PROMPT: scores})
+    assert result.passed and result.bound <= 2e-4 * scores.std()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e5])
+def test_a_position_shifted_by_one_trips_the_check_whatever_the_rewards_scale(scale, rm, monkeypatch):
+    shift_positions(monkeypatch)
+    assert not scaled(rm, scale).verify([PROMPT]).passed
+
+
+def test_where_rounding_alone_passes_the_first_bound_plains_own_noise_decides(rm):
+    scorer = scaled(rm, 1.0)
+    scores = scorer.score(PROMPT).scores
+    rows = np.arange(len(scores))
+    noise = plain_noise(scorer, rows, {PROMPT: scorer.score_rows(PROMPT, rows, PlainEngine(scorer.model))})
+    assert 0 < noise < 1e-5
+    near, far = (scorer.verify([PROMPT], scored={PROMPT: scores + factor * noise}) for factor in (10, 1_000))
+    assert near.passed and not far.passed
 
 
 def shift_positions(monkeypatch):
@@ -328,7 +364,8 @@ def test_the_bound_grows_with_the_scale_of_rewards(tiny_rm):
     model.score.weight.data *= 1e4
     scorer = reward_scorer((model, AutoTokenizer.from_pretrained(tiny_rm)))
     result = scorer.verify([PROMPT], sample=len(WORDS))
-    assert result.bound == pytest.approx(1e-4 * scorer.score(PROMPT).scores.std(), rel=1e-3)
+    checked = scorer.score(PROMPT).scores[sample_rows(0, len(WORDS), 6, 0)]
+    assert result.bound == pytest.approx(1e-4 * checked.std(), rel=1e-3)
     assert result.passed and result.bound > 100 * BOUND
 
 
@@ -383,3 +420,21 @@ def test_prefix_equals_plain_on_the_embedded_models(name, kind):
         model, tokenizer, kind=kind, words=WORDS, vocabulary=False, frame="chat" if kind == "reward" else "qa"
     )
     assert scorer.verify([PROMPT, OTHER]).max_abs_diff <= BOUND
+
+
+def test_the_self_check_of_few_words_reads_few_conversations_and_never_fewer_than_six(rm, monkeypatch):
+    checked = []
+    own = scorers_module.verify_rows
+    monkeypatch.setattr(scorers_module, "verify_rows", lambda *given: checked.append(len(given[2])) or own(*given))
+    tokens = []
+    for words in (WORDS, [f"word{number}" for number in range(300)]):
+        scorer = reward_scorer(rm, words)
+        scorer.verify([PROMPT], sample=64)
+        conversations = scorer.encoder.conversations(PROMPT, words)
+        shared = min(map(len, conversations)) - 1
+        tokens.append(
+            (checked[-1] * len(conversations[0]), shared + sum(len(found) - shared for found in conversations))
+        )
+    assert checked[0] == 6
+    read, scored = tokens[1]
+    assert 6 < checked[1] < 64 and read < 0.5 * scored

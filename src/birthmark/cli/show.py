@@ -1,28 +1,30 @@
 """How results look in a terminal: sentences first, then small tables. Computes nothing."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any
 
 from birthmark.cli.terminal import print_rows, say
-from birthmark.commands.audit import AuditResult
 from birthmark.errors import BirthmarkError
-from birthmark.models import memory
-from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
-from birthmark.report.models import read_at
-from birthmark.report.text import renamed, short_names
-from birthmark.scoring.table import ScoreTable
 from birthmark.values.formats import minutes, percent, signed
-from birthmark.values.wording_pairs import map_sentence
+
+if TYPE_CHECKING:
+    from birthmark.commands.audit import AuditResult
+    from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
+    from birthmark.scoring.table import ScoreTable
 
 SHOWN_ROWS = 20
 
 
 def as_json(result: Any, out: Path | None = None) -> object:
     """What `--json` prints of a result: a record, a table (where it was written, else its scores), or several of them."""
+    from pydantic import BaseModel
+
+    from birthmark.scoring.table import ScoreTable
+
     if isinstance(result, ScoreTable):
         return scores_as_dict(result, out)
     if isinstance(result, Mapping):
@@ -40,6 +42,8 @@ def as_json(result: Any, out: Path | None = None) -> object:
 
 def gigabytes(number: int | None) -> str | None:
     """`2.1 GB`."""
+    from birthmark.models import memory
+
     return None if number is None else memory.gigabytes(number)
 
 
@@ -72,6 +76,8 @@ def print_audit(result: AuditResult) -> None:
 
 def print_lineage(record: Lineage) -> None:
     """A table a line and lexicon, the oldest model first."""
+    from birthmark.report.text import renamed, short_names
+
     names = short_names(model for line in record.lines for model in line.models)
     for line in renamed(record, names).lines:
         for item in line.lexicons:
@@ -110,6 +116,8 @@ def _spoken_precision(found: PrecisionCheck) -> str:
 
 def print_effects(results: Sequence[Effects], out: Path | None) -> None:
     """The answer in words, a small table a lexicon, what to read with it (once), and where the rest is."""
+    from birthmark.report.text import renamed, short_names
+
     names = short_names(model.model for item in results for model in item.models)
     noted: set[str] = set()
     for effects in (renamed(item, names) for item in results):
@@ -245,6 +253,8 @@ def print_replication(record: Replication, out: Path) -> None:
 
 def print_map(record: Map, out: Path) -> None:
     """The pairs most and least alike in words, then all, what predicts it, and how they agree with people."""
+    from birthmark.values.wording_pairs import map_sentence
+
     say(map_sentence(record), bold=True)
     pairs = sorted(record.likeness, key=lambda pair: -pair.kendall)
     print_rows(
@@ -278,6 +288,8 @@ def scores_as_dict(table: ScoreTable, out: Path | None) -> dict[str, Any]:
 
 def print_scores(table: ScoreTable, out: Path | None) -> None:
     """The best candidates by their mean over the prompts, best first."""
+    from birthmark.report.models import read_at
+
     columns = table.prompt_keys[:3]
     best = table.best(SHOWN_ROWS)
     rows = [

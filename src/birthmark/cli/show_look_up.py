@@ -1,17 +1,21 @@
 """How what is looked up shows in a terminal: the catalog, lexicons, prompts, score tables, the machine. Computes nothing."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from birthmark.cli.show import gigabytes, print_scores
 from birthmark.cli.terminal import print_fields, print_rows, print_text, say
 from birthmark.foreign import legible
-from birthmark.inputs.catalog import Entry
-from birthmark.inputs.lexicon_check import LexiconFinding
 from birthmark.inputs.words import visible
-from birthmark.records import Doctor, PromptSetRecord
-from birthmark.scoring.table import ScoreTable
+
+if TYPE_CHECKING:
+    from birthmark.inputs.catalog import Entry
+    from birthmark.inputs.lexicon_check import LexiconFinding
+    from birthmark.records import Doctor, PromptSetRecord
+    from birthmark.scoring.table import ScoreTable
 
 
 def print_doctor(found: Doctor) -> None:

@@ -1,16 +1,21 @@
 """How a closer look at a model shows in a terminal: what it reads, what is wrong with it, its values under personas."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from birthmark.cli.show import SHOWN_ROWS
 from birthmark.cli.terminal import print_fields, print_rows, print_text, say
-from birthmark.commands.audit import PersonasResult
-from birthmark.records import Explanation, ModelCheck
 from birthmark.report.text import renamed, short_names
-from birthmark.scoring.attributes import AttributeScores
-from birthmark.scoring.table import ScoreTable
 from birthmark.values.wording import personas_sentence
+
+if TYPE_CHECKING:
+    from birthmark.commands.audit import PersonasResult
+    from birthmark.records import Explanation, ModelCheck
+    from birthmark.scoring.attributes import AttributeScores
+    from birthmark.scoring.table import ScoreTable
 
 SHOWN_CANDIDATES = 5
 

@@ -1,15 +1,17 @@
 """How results of training look in a terminal: tracks, budgets, stages. Computes nothing."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from birthmark.cli.show import gigabytes
 from birthmark.cli.terminal import print_rows, say
-from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
 from birthmark.values.formats import minutes
 
 if TYPE_CHECKING:
+    from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
     from birthmark.training.run import TrainingRun
 
 
@@ -92,13 +94,13 @@ def _takes(plan: TrainingPlan) -> str:
     )
 
 
-def print_run(run: "TrainingRun") -> None:
+def print_run(run: TrainingRun) -> None:
     """How a run ended, and what to do with it."""
     say(run.summary(), bold=True)
     say(f"Follow its values with birthmark track {run.out}")
 
 
-def print_runs(runs: "Sequence[TrainingRun]", out: Path) -> None:
+def print_runs(runs: Sequence[TrainingRun], out: Path) -> None:
     """How the runs of a grid ended."""
     rows = [
         (run.out.name, run.record.counts.trained, run.record.steps, *(run.record.final.get(name) for name in LAST))

@@ -1,13 +1,18 @@
 """How calibrations and plans look in the terminal."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from birthmark.cli.show import gigabytes
 from birthmark.cli.terminal import print_rows, say
-from birthmark.records import Calibration, Plan
-from birthmark.records.calibration import PlantedPlan
 from birthmark.values.formats import minutes
+
+if TYPE_CHECKING:
+    from birthmark.records import Calibration, Plan
+    from birthmark.records.calibration import PlantedPlan
 
 
 def print_calibration(record: Calibration, out: Path | None) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.inputs.catalog import Entry, find_entry, load_catalog, load_set, load_sets, suggest
 from birthmark.inputs.catalog import select as select_entries
-from birthmark.records import ModelCheck
 from birthmark.scoring.options import (
     Argument,
     CatalogOptions,
@@ -23,6 +22,7 @@ from birthmark.scoring.options import (
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
+    from birthmark.records import ModelCheck
 
 Name = Annotated[str | Path, Argument("A catalog name or hub id.", "MODEL", place="name")]
 Entries = Annotated[str | Path, Argument("A catalog name or hub id.", "NAME", place="name")]
@@ -119,7 +119,7 @@ def list_sets(**options: Unpack[CatalogOptions]) -> dict[str, list[str]]:
 
 
 @with_options
-def check_model(model: Checked, **options: Unpack[CheckOptions]) -> ModelCheck:
+def check_model(model: Checked, **options: Unpack[CheckOptions]) -> "ModelCheck":
     """Try on one model everything that can falsify scores: its template, tokenizer, head and weights, and both engines.
 
     What is wrong is a finding; raises `BirthmarkError` only where the model cannot be found.
@@ -132,7 +132,7 @@ def check_model(model: Checked, **options: Unpack[CheckOptions]) -> ModelCheck:
     return run(found, dtype=dtype, device=device, template_date=options["template_date"])
 
 
-def require_right(found: ModelCheck) -> None:
+def require_right(found: "ModelCheck") -> None:
     """Raise `CheckFailed` where a finding is wrong."""
     if found.wrong:
         raise CheckFailed(f"{found.model}: {found.wrong} of {len(found.findings)} findings are wrong")

@@ -17,7 +17,6 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import slug_of, write_parquet, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.models.folder import ADAPTER_CONFIG, read_json
-from birthmark.models.loading import AdapterSwap
 from birthmark.models.resolve import ResolvedModel, load_tokenizer, resolve
 from birthmark.progress import note
 from birthmark.records import Durability, GapCurve, RandomHeads, Track, TrackedRun, read_record, to_json
@@ -48,7 +47,6 @@ from birthmark.scoring.run import score_model
 from birthmark.scoring.table import ScoreTable, read_scores
 from birthmark.study import open_study
 from birthmark.training.checkpoints import Checkpoint, Series, find_series
-from birthmark.training.reward_model_init import heads_key, random_head_words
 from birthmark.values.durability import Look, durability
 from birthmark.values.joined import join_tables
 from birthmark.values.movement import track_points, trajectory_rows, words_moved
@@ -150,6 +148,8 @@ class _Tracker:
     """Scores series after series; what an earlier call left in `out` is taken."""
 
     def __init__(self, measure: Measure, out: Path, options: TrackOptions) -> None:
+        from birthmark.models.loading import AdapterSwap
+
         self.measure = measure
         self.out = out
         self.options = options
@@ -242,6 +242,8 @@ class _Tracker:
         self, run: TrackedRun, series: Series, first: tuple[Checkpoint, ResolvedModel], candidates: Sequence[str]
     ) -> None:
         """Score random heads on the base of a series, once a base: on the first checkpoint's body where it is whole."""
+        from birthmark.training.reward_model_init import heads_key
+
         checkpoint, model = first
         lexicons = {lexicon.name: tuple(lexicon.match(candidates)) for lexicon in self.measure.lexicons}
         key = heads_key(model, self.measure, lexicons, self.options["heads"])
@@ -272,6 +274,8 @@ class _Tracker:
     def _score_heads(
         self, base: str, model: ResolvedModel, lexicons: Mapping[str, Sequence[str]]
     ) -> dict[str, np.ndarray]:
+        from birthmark.training.reward_model_init import random_head_words
+
         device, dtype = choose_machine(self.measure.device, self.measure.dtype, model.entry)
         body = (
             self.swapping.model(model, dtype=dtype, device=device)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from scipy.stats import rankdata
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import read_csv, sha256_of, slug_of
@@ -277,7 +277,7 @@ def read_human_ranking(path: Path) -> HumanRanking:
             if rows[things].is_duplicated().any():
                 twice = rows.filter(pl.col(things).is_duplicated())[things][0]
                 raise BirthmarkError(f'{path} ranks "{one_line(twice, 40)}" twice: keep the correct row')
-            ranks = rankdata(sign * numbers.to_numpy())
+            ranks = scipy.stats.rankdata(sign * numbers.to_numpy())
             return HumanRanking(path.stem, dict(zip(rows[things], ranks, strict=True)), sha256_of(path))
     raise BirthmarkError(f"{path} has the columns {one_line(', '.join(rows.columns[:6]))}: {LAYOUTS}")
 

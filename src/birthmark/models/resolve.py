@@ -32,7 +32,6 @@ from birthmark.models.folder import (
     tokenizer_files,
 )
 from birthmark.models.guard import reading_tokenizer, require_tokens
-from birthmark.models.heads.known import find_head, require_known_class
 from birthmark.models.hub import fetch_snapshot
 from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes
 from birthmark.progress import tell
@@ -256,6 +255,8 @@ def _full_model(
     config = read_json(path / "config.json")
     shapes = tensor_shapes(files.all)
     check_sizes(path / "config.json", config, shapes)
+    from birthmark.models.heads.known import require_known_class  # imports torch, which a wrong name need not wait for
+
     require_known_class(path, config, entry, shapes)
     require_tokenizer(path)
     stated = kind or (entry.kind if entry else None) or _kind_of(config, shapes)
@@ -291,6 +292,8 @@ def _full_model(
 
 def _kind_of(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Kind | None:
     """`reward` where the tensors show a head, whatever the class; else what the config says."""
+    from birthmark.models.heads.known import find_head
+
     return "reward" if find_head(shapes, config) is not None else kind_of(config)
 
 

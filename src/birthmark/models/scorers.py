@@ -34,6 +34,8 @@ from birthmark.models.verification import verify_rows
 from birthmark.records import Kind, LeftOut, Mass
 
 ANSWERS_AT_ONCE = 2048  # conversations in memory as token ids at once
+CHECKED_SHARE = 0.25  # of the tokens of scoring, that the self-check may read
+FEWEST_CHECKED = 6  # candidates after a prompt
 
 
 class LogProbScorer:
@@ -184,9 +186,22 @@ class RewardScorer:
         seed: int = 0,
         scored: Mapping[str, np.ndarray] | None = None,
     ) -> Verification:
-        """Rescore a seeded sample of candidates with the plain engine; see `LogProbScorer.verify`."""
+        """Rescore a seeded sample of candidates with the plain engine; see `LogProbScorer.verify`.
+
+        The sample is cut so that the check costs about a quarter of the tokens that scoring the prompts did, or to six.
+        """
+        sample = min(sample, max(FEWEST_CHECKED, self._affordable(prompt_texts[0])))
         rows = sample_rows(self._n_tokens, self.candidates.height - self._n_tokens, sample, seed)
         return verify_rows(self, prompt_texts, rows, scored or {})
+
+    def _affordable(self, prompt_text: str) -> int:
+        """How many whole conversations have a quarter of the tokens of one prompt's shared prefix and all its endings."""
+        answers = self.candidates["candidate"]
+        some = answers.gather(np.linspace(0, len(answers) - 1, min(len(answers), 32)).astype(int)).to_list()
+        conversations = self.encoder.conversations(prompt_text, some)
+        whole = sum(map(len, conversations)) / len(conversations)
+        shared = common_prefix_length(conversations)
+        return int(CHECKED_SHARE * (shared + len(answers) * (whole - shared)) / whole)
 
     def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
         """Scores of some rows, float32 [rows], computed by the given engine."""

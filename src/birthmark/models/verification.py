@@ -12,7 +12,10 @@ from birthmark.models.engine import Engine, PlainEngine
 from birthmark.models.scored import Verification
 from birthmark.records import Kind
 
-FLOAT32_BOUND = 1e-4
+FLOAT32_BOUND = 1e-4  # nats, or of the rewards' standard deviation
+NOISE_FACTOR = (
+    16  # of what plain differs from itself in float32: processors differ from each other by more than batches do
+)
 
 
 class ScoresRows(Protocol):
@@ -34,29 +37,33 @@ def verify_rows(
 ) -> Verification:
     """Score rows with the plain engine after each prompt, and compare with `scored` or else with the scorer's own engine.
 
-    float32: the bound is 1e-4; for rewards with a standard deviation above one, 1e-4 times that (rewards have no fixed
-    scale, and rounding errors grow with it). Half precision: twice the difference of the plain engine from itself, between
-    batches of 1 and of 64, and with perturbed rounding in every layer (on some machines the first difference is zero).
+    float32: the bound is 1e-4 nats, or 1e-4 of the rewards' standard deviation, for rewards have no fixed scale. Past that, 16
+    times plain's own noise: how it differs from itself between batches of 1 and of 64, and with perturbed rounding in every
+    layer (on some machines the first difference is zero). Half precision: twice the noise.
     """
     start = perf_counter()
     half = scorer.model.dtype in (torch.float16, torch.bfloat16)
-    differences, own, scale = [], [0.0], 1.0
-    for text in prompt_texts:
+    plain = {text: scorer.score_rows(text, rows, PlainEngine(scorer.model)) for text in prompt_texts}
+    difference = 0.0
+    for text, expected in plain.items():
         found = scored[text][rows] if text in scored else scorer.score_rows(text, rows, scorer.engine)
-        plain = scorer.score_rows(text, rows, PlainEngine(scorer.model))
-        differences.append(np.abs(found - plain).max())
-        if scorer.kind == "reward":
-            scale = max(scale, float(plain.std()))
-        if half:
-            single = scorer.score_rows(text, rows, PlainEngine(scorer.model, batch_size=1))
-            with perturb_rounding(scorer.model):
-                other = scorer.score_rows(text, rows, PlainEngine(scorer.model))
-            own += [float(np.abs(single - plain).max()), float(np.abs(other - plain).max())]
-    return Verification(
-        max_abs_diff=float(np.max(differences)),
-        bound=max(FLOAT32_BOUND * scale, 2 * float(np.max(own))),
-        seconds=perf_counter() - start,
-    )
+        difference = float(np.maximum(difference, np.abs(found - expected).max()))  # NaN stays NaN
+    scale = max(float(expected.std()) for expected in plain.values()) if scorer.kind == "reward" else 1.0
+    bound = FLOAT32_BOUND * (max(1.0, scale) if half else scale)
+    if half or not difference <= bound:
+        bound = max(bound, (2 if half else NOISE_FACTOR) * plain_noise(scorer, rows, plain))
+    return Verification(max_abs_diff=difference, bound=bound, seconds=perf_counter() - start)
+
+
+def plain_noise(scorer: ScoresRows, rows: np.ndarray, plain: Mapping[str, np.ndarray]) -> float:
+    """By how much plain scores differ from themselves one conversation at a time, and with perturbed rounding."""
+    noise = 0.0
+    for text, expected in plain.items():
+        single = scorer.score_rows(text, rows, PlainEngine(scorer.model, batch_size=1))
+        with perturb_rounding(scorer.model):
+            other = scorer.score_rows(text, rows, PlainEngine(scorer.model))
+        noise = max(noise, float(np.abs(single - expected).max()), float(np.abs(other - expected).max()))
+    return noise
 
 
 @contextmanager

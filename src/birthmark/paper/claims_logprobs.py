@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from itertools import product
 
-from scipy import stats
+import scipy
 
 from birthmark.paper.logprobs import LogprobFigures, Stage
 from birthmark.paper.verdicts import ALPHA, judged, untestable
@@ -143,7 +143,7 @@ def _gap_grows(pairs: Sequence[MwlrPair]) -> Claim:
     if not pairs:
         return untestable("gap-grows-with-size", ABSENT)
     sizes = [_billions(pair.gemma) * _billions(pair.llama) for pair in pairs]
-    found = stats.spearmanr(sizes, [pair.freedom - pair.love for pair in pairs])
+    found = scipy.stats.spearmanr(sizes, [pair.freedom - pair.love for pair in pairs])
     rho = float(found.statistic)
     return judged(
         "gap-grows-with-size",

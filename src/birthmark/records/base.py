@@ -56,7 +56,7 @@ def known(result: X | NotApplicable) -> X | None:
 class Record(BaseModel):
     """Base of all records: unknown keys are an error, NaN and infinity are written as null."""
 
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="null", protected_namespaces=())
+    model_config = ConfigDict(defer_build=True, extra="forbid", ser_json_inf_nan="null", protected_namespaces=())
 
     @classmethod
     def build(cls, result: object = None, *, without: Collection[str] = (), **more: object) -> Self:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
-
-import altair as alt
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from birthmark.foreign import csv_text
 from birthmark.values.formats import p_words
+
+if TYPE_CHECKING:
+    import altair as alt
 
 Row: TypeAlias = Any  # a mapping or a record with the columns' keys
 
@@ -117,7 +118,7 @@ class Table:
         return drawn(self.data, self.columns)
 
     @property
-    def tips(self) -> list[alt.Tooltip]:
+    def tips(self) -> "list[alt.Tooltip]":
         return tips(self.columns)
 
 
@@ -127,8 +128,10 @@ def drawn(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> list[
     return [{**row, **{column.field: column.text(row) for column in told}} for row in rows]
 
 
-def tips(columns: Sequence[Column]) -> list[alt.Tooltip]:
+def tips(columns: Sequence[Column]) -> "list[alt.Tooltip]":
     """The tooltips of drawn rows."""
+    import altair as alt
+
     return [
         alt.Tooltip(f"{column.field}:N", title=column.tip_title or column.title) for column in columns if column.tip
     ]

@@ -3,7 +3,7 @@
 from time import perf_counter
 
 import numpy as np
-from scipy.stats import rankdata, spearmanr
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.progress import note
@@ -74,7 +74,7 @@ def compare_precision(
     found, wanted = scored.astype(np.float64), reference.astype(np.float64)
     errors = found - wanted
     errors = errors - errors.mean(axis=1, keepdims=True)
-    moves = rankdata(-found, axis=1) - rankdata(-wanted, axis=1)
+    moves = scipy.stats.rankdata(-found, axis=1) - scipy.stats.rankdata(-wanted, axis=1)
     floor = TWO_SIDED_95 * np.sqrt(2) * float(errors.std())
     first, second = np.triu_indices(found.shape[1], k=1)
     close = np.abs(found[:, first] - found[:, second]) < floor
@@ -96,4 +96,4 @@ def compare_precision(
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's rank correlation; 1 of two constant rankings, 0 where only one is constant."""
     constant = (np.ptp(a) == 0, np.ptp(b) == 0)
-    return float(constant == (True, True)) if any(constant) else float(spearmanr(a, b).statistic)
+    return float(constant == (True, True)) if any(constant) else float(scipy.stats.spearmanr(a, b).statistic)

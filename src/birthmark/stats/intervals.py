@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats.results import Without
@@ -40,7 +40,7 @@ def column_differences(values: np.ndarray, is_b: np.ndarray) -> ColumnDifference
     part_a, part_b = a.var(axis=0, ddof=1) / len(a), b.var(axis=0, ddof=1) / len(b)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = (part_a + part_b) ** 2 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1))
-        reach = stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(part_a + part_b)
+        reach = scipy.stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(part_a + part_b)
     return ColumnDifferences(difference, difference - reach, difference + reach)
 
 
@@ -50,7 +50,7 @@ def equivalence_bound(estimate: float, se: float, df: float) -> float:
     m = |estimate| + t(.95, df) · se. It supports the statement "no difference larger than m" when no difference is found.
     Source: Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657–680.
     """
-    return abs(estimate) + float(stats.t.ppf(0.95, df)) * se
+    return abs(estimate) + float(scipy.stats.t.ppf(0.95, df)) * se
 
 
 @dataclass(frozen=True)

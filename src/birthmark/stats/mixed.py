@@ -16,7 +16,7 @@ from itertools import combinations, product
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats.results import Term
@@ -194,7 +194,7 @@ def joint_f(fit: MixedModelFit, factors: Collection[str]) -> JointF:
     block = fit.covariance[np.ix_(chosen, chosen)]
     f = float(estimates @ np.linalg.solve(block, estimates)) / len(chosen)
     df = int(fit.terms[chosen[0]].df)
-    return JointF(f, len(chosen), df, float(stats.f.sf(f, len(chosen), df)))
+    return JointF(f, len(chosen), df, float(scipy.stats.f.sf(f, len(chosen), df)))
 
 
 def _fit(
@@ -232,7 +232,7 @@ def _fit(
         df = df_between if term and set(term) <= between else max(df_within, df_between if not term else 0)
         name = ":".join(f"{factor}[{level}]" for factor, level in term.items()) or "(Intercept)"
         t = float(b / s)
-        fitted.append(Term(name, float(b), float(s), float(df), t, float(2 * stats.t.sf(abs(t), df))))
+        fitted.append(Term(name, float(b), float(s), float(df), t, float(2 * scipy.stats.t.sf(abs(t), df))))
     return MixedModelFit(
         method=method,
         n_obs=n,
@@ -291,7 +291,7 @@ class _Profile:
         for i in np.flatnonzero((scores[:-1] < 0) & (scores[1:] >= 0)):
             low, high = THETA_GRID[i], THETA_GRID[i + 1]
             minima.append(
-                optimize.brentq(lambda x: self.score(np.array([x]))[0], low, high, xtol=1e-16 * high, rtol=1e-14)
+                scipy.optimize.brentq(lambda x: self.score(np.array([x]))[0], low, high, xtol=1e-16 * high, rtol=1e-14)
             )
         if not minima:
             raise BirthmarkError(NOTHING_TO_FIT)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import comb
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from birthmark.stats.permutation import LIMIT as EXACT_LIMIT
 from birthmark.stats.permutation import TIE, label_arrangements
@@ -57,8 +57,8 @@ def _welch(difference: np.ndarray, part_a: np.ndarray, part_b: np.ndarray, n_a: 
     se = np.sqrt(part_a + part_b)
     spread = np.where(varies, part_a**2 / (n_a - 1) + part_b**2 / (n_b - 1), 1.0)
     df = np.where(varies, (part_a + part_b) ** 2 / spread, n_a + n_b - 2)
-    reach = stats.t.ppf(0.975, df) * se
-    p = np.where(varies, 2 * stats.t.sf(np.abs(difference) / np.where(varies, se, 1.0), df), 1.0)
+    reach = scipy.stats.t.ppf(0.975, df) * se
+    p = np.where(varies, 2 * scipy.stats.t.sf(np.abs(difference) / np.where(varies, se, 1.0), df), 1.0)
     return BatchedWelch(difference, se, df, p, difference - reach, difference + reach)
 
 
@@ -182,7 +182,7 @@ def mixed_model_three_way(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     pooled = (within + between) / (df_within + df_between)
     sigma2 = np.where(between / df_between <= within / df_within, pooled, within / df_within)
     variance = sigma2 * 4 / half * (1 / a.shape[1] + 1 / b.shape[1])
-    return np.asarray(stats.f.sf((contrast[1] - contrast[0]) ** 2 / variance, 1, df_within))
+    return np.asarray(scipy.stats.f.sf((contrast[1] - contrast[0]) ** 2 / variance, 1, df_within))
 
 
 TARGET_POWER = 0.8
@@ -222,12 +222,12 @@ def paired_power(shift: float, sd_difference: float, n_pairs: int, alpha: float 
 
 def _two_sided(df: float, noncentrality: float, alpha: float) -> float:
     """P(|T| > critical) for a noncentral t; by quadrature over χ² if scipy's series fails, as it does far out."""
-    critical = float(stats.t.ppf(1 - alpha / 2, df))
-    power = float(stats.nct.sf(critical, df, noncentrality) + stats.nct.cdf(-critical, df, noncentrality))
+    critical = float(scipy.stats.t.ppf(1 - alpha / 2, df))
+    power = float(scipy.stats.nct.sf(critical, df, noncentrality) + scipy.stats.nct.cdf(-critical, df, noncentrality))
     if np.isfinite(power):
         return power
-    scale = np.sqrt(stats.chi2.ppf((np.arange(2_000) + 0.5) / 2_000, df) / df)
-    upper, lower = (stats.norm.sf(critical * scale + sign * noncentrality) for sign in (-1, 1))
+    scale = np.sqrt(scipy.stats.chi2.ppf((np.arange(2_000) + 0.5) / 2_000, df) / df)
+    upper, lower = (scipy.stats.norm.sf(critical * scale + sign * noncentrality) for sign in (-1, 1))
     return float((upper + lower).mean())
 
 
@@ -329,5 +329,5 @@ def confounded_rate(sd_difference: float, sd_a: float, sd_b: float, n_a: int, n_
     The confounder's effect is normal with SD `sd_difference`, in the units of `sd_a` and `sd_b`. The rate is the mean of
     `welch_power` over its distribution.
     """
-    shifts = sd_difference * stats.norm.ppf((np.arange(200) + 0.5) / 200)
+    shifts = sd_difference * scipy.stats.norm.ppf((np.arange(200) + 0.5) / 200)
     return float(np.mean([welch_power(float(shift), sd_a, sd_b, n_a, n_b, alpha) for shift in shifts[:100]]))

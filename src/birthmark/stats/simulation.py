@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from scipy import optimize
-from scipy.special import ndtr, ndtri
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats.variance import nested_variance
@@ -94,14 +93,14 @@ class Drawn:
 
         A word of the first category outranks one of the second with probability Φ(ℓ / √2).
         """
-        lead = -sum(words) * ndtr(self.leaning / np.sqrt(2))
+        lead = -sum(words) * scipy.special.ndtr(self.leaning / np.sqrt(2))
         half = lead.shape[-1] // 2
         return np.asarray(lead[..., :half].mean(axis=-1) - lead[..., half:].mean(axis=-1))
 
     def median_ranks_of_all_words(self, words: tuple[int, int]) -> np.ndarray:
         """Median ranks of the first category in the limit of infinitely many words, scaled to these numbers of words:
         [studies, RMs, prompts]."""
-        return np.asarray((words[0] + 1) / 2 + words[1] * ndtr(-self.leaning))
+        return np.asarray((words[0] + 1) / 2 + words[1] * scipy.special.ndtr(-self.leaning))
 
 
 def row_variances(
@@ -273,7 +272,7 @@ def _solve(excess: Callable[[float], float], upper: float) -> float:
         return 0.0
     if function(upper) <= 0:
         return upper
-    return float(optimize.brentq(function, 0.0, upper, xtol=1e-12))
+    return float(scipy.optimize.brentq(function, 0.0, upper, xtol=1e-12))
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...], variance: float) -> np.ndarray:
@@ -325,7 +324,7 @@ def fit_rows(
             "fitting variances needs some reward models that share a base checkpoint and some that do not"
         )
     n_words = ranks.shape[1]
-    scores = ndtri((n_words + 0.5 - ranks) / n_words)  # higher is better
+    scores = scipy.special.ndtri((n_words + 0.5 - ranks) / n_words)  # higher is better
     leaning = scores[:, is_first].mean(axis=1) - scores[:, ~is_first].mean(axis=1)  # [RMs, prompts]
     for part in (is_first, ~is_first):
         scores[:, part] -= scores[:, part].mean(axis=1, keepdims=True)

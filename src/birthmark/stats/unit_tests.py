@@ -8,14 +8,15 @@ categories: the largest pooled |t| over them. More than two families: F. Its p a
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
+
+if TYPE_CHECKING:
+    from statsmodels.stats.weightstats import CompareMeans
 
 CONFIDENCE = 0.95
 
@@ -80,6 +81,8 @@ def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm
     Source: Holm (1979), Scandinavian Journal of Statistics 6; `fdr_bh`: Benjamini and Hochberg (1995), Journal of the Royal
     Statistical Society B 57.
     """
+    from statsmodels.stats.multitest import multipletests
+
     known = [i for i, p in enumerate(p_values) if p is not None]
     adjusted: list[float | None] = [None] * len(p_values)
     if known:
@@ -89,7 +92,9 @@ def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm
     return adjusted
 
 
-def _compare(a: np.ndarray, b: np.ndarray) -> CompareMeans:
+def _compare(a: np.ndarray, b: np.ndarray) -> "CompareMeans":
+    from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+
     return CompareMeans(DescrStatsW(b), DescrStatsW(a))
 
 

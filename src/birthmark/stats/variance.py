@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats.results import AnovaTerm
@@ -87,7 +87,7 @@ def nested_variance(
     variance = max(0.0, (ms_base - ms_rm) / ((len(y) - squares) / df_base))
     icc = variance / (variance + ms_rm) if variance + ms_rm > 0 else None
     f_ratio = ms_base / ms_rm if ms_rm > 0 else None
-    p = float(stats.f.sf(f_ratio, df_base, df_rm)) if f_ratio is not None else (1.0 if ms_base == 0 else None)
+    p = float(scipy.stats.f.sf(f_ratio, df_base, df_rm)) if f_ratio is not None else (1.0 if ms_base == 0 else None)
     return NestedVariance(float(np.sqrt(variance)), float(np.sqrt(ms_rm)), icc, f_ratio, p, df_base, df_rm)
 
 
@@ -194,8 +194,8 @@ def _summary(estimate: float, terms: list[tuple[float, int]], variances: dict[st
     df = variance**2 / sum(part**2 / df for part, df in terms)
     se = float(np.sqrt(variance))
     t = estimate / se
-    reach = float(stats.t.ppf(0.975, df)) * se
-    p = float(2 * stats.t.sf(abs(t), df))
+    reach = float(scipy.stats.t.ppf(0.975, df)) * se
+    p = float(2 * scipy.stats.t.sf(abs(t), df))
     return CrossedVariance(estimate, se, float(df), t, p, estimate - reach, estimate + reach, variances, truncated)
 
 

@@ -10,8 +10,7 @@ from itertools import product
 from math import ceil, comb
 
 import numpy as np
-from scipy import stats
-from scipy.special import betainc
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats.permutation import TIE, label_arrangements
@@ -140,7 +139,7 @@ def compare_words_many(
         permuted = _student(*blocks.welch(_less(values, np.where(in_first, *means)), states))  # [permutations, rows]
         p = ((permuted <= p * (1 + TIE)).sum(axis=0) + 1) / (m + 1)
         critical = np.partition(permuted, at - 1, axis=0)[at - 1] * (1 - TIE)
-    reach = np.where(se > 0, stats.t.isf(critical / 2, df) * np.where(se > 0, se, 1.0), 0.0)
+    reach = np.where(se > 0, scipy.stats.t.isf(critical / 2, df) * np.where(se > 0, se, 1.0), 0.0)
     if not np.isfinite(reach).all():
         raise BirthmarkError("the words are too few, and too many of them alike, for an interval over words")
     return [
@@ -160,7 +159,7 @@ def _student(difference: np.ndarray, se: np.ndarray, df: np.ndarray) -> np.ndarr
     """Two-sided p of t = difference / se with df degrees of freedom; 1 where the difference is 0."""
     share = df * se**2
     whole = share + difference**2
-    return np.where(difference != 0, betainc(df / 2, 0.5, share / np.where(whole > 0, whole, 1.0)), 1.0)
+    return np.where(difference != 0, scipy.special.betainc(df / 2, 0.5, share / np.where(whole > 0, whole, 1.0)), 1.0)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ units in `units`, sentences in `wording`. Reads no file.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
@@ -123,7 +123,7 @@ def median_interval(ranks: np.ndarray) -> tuple[float | None, float | None]:
     if n < 2:
         return None, None
     above = (ranks < np.median(ranks, axis=0)).mean(axis=1) + (ranks == np.median(ranks, axis=0)).mean(axis=1) / 2
-    reach = float(stats.t.ppf(0.975, n - 1) * above.std(ddof=1) / np.sqrt(n))
+    reach = float(scipy.stats.t.ppf(0.975, n - 1) * above.std(ddof=1) / np.sqrt(n))
     low, high = np.quantile(ranks, np.clip([0.5 - reach, 0.5 + reach], 0, 1), axis=0).mean(axis=1)
     return float(low), float(high)
 
@@ -230,7 +230,7 @@ def _equivalence(joined: Joined, headline: LevelTest | None) -> Equivalence | No
     df = compare_groups(units.values[~is_b], units.values[is_b]).welch_df
     if df is None:
         return None
-    se = (headline.ci_high - headline.ci_low) / 2 / float(stats.t.ppf(0.975, df))
+    se = (headline.ci_high - headline.ci_low) / 2 / float(scipy.stats.t.ppf(0.975, df))
     margin = equivalence_bound(headline.estimate, se, df)
     return Equivalence(margin=margin, basis="base_checkpoint", sentence=equivalence_sentence(margin))
 

@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import GridSide, PairTest, Unit, WordGap, WordPair
@@ -213,5 +213,5 @@ def _test(sides: Sides, metric: str, gaps: np.ndarray, seed: int) -> PairTest:
         n_splits=mean.n_splits,
         min_p=mean.min_p,
         p_exact_positive=sign.p,
-        p_if_independent=float(binomtest(positive, decided).pvalue) if decided else 1.0,
+        p_if_independent=float(scipy.stats.binomtest(positive, decided).pvalue) if decided else 1.0,
     )

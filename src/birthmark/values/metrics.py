@@ -10,7 +10,7 @@ known here.
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 PROBABILITY_FLOOR = 1e-6
 
@@ -104,7 +104,7 @@ def rank_difference(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     Sign: positive where b ranks the candidate higher.
     Source: after Dodds et al. 2023 (rank-turbulence divergence), undamped.
     """
-    return rankdata(-log_p) - rankdata(-log_q)
+    return scipy.stats.rankdata(-log_p) - scipy.stats.rankdata(-log_q)
 
 
 def log_odds_ratio(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:

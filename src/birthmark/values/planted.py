@@ -6,8 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.special import gammaln
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import Calibration, NotApplicable
@@ -75,7 +74,7 @@ def _expected_reciprocal_rank(above: int, tied: int, wanted: int) -> float:
 
 
 def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return scipy.special.gammaln(n + 1) - scipy.special.gammaln(k + 1) - scipy.special.gammaln(n - k + 1)
 
 
 LEVEL = 0.95
@@ -115,7 +114,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return mean, None, None
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    reach = float(scipy.stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
     return mean, mean - reach, mean + reach
 
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
-from scipy.stats import rankdata
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
@@ -99,7 +99,9 @@ def rank(scores: np.ndarray) -> np.ndarray:
     """
     if not np.isfinite(scores).all():
         raise BirthmarkError("NaN or infinite scores have no rank: score the model again, in float32")
-    return np.asarray(rankdata(-np.asarray(scores, dtype=np.float64), method="average", axis=0), dtype=np.float64)
+    return np.asarray(
+        scipy.stats.rankdata(-np.asarray(scores, dtype=np.float64), method="average", axis=0), dtype=np.float64
+    )
 
 
 def lexicon_scores(table: ScoreTable, lexicon: Lexicon) -> LexiconScores:

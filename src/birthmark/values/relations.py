@@ -10,9 +10,7 @@ from itertools import combinations
 
 import numpy as np
 import polars as pl
-from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-from scipy.spatial.distance import squareform
-from scipy.stats import kendalltau
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import find_entry, load_catalog
@@ -180,7 +178,9 @@ def _likeness(ranked: Ranked) -> list[Likeness]:
         Likeness(
             a=ranked.models[a],
             b=ranked.models[b],
-            kendall=float(np.mean([kendalltau(*pair).statistic for pair in zip(*ranked.ranks[[a, b]], strict=True)])),
+            kendall=float(
+                np.mean([scipy.stats.kendalltau(*pair).statistic for pair in zip(*ranked.ranks[[a, b]], strict=True)])
+            ),
             spearman=float(spearman[a, b]),
             rbo=float(np.mean([rank_biased_overlap(*pair) for pair in zip(profiles[a], profiles[b], strict=True)])),
         )
@@ -190,7 +190,7 @@ def _likeness(ranked: Ranked) -> list[Likeness]:
 
 def _square(values: Sequence[float], n: int) -> np.ndarray:
     """Pairs in the order of `combinations` as a symmetric matrix with ones on its diagonal."""
-    return np.asarray(squareform(np.asarray(values)) + np.eye(n), dtype=np.float64)
+    return np.asarray(scipy.spatial.distance.squareform(np.asarray(values)) + np.eye(n), dtype=np.float64)
 
 
 def _places(kendall: np.ndarray, models: Sequence[str], known: Mapping[str, Facts]) -> tuple[list[MapPlace], float]:
@@ -198,8 +198,10 @@ def _places(kendall: np.ndarray, models: Sequence[str], known: Mapping[str, Fact
     distance = 1.0 - kendall
     np.fill_diagonal(distance, 0.0)
     at = least_stress(distance)
-    condensed = squareform(distance, checks=False)
-    leaves = leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed)).tolist()
+    condensed = scipy.spatial.distance.squareform(distance, checks=False)
+    leaves = scipy.cluster.hierarchy.leaves_list(
+        scipy.cluster.hierarchy.optimal_leaf_ordering(scipy.cluster.hierarchy.linkage(condensed, "average"), condensed)
+    ).tolist()
     places = [
         MapPlace(
             model=model,
@@ -327,7 +329,7 @@ def _model_agreement(
         HumanAgreement(
             model=model,
             prompt=prompt,
-            kendall=float(kendalltau(mine, people).statistic),
+            kendall=float(scipy.stats.kendalltau(mine, people).statistic),
             spearman=float(np.corrcoef(mine, people)[0, 1]),
             rbo=rank_biased_overlap(overlap_profile(mine, RBO_P), profile),
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, find_entry, load_catalog
@@ -270,7 +270,7 @@ def _explain(one: _Family, heads: np.ndarray | None, joined: Joined, seed: int) 
 
 def _ranked(values: np.ndarray) -> np.ndarray:
     """Ranks over words, the last axis."""
-    return np.asarray(rankdata(values, axis=-1), dtype=np.float64)
+    return np.asarray(scipy.stats.rankdata(values, axis=-1), dtype=np.float64)
 
 
 def _fit(y: np.ndarray, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

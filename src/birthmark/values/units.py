@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import find_entry, load_catalog
@@ -296,8 +296,8 @@ def _sd(joined: Joined) -> tuple[float, str]:
 def _over_words(fixed: ModelsFixed, n_models: int, why: str) -> Power:
     """Half the interval, which a difference must exceed to be significant, and as many standard errors as 80% power needs."""
     half = (fixed.ci_high - fixed.ci_low) / 2
-    se = half / float(stats.norm.ppf(0.975)) if fixed.se is None else fixed.se
-    found = half + float(stats.norm.ppf(power.TARGET_POWER)) * se
+    se = half / float(scipy.stats.norm.ppf(0.975)) if fixed.se is None else fixed.se
+    found = half + float(scipy.stats.norm.ppf(power.TARGET_POWER)) * se
     return Power(
         unit="word",
         alpha=ALPHA,
