@@ -151,6 +151,24 @@ def test_many_unclosed_dates_take_no_time():
     assert pin_template(template, None) == (template, "2024-07-26")
 
 
+@pytest.mark.parametrize(
+    ("bomb", "said"),
+    [
+        ("{% for i in range(1000000000) %}x{% endfor %}", "Range too big"),
+        ("{{ 10**10**9 }}", "powers"),
+        ("{% set n = 9 %}{{ n ** n ** n ** n }}", "powers"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+    ],
+)
+def test_a_template_that_would_not_end_is_refused_at_once(bomb, said):
+    with pytest.raises(BirthmarkError, match=said):
+        Encoder(make_tokenizer(bomb + CHAT_TEMPLATE), "chat").render("Hi")
+
+
+def test_stars_in_the_text_of_a_template_are_no_powers():
+    assert "**Be brief.**" in Encoder(make_tokenizer("**Be brief.** {# 2 ** 3 #}" + CHAT_TEMPLATE), "chat").render("Hi")
+
+
 # ----------------------------------------------------------------------------------------------- an empty system turn
 
 

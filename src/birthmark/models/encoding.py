@@ -101,6 +101,18 @@ def parse_template_date(text: str) -> date:
     raise BirthmarkError(f"'{text}' is not a date: write --template-date as 2024-07-26 or '26 Jul 2024'")
 
 
+def _require_no_power(template: str) -> None:
+    """Raise `BirthmarkError` for a template with the operator `**`: a number of a billion digits cannot be interrupted."""
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        found = any((kind, text) == ("operator", "**") for _, kind, text in Environment().lex(template))
+    except TemplateSyntaxError:
+        return  # rendering says what is wrong
+    if found:
+        raise BirthmarkError("the chat template computes powers (**), which may not end: use --chat-template")
+
+
 def pin_template(template: str, template_date: str | None) -> tuple[str, str | None]:
     """The template with today's date replaced by a fixed one, and that date as ISO text (None if it shows no date).
 
@@ -155,6 +167,7 @@ class Encoder:
         self.prepended, self.appended = added_around(tokenizer)
         if frame == "chat":
             template = chat_template or _own_template(tokenizer)
+            _require_no_power(template)
             self.template, self.template_date = pin_template(template, template_date)
         if system is not None:
             self.system_place = self._place_of(system)
