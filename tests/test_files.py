@@ -166,3 +166,17 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path, full_disk:
         write_parquet(pl.DataFrame({"x": [str(hash(n)) for n in range(3_000)]}), tmp_path / "a.parquet")
     assert caught.value.errno in NO_SPACE
     assert os.listdir(tmp_path) == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "limit"), [(20_000, 3, "MAX_CELLS"), (4, 500, "MAX_CELLS"), (20_000, 3, "MAX_TABLE")]
+)
+def test_a_table_beyond_measure_is_refused_before_it_is_read(
+    rows: int, columns: int, limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pl.DataFrame({f"x{n}": [0.5] * rows for n in range(columns)})
+    write_parquet(frame, tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet").shape == (rows, columns)
+    monkeypatch.setattr(f"birthmark.files.{limit}", 1_000)
+    with pytest.raises(BirthmarkError, match=f"{rows:,} rows, {columns:,} columns.*is it the right file"):
+        read_parquet(tmp_path / "t.parquet")

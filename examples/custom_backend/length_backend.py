@@ -29,7 +29,7 @@ class LengthBackend:
 
     def settings(self, job: Job) -> Settings:
         """Called first: refuse what cannot be honoured, and say what the rest comes to."""
-        refuse_options(job.measure, self.name, "engine", "device", "dtype", "device_map", "quantize")
+        refuse_options(job.measure, self.name, "engine", "device", "dtype", "device_map", "quantize", "read", "bos")
         if job.candidates.vocabulary:
             raise BirthmarkError("--backend length scores words: name them with --candidates")
         packages = ("birthmark", "birthmark-length-backend")

@@ -26,6 +26,7 @@ Place = Literal["file", "folder", "out", "name"]
 
 MAX_PART, MAX_PATH = 255, 4_096  # bytes that Linux and macOS allow in one name, and in a whole path
 ROOM = 512  # bytes of the paths that are written below an OUT
+MAX_CELLS, MAX_TABLE = 500_000_000, 4_000_000_000  # of a Parquet file: rows by columns, and bytes once decompressed
 MAX_NAME = 200
 MAX_SLUG = 112  # two of them and what stands around them are one file's name
 _KEPT = 80  # a longer name is cut: its slug may get a step and a digest behind it
@@ -108,17 +109,32 @@ def read_csv(path: Path, **options: Any) -> "polars.DataFrame":
 
 
 def read_parquet(path: Path) -> "polars.DataFrame":
-    """Read a table. Raises `BirthmarkError` where the file is missing, cannot be read, or is not Parquet."""
+    """Read a table. Raises `BirthmarkError` where the file is missing, cannot be read, is not Parquet, or too large.
+
+    Rows and columns are counted before anything is read: a few bytes may stand for billions of rows.
+    """
     import polars as pl
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:  # pyarrow raises on damaged bytes where polars' reader may panic; an open file has no pattern in its name
         with path.open("rb") as file:
-            return pl.DataFrame(pl.from_arrow(pq.ParquetFile(file).read()))
+            opened = pq.ParquetFile(file)
+            _require_size(opened.metadata, path)
+            return pl.DataFrame(pl.from_arrow(opened.read()))
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, KeyError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BirthmarkError(f"{one_line(path, 200)} cannot be read as Parquet ({one_line(reason)})") from None
+
+
+def _require_size(metadata: Any, path: Path) -> None:
+    rows, columns = metadata.num_rows, metadata.num_columns
+    size = sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups))
+    if rows * columns > MAX_CELLS or size > MAX_TABLE:
+        raise BirthmarkError(
+            f"{one_line(path, 200)} says that it has {rows:,} rows, {columns:,} columns and {size:,} bytes, and a table may "
+            f"have {MAX_CELLS:,} cells and {MAX_TABLE:,} bytes: is it the right file?"
+        )
 
 
 # --------------------------------------------------------------------------------------------------- names and paths

@@ -146,7 +146,7 @@ def _check_same_study(out: Path, record: StudyRecord, command: str, asked: dict[
                 f"{out} holds another study, with {key.replace('_', ' ')} {there} and not {here}{asks}: "
                 "name another folder with --out"
             )
-    if record.asked.get("frame") is None:
+    if "frame" in asked and record.asked.get("frame") is None:
         record.asked["frame"] = asked.get("frame")
 
 

@@ -9,6 +9,7 @@ import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import NEUTRAL_SYSTEM, load_personas
 from birthmark.scoring.table import read_scores
+from birthmark.values.wording import system_said
 from tiny_models import write_tiny_model
 
 WORDS = "love,freedom,power"
@@ -64,6 +65,15 @@ def test_a_file_that_is_none_says_why(tmp_path, text, said):
         load_personas(tmp_path / "bad.yaml")
 
 
+def test_the_texts_are_composed_and_nothing_unseen_is_in_them(tmp_path):
+    file = tmp_path / "personas.yaml"
+    file.write_text('a: "Be cafe\\u0301 \\u200bowner.\\u00a0"\n', encoding="utf-8")
+    assert load_personas(file)["a"] == "Be caf\u00e9 owner."
+    file.write_text('a: "\\u200b\\u00ad"\n', encoding="utf-8")
+    with pytest.raises(BirthmarkError, match="nothing visible"):
+        load_personas(file)
+
+
 # ----------------------------------------------------------------------------------------------- system prompts
 
 
@@ -73,6 +83,16 @@ def test_a_system_prompt_moves_scores_and_is_recorded(tiny_lm):
     assert under.record.prompt_set.system == "Be brief." and without.record.prompt_set.system is None
     assert under.record.system_place == "system" and under.record.prompt_set.sha256 != without.record.prompt_set.sha256
     assert abs(under.matrix() - without.matrix()).max() > 1e-3
+
+
+def test_an_empty_system_turn_is_asked_for_recorded_and_said(birthmark, tiny_lm, tmp_path):
+    answer = birthmark("score", tiny_lm, "--candidates", WORDS, *SHORT, "--system", "", "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    table = read_scores(next((tmp_path / "out" / "scores").glob("*.parquet")))
+    assert (table.record.prompt_set.system, table.record.system_place) == ("", "system")
+    assert system_said([table.record]) == "Every question was asked with an empty system turn."
+    without = bm.score(tiny_lm, prompt=["best_ever_one"], candidates=WORDS, device="cpu")
+    assert abs(table.matrix()[:, :1] - without.matrix()).max() > 1e-3
 
 
 def test_an_out_of_one_system_prompt_refuses_another(birthmark, tiny_lm, tmp_path):

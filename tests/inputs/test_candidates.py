@@ -59,7 +59,9 @@ def test_a_file_needs_no_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert load_candidates("words", [], "reward").words == ("peace",)
 
 
-@pytest.mark.parametrize("spec", ["missing.txt", "folder/missing"])
+@pytest.mark.parametrize(
+    "spec", ["missing.txt", "folder/missing", "words.tx", "words.dat", "cands.cvs", "my-words.list"]
+)
 def test_what_can_only_be_a_file_must_be_there(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BirthmarkError, match="does not exist"):

@@ -146,6 +146,51 @@ def test_a_template_shows_a_pinned_date(template, asked, shown, recorded):
     assert encoder.template_date == recorded
 
 
+def test_many_unclosed_dates_take_no_time():
+    template = "strftime_now('" * 40_000
+    assert pin_template(template, None) == (template, "2024-07-26")
+
+
+@pytest.mark.parametrize(
+    ("bomb", "said"),
+    [
+        ("{% for i in range(1000000000) %}x{% endfor %}", "Range too big"),
+        ("{{ 10**10**9 }}", "powers"),
+        ("{% set n = 9 %}{{ n ** n ** n ** n }}", "powers"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+    ],
+)
+def test_a_template_that_would_not_end_is_refused_at_once(bomb, said):
+    with pytest.raises(BirthmarkError, match=said):
+        Encoder(make_tokenizer(bomb + CHAT_TEMPLATE), "chat").render("Hi")
+
+
+def test_stars_in_the_text_of_a_template_are_no_powers():
+    assert "**Be brief.**" in Encoder(make_tokenizer("**Be brief.** {# 2 ** 3 #}" + CHAT_TEMPLATE), "chat").render("Hi")
+
+
+# ----------------------------------------------------------------------------------------------- an empty system turn
+
+
+def test_an_empty_system_prompt_is_an_empty_system_turn():
+    encoder = Encoder(make_tokenizer(), "chat", system="")
+    assert encoder.system_place == "system"
+    assert encoder.render("Hi").startswith("<bos><turn>system\n</turn>\n<turn>user\nHi</turn>")
+
+
+@pytest.mark.parametrize(
+    ("template", "system", "said"),
+    [
+        (CHAT_TEMPLATE, " \n", "blank"),
+        (CHAT_TEMPLATE.replace("for message in messages", "for message in messages if message.role != 'system'"), "", "no system turn"),
+        ("{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + CHAT_TEMPLATE, "", "no system turn"),
+    ],
+)  # fmt: skip
+def test_an_empty_turn_that_cannot_be_written_is_refused(template, system, said):
+    with pytest.raises(BirthmarkError, match=said):
+        Encoder(make_tokenizer(template), "chat", system=system)
+
+
 def test_a_template_without_a_date_records_none():
     assert pin_template(CHAT_TEMPLATE, "2025-01-31") == (CHAT_TEMPLATE, None)
 

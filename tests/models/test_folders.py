@@ -22,7 +22,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 import birthmark as bm
+from birthmark.inputs.fetch import cache_folder
 from birthmark.models.adapters import SUPPORTED
+from birthmark.models.embedded import LAYOUT, MANIFEST
+from birthmark.models.folder import digest_of_files
 from birthmark.models.heads.known import read_head
 from birthmark.models.loading import AdapterSwap, load_model
 from birthmark.models.resolve import resolve
@@ -159,6 +162,23 @@ def test_a_head_that_is_a_pickle_on_the_hub_is_not_passed_over(of, tiny_lm, lora
         refused("someone/rm", "someone/rm", "value_head.bin", "can run code", "--as logprob")
     assert asked == ["someone/rm"]  # once for a commit
     assert resolve("someone/rm", kind="logprob", quiet=True).kind == "logprob"
+
+
+def test_a_hub_that_was_never_asked_and_cannot_be_is_a_warning(tiny_lm, tmp_path, monkeypatch):
+    snapshot = Path(shutil.copytree(tiny_lm, tmp_path / ("d" * 40)))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(snapshot))
+
+    def model_info(hub_id: str, **_: object) -> Any:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "model_info", model_info)
+    (said,) = resolve("someone/lm", quiet=True).remarks
+    assert "someone/lm" in said and "could not be asked" in said
+    listed = SimpleNamespace(siblings=[SimpleNamespace(rfilename="model.safetensors")])
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: listed)
+    assert resolve("someone/lm", quiet=True).remarks == ()
+    monkeypatch.setattr(huggingface_hub, "model_info", model_info)
+    assert resolve("someone/lm", quiet=True).remarks == ()  # the list is kept
 
 
 def test_what_trainers_leave_is_no_part_of_a_model(copy, tiny_lm):
@@ -474,6 +494,15 @@ def test_a_gguf_with_a_head_is_refused_by_name(name, tiny_lm, tmp_path):
     (tmp_path / "rm").mkdir()
     write_gguf(tmp_path / "rm" / "rm.gguf", tiny_lm, {name: np.ones((1, HIDDEN), dtype=np.float32)})
     refused(tmp_path / "rm", name, "safetensors")
+
+
+def test_an_earlier_conversion_of_a_gguf_with_a_head_is_not_used(tiny_lm, tmp_path):
+    write_gguf(tmp_path / "rm.gguf", tiny_lm, {"cls.output.weight": np.ones((1, HIDDEN), dtype=np.float32)})
+    digest = digest_of_files([tmp_path / "rm.gguf"])
+    shutil.copytree(tiny_lm, earlier := cache_folder() / "models" / f"gguf-{digest[:16]}")
+    manifest = {"layout": LAYOUT, "source": digest, "files": {}}
+    (earlier / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    refused(tmp_path, "cls.output.weight")
 
 
 def test_a_gguf_in_parts_says_how_to_join_them(tmp_path):

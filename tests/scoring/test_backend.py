@@ -112,6 +112,15 @@ def test_an_option_that_a_backend_cannot_honour_is_refused(words, tiny_rm, birth
     assert answer.is_error("--dtype", "--backend length")
 
 
+@pytest.mark.parametrize("asked", [("--read", "end"), ("--bos", "two")], ids=lambda words: words[0][2:])
+def test_what_a_backend_says_nothing_of_is_refused_by_the_run(asked, words, tiny_rm, birthmark, monkeypatch):
+    import length_backend
+
+    monkeypatch.setattr(length_backend, "refuse_options", lambda *_: None)  # one that does not ask
+    answer = birthmark("score", tiny_rm, *ASKED, "--candidates", words, *asked)
+    assert answer.is_error(asked[0], "--backend length")
+
+
 def test_a_backend_of_that_name_that_gives_too_few_scores_is_an_error(words, tiny_rm, monkeypatch):
     import length_backend
 

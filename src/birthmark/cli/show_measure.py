@@ -31,7 +31,7 @@ def print_explanation(found: Explanation) -> None:
         "prompt": f"{found.prompt}: {found.question}",
         "candidate": f"{found.candidate!r}, one of {found.n_candidates:,}",
         "beginning-of-text tokens": found.bos,
-        "system prompt": found.system,
+        "system prompt": "empty" if found.system == "" else found.system,
         "of the template's own": found.template_system,
         "date that it shows": found.template_date,
     }

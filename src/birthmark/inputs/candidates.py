@@ -23,6 +23,7 @@ MAX_BYTES = 16 * MEGABYTE
 KEYWORDS = ("lexicon", "vocabulary")
 _TABLES = (".csv", ".tsv", ".tab")
 _OTHER_FILES = re.compile(r"\.(dicx?|jsonl?|ya?ml|toml|parquet|xlsx?|ods|docx?|pdf|gz|zip|safetensors)", re.IGNORECASE)
+_ENDING = re.compile(r"[\w-]+(\.[\w-]+)*\.[a-z]{2,8}")  # of a lone word: any file's, `words.tx` and `cands.cvs` too
 _HEADS = ("word", "words", "candidate", "candidates", "response", "term", "token")
 HOW = "write one candidate a line, without a header"
 
@@ -150,7 +151,7 @@ def _one_column(text: str, path: Path) -> list[str]:
 
 def _check_words(spec: str, words: Sequence[str]) -> None:
     """Raise for words that are probably files or keywords, mistyped or joined; among other words each is a word."""
-    if all(map(looks_like_file, words)):
+    if all(map(looks_like_file, words)) or (len(words) == 1 and _ENDING.fullmatch(words[0])):
         if len(words) == 1:
             _require_file(Path(words[0] if words[0] in spec else spec))
         raise BirthmarkError(f"--candidates {one_line(spec)} names several files: give one, with a candidate a line")

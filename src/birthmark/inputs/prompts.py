@@ -21,7 +21,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import check_name, require_unlike
 from birthmark.foreign import one_line
 from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, looks_like_file, read_text
-from birthmark.inputs.words import clean_word, one_edit_apart
+from birthmark.inputs.words import clean_text, clean_word, one_edit_apart
 from birthmark.records import Framing, PromptRecord, PromptSetRecord
 
 KEY_COLUMNS = ("candidate", "token_id")
@@ -290,7 +290,8 @@ def load_personas(path: str | Path) -> dict[str, str]:
     """System prompts by persona, the neutral control first.
 
     The file is a YAML mapping of names to texts. Its `neutral` is the control; without one, the control is "You are a helpful
-    assistant.", because any system prompt can change scores.
+    assistant.", because any system prompt can change scores. Letters of the texts are composed (NFC), and what is invisible
+    is dropped, as in words.
 
     Raises `BirthmarkError` for a file that is missing, over 1 MB, not UTF-8 or not a YAML mapping, or that has a duplicate
     name, a name that cannot be a folder's, an empty text, or nothing but the control.
@@ -304,7 +305,10 @@ def load_personas(path: str | Path) -> dict[str, str]:
             )
         if not isinstance(text, str) or not text.strip():
             raise BirthmarkError(f'{path}: the persona "{name}" has no text: {HOW_TO_WRITE_PERSONAS}')
-        personas[check_name(name, f"{path}: the persona", of_file=True)] = text.strip()
+        clear = clean_text(text).strip()  # as words are: what is unseen makes other tokens
+        if not clear:
+            raise BirthmarkError(f'{path}: the persona "{name}" has nothing visible: {HOW_TO_WRITE_PERSONAS}')
+        personas[check_name(name, f"{path}: the persona", of_file=True)] = clear
     require_unlike([NEUTRAL, *personas], f"{path}: the personas")
     if set(personas) == {NEUTRAL}:
         raise BirthmarkError(

@@ -32,6 +32,8 @@ LAYOUT = (
     1  # version of a converted folder: increased when the conversion changes, so that older ones are converted again
 )
 
+OF_USERS = 2  # as LAYOUT, of people's own files: earlier ones may be a reward model's whose head was dropped
+
 
 def prepare_embedded(entry: Entry, note: Note | None = None) -> Path:
     """The folder of an embedded model, downloaded and converted on first use; `note` reports slow steps.
@@ -148,7 +150,7 @@ def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
         raise BirthmarkError(f"{folder} has {len(found)} GGUF files: keep one, or use a folder for each")
     template = folder / "chat_template.jinja"
     digest = digest_of_files([found[0], *tokenizer_files(folder), *([template] if template.is_file() else [])])
-    name = f"gguf-{digest[:16]}"
+    name = f"gguf-{OF_USERS}-{digest[:16]}"
     target = cache_folder() / "models" / name
     with hold(name, note):
         if not is_complete(target, digest):

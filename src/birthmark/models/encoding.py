@@ -21,7 +21,7 @@ Turns = list[dict[str, str]]
 TEXTS_AT_ONCE = 1024
 TEMPLATE_SECONDS = 5.0  # a template that takes longer over one conversation does not end
 DEFAULT_TEMPLATE_DATE = date(2024, 7, 26)
-_DATE_CALL = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
+_DATE_CALL = re.compile(r"""strftime_now\(\s{0,9}(["'])([^"'\\\n]{1,100})\1\s{0,9}\)""")
 _DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
 _UNUSED_NAME = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|\[unused\d+\]")
 
@@ -101,6 +101,18 @@ def parse_template_date(text: str) -> date:
     raise BirthmarkError(f"'{text}' is not a date: write --template-date as 2024-07-26 or '26 Jul 2024'")
 
 
+def _require_no_power(template: str) -> None:
+    """Raise `BirthmarkError` for a template with the operator `**`: a number of a billion digits cannot be interrupted."""
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        found = any((kind, text) == ("operator", "**") for _, kind, text in Environment().lex(template))
+    except TemplateSyntaxError:
+        return  # rendering says what is wrong
+    if found:
+        raise BirthmarkError("the chat template computes powers (**), which may not end: use --chat-template")
+
+
 def pin_template(template: str, template_date: str | None) -> tuple[str, str | None]:
     """The template with today's date replaced by a fixed one, and that date as ISO text (None if it shows no date).
 
@@ -123,14 +135,15 @@ class Encoder:
     """Turns prompts, answers and words into token ids, for one tokenizer, frame and protocol.
 
     `system` is a system prompt before every question. If the template raises an error for one or ignores it, it is put at the
-    beginning of the user's turn, followed by an empty line (`system_place` says which). `template_date` is the pinned date as
+    beginning of the user's turn, followed by an empty line (`system_place` says which); an empty text is an empty system turn,
+    where None is none. `template_date` is the pinned date as
     ISO text, None if the template shows no date or is not used. `bos` says what happens where template and tokenizer both
     write a beginning-of-text token: `one` is kept, or `two`, as where a rendered template is tokenized again (by default
     the study's protocol has two, and ours one). What a tokenizer appends to a text, such as an end token, is left out: an
     answer follows a context, and a template closes a conversation itself.
 
     Raises `BirthmarkError` if the frame is `chat` and there is no chat template, or if there is a system prompt and the frame
-    is not `chat`.
+    is not `chat`, it is blank, or it is empty and the template has no system turn.
     """
 
     def __init__(
@@ -154,6 +167,7 @@ class Encoder:
         self.prepended, self.appended = added_around(tokenizer)
         if frame == "chat":
             template = chat_template or _own_template(tokenizer)
+            _require_no_power(template)
             self.template, self.template_date = pin_template(template, template_date)
         if system is not None:
             self.system_place = self._place_of(system)
@@ -232,13 +246,16 @@ class Encoder:
                 f"a system prompt needs a chat, and the frame is {self.frame}: use --frame chat, for a model without a "
                 "chat template with --chat-template plain"
             )
-        if not system.strip():
-            raise BirthmarkError("the system prompt is empty: omit --system")
-        turns = [{"role": "system", "content": system}, {"role": "user", "content": "Hello"}]
+        if system and not system.strip():
+            raise BirthmarkError('the system prompt is blank: omit --system, or give "" for an empty system turn')
+        tried = system or "birthmarksystem"
+        turns = [{"role": "system", "content": tried}, {"role": "user", "content": "Hello"}]
         try:
-            taken = system.strip() in self._render([turns], opened=True)[0]
+            taken = tried.strip() in self._render([turns], opened=True)[0]
         except BirthmarkError:
-            return "user"
+            taken = False
+        if not taken and not system:
+            raise BirthmarkError("the chat template has no system turn that could be empty: omit --system")
         return "system" if taken else "user"
 
     def _render(self, conversations: list[Turns], opened: bool) -> list[str]:

@@ -267,7 +267,7 @@ def _full_model(
         )
     if stated == "logprob" and kind is None and not as_base:
         _require_no_head(files, shapes)
-        files.require_no_head_on_hub(name, None if entry else revision)
+        files = files.checked_on_hub(name, None if entry else revision)
     origin = entry or _origin(config, catalog)
     template = template_of(path)
     return ResolvedModel(
@@ -354,7 +354,7 @@ def _adapter(
             "the two is meant, --as reward or --as logprob"
         )
     if stated == "logprob" and kind is None:
-        files.require_no_head_on_hub(name, None if entry else revision)
+        files = files.checked_on_hub(name, None if entry else revision)
     tokenizer_folder = _tokenizer_folder(base.path, folder)
     require_tokenizer(tokenizer_folder)
     template = template_of(folder) or base.chat_template

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -61,14 +61,21 @@ class ModelFiles:
     def all(self) -> list[Path]:
         return [*self.main, *self.beside]
 
-    def require_no_head_on_hub(self, hub_id: str, commit: str | None) -> None:
+    def checked_on_hub(self, hub_id: str, commit: str | None) -> "ModelFiles":
         """A language model from the hub has no reward head there in a pickle, which is not fetched.
 
-        The hub is asked once for each commit, and says nothing where it cannot be reached or there is no commit. Raises
-        `BirthmarkError` that names the pickle.
+        The hub is asked once for each commit; where it was never asked and cannot be, a remark says so. Without a commit
+        nothing is asked. Raises `BirthmarkError` that names the pickle.
         """
+        names = _names_on_hub(hub_id, commit) if commit else []
+        if names is None:
+            said = (
+                f"taken for a language model, though the hub could not be asked whether {hub_id} has a reward head in a pickle "
+                "beside its weights: run this once with the network"
+            )
+            return replace(self, remarks=(*self.remarks, said))
         copies = _ADAPTER_COPY if self.is_adapter else _COPY
-        for name in _names_on_hub(hub_id, commit) if commit else ():
+        for name in names:
             other = (
                 "/" in name or name.endswith((".safetensors", ".gguf", ".onnx")) or Path(name).suffix not in _SUFFIXES
             )
@@ -78,6 +85,7 @@ class ModelFiles:
                     "file can run code: if it is a head and you trust it, convert it as docs/heads.md shows and use the "
                     "folder; if not, use --as logprob"
                 )
+        return self
 
 
 def read_weights(folder: Path) -> ModelFiles:
@@ -120,8 +128,8 @@ def read_weights(folder: Path) -> ModelFiles:
     return ModelFiles(folder, tuple(paths), tuple(beside), is_adapter, tuple(remarks))
 
 
-def _names_on_hub(hub_id: str, commit: str) -> list[str]:
-    """The names of a hub model's files, kept in the cache; none where the hub does not say."""
+def _names_on_hub(hub_id: str, commit: str) -> list[str] | None:
+    """The names of a hub model's files, kept in the cache; None where the hub does not say."""
     from huggingface_hub import model_info
 
     memory = cache_folder() / "listings" / f"{digest_of_text(f'{hub_id} {commit}')[:32]}.json"
@@ -132,7 +140,7 @@ def _names_on_hub(hub_id: str, commit: str) -> list[str]:
     try:
         names = [each.rfilename for each in model_info(hub_id, revision=commit, timeout=10).siblings or ()]
     except Exception:  # noqa: BLE001  the hub's and the HTTP library's
-        return []
+        return None
     memory.parent.mkdir(exist_ok=True)
     with atomic_path(memory) as temporary:
         temporary.write_text(json.dumps(names), encoding="utf-8")

@@ -110,6 +110,8 @@ def _system(record: ScoreRecord) -> str:
     asked = record.prompt_set
     if asked.system is None:
         return "–"
+    if not asked.system:
+        return "empty"
     place = ", opening the user's turn" if record.system_place == "user" else ""
     return f"{f'persona {asked.persona}: ' if asked.persona else ''}{quoted(asked.system)}{place}"
 

@@ -148,7 +148,13 @@ class QuestionOptions(PromptSetOptions, PromptOptions, CandidateOptions, total=F
 class SystemOptions(TypedDict, total=False):
     system: Annotated[
         str | None,
-        Option("A system prompt before every question.", QUESTION, metavar="TEXT", moves_score=True, of_study=True),
+        Option(
+            'A system prompt before every question; "" is an empty system turn.',
+            QUESTION,
+            metavar="TEXT",
+            moves_score=True,
+            of_study=True,
+        ),
     ]
 
 

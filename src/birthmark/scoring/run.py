@@ -13,7 +13,7 @@ from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.models.scored import PromptScores
 from birthmark.progress import note, progress_bar
 from birthmark.records import Kind, NotApplicable, ScoreRecord
-from birthmark.scoring.backend import Backend, Job, Session, Unit
+from birthmark.scoring.backend import Backend, Job, Session, Unit, refuse_options
 from birthmark.scoring.backends import find_backend
 from birthmark.scoring.measure import ChosenFrame, Measure
 from birthmark.scoring.resume import Kept, resume_key
@@ -73,6 +73,8 @@ def _finished_table(out: Path | None, job: Job, key: str) -> ScoreTable | None:
 
 def _scored_table(job: Job, backend: Backend, key: str, out: Path | None, kept: Kept) -> ScoreTable:
     with backend.open(job) as session:
+        unsaid = [name for name in ("read", "bos") if getattr(session.facts, name) is None]
+        refuse_options(job.measure, backend.name, *unsaid)  # else a table would say nothing of what a person set
         scored, seconds = _score_prompts(session, job, kept)
         start = perf_counter()
         table = _assemble(session, scored, job, backend, key)

@@ -518,6 +518,8 @@ def system_said(scores: Sequence[ScoreRecord]) -> str | None:
     asked = scores[0].prompt_set if scores else None
     if asked is None or asked.system is None:
         return None
+    if not asked.system:
+        return "Every question was asked with an empty system turn."
     whose = f" of the persona “{asked.persona}”" if asked.persona else ""
     return f"Every question was asked with the system prompt{whose}: {quoted(asked.system)}"
 
