@@ -108,6 +108,11 @@ says so beside the p:
 
 {few_stems}
 
+Where every stem of a category is in the other one too, whole stems cannot change places, and p is from Student's t; the rate
+stands beside it:
+
+{within}
+
 Shuffling single words would take the forms of a stem for independent observations, and the plain difference of means would
 take a category's spread for its place; so whole stems are shuffled, and differences are divided by their standard errors.
 
@@ -166,8 +171,9 @@ def main(folder: Path) -> None:
             few=min(row.studies for row in record.null_studies),
             of_words=words[0].studies,
             words_error=_rate(max(row.mc_error for row in words)),
-            words=_words([row for row in words if min(row.design.words.words) >= 12]),
-            few_stems=_few_stems([row for row in words if min(row.design.words.words) < 12]),
+            words=_words([row for row in words if min(row.design.words.words) >= 12 and not _within(row)]),
+            few_stems=_few_stems([row for row in words if min(row.design.words.words) < 12 and not _within(row)]),
+            within=_few_stems([row for row in words if _within(row)]),
             drawn_base=drawn.drawn_sd_base,
             drawn_rm=drawn.drawn_sd_rm,
             prompts=drawn.prompts,
@@ -321,6 +327,11 @@ def _words(rows: Sequence[NullRate]) -> str:
         for (words, forms), of in found.items()
     ]
     return _table(("words", "forms of a stem", "stems", *(f"SD × {_short(f'{ratio:.2g}')}" for ratio in ratios)), lines)
+
+
+def _within(row: NullRate) -> bool:
+    """Whether every stem of the first category is in the second too."""
+    return row.design.words.in_both == row.design.words.stems[0]
 
 
 def _few_stems(rows: Sequence[NullRate]) -> str:

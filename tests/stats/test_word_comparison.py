@@ -116,7 +116,7 @@ def loop(values: np.ndarray, labels: list[str], stems: list[str]) -> WordTest:
     m = len(found)
     p = (sum(one <= observed * (1 + 1e-9) for one in found) + 1) / (m + 1)
     reach = float(stats.t.isf(np.sort(found)[int(np.ceil(0.05 * (m + 1))) - 2] / 2, df)) * se
-    return WordTest(difference, se, df, difference - reach, difference + reach, p, (k["a"], k["b"]))
+    return WordTest(difference, se, df, difference - reach, difference + reach, p, (k["a"], k["b"]), True)
 
 
 @pytest.mark.parametrize("shift", [0.0, 2.5])

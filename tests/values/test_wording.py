@@ -70,6 +70,16 @@ def test_the_p_over_words_is_said_to_be_of_whole_stems_and_where_they_are_few_ho
     assert "with 3 stems it rejects 4% to 7% of true nulls" in key_numbers(few)[2][2]
 
 
+@pytest.mark.parametrize(("stems", "rate"), [(2, "2% to 13%"), (3, "2% to 8%"), (9, "1% to 7%")])
+def test_where_stems_cannot_change_places_the_p_is_said_to_be_students_and_how_often_it_errs(two, stems, rate) -> None:
+    within = changed(two, "models_fixed", p_words=0.02, permuted=False, n_stems={"Agency": stems, "Communion": 12})
+    assert "about 20 of 1,000 draws of such words by Student's t (p = .020)" in finding(within).sure
+    assert f"rejects {rate} of true null hypotheses at .05" in finding(within).sure
+    assert (
+        f"Student's t over word stems; with {stems} stems it rejects {rate} of true nulls" in key_numbers(within)[2][2]
+    )
+
+
 def test_the_best_that_few_units_allow_is_not_called_sure(ten: Effects) -> None:
     found = finding(changed(ten, "headline", p_exact=0.1, min_p=0.1))
     assert "too few to be sure" in found.title

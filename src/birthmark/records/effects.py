@@ -153,6 +153,8 @@ class ModelsFixed(Record):
 
     `p_words`: two-sided, whole word stems permuted between the categories, the difference divided by its standard error
     `se`; it is below .05 exactly where the interval leaves out 0. `df`: of Student's t. `n_stems`: category → stems.
+    `permuted`: false where stems cannot change places (too few, or all of one category's are in the other), and Student's
+    t gives p.
     """
 
     estimate: float
@@ -162,6 +164,7 @@ class ModelsFixed(Record):
     se: float | None = None
     df: float | None = None
     n_stems: dict[str, int] = {}
+    permuted: bool = True
     by_adjective: list[AdjectiveEffect]
 
     @property

@@ -23,7 +23,8 @@ ALPHA = 0.05
 class WordTest:
     """mean(first category) − mean(second) with its standard error, 95% interval and two-sided p, in the values' units.
 
-    `p` < .05 exactly where the interval leaves 0 out. `n_stems`: of the first and of the second category.
+    `p` < .05 exactly where the interval leaves 0 out. `n_stems`: of the first and of the second category. `permuted`: whether
+    stems could be permuted; else p is Student's t's.
     """
 
     estimate: float
@@ -33,6 +34,7 @@ class WordTest:
     ci_high: float
     p: float
     n_stems: tuple[int, int]
+    permuted: bool
 
 
 def place_values(ranks: np.ndarray, member: np.ndarray) -> np.ndarray:
@@ -135,7 +137,8 @@ def compare_words_many(
     states = blocks.arrangements(draws, seed)
     m = len(states)
     at = ceil(ALPHA * (m + 1) - TIE) - 1  # p is below .05 where fewer permutations than this are as extreme
-    if at >= 1 and blocks.can_change_places:
+    permute = at >= 1 and blocks.can_change_places
+    if permute:
         permuted = _student(*blocks.welch(_less(values, np.where(in_first, *means)), states))  # [permutations, rows]
         p = ((permuted <= p * (1 + TIE)).sum(axis=0) + 1) / (m + 1)
         critical = np.partition(permuted, at - 1, axis=0)[at - 1] * (1 - TIE)
@@ -143,7 +146,7 @@ def compare_words_many(
     if not np.isfinite(reach).all():
         raise BirthmarkError("the words are too few, and too many of them alike, for an interval over words")
     return [
-        WordTest(float(d), float(s), float(f), float(d - r), float(d + r), float(of_row), blocks.n_stems)
+        WordTest(float(d), float(s), float(f), float(d - r), float(d + r), float(of_row), blocks.n_stems, permute)
         for d, s, f, r, of_row in zip(difference, se, df, reach, p, strict=True)
     ]
 

@@ -21,6 +21,17 @@ ALPHA = 0.05
 TEST = "words"
 FORMS = ((1,), (2,), (3,), (1, 2, 3))
 RATIOS = (1.0, 1.5, 3.0, 1 / 1.5, 1 / 3)
+WITHIN = (
+    (2, 6),
+    (2, 24),
+    (3, 8),
+    (3, 24),
+    (4, 8),
+    (4, 24),
+    (4, 60),
+    (12, 24),
+    (12, 60),
+)  # all stems of the first are in both
 FEW = ((2, 5), (2, 10), (2, 24), (2, 60), (3, 3), (3, 10), (3, 24), (3, 60), (4, 4), (4, 10), (4, 60))
 
 
@@ -58,6 +69,7 @@ def designs() -> list[WordDesign]:
         if words[0] != words[1] or ratio >= 1
     ]
     found += [WordDesign((36, 36), (2,), ratio, 6) for ratio in (1.0, 3.0)]
+    found += [WordDesign(words, (1,), ratio, words[0]) for words in WITHIN for ratio in (1.0, 3.0, 1 / 3)]
     return [*found, *(WordDesign(words, (1,), ratio) for words in FEW for ratio in (1.0, 3.0, 1 / 3))]
 
 

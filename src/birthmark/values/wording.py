@@ -154,10 +154,12 @@ def _as_run(effects: Effects, fixed: ModelsFixed) -> Finding:
     a, b = sides(effects)
     leaning, other = (b, a) if fixed.estimate < 0 else (a, b)
     ahead = _ahead(leaning, other, effects.categories, fixed.estimate, effects.n_candidates)
-    sure = (
-        f"The 95% interval over words is {_interval(fixed)} ranks; a gap this large for its standard error occurs in "
-        f"{times(fixed.p_words)} random relabelings of whole word stems ({p_words(fixed.p_words)})."
+    occurs = (
+        f"{times(fixed.p_words)} random relabelings of whole word stems ({p_words(fixed.p_words)})"
+        if fixed.permuted
+        else f"{times(fixed.p_words)} draws of such words by Student's t ({p_words(fixed.p_words)})"
     )
+    sure = f"The 95% interval over words is {_interval(fixed)} ranks; a gap this large for its standard error occurs in {occurs}."
     if fixed.clear:
         title = (
             f"{_side_first(leaning)} {_verb('lean', leaning)} further to {effects.categories[0].lower()} than {other}"

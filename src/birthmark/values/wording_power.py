@@ -12,6 +12,9 @@ ENOUGH_STEMS = 4
 FEW_STEMS = {2: "0% to 10%", 3: "4% to 7%"}
 """How often the test over words rejects true null hypotheses at .05, by the stems of the smaller category: the rates of
 `birthmark calibrate tests`, which are near 5% from `ENOUGH_STEMS` on."""
+WITHIN = {2: "2% to 13%", 3: "2% to 8%"}
+WITHIN_FROM_FOUR = "1% to 7%"
+"""The same where Student's t gives the p: every stem of the smaller category is in the larger one too."""
 LITTLE = (1 - 0.5**0.5) / 2  # half of what twice the base checkpoints take off the standard error
 PUBLISHED_LAYOUT = "published icc=0.85"
 
@@ -45,18 +48,29 @@ def detectable_over_words(detectable: float, n_models: int, why: str | None) -> 
 
 def relabelings(fixed: ModelsFixed) -> str:
     """Where `p_words` comes from, in a few words, with its rate of errors where a category has very few stems."""
-    n = fewest_stems(fixed)
-    rate = f"; with {n} stems it rejects {FEW_STEMS[n]} of true nulls at .05" if n in FEW_STEMS else ""
-    return f"random relabelings of whole word stems{rate}"
+    n, rate = fewest_stems(fixed), error_rate(fixed)
+    said = f"; with {n} stems it rejects {rate} of true nulls at .05" if rate else ""
+    return f"random relabelings of whole word stems{said}" if fixed.permuted else f"Student's t over word stems{said}"
 
 
 def few_stems(fixed: ModelsFixed) -> str:
     """A sentence on how often `p_words` errs, where a category has very few stems; else nothing."""
-    n = fewest_stems(fixed)
-    if n not in FEW_STEMS:
+    n, rate = fewest_stems(fixed), error_rate(fixed)
+    if not rate:
         return ""
     names = listed([name for name, stems in fixed.n_stems.items() if stems == n])
-    return f"With only {n} word stems in {names}, this test rejects {FEW_STEMS[n]} of true null hypotheses at .05."
+    if n >= ENOUGH_STEMS:
+        return (
+            f"Every word stem of {names} is in the other category too and none can change places, so p is from Student's t: "
+            f"it rejects {rate} of true null hypotheses at .05."
+        )
+    return f"With only {n} word stems in {names}, this test rejects {rate} of true null hypotheses at .05."
+
+
+def error_rate(fixed: ModelsFixed) -> str:
+    """How often the test over words rejects true null hypotheses at .05, where that is not known to be 5%; else nothing."""
+    n = fewest_stems(fixed)
+    return FEW_STEMS.get(n, "") if fixed.permuted else WITHIN.get(n, WITHIN_FROM_FOUR)
 
 
 def fewest_stems(fixed: ModelsFixed) -> int:
