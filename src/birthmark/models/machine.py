@@ -42,6 +42,16 @@ def choose_dtype(requested: str | None, device: torch.device, catalog: str | Non
     return name
 
 
+def torch_device(name: str) -> torch.device:
+    """A device by name, whether or not this machine has it."""
+    return torch.device(name)
+
+
+def set_threads(number: int) -> None:
+    """How many threads torch computes with in this process."""
+    torch.set_num_threads(number)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Estimated peak memory in bytes, seconds of forward passes, and the assumed rate of matrix products."""

@@ -10,7 +10,16 @@ from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.scoring.backend import Backend
 from birthmark.scoring.local import LocalBackend
-from birthmark.scoring.measure import BACKENDS, LOCAL, require_backend
+from birthmark.scoring.measure import BACKENDS, LOCAL, Measure, require_backend
+
+
+def backend_of(measure: Measure) -> Backend:
+    """What a measurement is to be scored by; raises `BirthmarkError` as `find_backend` does."""
+    if measure.ray is not None:
+        from birthmark.scoring.ray_backend import RayBackend
+
+        return RayBackend(measure.ray)
+    return find_backend(measure.backend)
 
 
 def find_backend(name: str) -> Backend:
