@@ -188,6 +188,8 @@ class Place(Generic[T]):
     request: Request
     group: Any
     make: Callable[["Place[T]"], T]
+    given: bool = False
+    _ready: Any = None
     _worker: list[T] = field(default_factory=list)
 
     @property
@@ -211,8 +213,14 @@ class Place(Generic[T]):
         return self._worker[0]
 
     def is_there(self) -> bool:
-        """Whether the cluster has given the room, and its machine is alive."""
-        return bool(self.group.wait(timeout_seconds=0))
+        """Whether the cluster has given the room: asked since the last time, as a machine may have been lost."""
+        import ray
+
+        self._ready = self._ready or self.group.ready()
+        there = bool(ray.wait([self._ready], timeout=0)[0])
+        if there:
+            self.given, self._ready = True, None
+        return there
 
     def leave(self) -> None:
         import ray
@@ -266,7 +274,7 @@ class Places(Generic[T]):
         waiting, flying = list(reversed(items)), {}
         idle, failed, since = list(self.places), list[str](), monotonic()
         while flying or (waiting and len(failed) < GIVEN_UP):
-            for place in [place for place in idle if waiting and place.is_there()]:
+            for place in [place for place in idle if waiting and (place.given or place.is_there())]:
                 idle.remove(place)
                 item = waiting.pop()
                 flying[start(place.worker, item)] = (place, item)

@@ -5,11 +5,12 @@ other's run. The driver knows nothing of torch; it hands out units and yields wh
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,8 @@ from birthmark.scoring.measure import LOCAL, versions
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
+
+T = TypeVar("T")
 
 SHARED_BY = 4  # models on one GPU at most
 GPU_SHARE = 0.9  # of its memory, for models
@@ -62,17 +65,18 @@ class RayBackend:
         request = request_for(job, settings)
         number = min(len(job.measure.prompts.prompts), room(request))
         note(f"{job.model.slug}: asking Ray for {max(1, number)} × {request}", quiet=job.measure.quiet)
-        with Places(request, number, _starter(_sent(job, settings))) as places:
-            yield RaySession(places, job)
+        with Places(request, number, _actor) as places:
+            yield RaySession(places, job, _sent(job, settings, request.cpus))
 
     def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
         """By the plain engine in float32, in an actor that has the memory for it."""
         settings = self.settings(job)
         request = request_for(job, replace(settings, dtype="float32"))
-        with Places(request, 1, _starter(_sent(job, settings))) as places:
+        sent = _sent(job, settings, request.cpus)
+        with Places(request, 1, _actor) as places:
             try:
                 return _only(
-                    places.run([rows], lambda actor, rows: actor.rescore.remote(list(texts), rows), lambda _: "rescoring")
+                    places.run([rows], lambda actor, rows: actor.rescore.remote(sent, list(texts), rows), lambda _: "rescoring")
                 )
             except CannotSchedule as error:
                 raise CannotRescore(f"float32 does not fit here: {error}") from None
@@ -143,14 +147,15 @@ def _only(results: Iterator[tuple[Any, Any]]) -> Any:
 class RaySession:
     """A model in actors."""
 
-    def __init__(self, places: Places[Any], job: Job) -> None:
+    def __init__(self, places: Places[Any], job: Job, sent: Any) -> None:
         self._places = places
         self._job = job
+        self._sent = sent
 
     @cached_property
     def _described(self) -> tuple[Facts, pl.DataFrame]:
         """From the actor that has loaded the model first; the others go on loading."""
-        describe = lambda actor, _: actor.describe.remote()
+        describe = lambda actor, _: actor.describe.remote(self._sent)
         found = self._places.run(range(len(self._places.places)), describe, lambda _: f"loading {self._job.model.name}")
         return next(found)[1]
 
@@ -163,19 +168,19 @@ class RaySession:
         return self._described[1]
 
     def units(self, texts: Sequence[str]) -> list[Unit]:
-        cut = lambda actor, _: actor.units.remote(list(texts))
+        cut = lambda actor, _: actor.units.remote(self._sent, list(texts))
         return _only(self._places.run([None], cut, lambda _: "cutting the work into units"))
 
     def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         """Raises `BirthmarkError` that names a unit which failed three times, once the others are done."""
 
         def start(actor: Any, unit: Unit) -> Any:
-            return actor.score.remote([texts[index] for index in unit.prompts], unit)
+            return actor.score.remote(self._sent, [texts[index] for index in unit.prompts], unit)
 
         yield from self._places.run(units, start, self._named)
 
     def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
-        check = lambda actor, _: actor.verify.remote(list(texts), sample, seed, dict(scored))
+        check = lambda actor, _: actor.verify.remote(self._sent, list(texts), sample, seed, dict(scored))
         return _only(self._places.run([None], check, lambda _: f"the self-check of {self._job.model.name}"))
 
     def _named(self, unit: Unit) -> str:
@@ -191,20 +196,19 @@ class _Sent:
 
     job: Job
     versions: Mapping[str, str]
+    threads: int
+    key: str
 
 
-def _sent(job: Job, settings: Settings) -> Any:
+def _sent(job: Job, settings: Settings, threads: int) -> Any:
     """In Ray's object store, once for all actors."""
     measure = replace(job.measure, device=settings.device, dtype=settings.dtype, quiet=True)
-    return require_ray().put(_Sent(replace(job, measure=measure), dict(settings.versions)))
+    return require_ray().put(_Sent(replace(job, measure=measure), dict(settings.versions), threads, uuid4().hex))
 
 
-def _starter(sent: Any) -> Any:
-    def start(place: Place[Any]) -> Any:
-        again = {"max_restarts": -1, "max_task_retries": ATTEMPTS - 1}
-        return require_ray().remote(_Actor).options(**place.options, **again).remote(sent, place.request.cpus)
-
-    return start
+def _actor(place: Place[Any]) -> Any:
+    again = {"max_restarts": -1, "max_task_retries": ATTEMPTS - 1}
+    return require_ray().remote(_Actor).options(**place.options, **again).remote()
 
 
 # ---------------------------------------------------------------------------------------------------------- the actor
@@ -213,64 +217,57 @@ def _starter(sent: Any) -> Any:
 class _Actor:
     """One model in a worker's memory. What is wrong with the input comes back as a value: only losses are tried again."""
 
-    def __init__(self, sent: _Sent, threads: int) -> None:
-        self._sent = sent
-        self._threads = threads
+    def __init__(self) -> None:
         self._open = ExitStack()
+        self._key: str | None = None
         self._loaded: LocalSession | None = None
 
-    def describe(self) -> tuple[Facts, pl.DataFrame] | BirthmarkError:
-        try:
-            return self._session.facts, self._session.candidates
-        except BirthmarkError as error:
-            return error
+    def describe(self, sent: _Sent) -> tuple[Facts, pl.DataFrame] | BirthmarkError:
+        return _or_error(lambda: (self._session(sent).facts, self._session(sent).candidates))
 
-    def units(self, texts: Sequence[str]) -> list[Unit] | BirthmarkError:
-        try:
-            return self._session.units(texts)
-        except BirthmarkError as error:
-            return error
+    def units(self, sent: _Sent, texts: Sequence[str]) -> list[Unit] | BirthmarkError:
+        return _or_error(lambda: self._session(sent).units(texts))
 
-    def score(self, texts: Sequence[str], unit: Unit) -> list[PromptScores] | BirthmarkError:
+    def score(self, sent: _Sent, texts: Sequence[str], unit: Unit) -> list[PromptScores] | BirthmarkError:
         """texts: those of the unit's prompts."""
-        try:
-            ((_, scores),) = self._session.score(texts, [Unit(range(len(texts)), unit.rows)])
-            return scores
-        except BirthmarkError as error:
-            return error
+        alone = Unit(range(len(texts)), unit.rows)
+        return _or_error(lambda: next(self._session(sent).score(texts, [alone]))[1])
 
     def verify(
-        self, texts: Sequence[str], sample: int, seed: int, scored: Mapping[str, np.ndarray]
+        self, sent: _Sent, texts: Sequence[str], sample: int, seed: int, scored: Mapping[str, np.ndarray]
     ) -> Verification | BirthmarkError:
-        try:
-            return self._session.verify(texts, sample=sample, seed=seed, scored=scored)
-        except BirthmarkError as error:
-            return error
+        return _or_error(lambda: self._session(sent).verify(texts, sample=sample, seed=seed, scored=scored))
 
-    def rescore(self, texts: Sequence[str], rows: np.ndarray) -> np.ndarray | BirthmarkError:
-        try:
-            return LocalBackend().rescore(self._here(), texts, rows)
-        except BirthmarkError as error:
-            return error
+    def rescore(self, sent: _Sent, texts: Sequence[str], rows: np.ndarray) -> np.ndarray | BirthmarkError:
+        return _or_error(lambda: LocalBackend().rescore(_here(sent), texts, rows))
 
-    @property
-    def _session(self) -> LocalSession:
-        if self._loaded is None:
-            self._loaded = self._open.enter_context(LocalBackend().open(self._here()))
+    def _session(self, sent: _Sent) -> LocalSession:
+        if self._key != sent.key or self._loaded is None:
+            self._open.close()
+            self._loaded = self._open.enter_context(LocalBackend().open(_here(sent)))
+            self._key = sent.key
         return self._loaded
 
-    def _here(self) -> Job:
-        """The job with this machine's files; its threads are set, and its versions are those of the driver."""
-        from birthmark.models.machine import set_threads
 
-        set_threads(self._threads)
-        there, here = self._sent.versions, versions()
-        if other := [name for name in there if here.get(name) != there[name]]:
-            raise BirthmarkError(
-                f"a machine of the Ray cluster has {other[0]} {here.get(other[0])} and this one {there[other[0]]}, which moves "
-                "scores: install the same versions on all of them"
-            )
-        return replace(self._sent.job, model=_on_this_machine(self._sent.job.model))
+def _or_error(run: Callable[[], T]) -> T | BirthmarkError:
+    try:
+        return run()
+    except BirthmarkError as error:
+        return error
+
+
+def _here(sent: _Sent) -> Job:
+    """The job with this machine's files; its threads are set, and its versions are those of the driver."""
+    from birthmark.models.machine import set_threads
+
+    set_threads(sent.threads)
+    here = versions()
+    if other := [name for name in sent.versions if here.get(name) != sent.versions[name]]:
+        raise BirthmarkError(
+            f"a machine of the Ray cluster has {other[0]} {here.get(other[0])} and this one {sent.versions[other[0]]}, which "
+            "moves scores: install the same versions on all of them"
+        )
+    return replace(sent.job, model=_on_this_machine(sent.job.model))
 
 
 def _on_this_machine(model: "ResolvedModel") -> "ResolvedModel":
