@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from birthmark.errors import BirthmarkError
@@ -59,7 +59,9 @@ class Request:
 
 def in_words(resources: dict[str, float]) -> str:
     """Resources as Ray counts them: `2 CPUs, 0.5 GPUs, 1.2 GB of memory`."""
-    parts = [f"{resources[name]:g} {name}{'s' * (resources[name] != 1)}" for name in ("CPU", "GPU") if name in resources]
+    parts = [
+        f"{resources[name]:g} {name}{'s' * (resources[name] != 1)}" for name in ("CPU", "GPU") if name in resources
+    ]
     if "memory" in resources:
         parts.append(f"{resources['memory'] / 2**30:.1f} GB of memory")
     return ", ".join(parts) or "nothing"
@@ -90,15 +92,15 @@ def connect(address: str) -> None:
     """
     global _connected_to
     ray = require_ray()
-    if ray.is_initialized():
-        if address not in (LOCAL_RAY, ANY_RAY, _connected_to):
-            raise BirthmarkError(f"--ray {one_line(address)}: this process uses another cluster: call ray.shutdown() first")
-        return
-    found = address
-    if address == ANY_RAY:
-        found = os.environ.get("RAY_ADDRESS") or ANY_RAY
+    found = (os.environ.get("RAY_ADDRESS") or ANY_RAY) if address == ANY_RAY else address
     if found not in (LOCAL_RAY, ANY_RAY):
         _require_answer(found, address)
+    if ray.is_initialized():
+        if address not in (LOCAL_RAY, ANY_RAY, _connected_to):
+            raise BirthmarkError(
+                f"--ray {one_line(address)}: this process uses another cluster: call ray.shutdown() first"
+            )
+        return
     options: dict[str, Any] = {"address": found, "log_to_driver": False, "logging_level": logging.CRITICAL}
     if found == LOCAL_RAY:
         options["include_dashboard"] = False
@@ -236,13 +238,15 @@ class Place(Generic[T]):
 class Places(Generic[T]):
     """Some places of one kind. Used as a context: what Ray gave is given back at the end."""
 
-    _held: list["Places[Any]"] = []  # of this process; a run waits while others of it have room
+    _held: ClassVar[list["Places[Any]"]] = []  # of this process; a run waits while others of it have room
     _lock = Lock()
 
-    def __init__(self, request: Request, number: int, make: Callable[[Place[T]], T]) -> None:
+    def __init__(self, request: Request, number: int, make: Callable[[Place[T]], T], *, lasting: bool = False) -> None:
+        """lasting: places without work are kept for the next round, as what works there holds a model."""
         from ray.util.placement_group import placement_group
 
         self.request = request
+        self.lasting = lasting
         self.places = [Place(request, placement_group([request.bundle]), make) for _ in range(max(1, number))]
         with self._lock:
             self._held.append(self)
@@ -303,12 +307,14 @@ class Places(Generic[T]):
                 raise self._no_room()
         if failed:
             more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-            raise BirthmarkError(f"{failed[0]}{more}: what else is finished is kept; run the same command again to try it again")
+            raise BirthmarkError(
+                f"{failed[0]}{more}: what else is finished is kept; run the same command again to try it again"
+            )
 
     def _give_back(self, idle: list[Place[T]]) -> None:
         """Idle places are room for others; one stays, for the self-check."""
         for place in [*idle]:
-            if len(self.places) > 1:
+            if len(self.places) > 1 and not self.lasting:
                 idle.remove(place)
                 self.places.remove(place)
                 place.leave()
@@ -344,3 +350,59 @@ def _cause(error: Exception) -> str:
     if cause is not None:
         return one_line(f"{type(cause).__name__}: {cause}", 200)
     return one_line(next(iter(str(error).strip().splitlines()), type(error).__name__), 200)
+
+
+# ------------------------------------------------------------------------------------------------------------- tasks
+
+
+def run_tasks(
+    address: str,
+    function: Callable[[Any], Any],
+    items: Sequence[Any],
+    *,
+    name: Callable[[Any], str],
+    device: str | None = None,
+) -> Iterator[tuple[Any, Any]]:
+    """Each item with `function(item)`, run as a task of the cluster, as soon as it is done.
+
+    function: of a module, so that a worker finds it; it may give a `BirthmarkError` back. A task has a GPU where the
+    cluster has any and `device` allows it, else CPUs as `threads_for` says.
+    """
+    connect(address)
+    gpus = 1 if has_gpu() and device in (None, "auto", "cuda") else 0
+    request = Request(1 if gpus else threads_for(len(items)), gpus)
+
+    def task(place: Place[Any]) -> Any:
+        return require_ray().remote(_computed).options(**place.options, max_retries=ATTEMPTS - 1, retry_exceptions=True)
+
+    with Places(request, min(len(items), room(request)), task) as places:
+        yield from places.run(items, lambda task, item: task.remote(function, item, request.cpus), name)
+
+
+def _computed(function: Callable[[Any], T], item: Any, threads: int) -> T | BirthmarkError:
+    """In a worker: what is wrong with the input comes back as a value, so that only losses are tried again."""
+    from birthmark.models.machine import set_threads
+
+    set_threads(threads)
+    return or_error(lambda: function(item))
+
+
+def or_error(run: Callable[[], T]) -> T | BirthmarkError:
+    try:
+        return run()
+    except BirthmarkError as error:
+        return error
+
+
+def has_gpu() -> bool:
+    return any(node.get("GPU", 0) >= 1 for node in nodes())
+
+
+def threads_for(units: int) -> int:
+    """CPUs of a worker: those that OMP_NUM_THREADS names, else a machine's share where there are fewer units than CPUs."""
+    if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+        return max(1, int(given))
+    cpus = [int(node.get("CPU", 0)) for node in nodes()]
+    smallest = min((number for number in cpus if number), default=1)
+    on_each = -(-min(units, sum(cpus) or 1) // max(1, len(cpus)))
+    return max(1, smallest // max(1, on_each))

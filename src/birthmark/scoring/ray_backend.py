@@ -4,12 +4,11 @@ An actor loads a model once and takes units of work of it, cut as the local sess
 other's run. The driver knows nothing of torch; it hands out units and yields what comes back.
 """
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -27,14 +26,24 @@ from birthmark.scoring.backend import (
     Unit,
     Verification,
 )
-from birthmark.scoring.cluster import ATTEMPTS, CannotSchedule, Place, Places, Request, connect, nodes, require_ray, room
+from birthmark.scoring.cluster import (
+    ATTEMPTS,
+    CannotSchedule,
+    Place,
+    Places,
+    Request,
+    connect,
+    has_gpu,
+    or_error,
+    require_ray,
+    room,
+    threads_for,
+)
 from birthmark.scoring.local import LocalBackend, LocalSession
 from birthmark.scoring.measure import LOCAL, versions
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
-
-T = TypeVar("T")
 
 SHARED_BY = 4  # models on one GPU at most
 GPU_SHARE = 0.9  # of its memory, for models
@@ -46,8 +55,11 @@ class RayBackend:
     name = "ray"
     scores_as = LOCAL
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, swapping: bool = False) -> None:
+        """swapping: the models differ in their adapters, so actors and the base in them are kept until `close`."""
         self.address = address
+        self.swapping = swapping
+        self._kept: Places[Any] | None = None
 
     def settings(self, job: Job) -> Settings:
         """As the local backend's on a machine of the cluster: a GPU where it has any."""
@@ -65,18 +77,33 @@ class RayBackend:
         request = request_for(job, settings)
         number = min(len(job.measure.prompts.prompts), room(request))
         note(f"{job.model.slug}: asking Ray for {max(1, number)} × {request}", quiet=job.measure.quiet)
-        with Places(request, number, _actor) as places:
-            yield RaySession(places, job, _sent(job, settings, request.cpus))
+        sent = _sent(job, settings, request.cpus, self.swapping)
+        if not self.swapping:
+            with Places(request, number, _actor) as places:
+                yield RaySession(places, job, sent)
+            return
+        if self._kept is None or self._kept.request != request:
+            self.close()
+            self._kept = Places(request, number, _actor, lasting=True)
+        yield RaySession(self._kept, job, sent)
+
+    def close(self) -> None:
+        """Give back what is kept for the next model."""
+        if self._kept is not None:
+            self._kept.__exit__()
+            self._kept = None
 
     def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
         """By the plain engine in float32, in an actor that has the memory for it."""
         settings = self.settings(job)
         request = request_for(job, replace(settings, dtype="float32"))
-        sent = _sent(job, settings, request.cpus)
+        sent = _sent(job, settings, request.cpus, self.swapping)
         with Places(request, 1, _actor) as places:
             try:
                 return _only(
-                    places.run([rows], lambda actor, rows: actor.rescore.remote(sent, list(texts), rows), lambda _: "rescoring")
+                    places.run(
+                        [rows], lambda actor, rows: _ask(actor.rescore, sent, list(texts), rows), lambda _: "rescoring"
+                    )
                 )
             except CannotSchedule as error:
                 raise CannotRescore(f"float32 does not fit here: {error}") from None
@@ -85,13 +112,12 @@ class RayBackend:
 def _device(asked: str | None) -> str:
     from birthmark.models.machine import choose_device
 
-    has_gpu = any(node.get("GPU", 0) >= 1 for node in nodes())
     if asked in (None, "auto"):
         here = choose_device(None).type
-        return "cuda" if has_gpu else "cpu" if here == "cuda" else here
+        return "cuda" if has_gpu() else "cpu" if here == "cuda" else here
     if asked.startswith("cuda:"):
         raise BirthmarkError(f"--device {asked} does not go with --ray, which chooses the GPU: write --device cuda")
-    if asked == "cuda" and not has_gpu:
+    if asked == "cuda" and not has_gpu():
         raise BirthmarkError("the Ray cluster has no GPU: write --device cpu, or leave it out")
     return asked if asked == "cuda" else str(choose_device(asked))
 
@@ -106,16 +132,6 @@ def request_for(job: Job, settings: Settings) -> Request:
     return Request(1, gpus=gpus_for(needed, gpu_memory(), spread=measure.device_map is not None))
 
 
-def threads_for(units: int) -> int:
-    """CPUs of an actor: those that OMP_NUM_THREADS names, else a machine's share where there are fewer units than CPUs."""
-    if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
-        return max(1, int(given))
-    cpus = [int(node.get("CPU", 0)) for node in nodes()]
-    smallest = min((number for number in cpus if number), default=1)
-    on_each = -(-min(units, sum(cpus) or 1) // max(1, len(cpus)))
-    return max(1, smallest // max(1, on_each))
-
-
 def gpus_for(needed: int, memory: int, *, spread: bool) -> float:
     """GPUs of an actor whose model needs so many bytes: a share, 1/2 to 1/4, where several fit into one; else whole ones."""
     usable = GPU_SHARE * memory
@@ -126,7 +142,9 @@ def gpus_for(needed: int, memory: int, *, spread: bool) -> float:
 
 def gpu_memory() -> int:
     """Bytes of one GPU of the cluster, asked of the cluster."""
-    with Places(Request(1, gpus=0.01), 1, lambda place: require_ray().remote(_gpu_memory).options(**place.options)) as one:
+    with Places(
+        Request(1, gpus=0.01), 1, lambda place: require_ray().remote(_gpu_memory).options(**place.options)
+    ) as one:
         return int(_only(one.run([None], lambda task, _: task.remote(), lambda _: "looking at a GPU")))
 
 
@@ -155,7 +173,7 @@ class RaySession:
     @cached_property
     def _described(self) -> tuple[Facts, pl.DataFrame]:
         """From the actor that has loaded the model first; the others go on loading."""
-        describe = lambda actor, _: actor.describe.remote(self._sent)
+        describe = lambda actor, _: _ask(actor.describe, self._sent)
         found = self._places.run(range(len(self._places.places)), describe, lambda _: f"loading {self._job.model.name}")
         return next(found)[1]
 
@@ -168,19 +186,19 @@ class RaySession:
         return self._described[1]
 
     def units(self, texts: Sequence[str]) -> list[Unit]:
-        cut = lambda actor, _: actor.units.remote(self._sent, list(texts))
+        cut = lambda actor, _: _ask(actor.units, self._sent, list(texts))
         return _only(self._places.run([None], cut, lambda _: "cutting the work into units"))
 
     def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         """Raises `BirthmarkError` that names a unit which failed three times, once the others are done."""
 
         def start(actor: Any, unit: Unit) -> Any:
-            return actor.score.remote(self._sent, [texts[index] for index in unit.prompts], unit)
+            return _ask(actor.score, self._sent, [texts[index] for index in unit.prompts], unit)
 
         yield from self._places.run(units, start, self._named)
 
     def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
-        check = lambda actor, _: actor.verify.remote(self._sent, list(texts), sample, seed, dict(scored))
+        check = lambda actor, _: _ask(actor.verify, self._sent, list(texts), sample, seed, dict(scored))
         return _only(self._places.run([None], check, lambda _: f"the self-check of {self._job.model.name}"))
 
     def _named(self, unit: Unit) -> str:
@@ -198,17 +216,25 @@ class _Sent:
     versions: Mapping[str, str]
     threads: int
     key: str
+    swapping: bool
 
 
-def _sent(job: Job, settings: Settings, threads: int) -> Any:
+def _sent(job: Job, settings: Settings, threads: int, swapping: bool) -> Any:
     """In Ray's object store, once for all actors."""
     measure = replace(job.measure, device=settings.device, dtype=settings.dtype, quiet=True)
-    return require_ray().put(_Sent(replace(job, measure=measure), dict(settings.versions), threads, uuid4().hex))
+    return require_ray().put(
+        _Sent(replace(job, measure=measure), dict(settings.versions), threads, uuid4().hex, swapping)
+    )
 
 
 def _actor(place: Place[Any]) -> Any:
     again = {"max_restarts": -1, "max_task_retries": ATTEMPTS - 1}
     return require_ray().remote(_Actor).options(**place.options, **again).remote()
+
+
+def _ask(method: Any, *arguments: Any) -> Any:
+    """Call an actor; what raises is tried again like what is lost."""
+    return method.options(retry_exceptions=True).remote(*arguments)
 
 
 # ---------------------------------------------------------------------------------------------------------- the actor
@@ -218,42 +244,39 @@ class _Actor:
     """One model in a worker's memory. What is wrong with the input comes back as a value: only losses are tried again."""
 
     def __init__(self) -> None:
+        from birthmark.models.loading import AdapterSwap
+
         self._open = ExitStack()
+        self._swap = AdapterSwap()
         self._key: str | None = None
         self._loaded: LocalSession | None = None
 
     def describe(self, sent: _Sent) -> tuple[Facts, pl.DataFrame] | BirthmarkError:
-        return _or_error(lambda: (self._session(sent).facts, self._session(sent).candidates))
+        return or_error(lambda: (self._session(sent).facts, self._session(sent).candidates))
 
     def units(self, sent: _Sent, texts: Sequence[str]) -> list[Unit] | BirthmarkError:
-        return _or_error(lambda: self._session(sent).units(texts))
+        return or_error(lambda: self._session(sent).units(texts))
 
     def score(self, sent: _Sent, texts: Sequence[str], unit: Unit) -> list[PromptScores] | BirthmarkError:
         """texts: those of the unit's prompts."""
         alone = Unit(range(len(texts)), unit.rows)
-        return _or_error(lambda: next(self._session(sent).score(texts, [alone]))[1])
+        return or_error(lambda: next(self._session(sent).score(texts, [alone]))[1])
 
     def verify(
         self, sent: _Sent, texts: Sequence[str], sample: int, seed: int, scored: Mapping[str, np.ndarray]
     ) -> Verification | BirthmarkError:
-        return _or_error(lambda: self._session(sent).verify(texts, sample=sample, seed=seed, scored=scored))
+        return or_error(lambda: self._session(sent).verify(texts, sample=sample, seed=seed, scored=scored))
 
     def rescore(self, sent: _Sent, texts: Sequence[str], rows: np.ndarray) -> np.ndarray | BirthmarkError:
-        return _or_error(lambda: LocalBackend().rescore(_here(sent), texts, rows))
+        return or_error(lambda: LocalBackend().rescore(_here(sent), texts, rows))
 
     def _session(self, sent: _Sent) -> LocalSession:
         if self._key != sent.key or self._loaded is None:
             self._open.close()
-            self._loaded = self._open.enter_context(LocalBackend().open(_here(sent)))
+            backend = LocalBackend(load=self._swap.model) if sent.swapping else LocalBackend()
+            self._loaded = self._open.enter_context(backend.open(_here(sent)))
             self._key = sent.key
         return self._loaded
-
-
-def _or_error(run: Callable[[], T]) -> T | BirthmarkError:
-    try:
-        return run()
-    except BirthmarkError as error:
-        return error
 
 
 def _here(sent: _Sent) -> Job:
