@@ -47,6 +47,11 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def threads_of(device: str) -> int | None:
+    """The threads that torch computes with on the CPU; None for another device."""
+    return torch.get_num_threads() if torch.device(device).type == "cpu" else None
+
+
 def set_threads(number: int) -> None:
     """How many threads torch computes with in this process."""
     torch.set_num_threads(number)

@@ -9,9 +9,10 @@ import os
 import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 from time import monotonic, sleep
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -192,7 +193,7 @@ class Place(Generic[T]):
     make: Callable[["Place[T]"], T]
     given: bool = False
     _ready: Any = None
-    _worker: list[T] = field(default_factory=list)
+    _worker: list[Any] = field(default_factory=list)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -240,6 +241,7 @@ class Places(Generic[T]):
 
     _held: ClassVar[list["Places[Any]"]] = []  # of this process; a run waits while others of it have room
     _lock = Lock()
+    stopped: ClassVar[Event] = Event()  # set while the threads of `overlapping` are to end
 
     def __init__(self, request: Request, number: int, make: Callable[[Place[T]], T], *, lasting: bool = False) -> None:
         """lasting: places without work are kept for the next round, as what works there holds a model."""
@@ -275,7 +277,8 @@ class Places(Generic[T]):
         """
         import ray
 
-        waiting, flying = list(reversed(items)), {}
+        waiting = list(reversed(items))
+        flying: dict[Any, tuple[Place[T], Any]] = {}
         idle, failed, since = list(self.places), list[str](), monotonic()
         while flying or (waiting and len(failed) < GIVEN_UP):
             for place in [place for place in idle if waiting and (place.given or place.is_there())]:
@@ -301,6 +304,8 @@ class Places(Generic[T]):
                 if isinstance(result, BirthmarkError):
                     raise result
                 yield item, result
+            if self.stopped.is_set():
+                raise BirthmarkError("stopped, as another part of this run was; what is finished is kept")
             if any(place.is_there() for place, _ in flying.values()) or self._others_work():
                 since = monotonic()
             elif monotonic() - since > SCHEDULING_SECONDS:
@@ -406,3 +411,23 @@ def threads_for(units: int) -> int:
     smallest = min((number for number in cpus if number), default=1)
     on_each = -(-min(units, sum(cpus) or 1) // max(1, len(cpus)))
     return max(1, smallest // max(1, on_each))
+
+
+def overlapping(items: Sequence[T], work: Callable[[T], Any], at_once: int) -> Iterator[tuple[T, Any]]:
+    """Each item in order with `work(item)` or the `BirthmarkError` that it raised; several are worked at in threads.
+
+    Where the caller stops early, the work that goes on gives its places back and ends.
+    """
+    if at_once == 1:
+        yield from ((item, or_error(lambda item=item: work(item))) for item in items)  # type: ignore[misc]
+        return
+    pool = ThreadPoolExecutor(max_workers=at_once)
+    running = [(item, pool.submit(or_error, lambda item=item: work(item))) for item in items]  # type: ignore[misc]
+    try:
+        for item, future in running:
+            yield item, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        Places.stopped.set()
+        pool.shutdown(wait=True)
+        Places.stopped.clear()
