@@ -30,7 +30,10 @@ CONNECTING_SECONDS = 5
 POLL_SECONDS = 0.5
 GIVEN_UP = 3  # pieces of work given up before the run goes on no further
 NOT_INSTALLED = "--ray needs Ray, which is not installed: pip install 'birthmark[ray]'"
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # a local Ray's workers are this run, not something behind it
+}
 
 
 class CannotSchedule(BirthmarkError):
@@ -76,7 +79,7 @@ _connected_to: str | None = None
 
 def require_ray() -> Any:
     """The library; raises `BirthmarkError` where it is not installed."""
-    for name, value in QUIET.items():  # read when it is imported
+    for name, value in ENVIRONMENT.items():  # read when it is imported
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -280,7 +283,7 @@ class Places(Generic[T]):
         waiting = list(reversed(items))
         flying: dict[Any, tuple[Place[T], Any]] = {}
         idle, failed, since = list(self.places), list[str](), monotonic()
-        while flying or (waiting and len(failed) < GIVEN_UP):
+        while flying or waiting:
             for place in [place for place in idle if waiting and (place.given or place.is_there())]:
                 idle.remove(place)
                 item = waiting.pop()
@@ -300,6 +303,8 @@ class Places(Generic[T]):
                     result = ray.get(ref)
                 except ray.exceptions.RayError as error:
                     failed.append(f"{name(item)} failed {ATTEMPTS} times ({_cause(error)})")
+                    if len(failed) >= GIVEN_UP:
+                        waiting.clear()
                     continue
                 if isinstance(result, BirthmarkError):
                     raise result
@@ -327,7 +332,7 @@ class Places(Generic[T]):
     def _others_work(self) -> bool:
         with self._lock:
             others = [other for other in self._held if other is not self]
-        return any(place.is_there() for other in others for place in [*other.places])
+        return any(place.given for other in others for place in [*other.places])
 
     def _no_room(self) -> CannotSchedule:
         import ray
