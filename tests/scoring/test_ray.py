@@ -273,10 +273,11 @@ def deaf() -> Iterator[int]:
 def test_where_nothing_listens_it_ends_at_once(tiny_rm, birthmark):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
+    clusters.require_ray()  # imported, which takes seconds on a busy machine
+    begun = time.monotonic()
     for place in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}"):
-        begun = time.monotonic()
         assert birthmark("score", tiny_rm, "--ray", place).is_error("no Ray cluster answers", str(port))
-        assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("place", ["http://127.0.0.1:8265", "ray://", "host:99999"])
@@ -336,3 +337,46 @@ def test_the_resume_key_is_the_local_runs(address, tiny_rm):
 
     job = Job(resolve(tiny_rm), make_measure(prompt=PROMPTS[0], candidates=WORDS), "chat")
     assert resume_key(job, RayBackend("local")) == resume_key(job, find_backend("local"))
+
+
+# ------------------------------------------------------------------------------------------- checkpoints, cells and runs
+
+
+def test_checkpoints_have_the_local_tables(address, tiny_lm, tmp_path):
+    from tiny_runs import write_run
+
+    run = write_run(tmp_path / "run", tiny_lm, steps=(0, 1))
+    asked = {"prompt": [PROMPTS[0], PROMPTS[3]], "candidates": "lexicon", "heads": 4}
+    for side in ("local", "ray"):
+        bm.track(run, out=tmp_path / side, ray=side == "ray", **asked)
+    ours, theirs = (sorted((tmp_path / side / "scores").glob("*.parquet")) for side in ("ray", "local"))
+    assert len(ours) == 2 and [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+    assert not workers()
+
+
+def test_planted_cells_are_the_local_ones(address, tmp_path):
+    from planting_model import write_planting_model
+
+    base = write_planting_model(tmp_path / "plantable")
+    asked = {"bases": [base], "categories": ["colours"], "seeds": 2}
+    found = bm.calibrate("planted", ray=True, out=tmp_path / "out", **asked)
+    assert found.planted == bm.calibrate("planted", **asked).planted
+    kept = list((tmp_path / "out" / ".work" / "planted").glob("*.json"))
+    assert len(kept) == 2 and bm.calibrate("planted", ray=True, out=tmp_path / "out", **asked).planted == found.planted
+
+
+def test_a_grids_runs_are_the_local_ones(address, tiny_lm, tmp_path):
+    from birthmark.commands.train import train_grid
+
+    rows = [{"prompt": f"What matters {n}?", "chosen": f"love {n}", "rejected": f"power {n}"} for n in range(8)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    grid = {"bases": [str(tiny_lm)], "sources": ["pairs.jsonl"], "pairs": [4, 8], "preset": "small"}
+    grid |= {"chat_template": "plain", "recipe": {"lora_rank": 2, "checkpoint_every": 100}}
+    (tmp_path / "grid.yaml").write_text(json.dumps(grid))
+    for side in ("local", "ray"):
+        train_grid(tmp_path / "grid.yaml", out=tmp_path / side, ray=side == "ray")
+    ours, theirs = (sorted((tmp_path / side).glob("*/checkpoints/*/*.safetensors")) for side in ("ray", "local"))
+    assert ours and [path.relative_to(tmp_path / "ray") for path in ours] == [
+        path.relative_to(tmp_path / "local") for path in theirs
+    ]
+    assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
