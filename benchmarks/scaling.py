@@ -121,7 +121,7 @@ def print_tables(ms: float, prices: dict[str, float]) -> None:
     print(
         f"| part | units | {' | '.join(columns)} | speed-up | GPU hours | {' | '.join('$' + each for each in prices)} |"
     )
-    print(f"| --- | ---: | {'---: | ' * len(columns)}---: | ---: | {'---: | ' * len(prices)}")
+    print(f"| --- | ---: | {'---: | ' * len(columns)}---: | ---: | {' | '.join(['---:'] * len(prices))} |")
     for name, works in parts.items():
         ends = [schedule(works, gpus)[0] for gpus in GPUS]
         hours = GPUS[1] * ends[1] / 3600  # what 8 rented GPUs are paid for

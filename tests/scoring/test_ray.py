@@ -218,6 +218,7 @@ def dies_on_two(number: int) -> int:
 
 
 def test_a_task_that_kills_its_worker_is_named_when_the_others_are_done(address):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
     found = []
     with pytest.raises(BirthmarkError, match=r"cell 2 failed 3 times"):
         for item, result in run_tasks("local", dies_on_two, [1, 2, 3, 4], name=lambda item: f"cell {item}"):
