@@ -147,15 +147,23 @@ def _require_answer(found: str, given: str) -> None:
 
 @contextmanager
 def _bounded(address: str) -> Iterator[None]:
-    """Within the block Ray waits for a cluster's answer for seconds, where it would for minutes."""
-    wanted = {} if address == LOCAL_RAY else {"RAY_gcs_server_port_wait_time_s": "1"}
-    added = {name: value for name, value in wanted.items() if name not in os.environ}
-    os.environ.update(added)
+    """Within the block Ray waits for a cluster's answer for seconds, where it would for minutes, and its own log is not shown."""
+    if address == LOCAL_RAY:
+        yield
+        return
+    wait = "RAY_gcs_server_port_wait_time_s"
+    added = wait not in os.environ
+    os.environ.setdefault(wait, "1")
+    shown, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # the log is written past Python
     try:
         yield
     finally:
-        for name in added:
-            os.environ.pop(name, None)
+        os.dup2(shown, 2)
+        os.close(shown)
+        os.close(nowhere)
+        if added:
+            os.environ.pop(wait, None)
 
 
 def _silence(ray: Any) -> None:
