@@ -5,6 +5,8 @@ They are shown only on a terminal, never in a log or a pipe; what must be read t
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
 from typing import TypeVar
 
 from rich.console import Console
@@ -20,21 +22,47 @@ LABEL = 60
 
 def progress_bar(items: Sequence[T], description: str, *, unit: str, quiet: bool) -> Iterator[T]:
     """Yield the items while showing a progress bar with rate and remaining time. With `quiet`, show nothing."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(f"{unit} {{task.fields[rate]}}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task(middle_out(legible(description), LABEL), total=len(items), rate="")
-        for item in items:
-            yield item
-            speed = progress.tasks[task].speed
-            progress.update(task, advance=1, rate=f"{speed:.1f}/s" if speed else "")
+    with _display(quiet or not console.is_terminal) as progress:
+        label = middle_out(legible(description), LABEL)
+        task = progress.add_task(label, total=len(items), rate="", unit=unit)
+        try:
+            for item in items:
+                yield item
+                progress.advance(task)
+                speed = next((one.speed for one in progress.tasks if one.id == task), None)
+                progress.update(task, rate=f"{speed:.1f}/s" if speed else "")
+        finally:
+            progress.remove_task(task)
+
+
+_shown: list[Progress] = []  # one display has the bars of all threads
+_users = Lock(), [0]
+
+
+@contextmanager
+def _display(hidden: bool) -> Iterator[Progress]:
+    lock, users = _users
+    with lock:
+        users[0] += 1
+        if not _shown:
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[unit]} {task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+            )
+            _shown.append(Progress(*columns, console=console, transient=True, disable=hidden))
+            _shown[0].start()
+    try:
+        yield _shown[0]
+    finally:
+        with lock:
+            users[0] -= 1
+            if not users[0]:
+                _shown.pop().stop()
 
 
 def note(text: str, *, quiet: bool) -> None:

@@ -29,7 +29,13 @@ WORDS = {
     "report": ["out"],
     "schema": ["effects"],
 }
-VALUES = {"bases": "4,6", "families": "model=Gemma", "base_checkpoints": "model=gemma", "controls": "prompt"}
+VALUES = {
+    "bases": "4,6",
+    "ray": "auto",
+    "families": "model=Gemma",
+    "base_checkpoints": "model=gemma",
+    "controls": "prompt",
+}
 COMMANDS = all_commands()
 
 

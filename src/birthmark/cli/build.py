@@ -5,6 +5,7 @@ of a mode are the parameters of its function, so an option that no chosen functi
 """
 
 import inspect
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Command:
     modes: tuple[Mode, ...]
     examples: tuple[str, ...]
     panel: str | None = None
-    words: type[TyperCommand] = TyperCommand
+    words: "type[Words] | None" = None
     launch: Any = None  # declares the flag that prints how to run the command on several GPUs
 
 
@@ -77,6 +78,21 @@ class Group:
     help: str
     panel: str
     commands: tuple[Command, ...]
+
+
+class Words(TyperCommand):
+    """A command some of whose options may be written without their value; `bare` has those, by flag."""
+
+    bare: Mapping[str, Option] = {}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        found: list[str] = []
+        for at, word in enumerate(args):
+            option = self.bare.get(word) if "--" not in args[:at] else None
+            following = args[at + 1] if at + 1 < len(args) else ""
+            has_value = option is not None and re.fullmatch(option.value, following)
+            found.append(f"{word}={option.bare}" if option is not None and not has_value else word)
+        return super().parse_args(ctx, found)
 
 
 class Lazy(TyperGroup):
@@ -127,8 +143,9 @@ def build(member: Command | Group) -> Any:
         found.name, found.rich_help_panel, found.help = member.name, member.panel, member.help
         return found
     app = typer.Typer(add_completion=False, **settings)
+    words = type("Command", (member.words or Words,), {"bare": _bare(member)})
     app.command(
-        member.name, cls=member.words, help=member.help, epilog=_examples(member.examples), rich_help_panel=member.panel
+        member.name, cls=words, help=member.help, epilog=_examples(member.examples), rich_help_panel=member.panel
     )(_callback(member))
     return typer.main.get_command(app)
 
@@ -152,6 +169,13 @@ def options_of(mode: Mode) -> dict[str, Any]:
     declared = {name: item for name, item in annotations_of(find(mode.run)).items() if name != "quiet"}
     own = {mode.when: mode.flag} if mode.when and mode.flag is not None else {}
     return {**declared, **own, **mode.also}
+
+
+def _bare(command: Command) -> dict[str, Option]:
+    """The options of a command that may be written without their value, by flag."""
+    every = {name: item for mode in command.modes for name, item in options_of(mode).items()}
+    options = {name: item for name, item in every.items() if not _is_argument(item)}
+    return {flag_of(name, item): _option(item) for name, item in options.items() if _option(item).bare is not None}
 
 
 def _parameters(command: Command) -> dict[str, inspect.Parameter]:

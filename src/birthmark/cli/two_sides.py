@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from typer.core import TyperCommand
-
+from birthmark.cli.build import Words
 from birthmark.errors import BirthmarkError
 
 BETWEEN = "--"
 STANDS_FOR_BETWEEN = "\0between"  # no name of a model
 
 
-class TwoSides(TyperCommand):
+class TwoSides(Words):
     """A command whose `--` separates the models of one side from those of the other; options may stand on both sides.
 
     The parser would take `--` for the end of the options and drop it.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from birthmark.commands.models import resolve
-from birthmark.commands.score import Personas, score_in_study
+from birthmark.commands.score import Personas, score_each
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.files import write_text
 from birthmark.inputs.catalog import Catalog, ancestry, find_entry, load_catalog, load_set
@@ -36,6 +36,7 @@ from birthmark.scoring.measure import Measure, make_measure, under
 from birthmark.scoring.options import (
     MODEL,
     Argument,
+    ChosenFrame,
     ControlOptions,
     MeasureOptions,
     MixedFrames,
@@ -183,13 +184,14 @@ def _audit(
     mixed_frames: bool,
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
 ) -> AuditResult:
-    """Score the models one after the other, then compare those that are in `out`.
+    """Score the models one after the other (on a cluster several at a time), then compare those that are in `out`.
 
     Each of `lines` is a reward model with what it descends from, the oldest first; they are among `models`.
     """
     study, frames = open_measure(out, "audit", models, measure)
-    for model, frame in zip(models, frames, strict=True):
-        score_in_study(study, model, measure, frame)
+    for _, table in score_each(study, list(zip(models, frames, strict=True)), measure, lambda pair: pair):
+        if isinstance(table, BirthmarkError):
+            raise table
     return _finish(study, measure, mixed_frames=mixed_frames, lines=lines)
 
 
@@ -341,15 +343,15 @@ def _audit_set(name: str, measure: Measure, out: Path, labels: Mapping[str, Any]
                 leave_out(model, error)
     study, chosen = open_measure(out, "audit", list(languages.values()), measure)
     frames = dict(zip(languages, chosen, strict=True))
-    for at, model in enumerate(names, start=1):
-        if model in failed:
-            continue
-        note(f"{model}: {at} of {len(names)}", quiet=measure.quiet)
-        try:
-            found = languages.pop(model) if model in languages else find(model)
-            score_in_study(study, found, measure, frames.get(model, "chat"))
-        except BirthmarkError as error:
-            leave_out(model, error)
+
+    def found_in_turn(model: str) -> "tuple[ResolvedModel, ChosenFrame]":
+        note(f"{model}: {names.index(model) + 1} of {len(names)}", quiet=measure.quiet)
+        return languages.pop(model, None) or find(model), frames.get(model, "chat")
+
+    left = [model for model in names if model not in failed]
+    for model, table in score_each(study, left, measure, found_in_turn):
+        if isinstance(table, BirthmarkError):
+            leave_out(model, table)
     if len(failed) == len(names):
         raise next(iter(failed.values()))
     result = _finish(study, measure, mixed_frames=mixed_frames, mapped=True)

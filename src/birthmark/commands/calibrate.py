@@ -26,11 +26,13 @@ from birthmark.paper.scores import label_shuffle
 from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration, Plan, read_record, to_json
 from birthmark.records.calibration import PlantedMetric
+from birthmark.scoring.measure import ray_address
 from birthmark.scoring.options import (
     CatalogOptions,
     MachineOptions,
     Option,
     QuietOptions,
+    RayOptions,
     SeedOptions,
     checked,
     with_options,
@@ -104,7 +106,7 @@ class RatesOptions(SeedOptions, QuietOptions, total=False):
     """What `calibrate_tests` shares with other commands."""
 
 
-class PlantedOptions(CatalogOptions, SeedOptions, QuietOptions, total=False):
+class PlantedOptions(RayOptions, CatalogOptions, SeedOptions, QuietOptions, total=False):
     """What `calibrate_planted` shares with other commands."""
 
 
@@ -336,6 +338,7 @@ def calibrate_planted(
             seeds=seeds,
             seed=seed,
             device=device,
+            ray=ray_address(options["ray"]),
             quiet=quiet,
         )
     if study is None:

@@ -42,6 +42,7 @@ from birthmark.scoring.options import (
     PromptSetOptions,
     ProtocolOptions,
     QuietOptions,
+    RayOptions,
     SeedOptions,
     SourceOptions,
     SystemOptions,
@@ -88,6 +89,7 @@ class ImplicitOptions(
     FrameOptions,
     ProtocolOptions,
     BackendOptions,
+    RayOptions,
     EngineOptions,
     MachineOptions,
     PlacementOptions,
@@ -229,7 +231,8 @@ def _sides(
 def _require_nothing_to_run(options: ImplicitOptions) -> None:
     """Raise `BirthmarkError` for an option that says how models are run, where there are score tables only."""
     for name, declared in options_in(ImplicitOptions).items():
-        if declared.moves_score and name not in ("lexicons", "prompt") and options.get(name) != declared.default:
+        runs = declared.moves_score or name in RayOptions.__annotations__
+        if runs and name not in ("lexicons", "prompt") and options.get(name) != declared.default:
             raise BirthmarkError(
                 f"--{name.replace('_', '-')} says how models are run, and these are score tables: leave it out, or name models"
             )

@@ -58,6 +58,7 @@ def plan_grid(
     out: str | Path = "birthmark-train",
     device: str | None = None,
     report_to: Sequence[str] = (),
+    ray: bool | str | None = None,
     catalog: str | Path | None = None,
     quiet: bool = True,
 ) -> list[TrainingPlan]:
@@ -140,6 +141,7 @@ def plan_planted(
     seed: int = 0,
     catalog: str | Path | None = None,
     device: str | None = None,
+    ray: bool | str | None = None,
 ) -> list[PlantedPlan]:
     """A row a base: the runs, their steps, about how long, about how much memory; nothing is fetched, loaded or written.
 

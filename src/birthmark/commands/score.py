@@ -4,18 +4,22 @@ A closer look is what the model reads (`explain`), a reward attribute by attribu
 questions under several system prompts (`score_personas`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Unpack
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, TypeVar, Unpack
 
 from birthmark.commands.models import resolve
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import load_personas
 from birthmark.records import Explanation
+from birthmark.scoring.backends import models_at_once
+from birthmark.scoring.cluster import overlapping
 from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options, under
 from birthmark.scoring.options import (
     QUESTION,
     Argument,
+    ChosenFrame,
     EngineOptions,
     FrameOptions,
     KindOptions,
@@ -41,6 +45,8 @@ from birthmark.study import Study, note_inputs, open_measure
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
     from birthmark.scoring.attributes import AttributeScores
+
+T = TypeVar("T")
 
 Model = Annotated[str | Path, Argument("A catalog name, a hub id or a folder.", "MODEL", place="name")]
 Out = Annotated[
@@ -187,14 +193,36 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
     )
 
 
-def score_in_study(study: Study, model: "ResolvedModel", measure: Measure, frame: str) -> ScoreTable:
+def score_in_study(study: Study, model: "ResolvedModel", measure: Measure, frame: ChosenFrame) -> ScoreTable:
     """Score one model into an open OUT folder, and note what it was and how long it took."""
-    with study.timed(f"score {model.slug}"):
-        table = score_model(model, measure, frame, study.out)  # type: ignore[arg-type]
-    note_inputs(study, measure, [model])
-    study.keep(table)
-    study.save()
+    ((_, table),) = score_each(study, [(model, frame)], measure, lambda pair: pair)
+    if isinstance(table, BirthmarkError):
+        raise table
     return table
+
+
+def score_each(
+    study: Study, items: Sequence[T], measure: Measure, find: "Callable[[T], tuple[ResolvedModel, ChosenFrame]]"
+) -> Iterator[tuple[T, ScoreTable | BirthmarkError]]:
+    """Score the models that `find` gives into an open OUT folder, one after another; on a cluster several at a time.
+
+    Yields each item with its table, which is noted in the study, or with what was wrong with it.
+    """
+
+    def work(item: T) -> "tuple[ResolvedModel, ScoreTable, float]":
+        model, frame = find(item)
+        start = perf_counter()
+        return model, score_model(model, measure, frame, study.out), perf_counter() - start
+
+    for item, found in overlapping(items, work, models_at_once(measure, len(items))):
+        if isinstance(found, BirthmarkError):
+            yield item, found
+            continue
+        model, table, study.record.durations[f"score {found[0].slug}"] = found
+        note_inputs(study, measure, [model])
+        study.keep(table)
+        study.save()
+        yield item, table
 
 
 def _score(model: "ResolvedModel", measure: Measure) -> ScoreTable:

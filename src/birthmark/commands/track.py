@@ -5,7 +5,7 @@ OUT folder: `scores/`, `trajectory.parquet`, `track.json`, `durability.json`, `r
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Unpack
@@ -37,12 +37,14 @@ from birthmark.scoring.options import (
     ProtocolOptions,
     QuestionOptions,
     QuietOptions,
+    RayOptions,
     ReadingOptions,
     SeedOptions,
     SystemOptions,
     select,
     with_options,
 )
+from birthmark.scoring.ray_backend import RayBackend
 from birthmark.scoring.run import score_model
 from birthmark.scoring.table import ScoreTable, read_scores
 from birthmark.study import open_study
@@ -101,6 +103,7 @@ class TrackOptions(
     FrameOptions,
     ProtocolOptions,
     ReadingOptions,
+    RayOptions,
     EngineOptions,
     MachineOptions,
     SeedOptions,
@@ -127,12 +130,13 @@ def track(*runs: Runs, out: Out = "birthmark-track", **options: Unpack[TrackOpti
     study = open_study(Path(out), "track", study_of(measure))
     tracker = _Tracker(measure, study.out, options)
     tracked = []
-    for item in series:
-        with study.timed(f"score {item.run}"):
-            tracked.append(tracker.track(item))
-        for role, name, sha256 in tracker.inputs:
-            study.add_input(role, name, sha256)
-        study.save()
+    with closing(tracker):
+        for item in series:
+            with study.timed(f"score {item.run}"):
+                tracked.append(tracker.track(item))
+            for role, name, sha256 in tracker.inputs:
+                study.add_input(role, name, sha256)
+            study.save()
     with study.timed("values"):
         found = _write_values(study.out, measure, _with_earlier(study.out, tracked), options, tracker.warnings)
     study.finish(found.warnings, quiet=measure.quiet)
@@ -154,11 +158,18 @@ class _Tracker:
         self.out = out
         self.options = options
         self.swapping = AdapterSwap()
-        self.backend = LocalBackend(load=self.swapping.model)
+        self.backend = (
+            LocalBackend(load=self.swapping.model) if measure.ray is None else RayBackend(measure.ray, swapping=True)
+        )
         self.inputs: list[tuple[str, str, str]] = []
         self.warnings: list[str] = []
         self._weights_of: dict[str, str] = {}
         self._proven: set[str] = set()
+
+    def close(self) -> None:
+        """Give a cluster's room back."""
+        if isinstance(self.backend, RayBackend):
+            self.backend.close()
 
     def track(self, series: Series) -> TrackedRun:
         """Score the checkpoints of a series, and random heads on its base."""

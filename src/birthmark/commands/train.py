@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack
 
 from birthmark.commands.models import resolve
 from birthmark.records import Recipe, TrainingRecord
+from birthmark.scoring.measure import ray_address
 from birthmark.scoring.options import (
     MODEL,
     QUESTION,
@@ -16,6 +17,7 @@ from birthmark.scoring.options import (
     ModelOptions,
     Option,
     QuietOptions,
+    RayOptions,
     SeedOptions,
     SourceOptions,
     select,
@@ -121,7 +123,7 @@ class RecipeOptions(LabelOptions, SourceOptions, SeedOptions, QuietOptions, tota
     text_reference: Annotated[bool | None, _field("text_reference", "Take text log-probabilities less the base's.")]
 
 
-class GridOptions(CatalogOptions, QuietOptions, total=False):
+class GridOptions(RayOptions, CatalogOptions, QuietOptions, total=False):
     """What `train_grid` shares with other commands."""
 
 
@@ -242,5 +244,6 @@ def train_grid(
         catalog=Path(options["catalog"]) if options["catalog"] else None,
         report_to=tuple(report_to),
         show=show,
+        ray=ray_address(options["ray"]),
         quiet=options["quiet"],
     )

@@ -42,6 +42,21 @@ def choose_dtype(requested: str | None, device: torch.device, catalog: str | Non
     return name
 
 
+def torch_device(name: str) -> torch.device:
+    """A device by name, whether or not this machine has it."""
+    return torch.device(name)
+
+
+def threads_of(device: str) -> int | None:
+    """The threads that torch computes with on the CPU; None for another device."""
+    return torch.get_num_threads() if torch.device(device).type == "cpu" else None
+
+
+def set_threads(number: int) -> None:
+    """How many threads torch computes with in this process."""
+    torch.set_num_threads(number)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Estimated peak memory in bytes, seconds of forward passes, and the assumed rate of matrix products."""

@@ -72,8 +72,9 @@ class ScoreRecord(Record):
     """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score.
 
     `template_system` is a system prompt that the chat template adds of its own; `system_place` says whether a person's
-    own has a turn to itself or opens the user's; `head` is the kind of a reward model's head; `trimmed` counts candidates
-    whose white space the template takes off. `backend` is what scored: `local`, one that a package adds, or `published`.
+    own has a turn to itself or opens the user's; `threads` are those of the CPU that each score was computed with, null on
+    other devices; `head` is the kind of a reward model's head; `trimmed` counts candidates
+    whose white space the template takes off. `backend` is what scored: `local`, `ray` (the same in workers of a cluster), one that a package adds, or `published`.
     `engine_why` says why another engine ran than was asked for. `bos` counts the beginning-of-text tokens that a
     conversation begins with. `read`: whether a reward is read where the model's own class reads it or at the end of the
     conversation; `read_token` is the token there, and `read_early` how many tokens before the end it stands (the most, over
@@ -90,6 +91,7 @@ class ScoreRecord(Record):
     backend: str = "local"
     dtype: str
     device: str
+    threads: int | None = None
     engine: Literal["prefix", "plain"] | None
     engine_why: str | None = None
     attention: str | None

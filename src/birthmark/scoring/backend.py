@@ -82,6 +82,7 @@ class Facts:
 
     dtype: str
     device: str
+    threads: int | None = None
     engine: Literal["prefix", "plain"] | None = None
     engine_why: str | None = None
     attention: str | None = None

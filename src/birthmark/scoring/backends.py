@@ -5,12 +5,35 @@ the name that `--backend` takes.
 """
 
 from importlib.metadata import entry_points
+from math import ceil
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.scoring.backend import Backend
 from birthmark.scoring.local import LocalBackend
-from birthmark.scoring.measure import BACKENDS, LOCAL, require_backend
+from birthmark.scoring.measure import BACKENDS, LOCAL, Measure, require_backend
+
+
+def backend_of(measure: Measure) -> Backend:
+    """What a measurement is to be scored by; raises `BirthmarkError` as `find_backend` does."""
+    if measure.ray is not None:
+        from birthmark.scoring.ray_backend import RayBackend
+
+        return RayBackend(measure.ray)
+    return find_backend(measure.backend)
+
+
+def models_at_once(measure: Measure, models: int) -> int:
+    """How many models are scored at a time: on a cluster as many as fill it, and one more for the first one's last units."""
+    if measure.ray is None:
+        return 1
+    from birthmark.scoring.cluster import connect, has_gpu, nodes, threads_for
+
+    connect(measure.ray)
+    prompts = len(measure.prompts.prompts)
+    each = ("GPU", 1) if has_gpu() else ("CPU", threads_for(prompts))
+    places = sum(node.get(each[0], 0) for node in nodes()) / each[1]
+    return max(1, min(models, 1 + ceil(places / prompts)))
 
 
 def find_backend(name: str) -> Backend:

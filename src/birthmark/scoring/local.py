@@ -68,6 +68,7 @@ class LocalBackend:
     def _session(self, job: Job, stack: ExitStack) -> "LocalSession":
         from birthmark.models.engine_choice import choose_engine
         from birthmark.models.loading import load_if_it_fits
+        from birthmark.models.machine import threads_of
         from birthmark.models.resolve import load_tokenizer
 
         model, measure, settings = job.model, job.measure, self.settings(job)
@@ -94,6 +95,7 @@ class LocalBackend:
         facts = Facts(
             dtype=str(network.dtype).removeprefix("torch."),
             device=settings.device,
+            threads=threads_of(settings.device),
             engine=engine.name,
             engine_why=why,
             attention=network.config._attn_implementation,

@@ -87,6 +87,7 @@ class Measure:
     seed: int
     quiet: bool
     backend: str = "local"  # the name of what scores
+    ray: str | None = None  # the address of the cluster that the local backend runs on
     read: Read = "class"
     bos: BosOption = "auto"
     controls: tuple[str, ...] = ()
@@ -157,6 +158,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         read=options["read"],
         bos=options["bos"],
         template_date=options["template_date"],
+        ray=ray_address(options["ray"], options["backend"]),
         backend=require_backend(options["backend"]),
         engine=options["engine"],
         dtype=options["dtype"],
@@ -182,6 +184,18 @@ def require_backend(name: str) -> str:
             f"(entry point `{BACKENDS}`)"
         )
     return name
+
+
+def ray_address(ray: bool | str | None, backend: str = LOCAL) -> str | None:
+    """The address that `--ray` comes to: `local` where none is given, None where it is not asked for.
+
+    Raises `BirthmarkError` for a backend beside it: what Ray runs is the local one.
+    """
+    if not ray:
+        return None
+    if backend != LOCAL:
+        raise BirthmarkError(f"--ray does not go with --backend {one_line(backend)}: leave one of them out")
+    return LOCAL if ray is True else ray
 
 
 def under(measure: Measure, persona: str, system: str) -> Measure:

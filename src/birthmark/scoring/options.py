@@ -53,6 +53,8 @@ class Option:
     common. `flag` is the command line's name where that differs from Python's, `on_off` of a flag with a negation,
     `command_line` the command line's type where that differs, and `convert` makes Python's value of it. A number lies
     between `least` and `most`; `place` says what kind of path a value is, or that it is a `label`, a name that is printed.
+    `bare` is the value of an option whose value may be left out: it is taken where what follows is not like `value`, a
+    regular expression.
     """
 
     help: str
@@ -69,6 +71,8 @@ class Option:
     most: float | None = None
     place: Place | Literal["label"] | None = None
     show_default: bool = True
+    bare: str | None = None
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -301,6 +305,22 @@ class BackendOptions(TypedDict, total=False):
     ]
 
 
+class RayOptions(TypedDict, total=False):
+    """Whether the work is done by a Ray cluster."""
+
+    ray: Annotated[
+        "bool | str | None",
+        Option(
+            "Run on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without ADDRESS on a local one.",
+            RUN,
+            metavar="[ADDRESS]",
+            command_line=str,
+            bare="local",
+            value=r"auto|local|\S+://\S+|[^\s/]+:\d+",
+        ),
+    ]
+
+
 class CheckOptions(TypedDict, total=False):
     verify: Annotated[
         bool,
@@ -375,6 +395,7 @@ class RunOptions(
     ProtocolOptions,
     ReadingOptions,
     BackendOptions,
+    RayOptions,
     EngineOptions,
     MachineOptions,
     PlacementOptions,

@@ -3,9 +3,10 @@
 Runs differ only in what the grid varies: pairs that one base's tokenizer cannot distinguish are dropped for every base.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
@@ -15,8 +16,9 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import check_path, slug_of
 from birthmark.foreign import one_line
 from birthmark.inputs.text import MEGABYTE, read_text
-from birthmark.progress import note
+from birthmark.progress import note, progress_bar
 from birthmark.records import TrainingLoss, TrainingRecord
+from birthmark.scoring.cluster import run_tasks
 from birthmark.scoring.options import MAX_SEED
 from birthmark.training.recipe import Preset, make_recipe
 from birthmark.training.run import RunRequest, TrainingRun, prepare, run_training
@@ -104,15 +106,18 @@ def run_grid(
     device: str | None = None,
     catalog: Path | None = None,
     report_to: tuple[str, ...] = (),
+    ray: str | None = None,
     quiet: bool = True,
     show: Callable[[TrainingRecord], None] | None = None,
 ) -> list[TrainingRun]:
     """Train every run of a grid into `out/<run>/`; finished runs are skipped, and an interrupted one resumes.
 
     If a run fails (for example because its loss is not finite), the others are still trained, and a `BirthmarkError` names
-    it at the end.
+    it at the end. On `ray` each run is a task, which writes into `out` itself: all machines of the cluster have to see it.
     """
     runs = plan_grid(path, device=device, catalog=catalog, quiet=quiet)
+    if ray is not None:
+        return _train_on_ray(ray, runs, out.resolve(), report_to, device=device, quiet=quiet)
     done, failed = [], []
     for number, run in enumerate(runs, start=1):
         note(f"run {number} of {len(runs)}: {run.name}", quiet=quiet)
@@ -121,9 +126,57 @@ def run_grid(
             done.append(run_training(request, out / run.name, quiet=quiet, show=show))
         except BirthmarkError as error:
             failed.append(f"{run.name}: {error}")
+    _require_all(failed, runs)
+    return done
+
+
+def _require_all(failed: Sequence[str], runs: Sequence[GridRun]) -> None:
+    """Raise `BirthmarkError` that names the runs that failed."""
     if failed:
         raise BirthmarkError(f"{len(failed)} of {len(runs)} runs failed, the others are finished; {'; '.join(failed)}")
-    return done
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """A run of a grid as a task of a cluster, and a file of this moment in `out`, which proves that a worker sees it."""
+
+    run: GridRun
+    out: Path
+    probe: Path
+
+
+def _train_on_ray(
+    address: str, runs: Sequence[GridRun], out: Path, report_to: tuple[str, ...], *, device: str | None, quiet: bool
+) -> list[TrainingRun]:
+    out.mkdir(parents=True, exist_ok=True)
+    done: dict[str, TrainingRun] = {}
+    failed = []
+    with TemporaryDirectory(dir=out, prefix=".ray-") as probe:
+        tasks = [
+            _Task(replace(run, request=replace(run.request, report_to=report_to)), out, Path(probe)) for run in runs
+        ]
+        results = run_tasks(address, _train_task, tasks, name=lambda task: task.run.name, device=device)
+        for _ in progress_bar(tasks, "training", unit="runs", quiet=quiet):
+            task, result = next(results)
+            if isinstance(result, str):
+                failed.append(f"{task.run.name}: {result}")
+            else:
+                done[task.run.name] = result
+                note(result.summary(), quiet=quiet)
+    _require_all(failed, runs)
+    return [done[run.name] for run in runs]
+
+
+def _train_task(task: _Task) -> TrainingRun | str:
+    """One run in a worker; what went wrong with it comes back as text, since the others go on."""
+    if not task.probe.is_dir():
+        raise BirthmarkError(
+            f"a machine of the Ray cluster does not see {task.out}: name a folder that all of them share"
+        )
+    try:
+        return run_training(task.run.request, task.out / task.run.name, quiet=True)
+    except BirthmarkError as error:
+        return str(error)
 
 
 def _cells(grid: GridFile, folder: Path, device: str | None) -> Iterator[RunRequest]:

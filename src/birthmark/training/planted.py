@@ -6,7 +6,7 @@ are scored. `values/planted.py` ranks the metrics.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -26,6 +26,7 @@ from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration
 from birthmark.records.base import read_record, to_json
 from birthmark.records.calibration import PlantedRun, PlantedScore, PlantedSetting
+from birthmark.scoring.cluster import run_tasks
 from birthmark.scoring.options import MAX_SEED
 from birthmark.training.planting import plant, why_diverged
 from birthmark.values.metrics import METRICS
@@ -92,9 +93,10 @@ def run_planted(
     *,
     work: Path,
     device: str | None = None,
+    ray: str | None = None,
     quiet: bool = True,
 ) -> list[PlantedRun]:
-    """All runs of bases × categories × seeds; runs with a file in `work` are read from it.
+    """All runs of bases × categories × seeds; runs with a file in `work` are read from it, the others made here or on `ray`.
 
     Raises `BirthmarkError` for a reward model, and for a base in whose vocabulary fewer than three of a category's pairs of
     words are single tokens.
@@ -102,21 +104,65 @@ def run_planted(
     for base in bases:
         if base.kind != "logprob":
             raise BirthmarkError(f"{base.name} is a reward model: values are planted in language models")
-    runs, loaded = [], None
-    requested = [(base, category, seed) for base in bases for category in categories for seed in seeds]
-    for base, category, seed in progress_bar(requested, "planting", unit="runs", quiet=quiet):
-        path = work / f"{base.slug}-{category.name}-{seed}.json"
-        digest = _digest(base, category, setting)
-        run = read_record(path, PlantedRun) if path.is_file() else None
-        if run is None or run.asked != digest:
-            if loaded is None or loaded.resolved is not base:
-                note(f"loading {base.name}", quiet=quiet)
-                loaded = None  # so that only one model is in memory
-                loaded = load_base(base, setting.held_out, device)
-            run = plant_once(loaded, category, setting, seed, digest)
-            write_text(path, to_json(run))
-        runs.append(run)
-    return runs
+    cells = [
+        _Cell(base, category, setting, seed, device) for base in bases for category in categories for seed in seeds
+    ]
+    runs = {cell: run for cell in cells if (run := _kept(cell, work)) is not None}
+    missing = [cell for cell in cells if cell not in runs]
+    made = (
+        _planted_here(missing, quiet)
+        if ray is None
+        else run_tasks(ray, _plant_on_ray, missing, name=str, device=device)
+    )
+    for _ in progress_bar(missing, "planting", unit="runs", quiet=quiet):
+        cell, run = next(made)
+        write_text(cell.file(work), to_json(run))
+        runs[cell] = run
+    return [runs[cell] for cell in cells]
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """One run to make. It can be pickled: nothing is loaded."""
+
+    base: ResolvedModel
+    category: PlantedCategory
+    setting: PlantedSetting
+    seed: int
+    device: str | None
+
+    def __str__(self) -> str:
+        return f"{self.base.name}, {self.category.name}, seed {self.seed},"
+
+    @property
+    def digest(self) -> str:
+        return _digest(self.base, self.category, self.setting)
+
+    def file(self, work: Path) -> Path:
+        return work / f"{self.base.slug}-{self.category.name}-{self.seed}.json"
+
+
+def _kept(cell: _Cell, work: Path) -> PlantedRun | None:
+    """What an earlier calibration made of this cell, or None."""
+    path = cell.file(work)
+    run = read_record(path, PlantedRun) if path.is_file() else None
+    return run if run is not None and run.asked == cell.digest else None
+
+
+def _planted_here(cells: Sequence[_Cell], quiet: bool) -> Iterator[tuple[_Cell, PlantedRun]]:
+    loaded = None
+    for cell in cells:
+        if loaded is None or loaded.resolved is not cell.base:
+            note(f"loading {cell.base.name}", quiet=quiet)
+            loaded = None  # so that only one model is in memory
+            loaded = load_base(cell.base, cell.setting.held_out, cell.device)
+        yield cell, plant_once(loaded, cell.category, cell.setting, cell.seed, cell.digest)
+
+
+def _plant_on_ray(cell: _Cell) -> PlantedRun:
+    """One cell in a worker, which loads the base for it."""
+    ((_, run),) = _planted_here([cell], quiet=True)
+    return run
 
 
 def load_base(resolved: ResolvedModel, held_out: Sequence[str], device: str | None = None) -> _Base:
@@ -267,6 +313,7 @@ def calibrate_planted(
     seeds: int,
     seed: int = 0,
     device: str | None = None,
+    ray: str | None = None,
     quiet: bool = True,
 ) -> Calibration:
     """Plant each category in each base with `seeds` seeds, and rank the metrics by what they find; see `run_planted`.
@@ -275,7 +322,7 @@ def calibrate_planted(
     """
     numbers = need_seeds(seeds, seed)
     return planted_results(
-        run_planted(bases, categories, setting, numbers, work=work, device=device, quiet=quiet), setting
+        run_planted(bases, categories, setting, numbers, work=work, device=device, ray=ray, quiet=quiet), setting
     )
 
 

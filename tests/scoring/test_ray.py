@@ -1,0 +1,383 @@
+"""Scoring on a real local Ray: the local run's bytes, whatever is killed on the way; and what is said where there is no room."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import psutil
+import pytest
+
+import birthmark as bm
+from birthmark.errors import BirthmarkError
+from birthmark.models.resolve import resolve
+from birthmark.scoring import cluster as clusters
+from birthmark.scoring.cluster import Request, connect, run_tasks
+from birthmark.scoring.measure import make_measure
+from birthmark.scoring.ray_backend import RayBackend, gpus_for
+from birthmark.scoring.resume import Kept
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: make extras")
+
+PROMPTS = ["best_ever_one", "greatest_ever_one", "good_ever_one", "worst_ever_one", "bad_ever_one", "terrible_ever_one"]
+WORDS = "love,freedom,power,family,honour,hope"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A Ray of two CPUs, started once; nothing of it is left behind."""
+    folder = tempfile.mkdtemp(prefix="bm")  # short: the paths of its sockets have 107 bytes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        connect("local")
+    before = psutil.Process().children(recursive=True)
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
+    _, alive = psutil.wait_procs(before, timeout=20)
+    shutil.rmtree(folder, ignore_errors=True)
+    assert not alive, f"Ray left {alive}"
+
+
+def workers() -> list[psutil.Process]:
+    """The actors' processes."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::_Actor"):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return sorted(found, key=lambda process: process.pid)
+
+
+def score(model: Path, out: Path, **options: Any) -> Any:
+    return bm.score(model, prompt=PROMPTS, candidates=WORDS, out=out, **options)
+
+
+def bytes_of(out: Path) -> bytes:
+    (path,) = (out / "scores").glob("*.parquet")
+    return path.read_bytes()
+
+
+def record_of(out: Path) -> dict[str, Any]:
+    (path,) = (out / "scores").glob("*.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def local(tiny_rm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a local run writes."""
+    out = tmp_path_factory.mktemp("local")
+    score(tiny_rm, out)
+    return out
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The prompts whose scores the driver kept, as often as it did."""
+    original, texts = Kept.write, list[str]()
+
+    def write(self: Kept, text: str, *rest: Any) -> None:
+        original(self, text, *rest)
+        texts.append(text)
+
+    monkeypatch.setattr(Kept, "write", write)
+    return texts
+
+
+def after(monkeypatch: pytest.MonkeyPatch, written: list[str], act: Callable[[int], None]) -> None:
+    """Call `act` with how many prompts are finished, each time another is."""
+    original = Kept.write
+
+    def write(self: Kept, *arguments: Any) -> None:
+        original(self, *arguments)
+        act(len(written))
+
+    monkeypatch.setattr(Kept, "write", write)
+
+
+# ------------------------------------------------------------------------------------------------------------ results
+
+
+def test_a_reward_model_has_the_local_runs_bytes(address, local, tiny_rm, tmp_path, written):
+    table = score(tiny_rm, tmp_path, ray=True, verify=True)
+    assert bytes_of(tmp_path) == bytes_of(local)
+    found, wanted = record_of(tmp_path), record_of(local)
+    assert (found["backend"], wanted["backend"]) == ("ray", "local")
+    for name in ("key", "sha256", "engine", "dtype", "device", "verify_max_abs_diff", "context_ids", "threads"):
+        assert found[name] == wanted[name], name
+    assert table.record.precision is not None and table.record.precision.max_abs_diff < 1e-4
+    assert len(written) == len(set(written)) == len(PROMPTS)
+    assert not list((tmp_path / ".work").glob("*"))
+
+
+def test_an_audit_on_the_command_line_has_the_local_tables(address, tiny_lm, tiny_base, birthmark, tmp_path):
+    asked = ("--prompt", PROMPTS[0], "--prompt", PROMPTS[3], "--candidates", "lexicon", "--frame", "qa", "--quiet")
+    assert birthmark("audit", tiny_lm, tiny_base, *asked, "--out", tmp_path / "local").code == 0
+    answer = birthmark("audit", "--ray", tiny_lm, tiny_base, *asked, "--out", tmp_path / "ray")
+    assert answer.code == 0, answer.err
+    ours, theirs = (sorted((tmp_path / side / "scores").glob("*.parquet")) for side in ("ray", "local"))
+    assert [path.name for path in ours] == [path.name for path in theirs] and len(ours) == 2
+    assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+    answer = birthmark("implicit", tiny_lm, tiny_base, "--ray", "--frame", "qa", "--quiet", "--out", tmp_path / "i")
+    assert answer.code == 0, answer.err
+
+
+# ------------------------------------------------------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_killed_workers_change_no_byte(seed, address, local, tiny_rm, tmp_path, monkeypatch, written):
+    points = random.Random(seed).sample(range(1, len(PROMPTS)), 2)
+    killed = []
+
+    def kill(finished: int) -> None:
+        if finished in points and (there := workers()):
+            victim = random.Random(seed + finished).choice(there)
+            victim.send_signal(signal.SIGKILL)
+            killed.append(victim.pid)
+
+    after(monkeypatch, written, kill)
+    score(tiny_rm, tmp_path, ray=True)
+    assert killed and bytes_of(tmp_path) == bytes_of(local)
+    assert len(written) == len(set(written)) == len(PROMPTS)
+
+
+@pytest.mark.parametrize("first", ["ray", "local"])
+def test_one_takes_up_what_the_other_left(first, address, local, tiny_rm, tmp_path, monkeypatch, written):
+    def stop(finished: int) -> None:
+        if finished == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        after(patch, written, stop)
+        score(tiny_rm, tmp_path, ray=first == "ray")
+    score(tiny_rm, tmp_path, ray=first != "ray")
+    assert bytes_of(tmp_path) == bytes_of(local)
+    assert len(written) == len(set(written)) == len(PROMPTS)
+    assert not workers()
+
+
+def test_a_killed_driver_is_taken_up_where_it_stopped(address, local, tiny_rm, tmp_path, written):
+    asked = [part for prompt in PROMPTS for part in ("--prompt", prompt)]
+    line = [sys.executable, "-m", "birthmark", "score", str(tiny_rm), "--ray", address, "--candidates", WORDS, *asked]
+    driver = subprocess.Popen([*line, "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 180
+    while len(list((tmp_path / ".work").glob("*/*.npz"))) < 2 and driver.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    driver.kill()
+    driver.wait()
+    kept = len(list((tmp_path / ".work").glob("*/*.npz")))
+    assert 2 <= kept
+    score(tiny_rm, tmp_path, ray=True)
+    assert bytes_of(tmp_path) == bytes_of(local)
+    assert len(written) == len(PROMPTS) - kept or bytes_of(tmp_path)  # where all were done, the table was too
+
+
+def test_a_unit_that_fails_three_times_is_named_and_the_rest_kept(
+    address, local, tiny_rm, tmp_path, monkeypatch, written
+):
+    monkeypatch.setattr(clusters, "GIVEN_UP", 1)
+    over = False
+
+    def kill_all() -> None:
+        while not over:
+            for worker in workers():
+                if "score" in worker.cmdline()[0]:
+                    worker.send_signal(signal.SIGKILL)
+            time.sleep(0.002)
+
+    thread = Thread(target=kill_all, daemon=True)
+    after(monkeypatch, written, lambda finished: thread.start() if finished == 2 else None)
+    with pytest.raises(BirthmarkError, match=r"tiny-rm, \w+_ever_one, candidates 1 to 6, failed 3 times.*is kept"):
+        score(tiny_rm, tmp_path, ray=True)
+    over = True
+    thread.join()
+    done = [*written]
+    assert len(list((tmp_path / ".work").glob("*/*.npz"))) == len(done) >= 2
+    monkeypatch.undo()
+    score(tiny_rm, tmp_path, ray=True)
+    assert bytes_of(tmp_path) == bytes_of(local)
+
+
+def dies_on_two(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 10 * number
+
+
+def test_a_task_that_kills_its_worker_is_named_when_the_others_are_done(address):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
+    found = []
+    with pytest.raises(BirthmarkError, match=r"cell 2 failed 3 times"):
+        for item, result in run_tasks("local", dies_on_two, [1, 2, 3, 4], name=lambda item: f"cell {item}"):
+            found.append((item, result))
+    assert sorted(found) == [(1, 10), (3, 30), (4, 40)]
+
+
+# ------------------------------------------------------------------------------------------------------------ no room
+
+
+def test_where_others_have_all_room_it_says_so_and_ends(address, tiny_rm, birthmark, tmp_path, monkeypatch):
+    monkeypatch.setattr(clusters, "SCHEDULING_SECONDS", 1.0)
+    holder = ray.remote(num_cpus=2)(type("Holder", (), {"ready": lambda self: True})).remote()
+    ray.get(holder.ready.remote())
+    asked = ("score", tiny_rm, "--ray", "--prompt", PROMPTS[0], "--candidates", WORDS)
+    answer = birthmark(*asked, "--out", tmp_path)
+    ray.kill(holder)
+    assert answer.is_error("gave no place in 1 s", "asked for 1 CPU", "it has", "2 CPUs", "wait until others are done")
+
+
+def test_more_than_any_machine_has_is_said(address, tiny_rm, birthmark, monkeypatch):
+    monkeypatch.setattr(clusters, "SCHEDULING_SECONDS", 1.0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    answer = birthmark("score", tiny_rm, "--ray", "--prompt", PROMPTS[0], "--candidates", WORDS)
+    assert answer.is_error("asked for 64 CPUs", "its largest machine has", "use a larger cluster")
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "gpu_gb", "spread", "wanted"),
+    [(1.3, 80, False, 0.25), (30, 80, False, 0.5), (50, 80, False, 1), (130, 80, False, 1), (130, 80, True, 2)],
+)
+def test_small_models_share_a_gpu(memory_gb, gpu_gb, spread, wanted):
+    assert gpus_for(int(memory_gb * 2**30), int(gpu_gb * 2**30), spread=spread) == wanted
+
+
+def test_places_are_counted_machine_by_machine():
+    request = Request(2, gpus=0.5, memory=2**30)
+    assert request.fits({"CPU": 8, "GPU": 1, "memory": 8 * 2**30}) == 2
+    assert request.fits({"CPU": 8, "memory": 8 * 2**30}) == 0
+    assert str(request) == "2 CPUs, 0.5 GPUs, 1.0 GB of memory"
+
+
+# ------------------------------------------------------------------------------------------------------- no such cluster
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A port where something listens that is no Ray."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_where_nothing_listens_it_ends_at_once(tiny_rm, birthmark):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    clusters.require_ray()  # imported, which takes seconds on a busy machine
+    begun = time.monotonic()
+    for place in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}"):
+        assert birthmark("score", tiny_rm, "--ray", place).is_error("no Ray cluster answers", str(port))
+    assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:8265", "ray://", "host:99999"])
+def test_what_is_no_address_is_refused(place, tiny_rm, birthmark):
+    assert birthmark("score", tiny_rm, f"--ray={place}").is_error("no address of a cluster")
+
+
+CONNECT = """
+import sys, time
+from birthmark.errors import BirthmarkError
+from birthmark.scoring.cluster import connect
+for address in sys.argv[1:]:
+    begun = time.monotonic()
+    try:
+        connect(address)
+        print("connected")
+    except BirthmarkError as error:
+        print(f"{time.monotonic() - begun:.0f} {error}")
+"""
+
+
+def test_another_version_and_another_server_are_one_line(address, deaf):
+    from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
+
+    true = _internal_kv_get("CLUSTER_METADATA", namespace="cluster")
+    other = {**json.loads(true), "ray_version": "2.9.3"}
+    _internal_kv_put("CLUSTER_METADATA", json.dumps(other), overwrite=True, namespace="cluster")
+    try:
+        line = [sys.executable, "-c", CONNECT, address, f"127.0.0.1:{deaf}"]
+        found = subprocess.run(line, check=False, capture_output=True, text=True, timeout=170)
+    finally:
+        _internal_kv_put("CLUSTER_METADATA", true, overwrite=True, namespace="cluster")
+    version, server = found.stdout.strip().splitlines()
+    assert "another version" in version and "2.9.3" in version and found.stderr == ""
+    assert "no Ray cluster that this machine can join" in server and int(server.split()[0]) <= 60
+
+
+def test_without_ray_it_says_how_to_install_it(tiny_rm, birthmark, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert birthmark("score", tiny_rm, "--ray").is_error("pip install 'birthmark[ray]'")
+
+
+def test_ray_and_another_backend_exclude_each_other(tiny_rm, birthmark):
+    assert birthmark("score", tiny_rm, "--ray", "--backend", "other").is_error("--ray", "--backend other")
+
+
+def test_finished_tables_have_nothing_to_run_on_ray(local, birthmark, tmp_path):
+    (table,) = (local / "scores").glob("*.parquet")
+    answer = birthmark("implicit", table, table, "--ray", "--out", tmp_path)
+    assert answer.is_error("--ray")
+
+
+def test_the_resume_key_is_the_local_runs(address, tiny_rm):
+    from birthmark.scoring.backend import Job
+    from birthmark.scoring.backends import find_backend
+    from birthmark.scoring.resume import resume_key
+
+    job = Job(resolve(tiny_rm), make_measure(prompt=PROMPTS[0], candidates=WORDS), "chat")
+    assert resume_key(job, RayBackend("local")) == resume_key(job, find_backend("local"))
+
+
+# ------------------------------------------------------------------------------------------- checkpoints, cells and runs
+
+
+def test_checkpoints_have_the_local_tables(address, tiny_lm, tmp_path):
+    from tiny_runs import write_run
+
+    run = write_run(tmp_path / "run", tiny_lm, steps=(0, 1))
+    asked = {"prompt": [PROMPTS[0], PROMPTS[3]], "candidates": "lexicon", "heads": 4}
+    for side in ("local", "ray"):
+        bm.track(run, out=tmp_path / side, ray=side == "ray", **asked)
+    ours, theirs = (sorted((tmp_path / side / "scores").glob("*.parquet")) for side in ("ray", "local"))
+    assert len(ours) == 2 and [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+    assert not workers()
+
+
+def test_planted_cells_are_the_local_ones(address, tmp_path):
+    from planting_model import write_planting_model
+
+    base = write_planting_model(tmp_path / "plantable")
+    asked = {"bases": [base], "categories": ["colours"], "seeds": 2}
+    found = bm.calibrate("planted", ray=True, out=tmp_path / "out", **asked)
+    assert found.planted == bm.calibrate("planted", **asked).planted
+    kept = list((tmp_path / "out" / ".work" / "planted").glob("*.json"))
+    assert len(kept) == 2 and bm.calibrate("planted", ray=True, out=tmp_path / "out", **asked).planted == found.planted
+
+
+def test_a_grids_runs_are_the_local_ones(address, tiny_lm, tmp_path):
+    from birthmark.commands.train import train_grid
+
+    rows = [{"prompt": f"What matters {n}?", "chosen": f"love {n}", "rejected": f"power {n}"} for n in range(8)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    grid = {"bases": [str(tiny_lm)], "sources": ["pairs.jsonl"], "pairs": [4, 8], "preset": "small"}
+    grid |= {"chat_template": "plain", "recipe": {"lora_rank": 2, "checkpoint_every": 100}}
+    (tmp_path / "grid.yaml").write_text(json.dumps(grid))
+    for side in ("local", "ray"):
+        train_grid(tmp_path / "grid.yaml", out=tmp_path / side, ray=side == "ray")
+    ours, theirs = (sorted((tmp_path / side).glob("*/checkpoints/*/*.safetensors")) for side in ("ray", "local"))
+    assert ours and [path.relative_to(tmp_path / "ray") for path in ours] == [
+        path.relative_to(tmp_path / "local") for path in theirs
+    ]
+    assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
