@@ -16,7 +16,7 @@ import polars as pl
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates
 from birthmark.models.scored import PromptScores, Verification, sample_rows
-from birthmark.records import LeftOut
+from birthmark.records import LeftOut, ServedBy
 from birthmark.scoring.measure import Measure
 from birthmark.scoring.options import ChosenFrame, MeasureOptions, options_in
 
@@ -101,6 +101,7 @@ class Facts:
     load_seconds: float = 0.0
     prepare_seconds: float = 0.0
     verify_why: str | None = None
+    served: ServedBy | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -150,4 +151,5 @@ def refuse_options(measure: Measure, backend: str, *names: str) -> None:
     for name in names:
         if getattr(measure, name) != declared[name].default:
             flag = declared[name].flag or f"--{name.replace('_', '-')}"
-            raise BirthmarkError(f"{flag} does not go with --backend {backend}: leave it out")
+            chosen = "--server" if measure.server is not None else f"--backend {backend}"
+            raise BirthmarkError(f"{flag} does not go with {chosen}: leave it out")

@@ -10,7 +10,16 @@ from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.scoring.backend import Backend
 from birthmark.scoring.local import LocalBackend
-from birthmark.scoring.measure import BACKENDS, LOCAL, require_backend
+from birthmark.scoring.measure import BACKENDS, LOCAL, Measure, require_backend
+
+
+def backend_for(measure: Measure) -> Backend:
+    """What scores a measurement's models: the server, or the backend, that it names."""
+    if measure.server is not None:
+        from birthmark.scoring.server import ServerBackend
+
+        return ServerBackend(measure.server)
+    return find_backend(measure.backend)
 
 
 def find_backend(name: str) -> Backend:

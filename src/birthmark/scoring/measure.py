@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Unpack
+from urllib.parse import urlsplit
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
@@ -87,6 +88,7 @@ class Measure:
     seed: int
     quiet: bool
     backend: str = "local"  # the name of what scores
+    server: str | None = None  # the address of what scores, in the place of a backend
     read: Read = "class"
     bos: BosOption = "auto"
     controls: tuple[str, ...] = ()
@@ -158,6 +160,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         bos=options["bos"],
         template_date=options["template_date"],
         backend=require_backend(options["backend"]),
+        server=_server(options["server"], options["backend"]),
         engine=options["engine"],
         dtype=options["dtype"],
         device=options["device"],
@@ -182,6 +185,29 @@ def require_backend(name: str) -> str:
             f"(entry point `{BACKENDS}`)"
         )
     return name
+
+
+def _server(address: str | None, backend: str) -> str | None:
+    """The address of a model server, `http://HOST:PORT`; raises `BirthmarkError` for one that is none, or holds a secret."""
+    if address is None:
+        return None
+    if backend != LOCAL:
+        raise BirthmarkError(f"--server and --backend {one_line(backend)} exclude each other: leave out one of them")
+    try:
+        parts = urlsplit(address)
+        named, _ = parts.hostname, parts.port  # a port that is none is found when it is read
+    except ValueError:
+        parts, named = urlsplit(""), None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise BirthmarkError(
+            "--server takes an address alone, without a user name, a password or parameters: put the key into the "
+            "environment variable BIRTHMARK_SERVER_KEY"
+        )
+    if parts.scheme not in ("http", "https") or not named:
+        raise BirthmarkError(
+            f"--server takes an address such as http://localhost:8000, not {one_line(address.rpartition('@')[2])}"
+        )
+    return address.rstrip("/").removesuffix("/v1")
 
 
 def under(measure: Measure, persona: str, system: str) -> Measure:

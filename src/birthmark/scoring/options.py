@@ -295,6 +295,17 @@ class BackendOptions(TypedDict, total=False):
     ]
 
 
+class ServerOptions(TypedDict, total=False):
+    server: Annotated[
+        str | None,
+        Option(
+            "A server that runs the model: vLLM, SGLang, text-embeddings-inference, or one with OpenAI's API.",
+            RUN,
+            metavar="URL",
+        ),
+    ]
+
+
 class CheckOptions(TypedDict, total=False):
     verify: Annotated[
         bool,
@@ -369,6 +380,7 @@ class RunOptions(
     ProtocolOptions,
     ReadingOptions,
     BackendOptions,
+    ServerOptions,
     EngineOptions,
     MachineOptions,
     PlacementOptions,

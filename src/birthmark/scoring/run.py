@@ -14,7 +14,7 @@ from birthmark.models.scored import PromptScores
 from birthmark.progress import note, progress_bar
 from birthmark.records import Kind, NotApplicable, ScoreRecord
 from birthmark.scoring.backend import Backend, Job, Session, Unit
-from birthmark.scoring.backends import find_backend
+from birthmark.scoring.backends import backend_for
 from birthmark.scoring.measure import ChosenFrame, Measure
 from birthmark.scoring.resume import Kept, resume_key
 from birthmark.scoring.table import ScoreTable, read_scores, write_record, write_scores
@@ -41,7 +41,7 @@ def score_model(
     """
     from birthmark.scoring.precision import with_precision
 
-    job, backend = Job(model, measure, frame), backend or find_backend(measure.backend)
+    job, backend = Job(model, measure, frame), backend or backend_for(measure)
     key = resume_key(job, backend)
     table = _finished_table(out, job, key) or _scored_table(job, backend, key, out)
     if not measure.verify or table.record.precision is not None:
