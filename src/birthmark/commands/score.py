@@ -29,6 +29,7 @@ from birthmark.scoring.options import (
     QuestionOptions,
     QuietOptions,
     ReadingOptions,
+    ServerOptions,
     SourceOptions,
     SystemOptions,
     select,
@@ -76,6 +77,7 @@ class ExplainOptions(
     FrameOptions,
     ProtocolOptions,
     ReadingOptions,
+    ServerOptions,
     SourceOptions,
     KindOptions,
     QuietOptions,
@@ -162,7 +164,7 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
     """What a model reads for the first prompt and the first candidate: the conversation, its token ids, what is shared,
     which token the score is read at.
 
-    Nothing is scored and the model is not loaded. Raises `BirthmarkError` as `score` does.
+    Nothing is scored and the model is not loaded; a `server` is asked what it reads. Raises `BirthmarkError` as `score` does.
     """
     from birthmark.models.chat_template import explain as run
 
@@ -172,7 +174,7 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
     (frame,) = choose_frames([found], measure.frame, measure.protocol)
     candidates = measure.candidates_for(found.kind)
     key, prompt = next(iter(measure.prompts.prompts.items()))
-    return run(
+    explained = run(
         found,
         prompt=key,
         question=prompt.text,
@@ -185,6 +187,14 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
         bos=measure.bos_for(found),
         read=measure.read,
     )
+    if measure.server is None:
+        return explained
+    from birthmark.scoring.server import ServerBackend, reads_text, served_by
+
+    served = ServerBackend(measure.server).served(found)
+    by = served_by(served, found)
+    more = [reads_text(served.kind)] if by.reads == "text" else []
+    return explained.model_copy(update={"served": by, "warnings": [*explained.warnings, *more]})
 
 
 def score_in_study(study: Study, model: "ResolvedModel", measure: Measure, frame: str) -> ScoreTable:

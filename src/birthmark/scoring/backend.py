@@ -57,11 +57,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options that leave the choice to the backend come to for one model; `versions` are of what moves a score."""
+    """What the options that leave the choice to the backend come to for one model; `versions` are of what moves a score.
+
+    `served`: which model on which kind of server, without its address, which moves no score.
+    """
 
     dtype: str
     device: str
     versions: Mapping[str, str]
+    served: str | None = None
 
 
 @dataclass(frozen=True)

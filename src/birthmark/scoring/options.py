@@ -302,6 +302,7 @@ class ServerOptions(TypedDict, total=False):
             "A server that runs the model: vLLM, SGLang, text-embeddings-inference, or one with OpenAI's API.",
             RUN,
             metavar="URL",
+            moves_score=True,
         ),
     ]
 

@@ -37,11 +37,11 @@ def served_by(served: Served, model: "ResolvedModel") -> ServedBy:
     return ServedBy(server=served.kind, version=served.version, model=served.model, path=end.path, reads=reads)
 
 
-def reads_text(served: Served) -> str:
+def reads_text(server: str) -> str:
     """What it means that a server takes text only."""
     return (
-        f"{served.kind} takes text and tokenizes it itself: what is sent is the text that becomes these token ids with the "
-        "model's own tokenizer here, and one conversation was compared with what the server makes of it"
+        f"{server} takes text and tokenizes it itself: what is sent is the text that becomes these token ids with the "
+        "model's own tokenizer here"
     )
 
 
@@ -110,11 +110,11 @@ class ServedSession:
                 f"a conversation has {longest:,} tokens, and the server takes {most:,}: start it with more (vLLM: --max-model-len)"
             )
 
-    def require_tokens(self, text: str) -> None:
-        """Raise `BirthmarkError` where the server tokenizes a text otherwise, or lacks the last token of the vocabulary."""
-        ours = list(self.encoder.form_ids([text])[0])
+    def require_tokens(self, text: str, special: bool = False) -> None:
+        """Raise `BirthmarkError` where the server tokenizes a text otherwise; `special`: with what begins and ends a text."""
+        ours = list(self.tokenizer(text, add_special_tokens=special)["input_ids"])
         try:
-            answer = self.connection.post("/tokenize", self.served.tokens_body(text), "a text to tokenize")
+            answer = self.connection.post("/tokenize", self.served.tokens_body(text, special), "a text to tokenize")
             theirs = self.served.tokens(answer)
         except (Refused, LookupError, TypeError):
             return  # not every server has this path
@@ -174,15 +174,18 @@ class RewardSession(ServedSession):
         chat = self.inputs.chat
         tried = np.linspace(0, len(self.answers) - 1, min(PROBE, len(self.answers))).astype(np.int64)
         answers = [self.answers[row] for row in tried]
-        self.require_tokens(self.encoder.render(self.first, answers[0]))
         asked = self._inputs_of(self.first, answers)[0]
+        reads_ids = self.end.reads == "ids"
+        self.require_tokens(
+            self.encoder.render(self.first, answers[0]) if reads_ids else asked[0], special=not reads_ids
+        )
         if self.served.kind == "vllm":  # it checks ids; another server might stop at one that it does not have
             self._require_vocabulary(asked[0])
         found, again = self.ask(asked, answers), self.ask(asked, answers)
         noise = float(np.abs(found - again).max())
         if self.head == "linear":
             self._require_raw(asked, answers, tried, found, noise)
-        more = (reads_text(self.served),) if self.end.reads == "text" else ()
+        more = () if reads_ids else (reads_text(self.served.kind),)
         self.facts = self.make_facts(
             start,
             noise,

@@ -17,12 +17,14 @@ from birthmark.progress import note
 from birthmark.scoring.backend import Job, Settings, refuse_options
 from birthmark.scoring.local import LocalBackend, naming
 from birthmark.scoring.measure import versions
-from birthmark.scoring.served import UNKNOWN, RewardSession
+from birthmark.scoring.served import UNKNOWN, RewardSession, reads_text, served_by
 from birthmark.scoring.served_logprobs import LogProbSession
 from birthmark.scoring.serving import Connection, Served, look_at, same_name
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
+
+__all__ = ["ServerBackend", "reads_text", "served_by"]
 
 
 class ServerBackend:
@@ -41,8 +43,9 @@ class ServerBackend:
         if served.rewards and served.rewards.reads == "text":
             refuse_options(job.measure, self.name, "bos")
         kept = ("birthmark", "transformers", "tokenizers", "numpy", "polars")
-        of_server = {served.kind: served.version or "", f"model behind {served.kind}": served.model}
-        return Settings(UNKNOWN, self.name, {name: versions()[name] for name in kept} | of_server)
+        known = {name: versions()[name] for name in kept} | ({served.kind: served.version} if served.version else {})
+        by = served_by(served, job.model)
+        return Settings(UNKNOWN, self.name, known, f"{by.server}{by.path}: {by.model}")
 
     def served(self, model: "ResolvedModel") -> Served:
         """What the server says of this model; asked once."""

@@ -24,7 +24,7 @@ from birthmark.foreign import one_line
 KEY = "BIRTHMARK_SERVER_KEY"
 IN_FLIGHT = 8  # requests
 ATTEMPTS = 6
-WAIT = tenacity.wait_exponential_jitter(initial=0.5, max=30)  # seconds between attempts, where the server names none
+WAIT = tenacity.wait_random_exponential(multiplier=1, max=30)  # seconds, where the server names none
 LONGEST_WAIT = 600.0  # seconds that a server may ask for
 TIMEOUT = httpx.Timeout(120, connect=10)
 PASSING = {408, 429, 500, 502, 503, 504}  # HTTP statuses that another attempt may not meet again
@@ -268,10 +268,10 @@ class Served:
     def server(self) -> str:
         return f"{self.kind} {self.version}" if self.version else self.kind
 
-    def tokens_body(self, text: str) -> dict[str, Any]:
+    def tokens_body(self, text: str, special: bool) -> dict[str, Any]:
         """A request to /tokenize."""
         key = "inputs" if self.kind == "text-embeddings-inference" else "prompt"
-        return {"model": self.model, key: text, "add_special_tokens": False}
+        return {"model": self.model, key: text, "add_special_tokens": special}
 
     def tokens(self, answer: Any) -> list[int]:
         if self.kind == "text-embeddings-inference":
