@@ -32,7 +32,7 @@ class ModelServer(ThreadingHTTPServer):
 
     def __init__(self, folder: Path, kind: str, *, reward: bool, name: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.kind, self.reward, self.name = kind, reward, name or str(folder)
+        self.kind, self.reward, self.name, self.root = kind, reward, name or str(folder), str(folder)
         loader = AutoModelForSequenceClassification if reward else AutoModelForCausalLM
         self.model = loader.from_pretrained(folder, dtype=torch.float32).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -87,7 +87,7 @@ def serving(folder: Path, kind: str, **options: Any) -> Iterator[ModelServer]:
 
 def as_listed(server: ModelServer) -> dict[str, Any]:
     owner = {"vllm": "vllm", "sglang": "sglang"}.get(server.kind, "someone")
-    item = {"id": server.name, "object": "model", "owned_by": owner, "root": server.name}
+    item = {"id": server.name, "object": "model", "owned_by": owner, "root": server.root}
     return {"object": "list", "data": [item | ({"max_model_len": server.longest} if owner != "someone" else {})]}
 
 

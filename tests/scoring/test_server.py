@@ -28,6 +28,7 @@ from birthmark.scoring.table import ScoreTable, read_scores
 
 WORDS = ("love", "freedom", "power", "family", "Hope", "an extraordinary thing", "ends.", " spaced")
 PROMPTS = ("best_ever_one", "worst_ever_one")
+ASKED = ("--candidates", "love,freedom,power", "--prompt", "best_ever_one", "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def fresh(servers: dict[str, ModelServer], monkeypatch: pytest.MonkeyPatch) -> N
     """No faults are left, and nobody waits long."""
     for server in servers.values():
         server.reset()
+        server.name = server.root
     monkeypatch.setattr(serving, "WAIT", tenacity.wait_none())
     monkeypatch.setattr(serving, "ATTEMPTS", 3)
     monkeypatch.delenv(serving.KEY, raising=False)
@@ -173,8 +175,36 @@ def test_the_key_names_the_model_and_the_kind_of_server_and_not_the_address(serv
 
     with served_at(tiny_rm, "vllm", reward=True) as other:
         assert key(other) == key(servers["vllm"])
-        other.name = f"elsewhere/{tiny_rm.name}"
+        other.name = other.root = f"elsewhere/{tiny_rm.name}"
         assert key(other) != key(servers["vllm"]) != key(servers["sglang"])
+
+
+def test_a_model_whose_weights_are_on_the_server_alone_is_scored_and_the_table_says_so(
+    servers, local, tiny_rm, birthmark, tmp_path
+):
+    folder = tmp_path / tiny_rm.name
+    shutil.copytree(tiny_rm, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(WORDS[:5]), encoding="utf-8")
+    asked = ("--prompt", PROMPTS[0], "--candidates", words, "--verify", "--quiet")
+    assert birthmark("score", folder, *asked).is_error(str(folder))
+    answer = birthmark("score", folder, *asked, "--server", servers["vllm"].address, "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    (path,) = (tmp_path / "out" / "scores").glob("*.parquet")
+    table = read_scores(path)
+    assert np.abs(table.matrix()[:, 0] - local["reward"].matrix()[:5, 0]).max() < 2e-6
+    why = "the model's weights are not on this machine"
+    assert (table.record.verify_why, table.record.precision_why, table.record.digests.weights) == (why, why, "")
+    servers["vllm"].always = "sigmoid"
+    assert birthmark("score", folder, *asked, "--server", servers["vllm"].address).is_error("look squashed", why)
+
+
+def test_a_model_goes_by_the_name_that_the_server_gives_it(servers, tiny_rm, birthmark, tmp_path):
+    servers["vllm"].name = "our-rewards"
+    asked = ("score", "our-rewards", *ASKED, "--server", servers["vllm"].address, "--out", tmp_path)
+    assert birthmark(*asked).code == 0
+    (path,) = (tmp_path / "scores").glob("*.parquet")
+    assert (read_scores(path).record.model, read_scores(path).record.served.model) == (str(tiny_rm), "our-rewards")
 
 
 def test_a_run_that_a_broken_server_stopped_keeps_what_is_finished_and_sends_none_of_it_again(
@@ -294,8 +324,6 @@ def test_two_numbers_for_one_conversation_are_noted_with_their_distance(servers,
 
 
 # ------------------------------------------------------------------------------------------------------------ bad input
-
-ASKED = ("--candidates", "love,freedom,power", "--prompt", "best_ever_one", "--quiet")
 
 
 def test_a_key_is_sent_and_is_in_no_message_and_no_file(servers, tiny_rm, birthmark, tmp_path, monkeypatch):

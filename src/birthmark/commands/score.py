@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Unpack
 
-from birthmark.commands.models import resolve
+from birthmark.commands.models import resolve, resolve_for
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import load_personas
 from birthmark.records import Explanation
@@ -118,7 +118,7 @@ def score(model: Model, *, out: Out = None, controls: Controls = (), **options: 
     input and `CheckFailed` where the prefix engine does not equal the plain one.
     """
     measure = make_measure(**{**select(options, MeasureOptions), "controls": _neutral_only(controls)})
-    found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+    found = resolve_for(measure, model, **options)
     return _score_into(Path(out), found, measure) if out is not None else _score(found, measure)
 
 
@@ -137,7 +137,7 @@ def score_personas(
     """
     systems = load_personas(personas)
     measure = make_measure(**{**select(options, MeasureOptions), "controls": _neutral_only(controls)})
-    found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+    found = resolve_for(measure, model, **options)
     tables = {}
     for persona, system in systems.items():
         asked = under(measure, persona, system)
@@ -169,7 +169,7 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
     from birthmark.models.chat_template import explain as run
 
     measure = make_measure(**select(options, MeasureOptions))
-    found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+    found = resolve_for(measure, model, **options)
     refuse_reading_options([found], measure)
     (frame,) = choose_frames([found], measure.frame, measure.protocol)
     candidates = measure.candidates_for(found.kind)

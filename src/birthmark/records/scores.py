@@ -23,7 +23,8 @@ class PromptSetRecord(Record):
 
 
 class Digests(Record):
-    """SHA-256 of what moves a score; `adapter` and `template` are null where the model has none."""
+    """SHA-256 of what moves a score; `adapter` and `template` are null where the model has none, `weights` is empty where
+    they are not on this machine, which asked a server."""
 
     weights: str
     adapter: str | None = None

@@ -74,7 +74,10 @@ def _run(record: ScoreRecord) -> tuple[str, ...]:
         record.attention or "–",
         f"{record.dtype}, {record.device}" + (f", weights in {record.quantized}" if record.quantized else ""),
         (record.revision or "–")[:12],
-        digests.weights[:12] + (f", adapter {digests.adapter[:12]}" if digests.adapter else "") if digests else "–",
+        (digests.weights[:12] or "not on this machine")
+        + (f", adapter {digests.adapter[:12]}" if digests.adapter else "")
+        if digests
+        else "–",
         digests.tokenizer[:12] if digests else "–",
         template,
         " and ".join(f"{n:,} {what}" for n, what in ((record.n_words, "words"), (record.n_tokens, "tokens")) if n),

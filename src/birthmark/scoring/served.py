@@ -160,7 +160,7 @@ class RewardSession(ServedSession):
         self.end: RewardEnd = served.rewards
         candidates, measure = job.candidates, job.measure
         head = reward_head(job.model)
-        self.head = head.name if head else "linear"
+        self.head = head.name if head else "linear" if job.model.digests.weights else None
         reading = reading_of(job.model, tokenizer, head, measure.read)
         vocabulary = read_vocabulary(tokenizer, self.limits.rows, measure.protocol) if candidates.vocabulary else None
         self.inputs = RewardInputs(self.encoder, candidates.words, vocabulary, reading, self.limits)
@@ -183,7 +183,7 @@ class RewardSession(ServedSession):
             self._require_vocabulary(asked[0])
         found, again = self.ask(asked, answers), self.ask(asked, answers)
         noise = float(np.abs(found - again).max())
-        if self.head == "linear":
+        if self.head in (None, "linear"):
             self._require_raw(asked, answers, tried, found, noise)
         more = () if reads_ids else (reads_text(self.served.kind),)
         self.facts = self.make_facts(

@@ -4,8 +4,10 @@ What a server says of itself is not believed before it is tried: the model's nam
 squashed by an activation, whether one conversation gives one number, and, where the weights are at hand, the scores.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ from birthmark.scoring.serving import Connection, Served, look_at, same_name
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
 
-__all__ = ["ServerBackend", "reads_text", "served_by"]
+__all__ = ["ServerBackend", "reads_text", "served_by", "source_of"]
 
 
 class ServerBackend:
@@ -77,6 +79,19 @@ class ServerBackend:
     def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
         """By the model's files here, with the plain engine in float32."""
         return LocalBackend().rescore(job, texts, rows)
+
+
+def source_of(address: str, name: str) -> str:
+    """The folder or hub id behind a server's own name for a model, where it says; else the name as it is."""
+    if Path(name).exists():
+        return name
+    connection = Connection(address)
+    try:
+        found = [served for served in look_at(connection, [name]) if served.model == name]
+    finally:
+        connection.close()
+    others = [other for served in found for other in served.names if other != name]
+    return next((other for other in others if Path(other).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", other)), name)
 
 
 def _of_model(connection: Connection, model: "ResolvedModel") -> Served:

@@ -1,0 +1,130 @@
+"""Scores of the real vLLM beside the local ones, on a real base model: opt-in, `BIRTHMARK_VLLM=FOLDER make test-servers`.
+
+FOLDER is an environment in which vLLM is installed (FOLDER/bin/vllm). Both runs print their figures: docs/servers.md has them.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import torch
+
+import birthmark as bm
+from birthmark.scoring.table import ScoreTable
+
+BASE = "smollm2-135m-instruct"
+ASKED = {"prompt": ["best_ever_one", "worst_ever_one"]}
+READY = 240  # seconds that a server may take to start
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.skipif(not os.environ.get("BIRTHMARK_VLLM"), reason="BIRTHMARK_VLLM names no folder with bin/vllm"),
+]
+
+
+@contextmanager
+def vllm(model: Path, log: Path, *options: str) -> Iterator[str]:
+    """The address of a vLLM server in float32 on this machine, ended with all its processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = Path(os.environ["BIRTHMARK_VLLM"]) / "bin" / "vllm"
+    command = [program, "serve", model, "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32",
+               "--max-model-len", "256", "--enforce-eager", *options]  # fmt: skip
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"},
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(READY):
+            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+            try:
+                if httpx.get(f"{address}/health", timeout=5).status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(1)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def reward_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SmolLM2 with a linear head that is drawn, seed 0."""
+    from transformers import AutoModelForSequenceClassification
+
+    from birthmark.models.resolve import load_tokenizer, resolve
+
+    base, folder = resolve(BASE), tmp_path_factory.mktemp("served") / "smollm2-rm"
+    model = AutoModelForSequenceClassification.from_pretrained(base.path, num_labels=1, dtype=torch.float32)
+    drawn = torch.randn(model.score.weight.shape, generator=torch.Generator().manual_seed(0))
+    model.score.weight.data.copy_(0.02 * drawn)
+    model.save_pretrained(folder)
+    load_tokenizer(base).save_pretrained(folder)
+    return folder
+
+
+def timed(run: Callable[[], ScoreTable]) -> tuple[ScoreTable, float]:
+    start = time.perf_counter()
+    return run(), time.perf_counter() - start
+
+
+def told(what: str, served: ScoreTable, seconds: float, own: ScoreTable, own_seconds: float) -> float:
+    """The largest difference, printed with what was run."""
+    difference = float(np.abs(served.matrix() - own.matrix()).max())
+    rows, prompts = served.matrix().shape
+    print(
+        f"\n{what}: {rows:,} candidates × {prompts} prompts, largest |Δ| from local {difference:.1e}; vLLM {seconds:.1f} s "
+        f"(scoring alone {served.record.seconds:.1f}), local {own_seconds:.1f} s (scoring alone {own.record.seconds:.1f}); "
+        f"self-check {served.record.verify_max_abs_diff:.1e} of {served.record.verify_bound:.1e} allowed"
+    )
+    return difference
+
+
+def test_rewards_of_vllm_are_the_local_ones(reward_model, tmp_path, birthmark):
+    own, own_seconds = timed(lambda: bm.score(reward_model, candidates="lexicon", **ASKED))
+    with vllm(reward_model, tmp_path / "log", "--runner", "pooling") as address:
+        served, seconds = timed(lambda: bm.score(reward_model, candidates="lexicon", server=address, **ASKED))
+        assert told("/classify", served, seconds, own, own_seconds) < 1e-5
+        assert served.record.served.path == "/classify" and not served.record.warnings
+        assert served.record.context_ids == own.record.context_ids
+        answer = birthmark("score", BASE, "--server", address, "--candidates", "love,hope")
+        assert answer.is_error("serves", "smollm2-rm", "and not smollm2-135m-instruct")
+    with vllm(reward_model, tmp_path / "log", "--runner", "pooling", "--served-model-name", "mine/smollm2-rm",
+              "--pooler-config", '{"use_activation": true}', "--api-key", "secret") as address:  # fmt: skip
+        assert birthmark("score", reward_model, "--server", address).is_error("wants a key", "BIRTHMARK_SERVER_KEY")
+
+
+def test_log_probabilities_of_vllm_are_the_local_ones(tmp_path, birthmark):
+    path = bm.resolve(BASE).path
+    own, own_seconds = timed(lambda: bm.score(BASE, candidates="lexicon", **ASKED))
+    with vllm(path, tmp_path / "log", "--runner", "generate") as address:
+        served, seconds = timed(lambda: bm.score(BASE, candidates="lexicon", server=address, **ASKED))
+        assert told("/v1/completions", served, seconds, own, own_seconds) < 1e-4
+        assert served.record.context_ids == own.record.context_ids
+        refused = birthmark("score", BASE, "--server", address, "--prompt", "best_ever_one")
+        assert refused.is_error("at most 20 next tokens", "49,152", "--max-logprobs -1")
+    own, own_seconds = timed(lambda: bm.score(BASE, candidates="vocabulary", **ASKED))
+    with vllm(path, tmp_path / "log", "--runner", "generate", "--max-logprobs", "-1") as address:
+        served, seconds = timed(lambda: bm.score(BASE, candidates="vocabulary", server=address, **ASKED))
+        assert told("the whole vocabulary", served, seconds, own, own_seconds) < 1e-4
+        assert served.record.left_out == own.record.left_out
