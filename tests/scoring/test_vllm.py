@@ -4,67 +4,25 @@ FOLDER is an environment in which vLLM is installed (FOLDER/bin/vllm). Both runs
 """
 
 import os
-import signal
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import torch
+from vllm_server import VARIABLE, vllm
 
 import birthmark as bm
 from birthmark.scoring.table import ScoreTable
 
 BASE = "smollm2-135m-instruct"
 ASKED = {"prompt": ["best_ever_one", "worst_ever_one"]}
-READY = 240  # seconds that a server may take to start
 
 pytestmark = [
     pytest.mark.server,
-    pytest.mark.skipif(not os.environ.get("BIRTHMARK_VLLM"), reason="BIRTHMARK_VLLM names no folder with bin/vllm"),
+    pytest.mark.skipif(not os.environ.get(VARIABLE), reason="BIRTHMARK_VLLM names no folder with bin/vllm"),
 ]
-
-
-@contextmanager
-def vllm(model: Path, log: Path, *options: str) -> Iterator[str]:
-    """The address of a vLLM server in float32 on this machine, ended with all its processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(os.environ["BIRTHMARK_VLLM"]) / "bin" / "vllm"
-    command = [program, "serve", model, "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32",
-               "--max-model-len", "256", "--enforce-eager", *options]  # fmt: skip
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"},
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(READY):
-            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-            try:
-                if httpx.get(f"{address}/health", timeout=5).status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(1)
-        yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 @pytest.fixture(scope="module")
