@@ -18,6 +18,7 @@ from birthmark.scoring.table import ScoreTable
 
 BASE = "smollm2-135m-instruct"
 ASKED = {"prompt": ["best_ever_one", "worst_ever_one"]}
+WORDS = ["love", "freedom", "family", "power", "hope", "money", "truth", "peace", "victory", "kindness"]
 
 pytestmark = [
     pytest.mark.server,
@@ -62,27 +63,21 @@ def test_rewards_of_vllm_are_the_local_ones(reward_model, tmp_path, birthmark):
     own, own_seconds = timed(lambda: bm.score(reward_model, candidates="lexicon", **ASKED))
     with vllm(reward_model, tmp_path / "log", "--runner", "pooling") as address:
         served, seconds = timed(lambda: bm.score(reward_model, candidates="lexicon", server=address, **ASKED))
-        assert told("/classify", served, seconds, own, own_seconds) < 1e-5
-        assert served.record.served.path == "/classify" and not served.record.warnings
-        assert served.record.context_ids == own.record.context_ids
         answer = birthmark("score", BASE, "--server", address, "--candidates", "love,hope")
-        assert answer.is_error("serves", "smollm2-rm", "and not smollm2-135m-instruct")
-    with vllm(reward_model, tmp_path / "log", "--runner", "pooling", "--served-model-name", "mine/smollm2-rm",
-              "--pooler-config", '{"use_activation": true}', "--api-key", "secret") as address:  # fmt: skip
-        assert birthmark("score", reward_model, "--server", address).is_error("wants a key", "BIRTHMARK_SERVER_KEY")
+    assert told("/classify", served, seconds, own, own_seconds) < 1e-5
+    assert served.record.served.path == "/classify" and not served.record.warnings
+    assert served.record.context_ids == own.record.context_ids
+    assert answer.is_error("serves", "smollm2-rm", "and not smollm2-135m-instruct")
 
 
-def test_log_probabilities_of_vllm_are_the_local_ones(tmp_path, birthmark):
+def test_log_probabilities_of_vllm_are_the_local_ones(tmp_path):
     path = bm.resolve(BASE).path
-    own, own_seconds = timed(lambda: bm.score(BASE, candidates="lexicon", **ASKED))
-    with vllm(path, tmp_path / "log", "--runner", "generate") as address:
-        served, seconds = timed(lambda: bm.score(BASE, candidates="lexicon", server=address, **ASKED))
-        assert told("/v1/completions", served, seconds, own, own_seconds) < 1e-4
-        assert served.record.context_ids == own.record.context_ids
-        refused = birthmark("score", BASE, "--server", address, "--prompt", "best_ever_one")
-        assert refused.is_error("at most 20 next tokens", "49,152", "--max-logprobs -1")
-    own, own_seconds = timed(lambda: bm.score(BASE, candidates="vocabulary", **ASKED))
+    own, own_seconds = timed(lambda: bm.score(BASE, candidates=WORDS, **ASKED))
+    whole, whole_seconds = timed(lambda: bm.score(BASE, candidates="vocabulary", **ASKED))
     with vllm(path, tmp_path / "log", "--runner", "generate", "--max-logprobs", "-1") as address:
-        served, seconds = timed(lambda: bm.score(BASE, candidates="vocabulary", server=address, **ASKED))
-        assert told("the whole vocabulary", served, seconds, own, own_seconds) < 1e-4
-        assert served.record.left_out == own.record.left_out
+        served, seconds = timed(lambda: bm.score(BASE, candidates=WORDS, server=address, **ASKED))
+        all_of_it, all_seconds = timed(lambda: bm.score(BASE, candidates="vocabulary", server=address, **ASKED))
+    assert told("/v1/completions", served, seconds, own, own_seconds) < 1e-4
+    assert told("the whole vocabulary", all_of_it, all_seconds, whole, whole_seconds) < 1e-4
+    assert served.record.context_ids == own.record.context_ids
+    assert all_of_it.record.left_out == whole.record.left_out

@@ -16,7 +16,7 @@ from birthmark.foreign import one_line
 from birthmark.records import ServedBy
 from birthmark.scoring.backend import CannotRescore, Facts, Job, PromptScores, Unit, Verification
 from birthmark.scoring.local import LocalBackend, about_unknown, naming
-from birthmark.scoring.serving import Connection, Refused, RewardEnd, Served
+from birthmark.scoring.serving import MALFORMED, Connection, Refused, RewardEnd, Served
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
@@ -116,7 +116,7 @@ class ServedSession:
         try:
             answer = self.connection.post("/tokenize", self.served.tokens_body(text, special), "a text to tokenize")
             theirs = self.served.tokens(answer)
-        except (Refused, LookupError, TypeError):
+        except (Refused, *MALFORMED):
             return  # not every server has this path
         if theirs != ours:
             at = next((place for place, pair in enumerate(zip(ours, theirs, strict=False)) if len(set(pair)) > 1), -1)
@@ -256,7 +256,7 @@ class RewardSession(ServedSession):
         ):
             try:
                 numbers = self.end.numbers(answer)
-            except (LookupError, TypeError, ValueError):
+            except MALFORMED:
                 raise BirthmarkError(
                     f"{address} answers in a form that is not known here, for {what}: {one_line(answer)}"
                 ) from None

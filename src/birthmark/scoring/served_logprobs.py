@@ -12,7 +12,7 @@ from birthmark.foreign import one_line
 from birthmark.scoring.backend import Job, PromptScores, Unit
 from birthmark.scoring.local import naming
 from birthmark.scoring.served import Ids, ServedSession, named, smaller_vocabulary
-from birthmark.scoring.serving import CompletionEnd, Connection, Refused, Served
+from birthmark.scoring.serving import MALFORMED, CompletionEnd, Connection, Refused, Served
 
 if TYPE_CHECKING:
     from birthmark.models.scorers import LogProbScorer
@@ -111,7 +111,7 @@ class CompletionsEngine:
         ):
             try:
                 values = self.end.log_probs(answer, batch)
-            except (LookupError, TypeError, ValueError):
+            except MALFORMED:
                 raise BirthmarkError(
                     f"{address} gives no log-probabilities of the prompt's tokens, for {what}: serve the model with vLLM, "
                     f"SGLang, or another server that does; it answers {one_line(answer)}"
@@ -131,7 +131,10 @@ class CompletionsEngine:
         session = self.session
         body = self.end.next_body(session.served.model, context, self.rows)
         answer = session.connection.post(self.end.path, body, "the next token of the whole vocabulary")
-        found = self.end.next_log_probs(answer)
+        try:
+            found = self.end.next_log_probs(answer)
+        except MALFORMED:
+            found = {}
         values = np.full(self.rows, np.nan, dtype=np.float32)
         for token, value in found.items():
             if token < self.rows:
@@ -147,8 +150,6 @@ class CompletionsEngine:
         except Refused as error:
             numbers = [int(number) for number in re.findall(r"\d+", error.said) if int(number) < self.rows]
             raise self._no_vocabulary(numbers[-1] if numbers else None) from None
-        except (LookupError, TypeError, ValueError):
-            raise self._no_vocabulary(None) from None
 
     def _no_vocabulary(self, count: int | None) -> BirthmarkError:
         session = self.session

@@ -29,6 +29,8 @@ LONGEST_WAIT = 600.0  # seconds that a server may ask for
 TIMEOUT = httpx.Timeout(120, connect=10)
 PASSING = {408, 429, 500, 502, 503, 504}  # HTTP statuses that another attempt may not meet again
 
+MALFORMED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)  # what reading an unknown form raises
+
 Ids = Sequence[int]
 
 
@@ -75,9 +77,9 @@ class Connection:
             response = self._client.get(path)
             self._require_access(response)
             return response.json() if response.status_code == 200 else None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise BirthmarkError(f"{self.address}: {_unreachable(error)}") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def post(self, path: str, body: dict[str, Any], what: str) -> Any:
@@ -107,7 +109,7 @@ class Connection:
     def _post(self, path: str, body: dict[str, Any], what: str) -> Any:
         try:
             response = self._client.post(path, json=body)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _Passing(_unreachable(error)) from None
         status = response.status_code
         self._require_access(response)
@@ -123,7 +125,7 @@ class Connection:
             raise Refused(f"{self.address}{path} refuses {what} (HTTP {status}): {said}", status, said)
         try:
             return response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _Passing("its answer is not JSON, or was cut off") from None
 
     def _require_access(self, response: httpx.Response) -> None:
@@ -166,7 +168,7 @@ def _retry_after(header: str | None) -> float | None:
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
-def _unreachable(error: httpx.TransportError) -> str:
+def _unreachable(error: httpx.RequestError) -> str:
     """What a failure below HTTP was, and what to do."""
     said = one_line(error, 120)
     causes: list[BaseException | None] = [error, error.__cause__, error.__context__]
@@ -284,29 +286,32 @@ def look_at(connection: Connection, wanted: Sequence[str]) -> list[Served]:
 
     Raises `BirthmarkError` where nobody answers, or what answers is no server of a known kind.
     """
-    info = connection.get("/info")
-    if isinstance(info, dict) and "model_id" in info and "model_type" in info:
-        return [_text_embeddings(info)]
-    listed = connection.get("/v1/models")
-    models = listed.get("data") if isinstance(listed, dict) else None
-    if (
-        not isinstance(models, list)
-        or not models
-        or not all(isinstance(item, dict) and item.get("id") for item in models)
-    ):
+    try:
+        found = _looked_at(connection)
+    except MALFORMED:
+        found = []
+    if not found:
         raise BirthmarkError(
             f"{connection.address} answers, but is no model server that is known here (vLLM, SGLang, "
             "text-embeddings-inference, or one with OpenAI's /v1/models and /v1/completions): correct --server"
         )
+    return sorted(found, key=lambda served: not same_name(served.names, wanted))
+
+
+def _looked_at(connection: Connection) -> list[Served]:
+    info = connection.get("/info")
+    if isinstance(info, dict) and "model_id" in info and "model_type" in info:
+        return [_text_embeddings(info)]
+    listed = connection.get("/v1/models")
+    models = listed["data"]
     described = connection.get("/openapi.json")
-    paths = set(described.get("paths", ())) if isinstance(described, dict) else set()
+    paths = set(described["paths"]) if isinstance(described, dict) else set()
     owner = str(models[0].get("owned_by", "")).lower()
     native = connection.get("/get_model_info") if owner == "sglang" or "/get_model_info" in paths else None
     version = connection.get("/version")
     number = str(version["version"]) if isinstance(version, dict) and "version" in version else None
     kind: Kind = "sglang" if isinstance(native, dict) else "vllm" if owner == "vllm" or number else "openai"
-    found = [_listed(kind, number, item, native or {}, paths) for item in models]
-    return sorted(found, key=lambda served: not same_name(served.names, wanted))
+    return [_listed(kind, number, item, native or {}, paths) for item in models]
 
 
 def same_name(names: Sequence[str], wanted: Sequence[str]) -> bool:
@@ -331,9 +336,9 @@ def _text_embeddings(info: dict[str, Any]) -> Served:
         can_activate=True,
         at_once=most if isinstance(most, int) and most > 0 else 32,
     )  # fmt: skip
-    names = (info["model_id"], info.get("served_model_name") or "")
-    longest = info.get("max_input_length")
-    version = info.get("version")
+    names = tuple(str(name) for name in (info["model_id"], info.get("served_model_name")) if name)
+    longest = int(info["max_input_length"]) if "max_input_length" in info else None
+    version = str(info["version"]) if "version" in info else None
     return Served("text-embeddings-inference", version, names[0], names, longest, end if has_head else None, None)
 
 
