@@ -94,7 +94,8 @@ def through_vllm(model: Any, tokenizer: Any, scorer: RewardScorer, answers: list
         folder = Path(temporary) / "model"
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        with vllm(folder, Path(temporary) / "log", "--runner", "pooling") as address:
+        # the shared beginnings are shorter than the blocks of 128 tokens that vLLM caches on a CPU by default
+        with vllm(folder, Path(temporary) / "log", "--runner", "pooling", "--block-size", "16") as address:
             connection = Connection(address)
             served = look_at(connection, [str(folder)])[0]
             end = served.rewards

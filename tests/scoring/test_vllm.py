@@ -22,6 +22,7 @@ WORDS = ["love", "freedom", "family", "power", "hope", "money", "truth", "peace"
 
 pytestmark = [
     pytest.mark.server,
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(not os.environ.get(VARIABLE), reason="BIRTHMARK_VLLM names no folder with bin/vllm"),
 ]
 
