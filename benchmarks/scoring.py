@@ -95,7 +95,7 @@ def through_vllm(model: Any, tokenizer: Any, scorer: RewardScorer, answers: list
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         # the shared beginnings are shorter than the blocks of 128 tokens that vLLM caches on a CPU by default
-        with vllm(folder, Path(temporary) / "log", "--runner", "pooling", "--block-size", "16") as address:
+        with vllm(folder, Path(temporary) / "log", "--runner", "pooling", "--block-size", "32") as address:
             connection = Connection(address)
             served = look_at(connection, [str(folder)])[0]
             end = served.rewards
