@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.birthmark-setup
 PIP := --quiet --disable-pip-version-check --no-compile # a module is compiled when it is first imported
 
-.PHONY: setup extras audit test bench lint docs
+.PHONY: setup extras audit test test-servers bench lint docs
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -33,6 +33,9 @@ lint: setup
 
 test: lint # many tests start a process of their own, which would compile torch each time
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
+
+test-servers: setup # against a real vLLM: BIRTHMARK_VLLM names an environment that has it
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -m server -n 0 -s -rs
 
 bench: setup
 	@$(BIN)/python benchmarks/scoring.py

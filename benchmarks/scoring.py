@@ -4,7 +4,8 @@ The published procedure, in our own words: every conversation in full through th
 of 64 that are padded to their longest, through `AutoModelForSequenceClassification`. The engines score the same
 candidates with the same model in the same precision, in one run; the published procedure is timed first and last.
 Times include rendering and tokenizing. A seeded random linear head sits on each base model; models too large to have at
-hand are drawn at random in memory, with the tokenizer of a folder.
+hand are drawn at random in memory, with the tokenizer of a folder. Where BIRTHMARK_VLLM names an environment with vLLM, its
+server scores the same candidates with the same model in the same run, prefix caching on, as `--server` asks it.
 
     python benchmarks/scoring.py                              # the two embedded base models
     python benchmarks/scoring.py smollm2-135m-instruct --candidates 1024 --json
@@ -14,8 +15,10 @@ hand are drawn at random in memory, with the tokenizer of a folder.
 import argparse
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -23,11 +26,13 @@ import numpy as np
 import torch
 from random_models import SHAPES, load_drawn_tokenizer, random_model
 from transformers.utils import logging
+from vllm_server import VARIABLE, vllm
 
 from birthmark.models.encoding import read_vocabulary
 from birthmark.models.engine import PLAIN_ROWS
 from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate, release_memory
 from birthmark.models.scorers import RewardScorer, make_scorer
+from birthmark.scoring.serving import Connection, look_at
 
 PROMPT = "What, in one word, is the greatest thing ever?"
 REACH = {"smollm2-135m-instruct": 12.0, "gemma-3-270m": 6.5}
@@ -40,17 +45,17 @@ class Row:
 
     `ratio`: seconds of the published procedure (mean of before and after) ÷ this way's. `bound`: tokens of all
     conversations ÷ tokens that the prefix engine runs, (prefix + suffix) ÷ suffix but for what forks early. `reached`:
-    the goal is met and the rewards agree; None where there is no goal.
+    the goal is met and the rewards agree; None where there is no goal. What vLLM runs is not counted: None.
     """
 
     model: str
     way: str
     candidates: int
-    tokens_run: int
+    tokens_run: int | None
     seconds_per_candidate: float
     ratio: float
     bound: float
-    share_of_matmul_rate: float
+    share_of_matmul_rate: float | None
     max_abs_diff: float
     reached: bool | None
 
@@ -81,6 +86,31 @@ def published(model: Any, tokenizer: Any, answers: list[str]) -> np.ndarray:
         batch = tokenizer(texts, padding=True, add_special_tokens=special, return_tensors="pt").to(model.device)
         rewards.append(model(**batch).logits[:, 0].float().cpu().numpy())
     return np.concatenate(rewards)
+
+
+def through_vllm(model: Any, tokenizer: Any, scorer: RewardScorer, answers: list[str]) -> tuple[float, np.ndarray]:
+    """Seconds and rewards of a vLLM server, rendering and tokenizing included, starting it not."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        # the shared beginnings are shorter than the blocks of 128 tokens that vLLM caches on a CPU by default
+        with vllm(folder, Path(temporary) / "log", "--runner", "pooling", "--block-size", "32") as address:
+            connection = Connection(address)
+            served = look_at(connection, [str(folder)])[0]
+            end = served.rewards
+
+            def rewards(wanted: list[str]) -> np.ndarray:
+                conversations = scorer.encoder.conversations(PROMPT, wanted)
+                starts = range(0, len(wanted), end.at_once)
+                bodies = [end.body(served.model, conversations[at : at + end.at_once], False) for at in starts]
+                found = connection.post_all(end.path, bodies, ["a batch"] * len(bodies))
+                return np.array([values[0] for each in found for values in end.numbers(each)], dtype=np.float32)
+
+            rewards(answers[:1])  # as a server that has been running for a while
+            result = timed(lambda: rewards(answers))
+            connection.close()
+    return result
 
 
 def timed(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
@@ -155,6 +185,7 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
     before, reference = timed(ways["published"])
     plain, plain_scores = timed(ways["plain"])
     prefix_times, prefix_scores = zip(*(timed(ways["prefix"]) for _ in range(repeats)), strict=True)
+    served = [("vllm", *through_vllm(model, tokenizer, scorers["prefix"], answers))] if os.environ.get(VARIABLE) else []
     after, _ = timed(ways["published"])
 
     full = padded_tokens(lengths)
@@ -162,6 +193,7 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
         ("published, before", before, full, reference),
         ("plain", plain, full, plain_scores),
         ("prefix", float(np.median(prefix_times)), needed, prefix_scores[-1]),
+        *((way, seconds, None, scores) for way, seconds, scores in served),
         ("published, after", after, full, reference),
     ]
     mean = (before + after) / 2
@@ -178,7 +210,7 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
                 seconds_per_candidate=seconds / count,
                 ratio=mean / seconds,
                 bound=float(lengths.sum() / needed),
-                share_of_matmul_rate=2 * parameters * tokens / seconds / rate,
+                share_of_matmul_rate=None if tokens is None else 2 * parameters * tokens / seconds / rate,
                 max_abs_diff=difference,
                 reached=None if goal is None else bool(mean / seconds >= goal and difference <= AGREEMENT),
             )
@@ -194,9 +226,10 @@ def as_markdown(rows: list[Row]) -> str:
     ]
     for row in rows:
         bound = f"{row.bound:.1f}" if row.way == "prefix" else ""
+        share = "" if row.share_of_matmul_rate is None else f"{row.share_of_matmul_rate:.0%}"
         lines.append(
             f"| {row.model} | {row.way} | {1000 * row.seconds_per_candidate:.2f} | {row.ratio:.2f} | {bound} | "
-            f"{row.share_of_matmul_rate:.0%} | {row.max_abs_diff:.1e} |"
+            f"{share} | {row.max_abs_diff:.1e} |"
         )
     return "\n".join(lines)
 

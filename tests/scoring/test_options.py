@@ -35,6 +35,7 @@ CHANGED: dict[str, Any] = {  # None: made in a test of its own below
     "template_date": "2025-01-01",
     "protocol": "christian2026",
     "backend": "other",
+    "server": None,
     "read": "end",
     "bos": "two",
     "engine": "plain",

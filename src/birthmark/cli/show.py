@@ -303,6 +303,9 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
         say(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.")
     if (place := read_at(table.record)) is not None:
         say(f"Rewards are read at {place}; {table.record.bos} BOS; backend {table.record.backend}.")
+    if by := table.record.served:
+        reads = "token ids" if by.reads == "ids" else "text"
+        say(f"Scored by {by.server} {by.version or ''} at {by.path}, from {reads}.".replace("  ", " "))
     if table.record.engine_why:
         say(f"The plain engine ran: {table.record.engine_why}.")
     print_precision([table])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
-from birthmark.commands.models import resolve
+from birthmark.commands.models import resolve, resolve_for
 from birthmark.commands.score import Personas, score_each
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.files import write_text
@@ -170,7 +170,7 @@ def audit(
         if models or with_base or base:
             raise BirthmarkError("name models or a set of them, not both; --with-base goes with models")
         return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames)
-    found = [resolve(model, quiet=measure.quiet, **labels) for model in models or EMBEDDED]
+    found = [resolve_for(measure, model, **labels) for model in models or EMBEDDED]
     lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
     every = {model.name: model for line in lines for model in line} | {model.name: model for model in found}
     return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines)
@@ -328,7 +328,7 @@ def _audit_set(name: str, measure: Measure, out: Path, labels: Mapping[str, Any]
     failed: dict[str, BirthmarkError] = {}
 
     def find(model: str) -> "ResolvedModel":
-        return resolve(model, quiet=measure.quiet, **labels)
+        return resolve_for(measure, model, **labels)
 
     def leave_out(model: str, error: BirthmarkError) -> None:  # an interruption or a bug ends the run
         failed[model] = error
@@ -412,7 +412,7 @@ def audit_personas(
     """
     systems = load_personas(personas)
     measure = make_measure(**select(options, MeasureOptions))
-    found = [resolve(model, quiet=measure.quiet, **select(options, ModelOptions)) for model in models or EMBEDDED]
+    found = [resolve_for(measure, model, **options) for model in models or EMBEDDED]
     study = open_study(Path(out), "audit", {"personas": dict(systems)}, page="personas")
     audits = {
         persona: _audit(found, under(measure, persona, system), study.out / persona, mixed_frames=mixed_frames)

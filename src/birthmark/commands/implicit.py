@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Unpack
 
 from birthmark.commands.audit import IMPLICIT_PROMPT
-from birthmark.commands.models import resolve
+from birthmark.commands.models import resolve_for
 from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
 from birthmark.foreign import csv_text
@@ -35,7 +35,6 @@ from birthmark.scoring.options import (
     MachineOptions,
     MeasureOptions,
     MixedFrames,
-    ModelOptions,
     Option,
     Out,
     PlacementOptions,
@@ -44,6 +43,7 @@ from birthmark.scoring.options import (
     QuietOptions,
     RayOptions,
     SeedOptions,
+    ServerOptions,
     SourceOptions,
     SystemOptions,
     options_in,
@@ -90,6 +90,7 @@ class ImplicitOptions(
     ProtocolOptions,
     BackendOptions,
     RayOptions,
+    ServerOptions,
     EngineOptions,
     MachineOptions,
     PlacementOptions,
@@ -222,8 +223,7 @@ def _sides(
     else:
         measure = make_measure(**{**of_measure, "prompt": () if asked == ["all"] else asked})
     sides = [
-        tables[at] if at in tables else resolve(str(name), quiet=measure.quiet, **select(options, ModelOptions))
-        for at, name in enumerate(names)
+        tables[at] if at in tables else resolve_for(measure, str(name), **options) for at, name in enumerate(names)
     ]
     return sides, measure
 

@@ -23,6 +23,7 @@ from birthmark.scoring.options import (
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
     from birthmark.records import ModelCheck
+    from birthmark.scoring.measure import Measure
 
 Name = Annotated[str | Path, Argument("A catalog name or hub id.", "MODEL", place="name")]
 Entries = Annotated[str | Path, Argument("A catalog name or hub id.", "NAME", place="name")]
@@ -51,6 +52,21 @@ def resolve(name: Checked, **options: Unpack[ResolveOptions]) -> "ResolvedModel"
     from birthmark.models.resolve import resolve as find
 
     return find(name, **options)
+
+
+def resolve_for(measure: "Measure", name: str | Path, **options: Any) -> "ResolvedModel":
+    """The model of a command's options; of one that a server runs the weights need not be here.
+
+    Such a model may also go by the server's own name for it, where the server says which folder or hub id that is.
+    """
+    from birthmark.models.resolve import resolve as find
+
+    asked = select(options, ModelOptions)
+    if measure.server is None:
+        return resolve(name, quiet=measure.quiet, **asked)
+    from birthmark.scoring.server import source_of
+
+    return find(source_of(measure.server, str(name)), quiet=measure.quiet, weights=False, **asked)
 
 
 @with_options

@@ -88,10 +88,9 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
     from birthmark.models.machine import estimate, free_memory
     from birthmark.scoring.local import choose_machine
 
-    if measure.backend != LOCAL:
-        raise BirthmarkError(
-            f"--dry-run plans what runs here and not --backend {measure.backend}: leave out one of them"
-        )
+    if measure.backend != LOCAL or measure.server is not None:
+        elsewhere = "--server" if measure.server is not None else f"--backend {measure.backend}"
+        raise BirthmarkError(f"--dry-run plans what runs here and not {elsewhere}: leave out one of them")
     device, _ = choose_machine(measure.device, measure.dtype)
     check_placement(device, measure.quantize, measure.device_map)
     free = free_memory(device, spread=measure.device_map is not None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, TypeVar, Unpack
 
-from birthmark.commands.models import resolve
+from birthmark.commands.models import resolve, resolve_for
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import load_personas
 from birthmark.records import Explanation
@@ -33,6 +33,7 @@ from birthmark.scoring.options import (
     QuestionOptions,
     QuietOptions,
     ReadingOptions,
+    ServerOptions,
     SourceOptions,
     SystemOptions,
     select,
@@ -82,6 +83,7 @@ class ExplainOptions(
     FrameOptions,
     ProtocolOptions,
     ReadingOptions,
+    ServerOptions,
     SourceOptions,
     KindOptions,
     QuietOptions,
@@ -122,7 +124,7 @@ def score(model: Model, *, out: Out = None, controls: Controls = (), **options: 
     input and `CheckFailed` where the prefix engine does not equal the plain one.
     """
     measure = make_measure(**{**select(options, MeasureOptions), "controls": _neutral_only(controls)})
-    found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+    found = resolve_for(measure, model, **options)
     return _score_into(Path(out), found, measure) if out is not None else _score(found, measure)
 
 
@@ -141,7 +143,7 @@ def score_personas(
     """
     systems = load_personas(personas)
     measure = make_measure(**{**select(options, MeasureOptions), "controls": _neutral_only(controls)})
-    found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+    found = resolve_for(measure, model, **options)
     tables = {}
     for persona, system in systems.items():
         asked = under(measure, persona, system)
@@ -168,17 +170,17 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
     """What a model reads for the first prompt and the first candidate: the conversation, its token ids, what is shared,
     which token the score is read at.
 
-    Nothing is scored and the model is not loaded. Raises `BirthmarkError` as `score` does.
+    Nothing is scored and the model is not loaded; a `server` is asked what it reads. Raises `BirthmarkError` as `score` does.
     """
     from birthmark.models.chat_template import explain as run
 
     measure = make_measure(**select(options, MeasureOptions))
-    found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+    found = resolve_for(measure, model, **options)
     refuse_reading_options([found], measure)
     (frame,) = choose_frames([found], measure.frame, measure.protocol)
     candidates = measure.candidates_for(found.kind)
     key, prompt = next(iter(measure.prompts.prompts.items()))
-    return run(
+    explained = run(
         found,
         prompt=key,
         question=prompt.text,
@@ -191,6 +193,14 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
         bos=measure.bos_for(found),
         read=measure.read,
     )
+    if measure.server is None:
+        return explained
+    from birthmark.scoring.server import ServerBackend, reads_text, served_by
+
+    served = ServerBackend(measure.server).served(found)
+    by = served_by(served, found)
+    more = [reads_text(served.kind)] if by.reads == "text" else []
+    return explained.model_copy(update={"served": by, "warnings": [*explained.warnings, *more]})
 
 
 def score_in_study(study: Study, model: "ResolvedModel", measure: Measure, frame: ChosenFrame) -> ScoreTable:

@@ -301,7 +301,10 @@ def reading_of(model: ResolvedModel, tokenizer: Any, head: RewardHead | None, re
 
 
 def reward_head(model: ResolvedModel) -> RewardHead | None:
-    """A reward model's head, built from its own tensors; None for an adapter, whose head is part of the adapter."""
+    """A reward model's head, built from its own tensors; None for an adapter, whose head is part of the adapter, and for a
+    model whose weights are not here."""
+    if not model.digests.weights:
+        return None
     files = HeadFiles.of(model.name, model.path, model.entry)
     if model.adapter is not None or files.head is None:
         return None

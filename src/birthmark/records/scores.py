@@ -23,7 +23,8 @@ class PromptSetRecord(Record):
 
 
 class Digests(Record):
-    """SHA-256 of what moves a score; `adapter` and `template` are null where the model has none."""
+    """SHA-256 of what moves a score; `adapter` and `template` are null where the model has none, `weights` is empty where
+    they are not on this machine, which asked a server."""
 
     weights: str
     adapter: str | None = None
@@ -68,13 +69,25 @@ class PrecisionCheck(Record):
     seconds: float
 
 
+class ServedBy(Record):
+    """The server that scored: its kind and version, the model as it names it, the path that was asked, and what it reads:
+    the token ids of the table's conversations, or their text, which it tokenizes itself."""
+
+    server: str
+    version: str | None
+    model: str
+    path: str
+    reads: Literal["ids", "text"]
+
+
 class ScoreRecord(Record):
     """`<slug>.json` beside a score table; `key` is the digest of everything that moves a score.
 
     `template_system` is a system prompt that the chat template adds of its own; `system_place` says whether a person's
     own has a turn to itself or opens the user's; `threads` are those of the CPU that each score was computed with, null on
-    other devices; `head` is the kind of a reward model's head; `trimmed` counts candidates
-    whose white space the template takes off. `backend` is what scored: `local`, `ray` (the same in workers of a cluster), one that a package adds, or `published`.
+    other devices; `head` is the kind of a reward model's head; `trimmed` counts candidates whose white space the template
+    takes off. `backend` is what scored: `local`, `ray` (the same in workers of a cluster), `server` (`served` says which),
+    one that a package adds, or `published`.
     `engine_why` says why another engine ran than was asked for. `bos` counts the beginning-of-text tokens that a
     conversation begins with. `read`: whether a reward is read where the model's own class reads it or at the end of the
     conversation; `read_token` is the token there, and `read_early` how many tokens before the end it stands (the most, over
@@ -89,6 +102,7 @@ class ScoreRecord(Record):
     base_checkpoint: str | None
     kind: Kind
     backend: str = "local"
+    served: ServedBy | None = None
     dtype: str
     device: str
     threads: int | None = None
@@ -161,6 +175,7 @@ class Explanation(Record):
     bos: int
     gate: int | None
     forms: dict[str, list[int]] | None
+    served: ServedBy | None = None
     warnings: list[str]
 
 

@@ -70,7 +70,11 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
     models: list[str] = []
     for record in scores:
         told = {"reward": "reward", "logprob": "log-probability"}[record.kind]
-        weights = f", weights {markdown_code(record.digests.weights[:12])}" if record.digests else ""
+        weights = (
+            f", weights {markdown_code(record.digests.weights[:12])}"
+            if record.digests and record.digests.weights
+            else ""
+        )
         revision = f", revision {markdown_code(record.revision[:12])}" if record.revision else ""
         frame = f"frame {md(record.frame)}" if record.frame else "frame not known"
         own = f", its template's system prompt {md(quoted(record.template_system))}" if record.template_system else ""

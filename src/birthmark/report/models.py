@@ -69,12 +69,15 @@ def _run(record: ScoreRecord) -> tuple[str, ...]:
         record.frame or "–",
         _system(record),
         quoted(record.template_system) if record.template_system else "–",
-        record.backend,
+        _backend(record),
         (record.engine or "–") + (f": {record.engine_why}" if record.engine_why else ""),
         record.attention or "–",
         f"{record.dtype}, {record.device}" + (f", weights in {record.quantized}" if record.quantized else ""),
         (record.revision or "–")[:12],
-        digests.weights[:12] + (f", adapter {digests.adapter[:12]}" if digests.adapter else "") if digests else "–",
+        (digests.weights[:12] or "not on this machine")
+        + (f", adapter {digests.adapter[:12]}" if digests.adapter else "")
+        if digests
+        else "–",
         digests.tokenizer[:12] if digests else "–",
         template,
         " and ".join(f"{n:,} {what}" for n, what in ((record.n_words, "words"), (record.n_tokens, "tokens")) if n),
@@ -84,6 +87,14 @@ def _run(record: ScoreRecord) -> tuple[str, ...]:
         _precision(record),
         _time(record),
     )
+
+
+def _backend(record: ScoreRecord) -> str:
+    by = record.served
+    if by is None:
+        return record.backend
+    reads = "token ids" if by.reads == "ids" else "text"
+    return f"{record.backend}: {by.server} {by.version or ''} at {by.path}, {reads}".replace("  ", " ")
 
 
 def read_at(record: ScoreRecord) -> str | None:

@@ -16,7 +16,7 @@ import polars as pl
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates
 from birthmark.models.scored import PromptScores, Verification, sample_rows
-from birthmark.records import LeftOut
+from birthmark.records import LeftOut, ServedBy
 from birthmark.scoring.measure import Measure
 from birthmark.scoring.options import ChosenFrame, MeasureOptions, options_in
 
@@ -57,11 +57,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options that leave the choice to the backend come to for one model; `versions` are of what moves a score."""
+    """What the options that leave the choice to the backend come to for one model; `versions` are of what moves a score.
+
+    `served`: which model on which kind of server, without its address, which moves no score.
+    """
 
     dtype: str
     device: str
     versions: Mapping[str, str]
+    served: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Facts:
     load_seconds: float = 0.0
     prepare_seconds: float = 0.0
     verify_why: str | None = None
+    served: ServedBy | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -151,4 +156,5 @@ def refuse_options(measure: Measure, backend: str, *names: str) -> None:
     for name in names:
         if getattr(measure, name) != declared[name].default:
             flag = declared[name].flag or f"--{name.replace('_', '-')}"
-            raise BirthmarkError(f"{flag} does not go with --backend {backend}: leave it out")
+            chosen = "--server" if measure.server is not None else f"--backend {backend}"
+            raise BirthmarkError(f"{flag} does not go with {chosen}: leave it out")

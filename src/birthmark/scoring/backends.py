@@ -16,6 +16,10 @@ from birthmark.scoring.measure import BACKENDS, LOCAL, Measure, require_backend
 
 def backend_of(measure: Measure) -> Backend:
     """What a measurement is to be scored by; raises `BirthmarkError` as `find_backend` does."""
+    if measure.server is not None:
+        from birthmark.scoring.server import ServerBackend
+
+        return ServerBackend(measure.server)
     if measure.ray is not None:
         from birthmark.scoring.ray_backend import RayBackend
 

@@ -115,24 +115,32 @@ class LocalBackend:
             load_seconds=load_seconds,
             prepare_seconds=perf_counter() - start,
             verify_why="the plain engine is the reference" if engine.name == "plain" else None,
-            warnings=(*model.remarks, *scorer.chat.warnings, *_about_unknown(scorer.unknown_words)),
+            warnings=(*model.remarks, *scorer.chat.warnings, *about_unknown(scorer.unknown_words)),
         )
         return LocalSession(scorer, facts, model.name)
 
-    def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
-        """By the plain engine in float32."""
-        from birthmark.models.machine import release_memory, require_memory
+    def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray, dtype: str = "float32") -> np.ndarray:
+        """By the plain engine, in float32 or another precision of at most its size."""
+        from birthmark.models.machine import release_memory
+
+        self.require_float32(job)
+        try:
+            return _plainly(job, self.settings(job).device, dtype, texts, rows)
+        finally:
+            release_memory()
+
+    def require_float32(self, job: Job) -> None:
+        """Raise `CannotRescore` where the model's weights are not here, or do not fit in float32."""
+        from birthmark.models.machine import require_memory
         from birthmark.models.memory import count_parameters
 
         model, device, device_map = job.model, self.settings(job).device, job.measure.device_map
+        if not model.digests.weights:
+            raise CannotRescore("the model's weights are not on this machine")
         try:
             require_memory(model.name, count_parameters(model.path), "float32", device, device_map=device_map)
         except BirthmarkError as error:
             raise CannotRescore(f"float32 does not fit here: {error}") from None
-        try:
-            return _in_float32(job, device, texts, rows)
-        finally:
-            release_memory()
 
 
 class LocalSession:
@@ -203,7 +211,7 @@ def naming(model: str) -> Iterator[None]:
         raise BirthmarkError(f"{model}: {error}") from None
 
 
-def _about_unknown(words: Sequence[str]) -> list[str]:
+def about_unknown(words: Sequence[str]) -> list[str]:
     """A warning that names the words that a tokenizer cannot write."""
     if not words:
         return []
@@ -234,10 +242,10 @@ def _scorer(network: Any, tokenizer: Any, job: Job, engine: EngineName) -> "Scor
     )
 
 
-def _in_float32(job: Job, device: str, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+def _plainly(job: Job, device: str, dtype: str, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
     from birthmark.models.loading import load_model
     from birthmark.models.resolve import load_tokenizer
 
-    network = load_model(job.model, dtype="float32", device=device, device_map=job.measure.device_map)
+    network = load_model(job.model, dtype=dtype, device=device, device_map=job.measure.device_map)
     scorer = _scorer(network, load_tokenizer(job.model), job, "plain")
     return np.stack([scorer.score_rows(text, rows, scorer.engine) for text in texts])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Unpack
+from urllib.parse import urlsplit
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
@@ -88,6 +89,7 @@ class Measure:
     quiet: bool
     backend: str = "local"  # the name of what scores
     ray: str | None = None  # the address of the cluster that the local backend runs on
+    server: str | None = None  # the address of what scores, in the place of a backend
     read: Read = "class"
     bos: BosOption = "auto"
     controls: tuple[str, ...] = ()
@@ -160,6 +162,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         template_date=options["template_date"],
         ray=ray_address(options["ray"], options["backend"]),
         backend=require_backend(options["backend"]),
+        server=_server(options["server"], options["backend"], options["ray"]),
         engine=options["engine"],
         dtype=options["dtype"],
         device=options["device"],
@@ -196,6 +199,31 @@ def ray_address(ray: bool | str | None, backend: str = LOCAL) -> str | None:
     if backend != LOCAL:
         raise BirthmarkError(f"--ray does not go with --backend {one_line(backend)}: leave one of them out")
     return LOCAL if ray is True else ray
+
+
+def _server(address: str | None, backend: str, ray: bool | str | None) -> str | None:
+    """The address of a model server, `http://HOST:PORT`; raises `BirthmarkError` for one that is none, or holds a secret."""
+    if address is None:
+        return None
+    if backend != LOCAL:
+        raise BirthmarkError(f"--server does not go with --backend {one_line(backend)}: leave one of them out")
+    if ray:
+        raise BirthmarkError("--server does not go with --ray, for the server does the work: leave one of them out")
+    try:
+        parts = urlsplit(address)
+        named, _ = parts.hostname, parts.port  # a port that is none is found when it is read
+    except ValueError:
+        parts, named = urlsplit(""), None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise BirthmarkError(
+            "--server takes an address alone, without a user name, a password or parameters: put the key into the "
+            "environment variable BIRTHMARK_SERVER_KEY"
+        )
+    if parts.scheme not in ("http", "https") or not named:
+        raise BirthmarkError(
+            f"--server takes an address such as http://localhost:8000, not {one_line(address.rpartition('@')[2])}"
+        )
+    return address.rstrip("/").removesuffix("/v1")
 
 
 def under(measure: Measure, persona: str, system: str) -> Measure:

@@ -321,6 +321,18 @@ class RayOptions(TypedDict, total=False):
     ]
 
 
+class ServerOptions(TypedDict, total=False):
+    server: Annotated[
+        str | None,
+        Option(
+            "A server that runs the model: vLLM, SGLang, text-embeddings-inference, or one with OpenAI's API.",
+            RUN,
+            metavar="URL",
+            moves_score=True,
+        ),
+    ]
+
+
 class CheckOptions(TypedDict, total=False):
     verify: Annotated[
         bool,
@@ -396,6 +408,7 @@ class RunOptions(
     ReadingOptions,
     BackendOptions,
     RayOptions,
+    ServerOptions,
     EngineOptions,
     MachineOptions,
     PlacementOptions,

@@ -149,9 +149,9 @@ def gpu_memory() -> int:
 
 
 def _gpu_memory() -> int:
-    import torch
+    from birthmark.models import machine
 
-    return int(torch.cuda.mem_get_info()[1])
+    return machine.gpu_memory()
 
 
 def _only(results: Iterator[tuple[Any, Any]]) -> Any:

@@ -55,6 +55,7 @@ def _resolved(job: Job, backend: Backend, settings: Settings) -> dict[str, Any]:
         "dtype": settings.dtype,
         "device": settings.device,
         "backend": backend.scores_as,
+        "server": settings.served,
         "chat_template": digests.template,
         "revision": digests.weights,
         "kind": job.model.kind,

@@ -213,6 +213,11 @@ def _self_check(
                 "the prefix engine differs from the plain one",
                 "score with --engine plain, and report this model",
             )
+        if session.facts.served is not None:
+            differs, remedy = (
+                "the served scores differ from those of the model's files here",
+                "serve these files, and without quantization",
+            )
         raise CheckFailed(
             f"{job.model.slug}: {differs} by {result.max_abs_diff:.2g}, more than {result.bound:.2g}: {remedy}"
         )
