@@ -155,7 +155,7 @@ class Store:
         with self._reached("reached"):
             self.fs, self.root = fsspec.url_to_fs(self.url, **options)
         if self.scheme in ("s3", "s3a"):
-            setattr(self.fs, "retries", 2)
+            vars(self.fs)["retries"] = 2
         with suppress(OSError, ValueError):
             self._known = json.loads(self._notes.read_text("utf-8"))
 
