@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -57,6 +57,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    for folder, told in list(_watched.items()):
+        if path.is_relative_to(folder):
+            told(path)
+
+
+_watched: dict[Path, Callable[[Path], None]] = {}
+
+
+@contextmanager
+def watching(folder: Path, told: Callable[[Path], None]) -> Iterator[None]:
+    """Within the block, `told` is called with each file below `folder` as soon as it has been written atomically."""
+    _watched[folder] = told
+    try:
+        yield
+    finally:
+        del _watched[folder]
 
 
 LOCK = ".lock"
@@ -197,6 +213,11 @@ def require_unlike(names: list[str], what: str) -> None:
             raise BirthmarkError(f"{what} {one_line(other)} and {one_line(name)} differ in capitals alone: rename one")
 
 
+def is_url(given: object) -> bool:
+    """Whether what is given is the address of a store, such as `s3://…`, also where a `Path` has made its slashes one."""
+    return isinstance(given, str | Path) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(given)) is not None
+
+
 def check_path(given: str | Path, place: Place, option: str) -> None:
     """Raise `BirthmarkError` for a path that cannot be what it is given for; nothing is opened or made.
 
@@ -205,6 +226,8 @@ def check_path(given: str | Path, place: Place, option: str) -> None:
     """
     text = str(given)
     problem = _malformed(text, ROOM if place == "out" else 0)
+    if problem is None and place != "name" and is_url(text):
+        problem = "is an address, which is not read here"
     if problem is None:
         try:
             problem = _unfit(Path(text).expanduser() if place == "name" else Path(text), place)

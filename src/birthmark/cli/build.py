@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from birthmark.errors import BirthmarkError
+from birthmark.files import is_url
 from birthmark.scoring.options import (
     MODEL,
     OUTPUT,
@@ -298,6 +299,7 @@ def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> N
     """Run the chosen mode with what was given, and print its result."""
     from birthmark.cli.show import as_json
     from birthmark.cli.terminal import print_json, print_text
+    from birthmark.inputs.stores import working_folder
 
     mode = choose_mode(command, given)
     plans = bool(values.get("dry_run"))
@@ -316,6 +318,7 @@ def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> N
     if mode.watch and not silent and not plans:
         named["show"] = find(mode.watch)()
     result = function(*words, **named)
+    values = {**values, "out": working_folder(values["out"])} if is_url(values.get("out")) else values
     if mode.watch and not find("training.run:is_main")():  # of several processes one speaks
         return
     if values.get("as_json"):

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from birthmark.foreign import json_text, legible, middle_out, shortened
+from birthmark.inputs.stores import with_urls
 
 LONGEST_NAME, LONGEST_CELL = 80, 1_000
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -17,17 +18,17 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 def say(text: str = "", *, bold: bool = False) -> None:
     """Print a sentence, wrapped to the terminal's width."""
-    console.print(Text(shortened(legible(text)), style="bold" if bold else ""))
+    console.print(Text(shortened(legible(with_urls(text))), style="bold" if bold else ""))
 
 
 def print_text(text: str, *, end: str = "\n") -> None:
     """Print lines as they are, neither wrapped nor cut, for other programs and for texts whose lines matter."""
-    print(legible(text, keep="\n"), end=end)
+    print(legible(with_urls(text), keep="\n"), end=end)
 
 
 def print_json(value: object) -> None:
     """Indented JSON on standard output, numbers that are not finite as null."""
-    print(json_text(_finite(value), indent=2, default=str))
+    print(with_urls(json_text(_finite(value), indent=2, default=str)))
 
 
 def _finite(value: object) -> object:

@@ -7,7 +7,8 @@ same `Option`.
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import (
 )
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import Place, check_name, check_path
+from birthmark.files import Place, check_name, check_path, is_url
 from birthmark.foreign import one_line
 
 if TYPE_CHECKING:
@@ -432,7 +433,8 @@ class ScoringOptions(MeasureOptions, ModelOptions, total=False):
     """All that `score` and `audit` share."""
 
 
-Out = Annotated["str | Path", Option("Where everything is written.", metavar="DIR", command_line=Path, place="out")]
+OUT_HELP = "Where everything is written: a folder, or an address such as s3://bucket/study."
+Out = Annotated["str | Path", Option(OUT_HELP, metavar="DIR", command_line=Path, place="out")]
 MixedFrames = Annotated[bool, Option("Compare models scored in different frames all the same.", RUN)]
 Lexicons = CandidateOptions.__annotations__["lexicons"]
 
@@ -489,7 +491,8 @@ def with_options(function: F) -> F:
 
                 raise BirthmarkError(f"there is no option {name}: {did_you_mean(name, known)}")
         _check_call(of_call, declared, arguments, given)
-        return function(*arguments, **{**defaults, **given})
+        with _local(of_call, declared, arguments, given) as (places, named):
+            return function(*places, **{**defaults, **named})
 
     of_call = signature.replace(parameters=[*named, *shared])
     declared = {
@@ -508,9 +511,51 @@ def checked(function: F) -> F:
     @functools.wraps(function)
     def call(*arguments: Any, **given: Any) -> Any:
         _check_call(signature, declared, arguments, given)
-        return function(*arguments, **given)
+        with _local(signature, declared, arguments, given) as (places, named):
+            return function(*places, **named)
 
     return cast(F, call)
+
+
+@contextmanager
+def _local(
+    signature: inspect.Signature, declared: Mapping[str, Any], arguments: Sequence[Any], given: Mapping[str, Any]
+) -> Iterator[tuple[Sequence[Any], Mapping[str, Any]]]:
+    """The arguments with a local file or working folder in the place of each address of a store."""
+    if not any(is_url(item) for value in (*arguments, *given.values()) for item in _each(value)):
+        yield arguments, given
+        return
+    from birthmark.inputs.stores import local_file, opened, with_urls
+
+    bound = signature.bind(*arguments, **given)
+    try:
+        with ExitStack() as stack:
+            for name, value in bound.arguments.items():
+                place = getattr(option_of(declared.get(name)), "place", None)
+                if place == "out" and is_url(value):
+                    bound.arguments[name] = stack.enter_context(opened(value))
+                elif place in ("file", "name"):
+                    bound.arguments[name] = _fetched(value, local_file, every=place == "file")
+            yield bound.args, bound.kwargs
+    except BirthmarkError as error:
+        raise type(error)(with_urls(str(error))) from None
+
+
+def _each(value: Any) -> Sequence[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _fetched(value: Any, fetch: Callable[[Any], Path], *, every: bool) -> Any:
+    """A value in which each address is a local file; of what may be a model's name, a table's address alone."""
+    if isinstance(value, Mapping):
+        return {key: _fetched(item, fetch, every=every) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_fetched(item, fetch, every=every) for item in value)
+    if is_url(value) and (every or Path(value).suffix in (".parquet", ".csv")):
+        return fetch(value)
+    return value
 
 
 def _check_call(
@@ -539,9 +584,18 @@ def check_values(declared: Mapping[str, Any], values: Mapping[str, Any]) -> None
                 check_name(str(item), flag)
             elif isinstance(item, str | Path) and declaration.place is not None:
                 where = f"with {flag}" if isinstance(declaration, Option) else f"as {declaration.metavar}"
-                check_path(item, cast(Place, declaration.place), where)
+                if declaration.place in ("file", "out") and is_url(item):
+                    _check_url(item, where)
+                else:
+                    check_path(item, cast(Place, declaration.place), where)
             elif isinstance(declaration, Option) and declaration.least is not None and declaration.most is not None:
                 _check_number(item, flag, declaration.least, declaration.most, whole=takes_whole(declared[name]))
+
+
+def _check_url(item: str | Path, where: str) -> None:
+    from birthmark.inputs.stores import check_url
+
+    check_url(item, where)
 
 
 def takes_whole(annotation: Any) -> bool:

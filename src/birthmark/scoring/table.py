@@ -17,6 +17,7 @@ from birthmark.files import check_path, read_parquet, sha256_of, write_parquet, 
 from birthmark.foreign import html, legible, one_line
 from birthmark.inputs.prompts import KEY_COLUMNS
 from birthmark.inputs.published import elo_scores, published_scores
+from birthmark.inputs.stores import local_file
 from birthmark.inputs.text import is_file
 from birthmark.records import Kind, PromptRecord, ScoreRecord, read_record, to_json
 
@@ -93,7 +94,7 @@ def read_scores(path: Path | str) -> ScoreTable:
     Raises `BirthmarkError` where the file is missing, truncated, altered (its SHA-256 is not the JSON's) or not a score
     table: then with the column that is not what it must be.
     """
-    path = Path(path)
+    path = local_file(path)
     check_path(path, "file", "that is a score table (.parquet) or a published score CSV")
     if path.suffix == ".csv":
         return ScoreTable(*published_scores(path))
