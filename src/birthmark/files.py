@@ -215,7 +215,7 @@ def require_unlike(names: list[str], what: str) -> None:
 
 def is_url(given: object) -> bool:
     """Whether what is given is the address of a store, such as `s3://…`, also where a `Path` has made its slashes one."""
-    return isinstance(given, str | Path) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(given)) is not None
+    return isinstance(given, str | Path) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)", str(given)) is not None
 
 
 def check_path(given: str | Path, place: Place, option: str) -> None:

@@ -1,11 +1,13 @@
 """An OUT in a store, against a real S3 server and fsspec's own stores: the same bytes, resumed elsewhere, nothing half-made."""
 
+import hashlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import textwrap
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.stores import LOCK_OBJECT, Store, opened
+from birthmark.models.scorers import RewardScorer
 
 LEXICON = "starter"
 QUIET = {"prompt": ["best_ever_one"], "lexicons": ["starter"], "verify": False, "quiet": True}
@@ -39,7 +42,8 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
     for name, value in {"AWS_ENDPOINT_URL": server, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    name = "b-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50]
+    s3fs.S3FileSystem.clear_instance_cache()  # what an instance was made with is not read again
+    name = f"bucket-{hashlib.sha256(request.node.name.encode()).hexdigest()[:12]}"
     s3fs.S3FileSystem().mkdir(name)
     return f"s3://{name}"
 
@@ -187,30 +191,52 @@ def test_a_machine_that_was_not_heard_of_again_is_named(bucket: str, machine: Ca
         bm.score("x", out=bucket, **QUIET)
 
 
+def rights(server: str, requests: str) -> None:
+    """So many requests are granted from now on."""
+    address, headers = f"{server}/moto-api/reset-auth", {"Content-Type": "text/plain"}
+    request = urllib.request.Request(address, requests.encode(), headers, method="POST")
+    urllib.request.urlopen(request).close()
+
+
 def test_what_could_not_be_put_is_put_by_the_next_run(
     bucket: str, machine: Callable[[str], None], server: str, tiny_rm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import urllib.request
-
-    def rights(actions: str) -> None:
-        request = urllib.request.Request(f"{server}/moto-api/reset-auth", actions.encode(), method="POST")
-        urllib.request.urlopen(request).close()
-
     with opened(bucket) as folder:
         (folder / "kept.json").write_text("{}")
-        rights("0")
+        rights(server, "0")
         try:
             with pytest.raises(BirthmarkError, match="no rights there"):
                 Store(bucket, folder).put(folder / "kept.json")
         finally:
-            rights("inf")
+            rights(server, "inf")
     assert files_of(bucket) == {"kept.json": b"{}"}
-    rights("0")
+
+
+@pytest.mark.parametrize("requests", [0, 6, 9])
+def test_a_run_whose_rights_end_half_way_is_finished_by_the_next_without_scoring_again(
+    requests: int,
+    bucket: str,
+    machine: Callable[[str], None],
+    server: str,
+    tiny_rm: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scored = []
+    own = RewardScorer.score_together
+    monkeypatch.setattr(RewardScorer, "score_together", lambda self, texts: scored.extend(texts) or own(self, texts))
+    rights(server, str(requests))
     try:
-        with pytest.raises(BirthmarkError, match=f"^{bucket} cannot be written to: no rights there"):
+        with pytest.raises(BirthmarkError, match=f"^{bucket} cannot be (read|written to): no rights there"):
             bm.score(tiny_rm, out=bucket, **QUIET)
     finally:
-        rights("inf")
+        rights(server, "inf")
+    assert len(scored) == (requests > 0)
+    bm.score(tiny_rm, out=bucket, **QUIET)
+    assert len(scored) == 1
+    local = bm.score(tiny_rm, out=tmp_path / "local", **QUIET)
+    name = f"scores/{local.record.slug}.parquet"
+    assert files_of(bucket)[name] == (tmp_path / "local" / name).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -245,6 +271,9 @@ def test_no_answer_is_one_line_and_soon(
     monkeypatch: pytest.MonkeyPatch,
     tiny_rm: Path,
 ) -> None:
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
     if case == "no server":
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     else:

@@ -29,6 +29,7 @@ _NOT_WRITABLE = ("http", "https", "data", "github", "git", "zip", "tar", "refere
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _CREDENTIALS = {"s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", "gs": "gcloud auth login"}
 _shown: dict[str, str] = {}  # local folder → the address that it stands for
+_ended: set[str] = set()  # runs of this process that are over, whether their lock could be deleted or not
 
 
 def url_of(given: str | Path) -> str:
@@ -216,6 +217,7 @@ class Store:
         try:
             yield
         finally:
+            _ended.add(mine["run"])
             with suppress(Exception):
                 if self._holder(path).get("run") == mine["run"]:
                     self.fs.rm_file(path)
@@ -309,9 +311,11 @@ class Store:
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:
-    """Whether a lock is of a process of this machine that is no more."""
+    """Whether a lock is of a process of this machine that is no more, or of a run of this process that is over."""
     import psutil
 
+    if holder.get("run") in _ended:
+        return True
     if holder.get("host") != socket.gethostname() or not isinstance(holder.get("pid"), int):
         return False
     return not psutil.pid_exists(holder["pid"])
