@@ -460,7 +460,12 @@ def test_an_option_that_a_server_cannot_honour_is_refused(option, servers, tiny_
 def test_server_and_backend_exclude_each_other(servers, tiny_rm, birthmark, monkeypatch):
     monkeypatch.setattr("birthmark.scoring.measure.require_backend", lambda name: name)
     answer = birthmark("score", tiny_rm, *ASKED, "--server", servers["vllm"].address, "--backend", "other")
-    assert answer.is_error("--server", "--backend other", "exclude each other")
+    assert answer.is_error("--server does not go with --backend other")
+
+
+def test_server_and_ray_exclude_each_other(servers, tiny_rm, birthmark):
+    answer = birthmark("score", tiny_rm, *ASKED, "--server", servers["vllm"].address, "--ray")
+    assert answer.is_error("--server does not go with --ray")
 
 
 def test_explain_says_that_a_server_takes_text_only(servers, tiny_rm, birthmark):

@@ -200,8 +200,8 @@ class Store:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the address by an object that can be made once. A run of this machine that was killed holds nothing."""
-        mine = {"host": socket.gethostname(), "pid": os.getpid(), "run": uuid.uuid4().hex}
-        mine["since"] = datetime.now(UTC).isoformat(timespec="seconds")
+        run, since = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds")
+        mine = {"host": socket.gethostname(), "pid": os.getpid(), "run": run, "since": since}
         path = self._at(LOCK_OBJECT)
         if not self._made(path, mine):
             holder = self._holder(path)
@@ -217,9 +217,9 @@ class Store:
         try:
             yield
         finally:
-            _ended.add(mine["run"])
+            _ended.add(run)
             with suppress(Exception):
-                if self._holder(path).get("run") == mine["run"]:
+                if self._holder(path).get("run") == run:
                     self.fs.rm_file(path)
 
     def _made(self, path: str, mine: dict[str, Any]) -> bool:

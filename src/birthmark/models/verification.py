@@ -50,14 +50,17 @@ def verify_rows(
         difference = float(np.maximum(difference, np.abs(found - expected).max()))  # NaN stays NaN
     scale = max(float(expected.std()) for expected in plain.values()) if scorer.kind == "reward" else 1.0
     bound = FLOAT32_BOUND * (max(1.0, scale) if half else scale)
-    if half or not difference <= bound:
+    if half or not difference <= bound:  # a single word has no spread
         bound = max(bound, (2 if half else NOISE_FACTOR) * plain_noise(scorer, rows, plain))
     return Verification(max_abs_diff=difference, bound=bound, seconds=perf_counter() - start)
 
 
 def plain_noise(scorer: ScoresRows, rows: np.ndarray, plain: Mapping[str, np.ndarray]) -> float:
-    """By how much plain scores differ from themselves one conversation at a time, and with perturbed rounding."""
-    noise = 0.0
+    """By how much plain scores differ from themselves one conversation at a time, and with perturbed rounding.
+
+    At least a unit in the last place of float32 of the largest score.
+    """
+    noise = float(np.finfo(np.float32).eps) * max(float(np.abs(expected).max()) for expected in plain.values())
     for text, expected in plain.items():
         single = scorer.score_rows(text, rows, PlainEngine(scorer.model, batch_size=1))
         with perturb_rounding(scorer.model):
@@ -73,8 +76,9 @@ def perturb_rounding(model: Any) -> Iterator[None]:
     step = torch.finfo(model.dtype).eps
 
     def moved(states: torch.Tensor) -> torch.Tensor:
-        shift = torch.rand(states.shape, generator=generator).to(states.device) - 0.5
-        return (states.float() * (1 + step * shift)).to(states.dtype)
+        wide = torch.float64 if states.dtype == torch.float32 and states.device.type != "mps" else torch.float32
+        shift = torch.rand(states.shape, generator=generator).to(states.device, wide) - 0.5
+        return (states.to(wide) * (1 + step * shift)).to(states.dtype)
 
     def hook(layer: Any, given: Any, out: Any) -> Any:
         return (moved(out[0]), *out[1:]) if isinstance(out, tuple) else moved(out)

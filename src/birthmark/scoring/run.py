@@ -73,8 +73,9 @@ def _finished_table(out: Path | None, job: Job, key: str) -> ScoreTable | None:
 
 def _scored_table(job: Job, backend: Backend, key: str, out: Path | None, kept: Kept) -> ScoreTable:
     with backend.open(job) as session:
-        unsaid = [name for name in ("read", "bos") if getattr(session.facts, name) is None]
-        refuse_options(job.measure, backend.name, *unsaid)  # else a table would say nothing of what a person set
+        if job.model.kind == "reward":  # else a table would say nothing of what a person set
+            unsaid = [name for name in ("read", "bos") if getattr(session.facts, name) is None]
+            refuse_options(job.measure, backend.name, *unsaid)
         scored, seconds = _score_prompts(session, job, kept)
         start = perf_counter()
         table = _assemble(session, scored, job, backend, key)
