@@ -28,6 +28,7 @@ from birthmark.records import Calibration, Plan, read_record, to_json
 from birthmark.records.calibration import PlantedMetric
 from birthmark.scoring.measure import ray_address
 from birthmark.scoring.options import (
+    OUT_HELP,
     CatalogOptions,
     MachineOptions,
     Option,
@@ -56,7 +57,7 @@ RANKS = {"least": 0, "most": MOST_RANKS}
 Out = Annotated[
     "str | Path | None",
     Option(
-        "Where everything is written.",
+        OUT_HELP,
         None,
         default=Path("birthmark-calibrate"),
         metavar="DIR",

@@ -15,6 +15,7 @@ from birthmark.inputs.lexicons import load_lexicons
 from birthmark.records import BudgetCheck, Effects, Stages, to_json
 from birthmark.scoring.options import (
     MODEL,
+    OUT_HELP,
     Argument,
     CatalogOptions,
     ControlOptions,
@@ -37,7 +38,7 @@ Table = str | Path | ScoreTable
 Out = Annotated[
     "str | Path | None",
     Option(
-        "Where everything is written.",
+        OUT_HELP,
         None,
         default=Path("birthmark-compare"),
         metavar="DIR",

@@ -40,7 +40,7 @@ def map_tables(
     out: Annotated[
         "str | Path | None",
         Option(
-            "Where everything is written.",
+            OUT_HELP,
             None,
             default=Path("birthmark-map"),
             metavar="DIR",

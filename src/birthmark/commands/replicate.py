@@ -68,7 +68,7 @@ def replicate(
         ),
     ] = None,
     out: Annotated[
-        "str | Path", Option("Where everything is written.", None, metavar="DIR", command_line=Path, place="out")
+        "str | Path", Option(OUT_HELP, None, metavar="DIR", command_line=Path, place="out")
     ] = "birthmark-replicate",
     **options: Unpack[ReplicateOptions],
 ) -> Replication:

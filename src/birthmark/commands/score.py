@@ -52,7 +52,12 @@ T = TypeVar("T")
 Model = Annotated[str | Path, Argument("A catalog name, a hub id or a folder.", "MODEL", place="name")]
 Out = Annotated[
     "str | Path | None",
-    Option("Write the score table here. [default: print it]", metavar="DIR", command_line=Path, place="out"),
+    Option(
+        "Write the score table here: a folder, or an address such as s3://bucket/study. [default: print it]",
+        metavar="DIR",
+        command_line=Path,
+        place="out",
+    ),
 ]
 Controls = Annotated[
     "str | Sequence[str]",
