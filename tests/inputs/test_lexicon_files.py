@@ -265,3 +265,15 @@ def test_other_encodings_are_refused(tmp_path: Path, word: str, encoding: str) -
 def test_a_published_list_needs_no_note(shared: Path) -> None:
     for name in ("dict_big2_nouns.csv", "dict_big2_expanded.csv", "moral-foundations-dictionary-20.dicx"):
         assert load_lexicon(shared / "paper-data/data/corpora" / name).notes == ()
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_decimal_commas_part_no_cells(tmp_path: Path, mark: str) -> None:
+    rows = [("word", "valence", "joy"), ("love", "0,91", "0,8"), ("care", "0,6", "0,5"), ("war", "0,05", "0,1")]
+    (tmp_path / "commas.csv").write_text("".join(mark.join(row) + "\n" for row in rows))
+    (tmp_path / "points.csv").write_text(
+        "".join(",".join(cell.replace(",", ".") for cell in row) + "\n" for row in rows)
+    )
+    found = load_lexicon(tmp_path / "commas.csv").entries
+    assert found == load_lexicon(tmp_path / "points.csv").entries
+    assert found["love"] == ("joy", "valence_high") or found["love"] == ("valence_high", "joy")

@@ -1,10 +1,13 @@
 """The pitfalls of real chat templates, on the tokenizers that users meet: beginnings, dates, ends, trims, system prompts."""
 
 import csv
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.models.chat_template import read_facts, read_shape, read_trimming
 from birthmark.models.encoding import Encoder, read_vocabulary
@@ -252,3 +255,63 @@ def test_a_system_prompt_needs_a_chat(frame):
 def test_an_empty_system_prompt_raises():
     with pytest.raises(BirthmarkError, match="empty"):
         Encoder(make_tokenizer(), "chat", system="  ")
+
+
+# ------------------------------------------------------------------- templates that show less than they should, or several
+
+LOOP = "{{{{ bos_token }}}}{{% for m in messages %}}{}{{% endfor %}}"
+
+
+@pytest.mark.parametrize("template", ["fixed text", LOOP.format("{% if m.role != 'user' %}{{ m.content }}{% endif %}")])
+def test_a_template_without_the_question_is_refused(
+    template: str, birthmark: Any, tiny_lm: Path, tiny_rm: Path, copy: Any
+) -> None:
+    for model, words in ((tiny_lm, "love"), (tiny_rm, "love")):
+        folder = copy(model, model.name)
+        (folder / "chat_template.jinja").write_text(template)
+        answer = birthmark("score", folder, "--prompt", "What?", "--candidates", words)
+        assert answer.is_error(str(folder), "the chat template leaves out the question", "--chat-template")
+
+
+def test_a_template_without_the_answer_is_refused(birthmark: Any, tiny_rm: Path, copy: Any) -> None:
+    folder = copy(tiny_rm)
+    (folder / "chat_template.jinja").write_text(LOOP.format("{% if m.role == 'user' %}{{ m.content }}{% endif %}"))
+    answer = birthmark("score", folder, "--prompt", "What?", "--candidates", "love,power")
+    assert answer.is_error(str(folder), "the chat template leaves out the answer")
+
+
+@pytest.mark.parametrize("change", ["upper", "trim", "replace('?', '')"])
+def test_a_template_may_change_what_it_shows(change: str, birthmark: Any, tiny_rm: Path, copy: Any) -> None:
+    folder = copy(tiny_rm)
+    (folder / "chat_template.jinja").write_text(LOOP.format(f"{{{{ m.content | {change} }}}}"))
+    assert birthmark("score", folder, "--prompt", "What?", "--candidates", "love,Love,LOVE").code == 0
+
+
+def several_templates(folder: Path, of: Any) -> None:
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "chat_template": of}))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_of_several_templates_the_default_is_used(listed: bool, tiny_lm: Path, copy: Any) -> None:
+    own = (tiny_lm / "chat_template.jinja").read_text()
+    folder, named = copy(tiny_lm), {"tool_use": "no {{ messages }}", "default": own}
+    several_templates(folder, [{"name": key, "template": text} for key, text in named.items()] if listed else named)
+    found = bm.score(folder, prompt=["What?"], candidates=["love", "power"])
+    assert found.record.frame == "chat" and found.record.warnings == []
+    assert (found.matrix() == bm.score(tiny_lm, prompt=["What?"], candidates=["love", "power"]).matrix()).all()
+
+
+def test_several_templates_without_a_default_are_named(birthmark: Any, tiny_lm: Path, tiny_rm: Path, copy: Any) -> None:
+    folder = copy(tiny_lm)
+    several_templates(folder, {"tool_use": "no {{ messages }}", "rag": "x {{ messages }}"})
+    found = bm.score(folder, prompt=["What?"], candidates=["love", "power"])
+    assert found.record.frame == "qa"
+    assert any("the chat templates tool_use, rag and none that is called default" in w for w in found.record.warnings)
+    reward = copy(tiny_rm, "rm")
+    several_templates(reward, None)
+    (reward / "additional_chat_templates").mkdir()
+    (reward / "additional_chat_templates/rag.jinja").write_text("x {{ messages }}")
+    assert birthmark("score", reward, "--prompt", "What?", "--candidates", "love").is_error("--chat-template")
+    assert "rag and none that is called default" in bm.resolve(reward).remarks[0]

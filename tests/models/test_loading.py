@@ -41,6 +41,20 @@ def test_a_loaded_model_computes_what_transformers_does(tiny_rm):
     assert torch.equal(logits(load_model(resolve(tiny_rm))), logits(expected))
 
 
+@pytest.mark.parametrize("before", ["module.", "_orig_mod."])
+def test_names_that_a_wrapper_put_before_each_weight_are_shown_with_the_cure(before, tiny_rm, copy):
+    folder = copy(tiny_rm)
+    tensors = load_file(folder / "model.safetensors")
+    wrapped = {before + name: tensor for name, tensor in tensors.items()}
+    save_file(wrapped, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BirthmarkError, match=f"names with '{before}' before them") as caught:
+        load_model(resolve(folder))
+    assert "\n" not in str(caught.value)
+    cured = {name.removeprefix(before): tensor for name, tensor in wrapped.items()}
+    save_file(cured, folder / "model.safetensors", metadata={"format": "pt"})
+    assert torch.equal(logits(load_model(resolve(folder))), logits(load_model(resolve(tiny_rm))))
+
+
 def test_a_language_model_asked_for_as_a_reward_model_names_the_weight_that_would_be_random(tiny_lm):
     folder_without_labels = resolve(tiny_lm, kind="reward")
     with pytest.raises(BirthmarkError, match=r"score\.weight.*left random"):

@@ -36,6 +36,13 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 # --------------------------------------------------------------------------------------------------- local folders
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tiny.gguf"])
+def test_a_file_of_a_model_is_answered_with_its_folder(name, tiny_lm, copy):
+    folder = copy(tiny_lm)
+    (folder / name).touch()
+    refused(folder / name, "is a file", str(folder), "alone" if name.endswith("gguf") else "a model is named")
+
+
 def test_a_folder_with_a_causal_lm_is_a_logprob_model(tiny_lm):
     found = resolve(tiny_lm)
     assert (found.kind, found.path, found.adapter, found.entry, found.revision) == (

@@ -148,6 +148,7 @@ def _read_table(text: str, path: Path) -> Reading:
             lines = [(line, _cells(cells, len(header))[unnamed:]) for line, cells in _csv_lines(text, mark, path)[1:]]
             said = "a first column without a name, such as row numbers, is not read"
             return _read_lines(lines, header[unnamed:], path, [Notice(said, level="note")] if unnamed else [])
+    for mark in _DELIMITERS:  # after all headers: a decimal comma parts no cells
         if found := _values_without_header(text, mark, path):
             return found
     header = [cell.strip() for cell in next(line for line in text.split("\n") if line.strip()).split(",")]

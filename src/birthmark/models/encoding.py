@@ -164,6 +164,7 @@ class Encoder:
         self.system_place: Literal["system", "user"] | None = None
         self.template: str | None = None
         self.template_date: str | None = None
+        self._shows_question = False
         self.prepended, self.appended = added_around(tokenizer)
         if frame == "chat":
             template = chat_template or _own_template(tokenizer)
@@ -180,6 +181,7 @@ class Encoder:
         """
         text = self.written(prompt_text)
         if self.frame == "chat":
+            self._require_question(prompt_text, text)
             return self._encode_rendered([text])[0]
         return [*self.prepended, *next(_tokenized(self.tokenizer, [text], special=False))]
 
@@ -193,7 +195,14 @@ class Encoder:
         """What an RM reads, one list of ids per answer: each complete conversation rendered and tokenized as a whole."""
         before = self._asked(prompt_text)
         turns = [[*before, {"role": "assistant", "content": answer}] for answer in answers]
-        return self._encode_rendered(self._render(turns, opened=False))
+        rendered = self._render(turns, opened=False)
+        if len({answer.strip().casefold() for answer in answers}) > 1 and len(set(rendered)) == 1:
+            raise BirthmarkError(
+                "the chat template leaves out the answer, so that all score alike: use --chat-template"
+            )
+        if answers:
+            self._require_question(prompt_text, rendered[0], answers[0])
+        return self._encode_rendered(rendered)
 
     def dialogues(self, dialogues: Sequence[Sequence[Mapping[str, str]]], opened: bool = False) -> list[list[int]]:
         """Ids of dialogues with any number of turns (`role`, `content`), encoded as in `conversations`.
@@ -227,6 +236,12 @@ class Encoder:
         if answer is not None:
             return self._render([[*turns, {"role": "assistant", "content": answer}]], opened=False)[0]
         return self._render([turns], opened)[0]
+
+    def _require_question(self, prompt_text: str, rendered: str, answer: str | None = None) -> None:
+        """Raise `BirthmarkError` for a template that renders another question the same; one conversation shows it."""
+        if not self._shows_question and self.render(f"{prompt_text} Another?", answer) == rendered:
+            raise BirthmarkError("the chat template leaves out the question: use --chat-template")
+        self._shows_question = True
 
     def render_turns(self, *texts: str) -> str:
         """The texts as alternating turns of the user and the assistant, without a system prompt."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import sha256_of
+from birthmark.foreign import one_line
 from birthmark.inputs.fetch import cache_folder
 from birthmark.models.config_checks import read_json, read_text
 from birthmark.records import Kind
@@ -124,17 +125,34 @@ def kind_of(config: dict[str, Any]) -> Kind | None:
 
 def template_of(folder: Path) -> str | None:
     """The text of the folder's chat template, or None; if there are several, the one named `default`."""
+    return _templates_of(folder).get("default")
+
+
+def about_templates(folder: Path) -> tuple[str, ...]:
+    """What to say of a folder with chat templates of which none is the one to use."""
+    named = _templates_of(folder)
+    if not named or "default" in named:
+        return ()
+    names = ", ".join(one_line(name, 40) for name in named)
+    said = f"the folder has the chat templates {names} and none that is called default, so none of them is used; "
+    return (f"{said}--chat-template gives one",)
+
+
+def _templates_of(folder: Path) -> dict[str, str]:
+    """The folder's chat templates by name, from the first place that has a default one, else from all."""
     beside = folder / "chat_template.jinja"
     if beside.is_file():
-        return read_text(beside)
+        return {"default": read_text(beside)}
+    found: dict[str, str] = {}
     for name in ("chat_template.json", "tokenizer_config.json"):
-        if (folder / name).is_file():
+        if "default" not in found and (folder / name).is_file():
             template = read_json(folder / name).get("chat_template")
             if isinstance(template, list):
-                template = {item["name"]: item["template"] for item in template}.get("default")
-            if isinstance(template, str):
-                return template
-    return None
+                template = {item["name"]: item["template"] for item in template}
+            listed = template if isinstance(template, dict) else {"default": template}
+            found |= {str(key): text for key, text in listed.items() if isinstance(text, str)}
+    further = sorted((folder / "additional_chat_templates").glob("*.jinja"))
+    return {path.stem: "" for path in further if path.stem != "default"} | found
 
 
 def and_more(names: list[str]) -> str:

@@ -226,6 +226,15 @@ def _require_every_weight(
         )
     missing = sorted(set(loading["missing_keys"]) - from_adapter)
     if missing:
+        renamed = [
+            name.removesuffix(missing[0]) for name in loading["unexpected_keys"] if name.endswith(f".{missing[0]}")
+        ]
+        if renamed and {renamed[0] + name for name in missing} <= set(loading["unexpected_keys"]):
+            raise BirthmarkError(
+                f"{resolved.name} has its weights under names with {renamed[0]!r} before them, as a wrapper of its training saved "
+                f"them: read the file with safetensors.torch.load_file, take {renamed[0]!r} off every name, and save_file it "
+                "with metadata={'format': 'pt'}"
+            )
         raise BirthmarkError(
             f"{resolved.name} as a {kind} model lacks the weight {missing[0]}{and_more(missing)}, which would be left random: "
             "is it the right kind (--as reward|logprob), and complete? Another kind of head is added by a package "

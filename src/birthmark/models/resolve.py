@@ -15,12 +15,13 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import slug_of
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import Note, cache_folder
-from birthmark.inputs.text import suggest
+from birthmark.inputs.text import is_file, suggest
 from birthmark.models.adapters import brings_score, kind_of_adapter, read_adapter
 from birthmark.models.config_checks import check_folder, check_ranks, check_sizes
 from birthmark.models.embedded import prepare_embedded, prepare_gguf
 from birthmark.models.folder import (
     ADAPTER_CONFIG,
+    about_templates,
     checkpoint_folders,
     digest_of_files,
     digest_of_text,
@@ -144,6 +145,9 @@ def _find(
         return _from_folder(
             path, catalog, kind, quiet, note, name=name, slug=slug, revision=commit, as_base=as_base, weights=weights
         )
+    if is_file(folder):
+        alone = ", alone in a folder," if folder.suffix.lower() == ".gguf" else ""
+        raise BirthmarkError(f"{name} is a file, and a model{alone} is named by its folder: {folder.parent}")
     advice = suggest(name, catalog) or "`birthmark models list` shows the known ones"
     raise BirthmarkError(f"no model {name}: neither in the catalog, nor a folder, nor a hub id (OWNER/NAME); {advice}")
 
@@ -332,7 +336,7 @@ def _full_model(
             template=digest_of_text(template) if template else None,
         ),
         chat_template=template,
-        remarks=files.remarks,
+        remarks=(*files.remarks, *about_templates(path)),
     )
 
 
@@ -419,7 +423,7 @@ def _adapter(
             template=digest_of_text(template) if template else None,
         ),
         chat_template=template,
-        remarks=(*base.remarks, *files.remarks),
+        remarks=(*base.remarks, *files.remarks, *about_templates(folder)),
     )
     return found, stated
 

@@ -189,10 +189,10 @@ def _of_panel(rows: Sequence[dict[str, Any]], category: str, framing: str) -> li
     return [row for row in rows if row["category"] == category and row["framing"] == framing]
 
 
-def _by_dash(sources: Sequence[str], narrow: bool) -> alt.StrokeDash:
+def _by_dash(sources: Sequence[str], narrow: bool) -> alt.StrokeDash | alt.StrokeDashValue:
     """A dash a source, where there are several; their legend stands below, out of the way of the bases'."""
     if len(sources) < 2:
-        return alt.StrokeDash()
+        return alt.StrokeDashValue([1, 0])
     scale = alt.Scale(domain=list(sources), range=[list(dash) for dash in DASHES[: len(sources)]])
     legend = alt.Legend(
         title=None, orient="bottom", columns=1 if narrow else 3, symbolType="stroke", symbolStrokeColor=SOFT,
