@@ -15,8 +15,8 @@ from birthmark.foreign import one_line
 
 LOCAL_RAY = "local"  # a Ray of this machine's own, which ends with the process
 ANY_RAY = "auto"  # the one that runs on this machine, or that RAY_ADDRESS names
-CONNECTING_SECONDS = 5
-GRPC_SECONDS = 10
+CONNECTING_SECONDS = 5  # until something listens
+GRPC_SECONDS = 10  # until it answers as Ray's servers do
 NOT_INSTALLED = "--ray needs Ray, which is not installed: pip install 'birthmark[ray]'"
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
