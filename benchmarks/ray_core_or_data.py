@@ -75,7 +75,8 @@ def timed(name: str, *arguments: str) -> None:
     line = [sys.executable, __file__, *arguments]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        result = process.communicate(timeout=PATIENCE)[0].strip() or "failed"
+        lines = process.communicate(timeout=PATIENCE)[0].strip().splitlines()
+        result = lines[-1] if lines and process.returncode == 0 else "failed"  # the last: Ray's notes come before
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
