@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,13 @@ import psutil
 import birthmark as bm
 from birthmark.scoring.resume import Kept
 
-ACTORS = 2  # how many have to be up before one is killed
-keep, begun, texts, killed = Kept.write, time.monotonic(), list[str](), list[int]()
+KILL_AFTER = 4  # units
+keep, begun, texts = Kept.write, time.monotonic(), list[str]()
 
 
 def actors() -> list[int]:
-    lines = {}
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            lines[process.pid] = process.cmdline()
-    return sorted(
-        pid for pid, line in lines.items() if line and line[0].startswith(("ray::_Actor.score", "ray::_Actor.des"))
-    )
+    lines = {process.pid: process.cmdline() for process in psutil.Process().children(recursive=True)}
+    return sorted(pid for pid, line in lines.items() if line and line[0].startswith("ray::_Actor"))
 
 
 def say(text: str) -> None:
@@ -37,13 +31,11 @@ def say(text: str) -> None:
 def write(self: Kept, text: str, *rest: Any) -> None:
     keep(self, text, *rest)
     texts.append(text)
-    there = actors()
-    if len(texts) in (1, 54) or len(there) == ACTORS and not killed:
-        say(f"{len(texts)} units kept, actors at work {there}")
-    if len(there) == ACTORS and not killed:
-        os.kill(there[0], signal.SIGKILL)
-        killed.append(there[0])
-        say(f"actor {there[0]} killed")
+    if len(texts) in (1, KILL_AFTER, 54):
+        say(f"{len(texts)} units kept, actors {actors()}")
+    if len(texts) == KILL_AFTER:
+        os.kill(actors()[0], signal.SIGKILL)
+        say("actor killed")
 
 
 def main(model: str, out: str) -> None:
