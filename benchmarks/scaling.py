@@ -145,7 +145,8 @@ def measure(model: str) -> None:
     import ray
 
     import birthmark as bm
-    from birthmark.scoring.cluster import Places, Request, connect
+    from birthmark.scoring.cluster import Request, connect
+    from birthmark.scoring.places import Places
 
     connect("local")
 

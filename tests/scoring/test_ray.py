@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -22,8 +23,10 @@ import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.models.resolve import resolve
 from birthmark.scoring import cluster as clusters
-from birthmark.scoring.cluster import Request, connect, run_tasks
+from birthmark.scoring import places
+from birthmark.scoring.cluster import Request, connect
 from birthmark.scoring.measure import make_measure
+from birthmark.scoring.places import run_tasks
 from birthmark.scoring.ray_backend import RayBackend, gpus_for
 from birthmark.scoring.resume import Kept
 
@@ -31,6 +34,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: make extras")
 
 PROMPTS = ["best_ever_one", "greatest_ever_one", "good_ever_one", "worst_ever_one", "bad_ever_one", "terrible_ever_one"]
 WORDS = "love,freedom,power,family,honour,hope"
+NAMED = r"tiny-rm, \w+_ever_one, candidates 1 to 6, failed 3 times.*is kept"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,7 @@ def address() -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="bm")  # short: the paths of its sockets have 107 bytes
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)
+        patch.setenv("RAY_health_check_period_ms", "1000")  # a lost machine is found lost in 5 s, not in 15
         patch.delenv("RAY_ADDRESS", raising=False)
         connect("local")
     before = psutil.Process().children(recursive=True)
@@ -59,6 +64,30 @@ def workers() -> list[psutil.Process]:
         except psutil.Error:
             continue
     return sorted(found, key=lambda process: process.pid)
+
+
+def hold(cpus: int) -> Any:
+    """An actor that takes CPUs of the first machine, until it is killed."""
+    holder = ray.remote(num_cpus=cpus)(type("Holder", (), {"ready": lambda self: True})).remote()
+    ray.get(holder.ready.remote())
+    return holder
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Room for one worker only, within the block."""
+    holder = hold(1)
+    try:
+        yield
+    finally:
+        ray.kill(holder)
+
+
+def wait_until(there: Callable[[], bool], *, pause: float = 0.1) -> None:
+    deadline = time.monotonic() + 120
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(pause)
 
 
 def score(model: Path, out: Path, **options: Any) -> Any:
@@ -123,22 +152,22 @@ def test_a_reward_model_has_the_local_runs_bytes(address, local, tiny_rm, tmp_pa
 
 
 def test_an_audit_on_the_command_line_has_the_local_tables(address, tiny_lm, tiny_base, birthmark, tmp_path):
-    asked = ("--prompt", PROMPTS[0], "--prompt", PROMPTS[3], "--candidates", "lexicon", "--frame", "qa", "--quiet")
+    asked = ("--prompt", PROMPTS[0], "--candidates", "lexicon", "--frame", "qa", "--quiet")
     assert birthmark("audit", tiny_lm, tiny_base, *asked, "--out", tmp_path / "local").code == 0
     answer = birthmark("audit", "--ray", tiny_lm, tiny_base, *asked, "--out", tmp_path / "ray")
     assert answer.code == 0, answer.err
     ours, theirs = (sorted((tmp_path / side / "scores").glob("*.parquet")) for side in ("ray", "local"))
     assert [path.name for path in ours] == [path.name for path in theirs] and len(ours) == 2
     assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
-    answer = birthmark("implicit", tiny_lm, tiny_base, "--ray", "--frame", "qa", "--quiet", "--out", tmp_path / "i")
+    answer = birthmark("implicit", tiny_lm, tiny_base, "--ray", *asked, "--out", tmp_path / "implicit")
     assert answer.code == 0, answer.err
 
 
 # ------------------------------------------------------------------------------------------------------------- faults
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_killed_workers_change_no_byte(seed, address, local, tiny_rm, tmp_path, monkeypatch, written):
+def test_killed_workers_change_no_byte(address, local, tiny_rm, tmp_path, monkeypatch, written):
+    seed = 0
     points = random.Random(seed).sample(range(1, len(PROMPTS)), 2)
     killed = []
 
@@ -154,61 +183,114 @@ def test_killed_workers_change_no_byte(seed, address, local, tiny_rm, tmp_path, 
     assert len(written) == len(set(written)) == len(PROMPTS)
 
 
-@pytest.mark.parametrize("first", ["ray", "local"])
-def test_one_takes_up_what_the_other_left(first, address, local, tiny_rm, tmp_path, monkeypatch, written):
+def test_ray_takes_up_what_a_local_run_left(address, local, tiny_rm, tmp_path, monkeypatch, written):
     def stop(finished: int) -> None:
         if finished == 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         after(patch, written, stop)
-        score(tiny_rm, tmp_path, ray=first == "ray")
-    score(tiny_rm, tmp_path, ray=first != "ray")
+        score(tiny_rm, tmp_path)
+    score(tiny_rm, tmp_path, ray=True)
     assert bytes_of(tmp_path) == bytes_of(local)
     assert len(written) == len(set(written)) == len(PROMPTS)
+
+
+def test_a_local_run_takes_up_what_ray_left(address, local, tiny_rm, tmp_path, monkeypatch, written):
+    def stop(finished: int) -> None:
+        if finished == 3:
+            raise KeyboardInterrupt
+
+    with alone(), monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        after(patch, written, stop)
+        score(tiny_rm, tmp_path, ray=True)
     assert not workers()
+    score(tiny_rm, tmp_path)
+    assert bytes_of(tmp_path) == bytes_of(local)
+    assert len(written) == len(set(written)) == len(PROMPTS)
+
+
+def test_a_lost_machine_changes_no_byte(address, local, tiny_rm, tmp_path, monkeypatch, written):
+    """One CPU of the first machine is taken until the second is lost, so that work runs on both."""
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={address}", "--num-cpus=1", "--block"]
+    machine = subprocess.Popen(start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    holder = hold(1)
+    lost = list[int]()
+
+    def lose(finished: int) -> None:
+        if finished == 2:
+            for process in [*psutil.Process(machine.pid).children(recursive=True), machine]:
+                with suppress(psutil.Error):
+                    process.kill()
+            lost.append(finished)
+            ray.kill(holder)
+
+    try:
+        wait_until(lambda: len(clusters.nodes()) == 2)
+        after(monkeypatch, written, lose)
+        score(tiny_rm, tmp_path, ray=True)
+    finally:
+        machine.kill()
+        machine.wait()
+    assert lost and bytes_of(tmp_path) == bytes_of(local)
+    assert len(written) == len(set(written)) == len(PROMPTS)
+    wait_until(lambda: len(clusters.nodes()) == 1)
 
 
 def test_a_killed_driver_is_taken_up_where_it_stopped(address, local, tiny_rm, tmp_path, written):
     asked = [part for prompt in PROMPTS for part in ("--prompt", prompt)]
     line = [sys.executable, "-m", "birthmark", "score", str(tiny_rm), "--ray", address, "--candidates", WORDS, *asked]
-    driver = subprocess.Popen([*line, "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 180
-    while len(list((tmp_path / ".work").glob("*/*.npz"))) < 2 and driver.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    driver.kill()
-    driver.wait()
+    with alone():
+        driver = subprocess.Popen([*line, "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
+        try:
+            wait_until(
+                lambda: len(list((tmp_path / ".work").glob("*/*.npz"))) >= 2 or driver.poll() is not None, pause=0.002
+            )
+        finally:
+            driver.kill()
+            driver.wait()
     kept = len(list((tmp_path / ".work").glob("*/*.npz")))
-    assert 2 <= kept
-    score(tiny_rm, tmp_path, ray=True)
+    finished = bool(list((tmp_path / "scores").glob("*.parquet")))  # before it was killed, which takes a moment
+    assert kept >= 2 or finished
+    score(tiny_rm, tmp_path)
     assert bytes_of(tmp_path) == bytes_of(local)
-    assert len(written) == len(PROMPTS) - kept or bytes_of(tmp_path)  # where all were done, the table was too
+    assert len(written) == (0 if finished else len(PROMPTS) - kept)
 
 
 def test_a_unit_that_fails_three_times_is_named_and_the_rest_kept(
     address, local, tiny_rm, tmp_path, monkeypatch, written
 ):
-    monkeypatch.setattr(clusters, "GIVEN_UP", 1)
     over = False
 
-    def kill_all() -> None:
+    def kill_scoring() -> None:
         while not over:
             for worker in workers():
-                if "score" in worker.cmdline()[0]:
-                    worker.send_signal(signal.SIGKILL)
+                with suppress(psutil.Error, IndexError):
+                    if "score" in worker.cmdline()[0]:
+                        worker.kill()
             time.sleep(0.002)
 
-    thread = Thread(target=kill_all, daemon=True)
-    after(monkeypatch, written, lambda finished: thread.start() if finished == 2 else None)
-    with pytest.raises(BirthmarkError, match=r"tiny-rm, \w+_ever_one, candidates 1 to 6, failed 3 times.*is kept"):
-        score(tiny_rm, tmp_path, ray=True)
-    over = True
-    thread.join()
-    done = [*written]
-    assert len(list((tmp_path / ".work").glob("*/*.npz"))) == len(done) >= 2
-    monkeypatch.undo()
-    score(tiny_rm, tmp_path, ray=True)
+    thread = Thread(target=kill_scoring, daemon=True)
+
+    def begin(finished: int) -> None:
+        if finished == 2:
+            for worker in workers():  # a started one has the model, and would be done before it is seen
+                worker.kill()
+            thread.start()
+
+    try:
+        with alone(), monkeypatch.context() as patch, pytest.raises(BirthmarkError, match=NAMED):
+            patch.setattr(places, "GIVEN_UP", 1)
+            after(patch, written, begin)
+            score(tiny_rm, tmp_path, ray=True)
+    finally:
+        over = True
+        if thread.is_alive():
+            thread.join()
+    assert len(list((tmp_path / ".work").glob("*/*.npz"))) == len(written) == 2
+    score(tiny_rm, tmp_path)
     assert bytes_of(tmp_path) == bytes_of(local)
+    assert len(written) == len(set(written)) == len(PROMPTS)
 
 
 def dies_on_two(number: int) -> int:
@@ -230,9 +312,8 @@ def test_a_task_that_kills_its_worker_is_named_when_the_others_are_done(address)
 
 
 def test_where_others_have_all_room_it_says_so_and_ends(address, tiny_rm, birthmark, tmp_path, monkeypatch):
-    monkeypatch.setattr(clusters, "SCHEDULING_SECONDS", 1.0)
-    holder = ray.remote(num_cpus=2)(type("Holder", (), {"ready": lambda self: True})).remote()
-    ray.get(holder.ready.remote())
+    monkeypatch.setattr(places, "SCHEDULING_SECONDS", 1.0)
+    holder = hold(2)
     asked = ("score", tiny_rm, "--ray", "--prompt", PROMPTS[0], "--candidates", WORDS)
     answer = birthmark(*asked, "--out", tmp_path)
     ray.kill(holder)
@@ -240,7 +321,7 @@ def test_where_others_have_all_room_it_says_so_and_ends(address, tiny_rm, birthm
 
 
 def test_more_than_any_machine_has_is_said(address, tiny_rm, birthmark, monkeypatch):
-    monkeypatch.setattr(clusters, "SCHEDULING_SECONDS", 1.0)
+    monkeypatch.setattr(places, "SCHEDULING_SECONDS", 1.0)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     answer = birthmark("score", tiny_rm, "--ray", "--prompt", PROMPTS[0], "--candidates", WORDS)
     assert answer.is_error("asked for 64 CPUs", "its largest machine has", "use a larger cluster")
@@ -287,33 +368,39 @@ def test_what_is_no_address_is_refused(place, tiny_rm, birthmark):
 
 
 CONNECT = """
-import sys, time
+import sys
 from birthmark.errors import BirthmarkError
 from birthmark.scoring.cluster import connect
-for address in sys.argv[1:]:
-    begun = time.monotonic()
-    try:
-        connect(address)
-        print("connected")
-    except BirthmarkError as error:
-        print(f"{time.monotonic() - begun:.0f} {error}")
+try:
+    connect(sys.argv[1])
+    print("connected")
+except BirthmarkError as error:
+    print(error)
 """
 
 
-def test_another_version_and_another_server_are_one_line(address, deaf):
+def test_another_version_is_one_line(address):
     from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
     true = _internal_kv_get("CLUSTER_METADATA", namespace="cluster")
     other = {**json.loads(true), "ray_version": "2.9.3"}
     _internal_kv_put("CLUSTER_METADATA", json.dumps(other), overwrite=True, namespace="cluster")
     try:
-        line = [sys.executable, "-c", CONNECT, address, f"127.0.0.1:{deaf}"]
+        line = [sys.executable, "-c", CONNECT, address]
         found = subprocess.run(line, check=False, capture_output=True, text=True, timeout=170)
     finally:
         _internal_kv_put("CLUSTER_METADATA", true, overwrite=True, namespace="cluster")
-    version, server = found.stdout.strip().splitlines()
+    (version,) = found.stdout.strip().splitlines()
     assert "another version" in version and "2.9.3" in version and found.stderr == ""
-    assert "no Ray cluster that this machine can join" in server and int(server.split()[0]) <= 60
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_another_server_is_one_line_in_seconds(scheme, deaf, tiny_rm, birthmark, monkeypatch):
+    monkeypatch.setattr(clusters, "GRPC_SECONDS", 1)
+    begun = time.monotonic()
+    answer = birthmark("score", tiny_rm, "--ray", f"{scheme}127.0.0.1:{deaf}")
+    assert answer.is_error(f"127.0.0.1:{deaf} is no Ray cluster", "check the port")
+    assert time.monotonic() - begun < 15
 
 
 def test_without_ray_it_says_how_to_install_it(tiny_rm, birthmark, monkeypatch):
@@ -347,7 +434,7 @@ def test_checkpoints_have_the_local_tables(address, tiny_lm, tmp_path):
     from tiny_runs import write_run
 
     run = write_run(tmp_path / "run", tiny_lm, steps=(0, 1))
-    asked = {"prompt": [PROMPTS[0], PROMPTS[3]], "candidates": "lexicon", "heads": 4}
+    asked = {"prompt": [PROMPTS[0]], "candidates": "lexicon", "heads": 4}
     for side in ("local", "ray"):
         bm.track(run, out=tmp_path / side, ray=side == "ray", **asked)
     ours, theirs = (sorted((tmp_path / side / "scores").glob("*.parquet")) for side in ("ray", "local"))
@@ -381,3 +468,11 @@ def test_a_grids_runs_are_the_local_ones(address, tiny_lm, tmp_path):
         path.relative_to(tmp_path / "local") for path in theirs
     ]
     assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+
+
+def test_a_machine_that_does_not_see_the_folder_is_an_error(tmp_path):
+    from birthmark.training.grid import GridRun, _Task, _train_task
+
+    task = _Task(GridRun("run", None), tmp_path, tmp_path / "elsewhere")  # type: ignore[arg-type]
+    with pytest.raises(BirthmarkError, match="does not see"):
+        _train_task(task)

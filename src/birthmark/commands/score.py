@@ -14,7 +14,6 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import load_personas
 from birthmark.records import Explanation
 from birthmark.scoring.backends import models_at_once
-from birthmark.scoring.cluster import overlapping
 from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options, under
 from birthmark.scoring.options import (
     QUESTION,
@@ -39,6 +38,7 @@ from birthmark.scoring.options import (
     select,
     with_options,
 )
+from birthmark.scoring.places import overlapping
 from birthmark.scoring.run import score_model
 from birthmark.scoring.table import ScoreTable
 from birthmark.study import Study, note_inputs, open_measure

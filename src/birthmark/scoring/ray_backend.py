@@ -26,21 +26,10 @@ from birthmark.scoring.backend import (
     Unit,
     Verification,
 )
-from birthmark.scoring.cluster import (
-    ATTEMPTS,
-    CannotSchedule,
-    Place,
-    Places,
-    Request,
-    connect,
-    has_gpu,
-    or_error,
-    require_ray,
-    room,
-    threads_for,
-)
+from birthmark.scoring.cluster import Request, connect, has_gpu, require_ray, room, threads_for
 from birthmark.scoring.local import LocalBackend, LocalSession
 from birthmark.scoring.measure import LOCAL, versions
+from birthmark.scoring.places import ATTEMPTS, CannotSchedule, Place, Places, or_error
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel

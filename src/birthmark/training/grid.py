@@ -18,8 +18,8 @@ from birthmark.foreign import one_line
 from birthmark.inputs.text import MEGABYTE, read_text
 from birthmark.progress import note, progress_bar
 from birthmark.records import TrainingLoss, TrainingRecord
-from birthmark.scoring.cluster import run_tasks
 from birthmark.scoring.options import MAX_SEED
+from birthmark.scoring.places import run_tasks
 from birthmark.training.recipe import Preset, make_recipe
 from birthmark.training.run import RunRequest, TrainingRun, prepare, run_training
 

@@ -26,8 +26,8 @@ from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration
 from birthmark.records.base import read_record, to_json
 from birthmark.records.calibration import PlantedRun, PlantedScore, PlantedSetting
-from birthmark.scoring.cluster import run_tasks
 from birthmark.scoring.options import MAX_SEED
+from birthmark.scoring.places import run_tasks
 from birthmark.training.planting import plant, why_diverged
 from birthmark.values.metrics import METRICS
 from birthmark.values.planted import Recovery, planted_results, recovery
