@@ -15,7 +15,8 @@ from birthmark.cli.app import all_commands
 from birthmark.cli.build import Mode, flag_of, options_of
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
-from birthmark.scoring.options import MAX_SEED, Argument, Option, check_values, option_of, takes_whole
+from birthmark.scoring.declarations import Argument, Option, check_values, option_of, takes_whole
+from birthmark.scoring.options import MAX_SEED
 
 NUMBERS = ["-1", "0", "nan", "inf", "-inf", "1e400", "999999999999", str(2**70), "-" + "9" * 40, "1.5", "x", ""]
 

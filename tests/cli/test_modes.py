@@ -9,7 +9,7 @@ import pytest
 from birthmark.cli import build
 from birthmark.cli.app import all_commands
 from birthmark.cli.build import Command, Mode, flag_of, options_of
-from birthmark.scoring.options import Argument, Option, option_of
+from birthmark.scoring.declarations import Argument, Option, option_of
 
 WORDS = {
     "audit": ["model"],

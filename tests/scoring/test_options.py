@@ -14,9 +14,10 @@ from birthmark.scoring import backends, resume
 from birthmark.scoring import measure as measures
 from birthmark.scoring.backend import Job
 from birthmark.scoring.backends import find_backend
+from birthmark.scoring.declarations import Option, options_in, select
 from birthmark.scoring.local import LocalBackend
 from birthmark.scoring.measure import choose_frames, make_measure
-from birthmark.scoring.options import MeasureOptions, ModelOptions, Option, ScoringOptions, options_in, select
+from birthmark.scoring.options import MeasureOptions, ModelOptions, ScoringOptions
 from birthmark.scoring.resume import option_values, resume_key
 from birthmark.scoring.run import score_model
 from birthmark.scoring.table import ScoreTable

@@ -10,7 +10,7 @@ import typer
 from birthmark import __version__
 from birthmark.cli.build import Command, Group, Mode, build, group_of
 from birthmark.cli.two_sides import TwoSides, pair, two_sides
-from birthmark.scoring.options import OUTPUT, QUESTION, RUN, Option
+from birthmark.scoring.declarations import OUTPUT, QUESTION, RUN, Option
 
 MEASURE, COMPARE, TRAIN, TRUST = "Measure", "Compare", "Train", "Trust"
 LOOK_UP, WORKSHOP = "Look up", "Workshop"

@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import is_url
-from birthmark.scoring.options import (
+from birthmark.scoring.declarations import (
     MODEL,
     OUTPUT,
     QUESTION,

@@ -32,21 +32,17 @@ from birthmark.records import (
 )
 from birthmark.records.base import Row, Shown
 from birthmark.report.text import in_text, short_names
+from birthmark.scoring.declarations import MODEL, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, make_measure, under
 from birthmark.scoring.options import (
-    MODEL,
-    Argument,
     ChosenFrame,
     ControlOptions,
     MeasureOptions,
     MixedFrames,
     ModelOptions,
-    Option,
     Out,
     PersonaOptions,
     ScoringOptions,
-    select,
-    with_options,
 )
 from birthmark.scoring.table import ScoreTable
 from birthmark.study import Study, open_measure, open_study, write_effects, write_implicit

@@ -26,18 +26,9 @@ from birthmark.paper.scores import label_shuffle
 from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration, Plan, read_record, to_json
 from birthmark.records.calibration import PlantedMetric
+from birthmark.scoring.declarations import Option, checked, with_options
 from birthmark.scoring.measure import ray_address
-from birthmark.scoring.options import (
-    OUT_HELP,
-    CatalogOptions,
-    MachineOptions,
-    Option,
-    QuietOptions,
-    RayOptions,
-    SeedOptions,
-    checked,
-    with_options,
-)
+from birthmark.scoring.options import OUT_HELP, CatalogOptions, MachineOptions, QuietOptions, RayOptions, SeedOptions
 from birthmark.stats.simulation import fit_rows
 from birthmark.stats.variance import nested_variance
 from birthmark.study import Study, open_study

@@ -13,19 +13,8 @@ from birthmark.files import slug_of, write_text
 from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.lexicons import load_lexicons
 from birthmark.records import BudgetCheck, Effects, Stages, to_json
-from birthmark.scoring.options import (
-    MODEL,
-    OUT_HELP,
-    Argument,
-    CatalogOptions,
-    ControlOptions,
-    Lexicons,
-    MixedFrames,
-    Option,
-    SeedOptions,
-    checked,
-    with_options,
-)
+from birthmark.scoring.declarations import MODEL, Argument, Option, checked, with_options
+from birthmark.scoring.options import OUT_HELP, CatalogOptions, ControlOptions, Lexicons, MixedFrames, SeedOptions
 from birthmark.scoring.table import ScoreTable, read_scores
 from birthmark.study import open_study, write_effects
 from birthmark.values.budget import check_budget, parse_budget

@@ -3,7 +3,8 @@
 from typing import Annotated, Unpack
 
 from birthmark.records import Doctor
-from birthmark.scoring.options import CatalogOptions, Option, with_options
+from birthmark.scoring.declarations import Option, with_options
+from birthmark.scoring.options import CatalogOptions
 
 
 @with_options

@@ -23,11 +23,9 @@ from birthmark.records import (
     to_json,
 )
 from birthmark.report.implicit_grid import table_1_text
+from birthmark.scoring.declarations import QUESTION, RUN, Argument, Option, options_in, select, with_options
 from birthmark.scoring.measure import Measure, make_measure
 from birthmark.scoring.options import (
-    QUESTION,
-    RUN,
-    Argument,
     BackendOptions,
     CandidateOptions,
     EngineOptions,
@@ -35,7 +33,6 @@ from birthmark.scoring.options import (
     MachineOptions,
     MeasureOptions,
     MixedFrames,
-    Option,
     Out,
     PlacementOptions,
     PromptSetOptions,
@@ -46,9 +43,6 @@ from birthmark.scoring.options import (
     ServerOptions,
     SourceOptions,
     SystemOptions,
-    options_in,
-    select,
-    with_options,
 )
 from birthmark.scoring.run import score_model
 from birthmark.scoring.table import ScoreTable, is_score_table, read_scores

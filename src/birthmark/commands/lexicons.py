@@ -7,7 +7,7 @@ from birthmark.commands.models import token_texts
 from birthmark.errors import CheckFailed
 from birthmark.inputs.lexicon_check import LexiconFinding, check_lexicon, single_tokens
 from birthmark.inputs.lexicons import NAMED, load_lexicon
-from birthmark.scoring.options import Argument, Option, checked
+from birthmark.scoring.declarations import Argument, Option, checked
 
 Models = Annotated[
     Sequence[str],

@@ -8,7 +8,8 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
 from birthmark.inputs.published import HumanRanking, fetch_elo_files, is_elo_file, read_human_ranking
 from birthmark.records import Map, to_json
-from birthmark.scoring.options import OUT_HELP, Argument, Option, SeedOptions, with_options
+from birthmark.scoring.declarations import Argument, Option, with_options
+from birthmark.scoring.options import OUT_HELP, SeedOptions
 from birthmark.scoring.table import ScoreTable, read_elo_scores, read_scores
 from birthmark.study import open_study
 from birthmark.values.relations import relate

@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.inputs.catalog import Entry, find_entry, load_catalog, load_set, load_sets, suggest
 from birthmark.inputs.catalog import select as select_entries
+from birthmark.scoring.declarations import Argument, Option, select, with_options
 from birthmark.scoring.options import (
-    Argument,
     CatalogOptions,
     KindOptions,
     MachineOptions,
     ModelOptions,
-    Option,
     QuietOptions,
     SourceOptions,
     TemplateDateOptions,
-    select,
-    with_options,
 )
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from birthmark.inputs.catalog import Catalog, Entry, ancestry, find_entry, load_
 from birthmark.inputs.prompts import load_personas
 from birthmark.inputs.text import suggest
 from birthmark.records import Kind
+from birthmark.scoring.declarations import select
 from birthmark.scoring.measure import LOCAL, Measure, make_measure
-from birthmark.scoring.options import MeasureOptions, select
+from birthmark.scoring.options import MeasureOptions
 from birthmark.scoring.table import ScoreTable, is_score_table
 
 CONTEXT_TOKENS = 40  # of a prompt in its frame: 24 to 46 on the embedded models

@@ -23,9 +23,10 @@ from birthmark.models.machine import estimate, free_memory
 from birthmark.models.memory import count_parameters
 from birthmark.records import TrackPlan, TrainingPlan, read_record
 from birthmark.records.calibration import PlantedPlan, PlantedRun, PlantedSetting
+from birthmark.scoring.declarations import select, with_options
 from birthmark.scoring.local import choose_machine
 from birthmark.scoring.measure import Measure, make_measure
-from birthmark.scoring.options import MeasureOptions, select, with_options
+from birthmark.scoring.options import MeasureOptions
 from birthmark.study import require_same_study
 from birthmark.training import grid as grids
 from birthmark.training.checkpoints import Series, find_series

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from birthmark.inputs.prompts import load_prompts
 from birthmark.records import PromptSetRecord
-from birthmark.scoring.options import Argument, QuestionOptions, checked
+from birthmark.scoring.declarations import Argument, checked
+from birthmark.scoring.options import QuestionOptions
 
 Prompts = QuestionOptions.__annotations__["prompts"]
 

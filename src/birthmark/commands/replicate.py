@@ -21,7 +21,8 @@ from birthmark.paper.verdicts import CLAIMS, planted_claim
 from birthmark.progress import note
 from birthmark.records import Claim, Replication, TrainingPoint, WordMove, to_json
 from birthmark.records.calibration import PlantedMetric
-from birthmark.scoring.options import OUT_HELP, Option, QuietOptions, SeedOptions, with_options
+from birthmark.scoring.declarations import Option, with_options
+from birthmark.scoring.options import OUT_HELP, QuietOptions, SeedOptions
 from birthmark.study import open_study
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from birthmark.report.draw import draw
-from birthmark.scoring.options import Argument, checked
+from birthmark.scoring.declarations import Argument, checked
 
 
 @checked

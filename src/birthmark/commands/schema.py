@@ -36,7 +36,7 @@ from birthmark.records import (
     TrainingRecord,
 )
 from birthmark.records.calibration import PlantedPlan
-from birthmark.scoring.options import Argument
+from birthmark.scoring.declarations import Argument
 
 
 class Planned(Record):

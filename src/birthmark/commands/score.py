@@ -14,10 +14,9 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import load_personas
 from birthmark.records import Explanation
 from birthmark.scoring.backends import models_at_once
+from birthmark.scoring.declarations import QUESTION, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options, under
 from birthmark.scoring.options import (
-    QUESTION,
-    Argument,
     ChosenFrame,
     EngineOptions,
     FrameOptions,
@@ -25,7 +24,6 @@ from birthmark.scoring.options import (
     MachineOptions,
     MeasureOptions,
     ModelOptions,
-    Option,
     PersonaOptions,
     PlacementOptions,
     ProtocolOptions,
@@ -35,8 +33,6 @@ from birthmark.scoring.options import (
     ServerOptions,
     SourceOptions,
     SystemOptions,
-    select,
-    with_options,
 )
 from birthmark.scoring.places import overlapping
 from birthmark.scoring.run import score_model

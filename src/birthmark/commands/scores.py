@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from birthmark.scoring.options import Argument, checked
+from birthmark.scoring.declarations import Argument, checked
 from birthmark.scoring.table import ScoreTable, read_scores
 
 

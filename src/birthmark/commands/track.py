@@ -20,19 +20,16 @@ from birthmark.models.folder import ADAPTER_CONFIG, read_json
 from birthmark.models.resolve import ResolvedModel, load_tokenizer, resolve
 from birthmark.progress import note
 from birthmark.records import Durability, GapCurve, RandomHeads, Track, TrackedRun, read_record, to_json
+from birthmark.scoring.declarations import MODEL, RUN, Argument, Option, select, with_options
 from birthmark.scoring.local import LocalBackend, choose_machine
 from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options
 from birthmark.scoring.options import (
-    MODEL,
-    RUN,
-    Argument,
     CatalogOptions,
     ChatTemplateOptions,
     EngineOptions,
     FrameOptions,
     MachineOptions,
     MeasureOptions,
-    Option,
     Out,
     ProtocolOptions,
     QuestionOptions,
@@ -41,8 +38,6 @@ from birthmark.scoring.options import (
     ReadingOptions,
     SeedOptions,
     SystemOptions,
-    select,
-    with_options,
 )
 from birthmark.scoring.ray_backend import RayBackend
 from birthmark.scoring.run import score_model

@@ -6,22 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack
 
 from birthmark.commands.models import resolve
 from birthmark.records import Recipe, TrainingRecord
+from birthmark.scoring.declarations import MODEL, QUESTION, RUN, Option, select, with_options
 from birthmark.scoring.measure import ray_address
 from birthmark.scoring.options import (
-    MODEL,
-    QUESTION,
-    RUN,
     CatalogOptions,
     LabelOptions,
     MachineOptions,
     ModelOptions,
-    Option,
     QuietOptions,
     RayOptions,
     SeedOptions,
     SourceOptions,
-    select,
-    with_options,
 )
 
 if TYPE_CHECKING:

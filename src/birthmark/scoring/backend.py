@@ -17,8 +17,9 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.candidates import Candidates
 from birthmark.models.scored import PromptScores, Verification, sample_rows
 from birthmark.records import LeftOut, ServedBy
+from birthmark.scoring.declarations import options_in
 from birthmark.scoring.measure import Measure
-from birthmark.scoring.options import ChosenFrame, MeasureOptions, options_in
+from birthmark.scoring.options import ChosenFrame, MeasureOptions
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel

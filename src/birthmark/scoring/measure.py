@@ -15,6 +15,7 @@ from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, loa
 from birthmark.inputs.prompts import load_prompts, prompt_set_record, select_prompts, with_neutral
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import Kind, PromptSetRecord
+from birthmark.scoring.declarations import options_in, with_options
 from birthmark.scoring.options import (
     BosOption,
     ChosenFrame,
@@ -24,8 +25,6 @@ from birthmark.scoring.options import (
     Protocol,
     Read,
     ReadingOptions,
-    options_in,
-    with_options,
 )
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from birthmark.files import atomic_path, sha256_of
 from birthmark.models.scored import PromptScores
 from birthmark.records import Mass
 from birthmark.scoring.backend import Backend, Job, Settings
+from birthmark.scoring.declarations import options_in
 from birthmark.scoring.measure import Measure
-from birthmark.scoring.options import ScoringOptions, options_in
+from birthmark.scoring.options import ScoringOptions
 
 
 def resume_key(job: Job, backend: Backend) -> str:
