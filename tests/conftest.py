@@ -34,17 +34,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 LONGEST = (  # files that take longest, begun first: a long one begun last would run alone at the end
+    "test_ray.py",  # waits for processes that start, while the other worker works
     "test_help_examples.py",
     "test_page_in_browser.py",
     "test_catalog_set.py",
     "test_head_oracles.py",
     "test_zoo.py",
     "test_reading.py",
-    "test_peak_memory.py",
     "test_template_checks.py",
     "test_implicit.py",
     "test_chat_template.py",
     "test_schemas.py",
+    "test_scoring_run.py",
+    "test_stores.py",
 )
 
 

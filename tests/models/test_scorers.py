@@ -438,3 +438,11 @@ def test_the_self_check_of_few_words_reads_few_conversations_and_never_fewer_tha
     assert checked[0] == 6
     read, scored = tokens[1]
     assert 6 < checked[1] < 64 and read < 0.5 * scored
+
+
+def test_words_are_looked_over_once_however_many_there_are(rm, monkeypatch):
+    asked = []
+    own = scorers_module.unknown_answers
+    monkeypatch.setattr(scorers_module, "unknown_answers", lambda *given: asked.append(given) or own(*given))
+    reward_scorer(rm, [f"word{number}" for number in range(200)])
+    assert len(asked) == 1

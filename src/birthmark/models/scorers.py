@@ -153,7 +153,8 @@ class RewardInputs:
         self.encoder = encoder
         self.reading = reading
         self.left_out = _left_out(vocabulary)
-        self.unknown_words = tuple(word for word in words if word in unknown_answers(encoder, words))
+        lost = unknown_answers(encoder, words)
+        self.unknown_words = tuple(word for word in words if word in lost)
         words = _known(words, self.unknown_words, vocabulary)
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
