@@ -439,7 +439,7 @@ def test_checkpoints_have_the_local_tables(address, tiny_lm, tmp_path):
         bm.track(run, out=tmp_path / side, ray=side == "ray", **asked)
     ours, theirs = (sorted((tmp_path / side / "scores").glob("*.parquet")) for side in ("ray", "local"))
     assert len(ours) == 2 and [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
-    assert not workers()
+    wait_until(lambda: not workers())
 
 
 def test_planted_cells_are_the_local_ones(address, tmp_path):
