@@ -10,6 +10,7 @@ import pytest
 from birthmark.cli import main
 from birthmark.commands.schema import OUTPUTS, json_schema
 from birthmark.records import SCHEMAS
+from tiny_runs import write_small_lexicon
 
 PROMPTS = ("--prompt", "best_ever_one", "--prompt", "worst_ever_one")
 FOLDERS = {"scores": "score", "effects": "effects", "implicit": "implicit"}
@@ -26,10 +27,7 @@ def check(value: object, name: str) -> None:
 
 @pytest.fixture(scope="session")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("words") / "small.csv"
-    rows = ["love,Communion", "kindness,Communion", "care,Communion", "power,Agency", "skill,Agency", "success,Agency"]
-    file.write_text("\n".join(["word,category", *rows]) + "\n", encoding="utf-8")
-    return file
+    return write_small_lexicon(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="session")

@@ -60,3 +60,11 @@ def write_run(
               "seed": seed, "finished": True, "recipe": {"batch": batch}, "versions": {}}  # fmt: skip
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
     return run
+
+
+def write_small_lexicon(folder: Path) -> Path:
+    """A lexicon file with three words of either category."""
+    file = folder / "small.csv"
+    rows = ["love,Communion", "kindness,Communion", "care,Communion", "power,Agency", "skill,Agency", "success,Agency"]
+    file.write_text("\n".join(["word,category", *rows]) + "\n", encoding="utf-8")
+    return file

@@ -213,6 +213,16 @@ def require_unlike(names: list[str], what: str) -> None:
             raise BirthmarkError(f"{what} {one_line(other)} and {one_line(name)} differ in capitals alone: rename one")
 
 
+STANDS_FOR: dict[str, str] = {}  # a local folder of this process → the address that it stands for
+
+
+def with_urls(text: str) -> str:
+    """A text in which the working folders and local copies of this process go by their addresses."""
+    for local, url in STANDS_FOR.items():
+        text = text.replace(local, url)
+    return text
+
+
 def is_url(given: object) -> bool:
     """Whether what is given is the address of a store, such as `s3://…`, also where a `Path` has made its slashes one."""
     return isinstance(given, str | Path) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)", str(given)) is not None

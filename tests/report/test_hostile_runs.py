@@ -17,7 +17,7 @@ from birthmark.records.calibration import PlantedDivergence
 from birthmark.report.calibration import write_calibration_report
 from birthmark.values.planted import planted_results
 from tiny_models import write_tiny_model
-from tiny_runs import SIX, prompt_options, write_run
+from tiny_runs import SIX, prompt_options, write_run, write_small_lexicon
 
 FOLDER = EVIL.replace("/", "")  # a folder's name has no slash
 MARKUP = UNSEEN.sub("", FOLDER)  # nor, where a person names it, a control character
@@ -58,10 +58,7 @@ def preferences(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("words") / "small.csv"
-    rows = ["love,Communion", "kindness,Communion", "care,Communion", "power,Agency", "skill,Agency", "success,Agency"]
-    file.write_text("\n".join(["word,category", *rows]) + "\n", encoding="utf-8")
-    return file
+    return write_small_lexicon(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from birthmark.training.checkpoints import find_series
 from birthmark.training.reward_model_init import random_head_words
 from birthmark.values.random_heads import read_head_words
 from birthmark.values.ranks import rank
-from tiny_runs import SIX, prompt_options, write_adapter, write_run
+from tiny_runs import SIX, prompt_options, write_adapter, write_run, write_small_lexicon
 
 COLUMNS = ("run", "base", "family", "source", "pairs", "loss", "seed", "step", "lexicon", "prompt", "category", "median_rank", "n_candidates")  # fmt: skip
 TWO = ("best_ever_one", "worst_ever_one")
@@ -41,10 +41,7 @@ def runs(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("words") / "small.csv"
-    rows = ["love,Communion", "kindness,Communion", "care,Communion", "power,Agency", "skill,Agency", "success,Agency"]
-    file.write_text("\n".join(["word,category", *rows]) + "\n", encoding="utf-8")
-    return file
+    return write_small_lexicon(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")

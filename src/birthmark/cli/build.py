@@ -299,7 +299,6 @@ def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> N
     """Run the chosen mode with what was given, and print its result."""
     from birthmark.cli.show import as_json
     from birthmark.cli.terminal import print_json, print_text
-    from birthmark.inputs.stores import working_folder
 
     mode = choose_mode(command, given)
     plans = bool(values.get("dry_run"))
@@ -318,7 +317,10 @@ def call(command: Command, values: Mapping[str, Any], given: Sequence[str]) -> N
     if mode.watch and not silent and not plans:
         named["show"] = find(mode.watch)()
     result = function(*words, **named)
-    values = {**values, "out": working_folder(values["out"])} if is_url(values.get("out")) else values
+    if is_url(values.get("out")):
+        from birthmark.inputs.stores import working_folder
+
+        values = {**values, "out": working_folder(values["out"])}
     if mode.watch and not find("training.run:is_main")():  # of several processes one speaks
         return
     if values.get("as_json"):

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from birthmark.files import with_urls
 from birthmark.foreign import json_text, legible, middle_out, shortened
-from birthmark.inputs.stores import with_urls
 
 LONGEST_NAME, LONGEST_CELL = 80, 1_000
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)

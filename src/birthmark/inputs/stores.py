@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from birthmark.errors import NO_SPACE, BirthmarkError
-from birthmark.files import atomic_path, is_url, lock_folder, sha256_of, watching, write_text
+from birthmark.files import STANDS_FOR, atomic_path, is_url, lock_folder, sha256_of, watching, write_text
 from birthmark.foreign import one_line
 from birthmark.inputs.fetch import cache_folder
 
@@ -28,7 +28,6 @@ _ONE_PUT = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory")  # a put 
 _NOT_WRITABLE = ("http", "https", "data", "github", "git", "zip", "tar", "reference", "libarchive", "cached")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _CREDENTIALS = {"s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", "gs": "gcloud auth login"}
-_shown: dict[str, str] = {}  # local folder → the address that it stands for
 _ended: set[str] = set()  # runs of this process that are over, whether their lock could be deleted or not
 
 
@@ -66,13 +65,6 @@ def check_url(given: str | Path, option: str) -> None:
         raise BirthmarkError(f"{shown} {problem}")
 
 
-def with_urls(text: str) -> str:
-    """A text in which the working folders and local copies of this process go by their addresses."""
-    for local, url in _shown.items():
-        text = text.replace(local, url)
-    return text
-
-
 def working_folder(given: str | Path) -> Path:
     """The local folder of an OUT that is an address; of one that is none, itself."""
     return _place(url_of(given)) / "out" if is_url(given) else Path(given)
@@ -86,7 +78,7 @@ def local_file(given: str | Path) -> Path:
     url = url_of(given)
     name = PurePosixPath(url).name
     folder = _place(url.rsplit("/", 1)[0]) / "files"
-    _shown[str(folder)] = url.rsplit("/", 1)[0]
+    STANDS_FOR[str(folder)] = url.rsplit("/", 1)[0]
     store = Store(url.rsplit("/", 1)[0], folder)
     target = folder / name
     if target.suffix == ".parquet":
@@ -118,7 +110,7 @@ def opened(given: str | Path) -> Iterator[Path]:
     folder = working_folder(given)
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(url_of(given), folder)
-    _shown[str(folder)] = store.url
+    STANDS_FOR[str(folder)] = store.url
     with ExitStack() as stack:
         stack.callback(lock_folder(folder).release)
         stack.enter_context(store.held())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ForwardRef, Literal, TypeVar, cast, get_args, get_origin
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import Place, check_name, check_path, is_url
+from birthmark.files import Place, check_name, check_path, is_url, with_urls
 from birthmark.foreign import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -150,7 +150,7 @@ def _local(
     if not any(is_url(item) for value in (*arguments, *given.values()) for item in _each(value)):
         yield arguments, given
         return
-    from birthmark.inputs.stores import local_file, opened, with_urls
+    from birthmark.inputs.stores import local_file, opened
 
     bound = signature.bind(*arguments, **given)
     try:
