@@ -26,7 +26,7 @@ from birthmark.scoring import cluster as clusters
 from birthmark.scoring import places
 from birthmark.scoring.cluster import Request, connect
 from birthmark.scoring.measure import make_measure
-from birthmark.scoring.places import run_tasks
+from birthmark.scoring.places import Places, run_tasks
 from birthmark.scoring.ray_backend import RayBackend, gpus_for
 from birthmark.scoring.resume import Kept
 
@@ -306,6 +306,23 @@ def test_a_task_that_kills_its_worker_is_named_when_the_others_are_done(address)
         for item, result in run_tasks("local", dies_on_two, [1, 2, 3, 4], name=lambda item: f"cell {item}"):
             found.append((item, result))
     assert sorted(found) == [(1, 10), (3, 30), (4, 40)]
+
+
+class Named:
+    def pid(self) -> int:
+        return os.getpid()
+
+
+def test_work_that_one_place_does_leaves_the_others_theirs(address):
+    """What is asked of one actor between (how to cut the work) once gave the second actor's place back."""
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    make = lambda place: ray.remote(Named).options(**place.options).remote()
+    ask = lambda actor, _: actor.pid.remote()
+    with Places(Request(1), 2, make) as both:
+        wait_until(lambda: all(place.is_there() for place in both.places))
+        assert len(list(both.run([None], ask, str))) == 1
+        assert len({pid for _, pid in both.run(range(4), ask, str, give_back=True)}) == 2
+        assert len(both.places) == 1  # for what comes last; the other's room is free
 
 
 # ------------------------------------------------------------------------------------------------------------ no room

@@ -112,9 +112,16 @@ class Places(Generic[T]):
         del self.places[number:]
 
     def run(
-        self, items: Sequence[Any], start: Callable[[T, Any], Any], name: Callable[[Any], str]
+        self,
+        items: Sequence[Any],
+        start: Callable[[T, Any], Any],
+        name: Callable[[Any], str],
+        *,
+        give_back: bool = False,
     ) -> Iterator[tuple[Any, Any]]:
         """Each item with what `start(worker, item)`, a Ray object, comes to, as soon as it is done.
+
+        give_back: this is the last long piece of work, so a place that no item is left for becomes room for others.
 
         A `BirthmarkError` that comes back is raised. An item that is given up is named in an error once the others are
         done; `CannotSchedule` is raised where the cluster gives no place.
@@ -131,7 +138,7 @@ class Places(Generic[T]):
                 flying[start(place.worker, item)] = (place, item)
                 if not waiting:
                     break
-            if not waiting:
+            if give_back and not waiting:
                 self._give_back(idle)
             done = ray.wait(list(flying), num_returns=1, timeout=_patience(idle, waiting))[0] if flying else []
             if not flying:
@@ -227,7 +234,9 @@ def run_tasks(
         return require_ray().remote(_computed).options(**place.options, max_retries=ATTEMPTS - 1, retry_exceptions=True)
 
     with Places(request, min(len(items), room(request)), task) as places:
-        yield from places.run(items, lambda task, item: task.remote(function, item, request.cpus), name)
+        yield from places.run(
+            items, lambda task, item: task.remote(function, item, request.cpus), name, give_back=True
+        )
 
 
 def _computed(function: Callable[[Any], T], item: Any, threads: int) -> T | BirthmarkError:

@@ -184,7 +184,7 @@ class RaySession:
         def start(actor: Any, unit: Unit) -> Any:
             return _ask(actor.score, self._sent, [texts[index] for index in unit.prompts], unit)
 
-        yield from self._places.run(units, start, self._named)
+        yield from self._places.run(units, start, self._named, give_back=True)
 
     def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
         check = lambda actor, _: _ask(actor.verify, self._sent, list(texts), sample, seed, dict(scored))
