@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from birthmark.scoring.table import read_scores
     from birthmark.training.callback import ValuesCallback
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 _HOMES = {
     "BirthmarkError": "birthmark.errors",

@@ -20,6 +20,7 @@ from birthmark.progress import note
 from birthmark.records import (
     Effects,
     Implicit,
+    Kind,
     Lineage,
     Map,
     PersonaLeaning,
@@ -55,12 +56,13 @@ if TYPE_CHECKING:
     from birthmark.report.figure import Figure
 
 EMBEDDED = ("gemma-3-270m", "smollm2-135m-instruct")
+BUNDLED = {"birthmark-gemma3": "gemma-3-270m", "birthmark-smollm2": "smollm2-135m-instruct"}  # reward model: its base
 IMPLICIT_PROMPT = "greatest_ever_one"
 
 Models = Annotated[
     str | Path,
     Argument(
-        "Catalog names, hub ids or folders. [default: two small base models]",
+        "Catalog names, hub ids or folders. [default: two small reward models and their bases]",
         "[MODEL]…",
         command_line=list[str],
         required=False,
@@ -156,20 +158,32 @@ def audit(
 ) -> AuditResult:
     """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
 
-    With no model, the two embedded base models; with `catalog_set` the models of a set of the catalog, one after the
-    other, with their map. `with_base` scores each reward model's base checkpoint and what that was trained on from too
+    With no model, two small reward models beside the base models that they were trained from; with `catalog_set` the models
+    of a set of the catalog, one after the other, with their map. `with_base` scores each reward model's base checkpoint and what that was trained on from too
     (from the catalog, or those that `base` names, nearest first), and shows how the values pass from one to the next.
     """
     measure = make_measure(**select(options, MeasureOptions))
     labels = select(options, ModelOptions)
+    if base and not models:
+        raise BirthmarkError("--base names what a reward model is scored beside: name the reward model too")
     if catalog_set is not None:
         if models or with_base or base:
             raise BirthmarkError("name models or a set of them, not both; --with-base goes with models")
         return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames)
-    found = [resolve_for(measure, model, **labels) for model in models or EMBEDDED]
-    lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
+    found = [resolve_for(measure, model, **labels) for model in models or default_models(measure, labels["kind"])]
+    if models:
+        lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
+    else:
+        by_name = {model.name: model for model in found}
+        lines = [[by_name[base], by_name[name]] for name, base in BUNDLED.items() if {base, name} <= {*by_name}]
     every = {model.name: model for line in lines for model in line} | {model.name: model for model in found}
     return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines)
+
+
+def default_models(measure: Measure, kind: Kind | None) -> list[str]:
+    """What an audit without a model takes: the small base models and the reward models that were trained from them."""
+    rewards = () if kind == "logprob" or measure.server is not None else BUNDLED
+    return [*(EMBEDDED if kind != "reward" else ()), *rewards]
 
 
 def _audit(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from birthmark.commands.audit import EMBEDDED, IMPLICIT_PROMPT
+from birthmark.commands.audit import EMBEDDED, IMPLICIT_PROMPT, default_models
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, Entry, ancestry, find_entry, load_catalog, load_set
 from birthmark.inputs.prompts import load_personas
@@ -35,7 +35,10 @@ def plan_audit(
 ) -> Rows:
     """What `audit` would do with these models, those of a set, or these and what they descend from."""
     catalog = _path(options.get("catalog"))
-    names = [str(model) for model in models] or list(load_set(catalog_set, catalog) if catalog_set else EMBEDDED)
+    measure = make_measure(**select(options, MeasureOptions))
+    names = [str(model) for model in models] or (
+        list(load_set(catalog_set, catalog)) if catalog_set else default_models(measure, options.get("kind"))
+    )
     names += [str(name) for name in base]
     if with_base and not base:
         known = load_catalog(catalog)
@@ -43,13 +46,13 @@ def plan_audit(
             entry = find_entry(known, name)
             checkpoint = options.get("base_checkpoint") or (entry.base_checkpoint if entry else None)
             names += [older for older in ancestry(known, checkpoint) if older not in names] if checkpoint else []
-    return plan_runs(names, make_measure(**select(options, MeasureOptions)), catalog)
+    return plan_runs(names, measure, catalog)
 
 
 def plan_personas(*models: str | Path, personas: str | Path, **options: Any) -> Rows:
     """What scoring these models under each persona would do, its time and memory: all personas together."""
     times = len(load_personas(personas))
-    rows = plan_audit(*models, **options)
+    rows = plan_audit(*(models or EMBEDDED), **options)
     return [
         {**row, "prompts": times * row["prompts"], "seconds": row["seconds"] and round(times * row["seconds"], 1)}
         for row in rows

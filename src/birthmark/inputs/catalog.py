@@ -62,6 +62,7 @@ class Entry(_Facts):
     `attention`: what to run it with. `bos`: how many beginning-of-text tokens its authors' conversations had, where template and
     tokenizer both write one (`sources` says where that is stated). `template`: notes on its chat template. `benchmarks`: published scores by benchmark.
     `rank`: a published rank. `path`: a local folder that takes precedence over `hub` (in a user's file: relative to it).
+    `bundled`: SHA-256 of the adapter's weights, for one that comes with birthmark itself (`models/bundled/`).
     """
 
     name: str
@@ -90,6 +91,7 @@ class Entry(_Facts):
     loadable: bool = True
     why: str | None = None
     embedded: Embedded | None = None
+    bundled: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
 Catalog = Mapping[str, Entry]
@@ -233,10 +235,11 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         raise BirthmarkError(f'{path}: no models; a catalog holds a [models."name"] table for each model')
     for name, table in models.items():
         check_name(name, f"{path}: the model", of_file=True)
-        if "embedded" in table:
-            raise BirthmarkError(
-                f'{path}: [models."{name}"] embedded: only the bundled catalog names packages: give a `path` or a `hub`'
-            )
+        for key, what in (("embedded", "names packages"), ("bundled", "has models of birthmark's own")):
+            if key in table:
+                raise BirthmarkError(
+                    f'{path}: [models."{name}"] {key}: only the bundled catalog {what}: give a `path` or a `hub`'
+                )
     for name in sets:
         check_name(name, f"{path}: the set")
     require_unlike([*_bundled()[0], *models], f"{path}: the models")

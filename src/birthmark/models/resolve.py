@@ -28,6 +28,7 @@ from birthmark.models.folder import (
     has_vocabulary,
     kind_of,
     read_json,
+    remembered_sha256,
     require_tokenizer,
     template_of,
     tokenizer_files,
@@ -169,6 +170,8 @@ def _from_entry(
         path = Path(entry.path)
         if not path.is_dir():
             raise BirthmarkError(f"the folder of {entry.name}, {path}, does not exist: fix its `path` in the catalog")
+    elif entry.bundled:
+        path = _bundled(entry.name, entry.bundled)
     elif entry.embedded:
         path = prepare_embedded(entry, note)
     elif entry.hub:
@@ -189,6 +192,14 @@ def _from_entry(
         as_base=as_base,
         weights=weights,
     )
+
+
+def _bundled(name: str, digest: str) -> Path:
+    """The folder of an adapter that comes with birthmark; its weights are compared with the catalog's digest."""
+    folder = Path(str(resources.files("birthmark.models"))) / "bundled" / name
+    if remembered_sha256(folder / "adapter_model.safetensors") != digest:
+        raise BirthmarkError(f"{folder} is not what birthmark came with: install birthmark again")
+    return folder
 
 
 def _from_folder(
