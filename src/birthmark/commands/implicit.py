@@ -22,7 +22,6 @@ from birthmark.records import (
     WordGap,
     to_json,
 )
-from birthmark.report.implicit_grid import table_1_text
 from birthmark.scoring.declarations import QUESTION, RUN, Argument, Option, options_in, select, with_options
 from birthmark.scoring.measure import Measure, make_measure
 from birthmark.scoring.options import (
@@ -191,6 +190,8 @@ def implicit_grid(
             warnings,
         )
     frame = record.to_polars()
+    from birthmark.report.implicit_grid import table_1_text  # imports altair, which a wrong name need not wait for
+
     write_text(study.out / "implicit" / "table_1.csv", csv_text([frame.columns, *frame.iter_rows()]))
     write_text(study.out / "implicit" / "table_1.txt", table_1_text(record))
     write_text(study.out / "grid.json", to_json(record))

@@ -3,7 +3,7 @@
 import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Unpack
 from urllib.parse import urlsplit
@@ -76,7 +76,7 @@ class Measure:
 
     prompts: PromptSetRecord
     lexicons: tuple[Lexicon, ...]
-    beside: tuple[Lexicon, ...]  # looked at where the tables have their words; they ask for no candidates
+    neighbour: bool  # whether a validated list is shown beside the default one
     candidates: CandidateSpec
     frame: FrameOption
     protocol: Protocol
@@ -96,6 +96,16 @@ class Measure:
     device_map: str | None = None  # `auto`
     verify: bool = False  # rescore a sample in float32
     sample: int | None = None  # candidates that the plain engine scores too; where None, those of VERIFY_SAMPLE
+
+    @cached_property
+    def beside(self) -> tuple[Lexicon, ...]:
+        """Lexicons that are looked at where the tables have their words; they ask for no candidates.
+
+        The General Inquirer's power and affiliation tags, where they have been fetched.
+        """
+        if not (self.neighbour and is_fetched("general-inquirer")):
+            return ()
+        return (load_lexicon("general-inquirer").only(INQUIRER_DEFAULT),)
 
     def candidates_for(self, kind: Kind) -> Candidates:
         return load_candidates(self.candidates, self.lexicons, kind)
@@ -151,7 +161,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
     return Measure(
         prompts=prompt_set,
         lexicons=lexicons,
-        beside=() if options["lexicons"] else _validated_neighbour(),
+        neighbour=not options["lexicons"],
         candidates=candidates,
         controls=controls,
         frame=options["frame"],
@@ -229,13 +239,6 @@ def under(measure: Measure, persona: str, system: str) -> Measure:
     """The same measurement with a persona's system prompt before every question."""
     prompts = measure.prompts
     return replace(measure, prompts=prompt_set_record(prompts.name, prompts.prompts, system, persona))
-
-
-def _validated_neighbour() -> tuple[Lexicon, ...]:
-    """The General Inquirer's power and affiliation tags, where they have been fetched: a validated list beside `starter`."""
-    if not is_fetched("general-inquirer"):
-        return ()
-    return (load_lexicon("general-inquirer").only(INQUIRER_DEFAULT),)
 
 
 def versions() -> dict[str, str]:

@@ -234,9 +234,7 @@ def run_tasks(
         return require_ray().remote(_computed).options(**place.options, max_retries=ATTEMPTS - 1, retry_exceptions=True)
 
     with Places(request, min(len(items), room(request)), task) as places:
-        yield from places.run(
-            items, lambda task, item: task.remote(function, item, request.cpus), name, give_back=True
-        )
+        yield from places.run(items, lambda task, item: task.remote(function, item, request.cpus), name, give_back=True)
 
 
 def _computed(function: Callable[[Any], T], item: Any, threads: int) -> T | BirthmarkError:
