@@ -36,10 +36,12 @@ def scored(request: pytest.FixtureRequest, audit: Path) -> ScoreTable:
 
 def test_the_files_of_the_contract_are_there_and_nothing_else_in_scores(audit):
     names = {str(path.relative_to(audit)) for path in audit.rglob("*") if path.is_file()}
-    assert {f"scores/{model}.{kind}" for model in (GEMMA, SMOLLM) for kind in ("parquet", "json")} == {
+    models = (GEMMA, SMOLLM, "birthmark-gemma3", "birthmark-smollm2")
+    assert {f"scores/{model}.{kind}" for model in models for kind in ("parquet", "json")} == {
         name for name in names if name.startswith("scores/")
     }
-    assert {"effects/starter.json", "study.json", "report.html", f"implicit/{GEMMA}..{SMOLLM}.parquet"} <= names
+    effects = {f"effects/starter.{kind}.json" for kind in ("logprob", "reward")}
+    assert effects | {"lineage.json", "study.json", "report.html", f"implicit/{GEMMA}..{SMOLLM}.parquet"} <= names
     assert any(re.fullmatch(r"figures/.*\.svg", name) for name in names)
 
 
@@ -84,7 +86,7 @@ def test_scores_equal_a_plain_computation(scored):
 
 
 def test_two_models_are_compared_as_run_and_no_family_is_concluded_about(audit):
-    effects = json.loads((audit / "effects" / "starter.json").read_text())
+    effects = json.loads((audit / "effects" / "starter.logprob.json").read_text())
     assert effects["families"] == ["Gemma", "SmolLM"] and effects["categories"] == ["Agency", "Communion"]
     assert effects["headline"] is None and "base checkpoint" in effects["headline_why"]
     fixed = effects["models_fixed"]
@@ -102,7 +104,7 @@ def test_two_models_are_compared_as_run_and_no_family_is_concluded_about(audit):
 
 
 def test_the_contrast_equals_a_plain_computation(audit, scored):
-    effects = json.loads((audit / "effects" / "starter.json").read_text())
+    effects = json.loads((audit / "effects" / "starter.logprob.json").read_text())
     (row,) = [row for row in effects["models"] if row["model"] == scored.model]
     lexicon = pl.read_csv(Path(bm.__file__).parent / "inputs" / "data" / "lexicons" / "starter.csv")
     both = scored.words.join(lexicon, left_on="candidate", right_on="word", how="inner")
@@ -124,10 +126,10 @@ def test_the_implicit_reward_equals_its_formula(audit):
 
 def test_the_same_audit_again_is_quick_and_gives_the_same_numbers(audit):
     before = {path: path.read_bytes() for path in (audit / "scores").iterdir()}
-    effects = (audit / "effects" / "starter.json").read_bytes()
+    effects = (audit / "effects" / "starter.logprob.json").read_bytes()
     assert main(["audit", "--quiet", *PROMPTS, "--out", str(audit)]) == 0
     assert {path: path.read_bytes() for path in (audit / "scores").iterdir()} == before
-    assert (audit / "effects" / "starter.json").read_bytes() == effects
+    assert (audit / "effects" / "starter.logprob.json").read_bytes() == effects
 
 
 def test_the_page_is_one_file_of_less_than_five_megabytes_without_addresses_to_load(audit):

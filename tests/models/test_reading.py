@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
 import birthmark as bm
+from birthmark.errors import BirthmarkError
 from birthmark.models.encoding import Encoder, added_around, unknown_words
 from birthmark.models.engine import make_engine
 from birthmark.models.engine_choice import choose_engine
@@ -295,6 +296,13 @@ def test_an_adapter_is_read_by_the_padding_token_that_its_training_had(ended, tm
     )
     adapted.peft_config["default"].base_model_name_or_path = str(ended)
     adapted.save_pretrained(tmp_path)
+    assert score(tmp_path).record.read_early == 1  # as its base's config has it
+    special = tmp_path / "special_tokens_map.json"  # all that `birthmark train` saves of the tokenizer
+    special.write_text('{"pad_token": "<pad>"}', encoding="utf-8")
+    assert score(tmp_path).record.read_token == "</turn>"
+    special.write_text('{"pad_token": "no such token"}', encoding="utf-8")
+    with pytest.raises(BirthmarkError, match="special_tokens_map.json: pad_token is no token of the model"):
+        score(tmp_path)
     tokenizer = transformers.AutoTokenizer.from_pretrained(ended)  # pads with <pad>, which no conversation holds
     tokenizer.save_pretrained(tmp_path)
     assert score(tmp_path).record.read_token == "</turn>"

@@ -82,11 +82,11 @@ def test_a_run_folder_has_what_the_contract_names(bt_run: Any) -> None:
     assert {"trl", "peft", "torch"} <= set(record["versions"])
 
 
-def test_a_checkpoint_is_adapters_head_and_template_in_safetensors_and_text(bt_run: Any) -> None:
+def test_a_checkpoint_is_adapters_head_template_and_padding_in_safetensors_and_text(bt_run: Any) -> None:
     for step, folder in bt_run.checkpoints.items():
         assert folder.name == f"step-{step:06d}"
         assert sorted(path.name for path in folder.iterdir()) == [
-            "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja",
+            "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "special_tokens_map.json",
         ]  # fmt: skip
         names = set(tensors(bt_run, step))
         assert "base_model.model.score.weight" in names

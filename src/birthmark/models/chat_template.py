@@ -305,7 +305,7 @@ def reward_head(model: ResolvedModel) -> RewardHead | None:
     model whose weights are not here."""
     if not model.digests.weights:
         return None
-    files = HeadFiles.of(model.name, model.path, model.entry)
+    files = HeadFiles.of(model.name, model.path, model.entry, model.adapter)
     if model.adapter is not None or files.head is None:
         return None
     expected = files.head.expected(files.shapes, files.config)

@@ -29,7 +29,8 @@ VOCABULARIES = (
     "vocab.json",
     "vocab.txt",
 )
-TOKENIZER_FILES = (*VOCABULARIES, "added_tokens.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json")
+SPECIAL_TOKENS = "special_tokens_map.json"
+TOKENIZER_FILES = (*VOCABULARIES, "added_tokens.json", "merges.txt", SPECIAL_TOKENS, "tokenizer_config.json")
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:
@@ -47,6 +48,12 @@ def tokenizer_files(folder: Path) -> list[Path]:
     """The tokenizer's files in `folder`, sorted by name."""
     versions = folder.glob("tokenizer.*.json")  # which tokenizer_config.json may name in place of tokenizer.json
     return sorted(path for path in {*(folder / name for name in TOKENIZER_FILES), *versions} if path.is_file())
+
+
+def padding_file(adapter: Path) -> Path | None:
+    """The file of an adapter without a tokenizer of its own that says which token padded its training."""
+    path = adapter / SPECIAL_TOKENS
+    return path if path.is_file() and not has_vocabulary(adapter) else None
 
 
 def has_vocabulary(folder: Path) -> bool:

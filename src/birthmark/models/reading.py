@@ -6,9 +6,11 @@ of the config in the conversation itself, so that a padding token which ends the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from birthmark.models.folder import architecture_of, is_known_class, read_json
+from birthmark.errors import BirthmarkError
+from birthmark.models.folder import architecture_of, is_known_class, padding_file, read_json
 from birthmark.models.guard import read_config
 from birthmark.models.heads.base import Reads, reading_place
 from birthmark.models.resolve import ResolvedModel
@@ -53,12 +55,27 @@ class Reading:
 def padding_token(model: ResolvedModel, tokenizer: Any, linear: bool) -> int | None:
     """The padding token that a model's class searches for: its config's, None where it searches for none.
 
-    An adapter has no config; trainers put the padding token of the tokenizer that they save beside it into the model's. A
-    `linear` head under a class that transformers does not have is read by code that goes by the attention mask.
+    An adapter has no config; trainers put the padding token of the tokenizer that they save beside it into the model's, and
+    `birthmark train` saves that token's name alone. Raises `BirthmarkError` where it is no token of the model. A `linear` head under a class that transformers does not have is read by code that goes by the attention mask.
     """
     if model.adapter is not None and model.tokenizer_path == model.adapter and tokenizer.pad_token_id is not None:
         return int(tokenizer.pad_token_id)
+    if model.adapter is not None and (path := padding_file(model.adapter)) is not None:
+        return _token_named_in(path, tokenizer)
     architecture = architecture_of(read_json(model.path / "config.json"))
     if linear and architecture is not None and not is_known_class(architecture):
         return None
     return read_config(model.path).get_text_config().pad_token_id
+
+
+def _token_named_in(path: Path, tokenizer: Any) -> int | None:
+    named = read_json(path).get("pad_token")
+    token = named.get("content") if isinstance(named, dict) else named
+    if token is None:
+        return None
+    found = tokenizer.get_vocab().get(token) if isinstance(token, str) else None
+    if found is None:
+        raise BirthmarkError(
+            f"{path}: pad_token is no token of the model: write one of its tokenizer's, or delete the file"
+        )
+    return int(found)

@@ -27,6 +27,7 @@ from birthmark.models.folder import (
     digest_of_text,
     has_vocabulary,
     kind_of,
+    padding_file,
     read_json,
     remembered_sha256,
     require_tokenizer,
@@ -418,7 +419,7 @@ def _adapter(
         files = files.checked_on_hub(name, None if entry else revision)
     tokenizer_folder = _tokenizer_folder(base.path, folder)
     require_tokenizer(tokenizer_folder)
-    template = template_of(folder) or base.chat_template
+    template, padding = template_of(folder) or base.chat_template, padding_file(folder)
     found = replace(
         base,
         name=name,
@@ -429,7 +430,7 @@ def _adapter(
         entry=entry or base.entry,
         digests=Digests(
             weights=base.digests.weights,
-            adapter=digest_of_files([*files.all, folder / ADAPTER_CONFIG]),
+            adapter=digest_of_files([*files.all, folder / ADAPTER_CONFIG, *([padding] if padding else [])]),
             tokenizer=digest_of_files(tokenizer_files(tokenizer_folder)),
             template=digest_of_text(template) if template else None,
         ),

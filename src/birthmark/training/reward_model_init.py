@@ -20,7 +20,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine_choice import choose_engine
-from birthmark.models.folder import and_more
+from birthmark.models.folder import SPECIAL_TOKENS, and_more
 from birthmark.models.guard import read_config
 from birthmark.models.loading import attention_of
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
@@ -196,8 +196,11 @@ def language_head(base: ResolvedModel, model: Any) -> tuple[torch.Tensor, float 
     raise BirthmarkError(f"{base.name} has no language head (lm_head.weight), which the GRM losses need: use --loss bt")
 
 
-def save_adapter(model: Any, folder: Path, chat_template: str) -> None:
+def save_adapter(model: Any, folder: Path, chat_template: str, pad_token: str) -> None:
     """Write adapters and head as safetensors with their configuration and chat template, in the form that `bm.score` takes.
+
+    An adapter has no config of its own, and its base's may name the end token as padding, before which a class then reads:
+    `special_tokens_map.json` says which token padded the training.
 
     The write is atomic: the folder appears when it is complete. Raises `BirthmarkError` if a weight is not finite.
     """
@@ -222,6 +225,8 @@ def save_adapter(model: Any, folder: Path, chat_template: str) -> None:
         warnings.simplefilter("ignore")
         model.peft_config["default"].save_pretrained(unfinished)
     (unfinished / "chat_template.jinja").write_text(chat_template, encoding="utf-8")
+    special = json.dumps({"pad_token": pad_token}, ensure_ascii=False)
+    (unfinished / SPECIAL_TOKENS).write_text(special + "\n", encoding="utf-8")
     folder.parent.mkdir(exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)

@@ -141,6 +141,7 @@ class RewardModelTrainer(RewardTrainer):
         self.run = run
         self.recipe = recipe
         self.chat_template = chat_template
+        self.pad_token = str(options["processing_class"].pad_token)
         self.head = head
         pad = options["processing_class"].pad_token_id
         collator = AnswerCollator(pad_token_id=pad) if recipe.loss != "bt" else None
@@ -210,7 +211,9 @@ class RewardModelTrainer(RewardTrainer):
         """Save the model before the first step."""
         if self.args.should_save:
             with _disk_errors(self.run, 0):
-                save_adapter(self._bare(), self.run / CHECKPOINTS / checkpoint_name(0), self.chat_template)
+                save_adapter(
+                    self._bare(), self.run / CHECKPOINTS / checkpoint_name(0), self.chat_template, self.pad_token
+                )
 
     def _bare(self) -> Any:
         return self.accelerator.unwrap_model(self.model)
@@ -224,7 +227,7 @@ class RewardModelTrainer(RewardTrainer):
         Path(str(output_dir)).mkdir(parents=True, exist_ok=True)
         if self.args.should_save:  # the trainer calls this in every process
             folder = self.run / CHECKPOINTS / checkpoint_name(self.state.global_step)
-            save_adapter(self._bare(), folder, self.chat_template)
+            save_adapter(self._bare(), folder, self.chat_template, self.pad_token)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step

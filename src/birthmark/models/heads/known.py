@@ -213,7 +213,8 @@ class HeadFiles:
         shapes, config = tensor_shapes(files), read_json(folder / "config.json")
         if entry and entry.head_weights:
             config["head_weights"] = dict(entry.head_weights)
-        head = choose_head(shapes, config, entry.head if entry else None, model)
+        own = bool(beside) or adapter is None  # else the head is among the adapter's weights, and these are its base's
+        head = choose_head(shapes, config, entry.head if entry and own else None, model)
         if beside and head is None:
             raise BirthmarkError(
                 f"{beside[0]} lies beside an adapter, and birthmark recognises no head in it: move it away"

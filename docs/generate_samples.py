@@ -1,0 +1,68 @@
+"""Draw the sample pages that the docs show, `docs/samples/*.html`, and the README's figure; `make docs` runs it.
+
+    python docs/generate_samples.py                                    # all whose inputs are at hand
+    python docs/generate_samples.py --only audit --data CLONE --runs RUNS
+
+The audit takes minutes once and is kept in `build/samples/`, from which the pages are drawn anew. `--data` is a clone of the
+study's published data, for the page of the ten; `--runs` a folder of training runs, for that of a track. A page whose inputs
+are not there stays as it is, and that is said.
+"""
+
+import argparse
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import birthmark as bm
+from birthmark.commands.report import report
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "docs" / "samples"
+WORK = ROOT / "build" / "samples"
+PROMPTS = [f"{adjective}_ever_one" for adjective in ("best", "good", "greatest", "worst", "bad", "terrible")]
+
+
+def audit(_: argparse.Namespace) -> Path:
+    """`birthmark audit`: the two bundled reward models beside their bases."""
+    return bm.audit(out=WORK / "audit", quiet=True).out
+
+
+def ten(asked: argparse.Namespace) -> Path | None:
+    """`birthmark compare TABLE…` of the ten published score tables, on the words that they hold."""
+    tables = sorted((asked.data / "data" / "reward_model_scores" / "dict_big2_nouns").glob("*.csv"))
+    if not tables:
+        return None
+    bm.compare(tables, lexicons=[asked.data / "data" / "corpora" / "dict_big2_nouns.csv"], out=WORK / "ten")
+    return WORK / "ten"
+
+
+def track(asked: argparse.Namespace) -> Path | None:
+    """`birthmark track RUNS` on six questions."""
+    if not asked.runs or not asked.runs.is_dir():
+        return None
+    bm.track(asked.runs, prompt=PROMPTS, out=WORK / "track", quiet=True)
+    return WORK / "track"
+
+
+PAGES: dict[str, Callable[[argparse.Namespace], Path | None]] = {"audit": audit, "ten": ten, "track": track}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=PAGES, help="this page alone")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "paper-data")
+    parser.add_argument("--runs", type=Path)
+    asked = parser.parse_args()
+    for name in [asked.only] if asked.only else PAGES:
+        if (out := PAGES[name](asked)) is None:
+            print(f"docs/samples/{name}.html stays as it is: what it is made of is not here")
+            continue
+        report(out)
+        shutil.copyfile(out / "report.html", SAMPLES / f"{name}.html")
+        for picture in sorted((out / "figures").glob("*-1*.png")):
+            print(f"docs/samples/{name}.html; figures in {picture.parent}")
+            break
+
+
+if __name__ == "__main__":
+    main()
