@@ -303,6 +303,7 @@ def test_an_adapter_is_read_by_the_padding_token_that_its_training_had(ended, tm
     special.write_text('{"pad_token": "no such token"}', encoding="utf-8")
     with pytest.raises(BirthmarkError, match="special_tokens_map.json: pad_token is no token of the model"):
         score(tmp_path)
+    special.unlink()
     tokenizer = transformers.AutoTokenizer.from_pretrained(ended)  # pads with <pad>, which no conversation holds
     tokenizer.save_pretrained(tmp_path)
     assert score(tmp_path).record.read_token == "</turn>"
