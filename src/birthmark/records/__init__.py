@@ -5,6 +5,7 @@ Keys are read by other programs: fields may be added, never renamed. A field tha
 `stats/`, the record holds that dataclass.
 """
 
+from birthmark.records.among import CategoryRank, LexiconValues, ModelValues, PublishedValues
 from birthmark.records.base import (
     Framing,
     InputRecord,
@@ -167,6 +168,7 @@ __all__ = [
     "Cache",
     "Calibration",
     "CandidateReward",
+    "CategoryRank",
     "CategoryTest",
     "Cell",
     "CheckFinding",
@@ -206,6 +208,7 @@ __all__ = [
     "Layout",
     "LeftOut",
     "LevelTest",
+    "LexiconValues",
     "Likeness",
     "Line",
     "Lineage",
@@ -221,6 +224,7 @@ __all__ = [
     "ModelCell",
     "ModelCheck",
     "ModelContrast",
+    "ModelValues",
     "ModelsFixed",
     "MwlrPair",
     "MwlrToken",
@@ -244,6 +248,7 @@ __all__ = [
     "PromptMedians",
     "PromptRecord",
     "PromptSetRecord",
+    "PublishedValues",
     "QuantityCurve",
     "RandomHeads",
     "Recipe",
