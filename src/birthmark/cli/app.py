@@ -34,6 +34,7 @@ AUDIT = Command(
         "birthmark audit gemma-3-270m smollm2-135m-instruct --prompt greatest_ever_one --candidates lexicon --out quick",
         "birthmark audit gemma-3-270m smollm2-135m-instruct --control frequency,length,tokens --control prompt",
         "birthmark audit skywork-reward-v2-llama-3.2-1b --with-base --out beside-its-base",
+        "birthmark audit ./my-reward-model --among study --out among-the-ten",
         "birthmark audit --catalog-set study --out ten",
         "birthmark audit smollm2-135m-instruct --persona personas.yaml --out personas",
     ),

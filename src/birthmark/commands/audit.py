@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
+from birthmark.commands.among import find_others, map_among, require_placeable, write_among
 from birthmark.commands.models import resolve, resolve_for
 from birthmark.commands.score import Personas, score_each
 from birthmark.errors import BirthmarkError, CheckFailed
@@ -18,6 +19,7 @@ from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL, load_personas
 from birthmark.progress import note
 from birthmark.records import (
+    Among,
     Effects,
     Implicit,
     Lineage,
@@ -32,7 +34,7 @@ from birthmark.records import (
 )
 from birthmark.records.base import Row, Shown
 from birthmark.report.text import in_text, short_names
-from birthmark.scoring.declarations import MODEL, Argument, Option, select, with_options
+from birthmark.scoring.declarations import MODEL, QUESTION, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, make_measure, under
 from birthmark.scoring.options import (
     ChosenFrame,
@@ -44,8 +46,9 @@ from birthmark.scoring.options import (
     PersonaOptions,
     ScoringOptions,
 )
-from birthmark.scoring.table import ScoreTable
+from birthmark.scoring.table import ScoreTable, is_score_table
 from birthmark.study import Study, open_measure, open_study, write_effects, write_implicit
+from birthmark.values.among import Reference
 from birthmark.values.comparison import by_kind
 from birthmark.values.stages import line_of
 from birthmark.values.wording import disagreement
@@ -69,6 +72,29 @@ Models = Annotated[
 ]
 
 
+AmongOption = Annotated[
+    "str | Path | Sequence[str | Path]",
+    Option(
+        "Place each reward model among others: the published study's ten, or score tables; repeatable.",
+        QUESTION,
+        default=(),
+        metavar="study|TABLE",
+        command_line=list[str],
+        place="name",
+    ),
+]
+StudyFiles = Annotated[
+    str | Path | None,
+    Option(
+        "With --among study: a clone of the study's repository. [default: its files are fetched]",
+        QUESTION,
+        metavar="DIR",
+        command_line=Path,
+        place="name",
+    ),
+]
+
+
 class AuditPersonasOptions(PersonaOptions, ControlOptions, ModelOptions, total=False):
     """All that `audit_personas` takes beside the personas."""
 
@@ -84,6 +110,7 @@ class AuditResult(Shown):
     report: Path
     lineage: Lineage | None = None
     map: Map | None = None
+    among: Among | None = None
 
     @property
     def answers(self) -> list[str]:
@@ -110,6 +137,7 @@ class AuditResult(Shown):
             "implicit": self.implicit.model_dump(mode="json") if self.implicit else None,
             "lineage": self.lineage.model_dump(mode="json") if self.lineage else None,
             "map": self.map.model_dump(mode="json") if self.map else None,
+            "among": self.among.model_dump(mode="json") if self.among else None,
         }
 
     def summary(self) -> str:
@@ -152,6 +180,8 @@ def audit(
             place="name",
         ),
     ] = (),
+    among: AmongOption = (),
+    data: StudyFiles = None,
     **options: Unpack[ScoringOptions],
 ) -> AuditResult:
     """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
@@ -159,17 +189,28 @@ def audit(
     With no model, the two embedded base models; with `catalog_set` the models of a set of the catalog, one after the
     other, with their map. `with_base` scores each reward model's base checkpoint and what that was trained on from too
     (from the catalog, or those that `base` names, nearest first), and shows how the values pass from one to the next.
+    `among` places each reward model among the published ten (`study`, whose Big Two nouns are then the lexicon by default)
+    or among score tables: its place, its distance to each, the nearest, the map; `data` is a clone of the study's files.
     """
+    tables = [str(model) for model in models if among and is_score_table(model)]  # a pattern that the shell wrote out
+    models = tuple(model for model in models if str(model) not in tables)
+    named = [among] if isinstance(among, str | Path) else list(among)
+    others = find_others([*named, *tables], data, quiet=options["quiet"])
+    if others and others.lexicon and not options["lexicons"]:
+        options["lexicons"] = others.lexicon
+    reference = others.reference if others else None
     measure = make_measure(**select(options, MeasureOptions))
     labels = select(options, ModelOptions)
     if catalog_set is not None:
         if models or with_base or base:
             raise BirthmarkError("name models or a set of them, not both; --with-base goes with models")
-        return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames)
+        return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames, reference=reference)
     found = [resolve_for(measure, model, **labels) for model in models or EMBEDDED]
+    if reference:
+        require_placeable(found, reference)
     lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
     every = {model.name: model for line in lines for model in line} | {model.name: model for model in found}
-    return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines)
+    return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines, reference=reference)
 
 
 def _audit(
@@ -179,6 +220,7 @@ def _audit(
     *,
     mixed_frames: bool,
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
+    reference: Reference | None = None,
 ) -> AuditResult:
     """Score the models one after the other (on a cluster several at a time), then compare those that are in `out`.
 
@@ -188,7 +230,7 @@ def _audit(
     for _, table in score_each(study, list(zip(models, frames, strict=True)), measure, lambda pair: pair):
         if isinstance(table, BirthmarkError):
             raise table
-    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines)
+    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines, reference=reference)
 
 
 def _finish(
@@ -198,8 +240,12 @@ def _finish(
     mixed_frames: bool,
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
     mapped: bool = False,
+    reference: Reference | None = None,
 ) -> AuditResult:
-    """Compare the tables that are there, trace the implicit reward, draw the page; with `mapped` relate the models too."""
+    """Compare the tables that are there, trace the implicit reward, draw the page; with `mapped` relate the models too.
+
+    With `reference` the models are placed among its own.
+    """
     out = study.out
     tables = study.tables()
     with study.timed("effects"):
@@ -214,15 +260,24 @@ def _finish(
     with study.timed("implicit"):
         implicit = _first_implicit(tables, measure.lexicons, out)
     lineage = _write_lineage(lines, results, out)
-    relations = _write_map(tables, out, measure.seed) if mapped or (out / "map.json").is_file() else None
+    placed = write_among(tables, measure.lexicons, reference, out, measure.seed) if reference else _kept_among(out)
+    around = map_among(tables, reference, measure.seed) if reference else None
+    relations = _write_map(tables, out, measure.seed, around, mapped=mapped)
     warnings = {
         *disagreement(results),
         *(text for item in results for text in item.warnings),
         *(implicit.warnings if implicit else ()),
         *(relations.warnings if relations else ()),
+        *(placed.warnings if placed else ()),
     }
     report = study.finish(sorted(warnings), quiet=measure.quiet)
-    return AuditResult(out, tables, results, implicit, report, lineage, relations)
+    return AuditResult(out, tables, results, implicit, report, lineage, relations, placed)
+
+
+def _kept_among(out: Path) -> Among | None:
+    """Where an earlier run placed the models of `out`."""
+    path = out / "among.json"
+    return read_record(path, Among) if path.is_file() else None
 
 
 def _first_implicit(tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], out: Path) -> Implicit | None:
@@ -235,14 +290,14 @@ def _first_implicit(tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], o
     return write_implicit(a, b, [prompt], lexicons, out)
 
 
-def _write_map(tables: Sequence[ScoreTable], out: Path, seed: int) -> Map | None:
-    """Write `out/map.json`: how the models of the more numerous kind of score relate, where there are two or more."""
+def _write_map(tables: Sequence[ScoreTable], out: Path, seed: int, around: Map | None, *, mapped: bool) -> Map | None:
+    """Write `out/map.json`: how the models of the more numerous kind of score relate, or what is `around` them."""
     from birthmark.values.relations import relate
 
     most = max(by_kind(tables).values(), key=len, default=[])
-    if len(most) < 2:
+    if around is None and (len(most) < 2 or not (mapped or (out / "map.json").is_file())):
         return None
-    record = relate(most, seed=seed)
+    record = around or relate(most, seed=seed)
     write_text(out / "map.json", to_json(record))
     return record
 
@@ -312,7 +367,15 @@ def stage_of(model: "ResolvedModel") -> Stage:
 # ------------------------------------------------------------------------------------------------------ a set of models
 
 
-def _audit_set(name: str, measure: Measure, out: Path, labels: Mapping[str, Any], *, mixed_frames: bool) -> AuditResult:
+def _audit_set(
+    name: str,
+    measure: Measure,
+    out: Path,
+    labels: Mapping[str, Any],
+    *,
+    mixed_frames: bool,
+    reference: Reference | None = None,
+) -> AuditResult:
     """Score the models of a set one after another, then compare and map those that are there; resumes.
 
     A reward model is fetched only when its turn comes, and given back before the next. What cannot be scored is left out
@@ -350,7 +413,7 @@ def _audit_set(name: str, measure: Measure, out: Path, labels: Mapping[str, Any]
             leave_out(model, table)
     if len(failed) == len(names):
         raise next(iter(failed.values()))
-    result = _finish(study, measure, mixed_frames=mixed_frames, mapped=True)
+    result = _finish(study, measure, mixed_frames=mixed_frames, mapped=True, reference=reference)
     if failed:
         raise _said_at_the_end(failed, len(names), result)
     return result

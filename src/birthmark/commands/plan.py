@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from birthmark.commands.among import planned_lexicon
 from birthmark.commands.audit import EMBEDDED, IMPLICIT_PROMPT
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, Entry, ancestry, find_entry, load_catalog, load_set
@@ -31,10 +32,15 @@ def plan_audit(
     catalog_set: str | None = None,
     with_base: bool = False,
     base: Sequence[str | Path] = (),
+    among: str | Path | Sequence[str | Path] = (),
+    data: str | Path | None = None,
     **options: Any,
 ) -> Rows:
     """What `audit` would do with these models, those of a set, or these and what they descend from."""
     catalog = _path(options.get("catalog"))
+    if not options.get("lexicons") and (lexicon := planned_lexicon(among, data)):
+        options["lexicons"] = lexicon
+    models = tuple(model for model in models if not (among and is_score_table(model)))
     names = [str(model) for model in models] or list(load_set(catalog_set, catalog) if catalog_set else EMBEDDED)
     names += [str(name) for name in base]
     if with_base and not base:

@@ -13,6 +13,7 @@ from birthmark.inputs.catalog import Entry
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import (
     SCHEMAS,
+    Among,
     BudgetCheck,
     Calibration,
     Doctor,
@@ -71,6 +72,7 @@ class AuditOutput(Record):
     implicit: Implicit | None
     lineage: Lineage | None = None
     map: Map | None = None
+    among: Among | None = None
 
 
 class ScoreOutput(Record):

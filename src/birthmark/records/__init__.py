@@ -5,7 +5,16 @@ Keys are read by other programs: fields may be added, never renamed. A field tha
 `stats/`, the record holds that dataclass.
 """
 
-from birthmark.records.among import CategoryRank, LexiconValues, ModelValues, PublishedValues
+from birthmark.records.among import (
+    Among,
+    CategoryPlace,
+    CategoryRank,
+    LexiconValues,
+    ModelValues,
+    OtherModel,
+    PublishedValues,
+    Standing,
+)
 from birthmark.records.base import (
     Framing,
     InputRecord,
@@ -149,6 +158,7 @@ SCHEMAS: dict[str, type[Record]] = {
     "study": StudyRecord,
     "replication": Replication,
     "map": Map,
+    "among": Among,
     "personas": Personas,
     "lineage": Lineage,
     "calibration": Calibration,
@@ -163,11 +173,13 @@ SCHEMAS: dict[str, type[Record]] = {
 __all__ = [
     "SCHEMAS",
     "AdjectiveEffect",
+    "Among",
     "Blocks",
     "BudgetCheck",
     "Cache",
     "Calibration",
     "CandidateReward",
+    "CategoryPlace",
     "CategoryRank",
     "CategoryTest",
     "Cell",
@@ -230,6 +242,7 @@ __all__ = [
     "MwlrToken",
     "NotApplicable",
     "NullRate",
+    "OtherModel",
     "Pair",
     "PairCounts",
     "PairRewards",
@@ -262,6 +275,7 @@ __all__ = [
     "StageFit",
     "Stages",
     "StagesOf",
+    "Standing",
     "StudyRecord",
     "Track",
     "TrackPlan",

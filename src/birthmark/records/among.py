@@ -1,6 +1,8 @@
 """Where one reward model stands among others: `among.json`, and the published ten's values, which come with birthmark."""
 
-from birthmark.records.base import Framing, Record
+from typing import Literal
+
+from birthmark.records.base import Framing, Record, Row, Shown
 
 
 class CategoryRank(Record):
@@ -55,3 +57,91 @@ class PublishedValues(Record):
     files: dict[str, str]
     prompts: list[str]
     lexicons: list[LexiconValues]
+
+
+class OtherModel(ModelValues):
+    """One of the models that another is placed among, and how far that one is from it.
+
+    `distance`: root mean square of the differences of mean ranks over categories and framings, in ranks. `difference`: mine
+    less this one's `mean_rank_contrast`, with a 95% interval over words where both were ranked word by word; `spearman`:
+    rank correlation over the words, mean over prompts. These last are null where only published values are there.
+    """
+
+    distance: float
+    difference: float | None
+    difference_ci_low: float | None = None
+    difference_ci_high: float | None = None
+    spearman: float | None = None
+
+
+class CategoryPlace(Record):
+    """Where a model stands by what a category's mean rank gains when good things are asked for.
+
+    `gain` is the mean rank after negative prompts less that after positive ones; `place` 1 is the largest gain. `others`:
+    model → its gain. `percentile`: the share of the others with a smaller gain, in percent, ties half.
+    """
+
+    category: str
+    gain: float
+    place: int
+    n_models: int
+    percentile: float
+    others: dict[str, float]
+
+
+class Standing(Record):
+    """Where one model stands among others under one lexicon; `others` from the nearest to the farthest.
+
+    `place` of `n_models`, `mine` included, counts from the contrast that leans most towards the second category.
+    `percentile`: the share of the others with a smaller contrast, in percent, ties half, with a 95% interval over words;
+    `percentile_basis` says how. `n_bases_below` of the others' `n_bases` base checkpoints, each the mean of its models,
+    have a smaller contrast; `share_low` to `share_high` is the exact 95% interval of that share, were they drawn at random.
+    """
+
+    model: str
+    lexicon: str
+    categories: list[str]
+    n_words: int
+    n_lexicon_words: int
+    basis: Literal["score tables", "published values"]
+    mine: ModelValues | None
+    mine_why: str | None = None
+    others: list[OtherModel]
+    nearest: str | None
+    place: int | None
+    n_models: int
+    percentile: float | None
+    percentile_low: float | None
+    percentile_high: float | None
+    percentile_basis: Literal["words drawn again", "own interval"] | None
+    n_bases_below: int | None
+    n_bases: int
+    share_low: float | None
+    share_high: float | None
+    by_category: list[CategoryPlace]
+    sentence: str
+
+
+class Among(Shown, Record):
+    """`among.json`: where each reward model of an audit stands among the published ten, or among other score tables."""
+
+    among: Literal["study", "tables"]
+    source: str
+    standings: list[Standing]
+    warnings: list[str] = []
+
+    def summary(self) -> str:
+        return "\n".join(item.sentence for item in self.standings)
+
+    def rows(self) -> list[Row]:
+        """A row for each model that one is placed among, nearest first."""
+        return [
+            {
+                "model": item.model,
+                "lexicon": item.lexicon,
+                "among": other.model,
+                **other.model_dump(exclude={"model", "categories"}),
+            }
+            for item in self.standings
+            for other in item.others
+        ]
