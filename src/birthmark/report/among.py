@@ -26,7 +26,7 @@ from birthmark.report.layout import Heading, Part, Text, Topic
 from birthmark.values.formats import interval, sentence, signed
 from birthmark.values.wording_among import among_name, basis_sentence, ordinal, share_sentence
 
-STAR = "M0,-1.2L.35,-.37L1.14,-.37L.5,.14L.7,.97L0,.47L-.7,.97L-.5,.14L-1.14,-.37L-.35,-.37Z"  # no family's shape
+STAR = "M0,-1.3L0.35,-0.35L1.3,0L0.35,0.35L0,1.3L-0.35,0.35L-1.3,0L-0.35,-0.35Z"  # a text of a figure is cut at 80
 MODEL, FAMILY, BASE = (
     Column("model", "Model", tip=True),
     Column("family", "Family", tip=True),
