@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
     from birthmark.commands.implicit import implicit, implicit_grid
     from birthmark.commands.map import map_tables
-    from birthmark.commands.models import check_model, resolve
+    from birthmark.commands.models import check_model, check_published, resolve
     from birthmark.commands.replicate import replicate
     from birthmark.commands.score import explain, score, score_attributes, score_personas
     from birthmark.commands.track import track
@@ -33,6 +33,7 @@ _HOMES = {
     "audit_personas": "birthmark.commands.audit",
     "calibrate": "birthmark.commands.calibrate",
     "check_model": "birthmark.commands.models",
+    "check_published": "birthmark.commands.models",
     "compare": "birthmark.commands.compare",
     "compare_stages": "birthmark.commands.compare",
     "explain": "birthmark.commands.score",
@@ -61,6 +62,7 @@ __all__ = [
     "audit_personas",
     "calibrate",
     "check_model",
+    "check_published",
     "compare",
     "compare_stages",
     "explain",

@@ -4,11 +4,11 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import birthmark as bm
-from conftest import Answer
 from tiny_models import write_tiny_model
 
 WORDS = {
@@ -16,7 +16,7 @@ WORDS = {
     "Communion": ("love", "care", "peace", "harmony", "trust", "friendship"),
 }
 ASKED = ("--prompt", "best_ever_one", "--prompt", "worst_ever_one", "--quiet")
-Run = Callable[..., Answer]
+Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")

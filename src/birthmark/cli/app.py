@@ -289,15 +289,25 @@ MODELS = Group(
         ),
         Command(
             "check",
-            "Try on one model everything that can falsify scores; exit code 3 where something is wrong.",
+            "Try on one model everything that can falsify scores; exit code 3 where something is wrong.\n\n"
+            "With --published, compare own scores of a published reward model with the published ones.",
             modes=(
                 Mode(
                     "commands.models:check_model",
                     "cli.show_measure:print_check",
                     after="commands.models:require_right",
                 ),
+                Mode(
+                    "commands.models:check_published",
+                    "cli.show_measure:print_published_check",
+                    when="published",
+                    after="commands.models:require_reproduced",
+                ),
             ),
-            examples=("birthmark models check smollm2-135m-instruct",),
+            examples=(
+                "birthmark models check smollm2-135m-instruct",
+                "birthmark models check grm-gemma2-2b --published ./reward_models_inherit_value_biases_from_pretraining",
+            ),
         ),
     ),
 )

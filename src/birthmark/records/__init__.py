@@ -12,7 +12,10 @@ from birthmark.records.among import (
     LexiconValues,
     ModelValues,
     OtherModel,
+    PublishedCheck,
+    PublishedFile,
     PublishedValues,
+    ScoreDifference,
     Standing,
 )
 from birthmark.records.base import (
@@ -261,6 +264,8 @@ __all__ = [
     "PromptMedians",
     "PromptRecord",
     "PromptSetRecord",
+    "PublishedCheck",
+    "PublishedFile",
     "PublishedValues",
     "QuantityCurve",
     "RandomHeads",
@@ -268,6 +273,7 @@ __all__ = [
     "Record",
     "Replication",
     "RowModel",
+    "ScoreDifference",
     "ScoreRecord",
     "Sensitivity",
     "ServedBy",

@@ -145,3 +145,64 @@ class Among(Shown, Record):
             for item in self.standings
             for other in item.others
         ]
+
+
+class ScoreDifference(Record):
+    """A word's score after one prompt: own less published."""
+
+    word: str
+    prompt: str
+    own: float
+    published: float
+    difference: float
+
+
+class PublishedFile(Record):
+    """Own scores beside those of one published file, over the words and prompts of that file.
+
+    `as_published`: whether the file is that of the pinned commit, null where that has none of its name. `spearman` is the mean
+    over prompts of the rank correlation over words, `spearman_lowest` that of `lowest_prompt`. `tolerance`: what rounding
+    in the published precision and the published files' own differences can make; words that differ by more after some prompt
+    are `n_differing`, each with its largest difference in `differing`, largest first.
+    """
+
+    file: str
+    sha256: str
+    as_published: bool | None
+    n_words: int
+    n_prompts: int
+    spearman: float
+    spearman_lowest: float
+    lowest_prompt: str
+    max_abs_diff: float
+    mean_abs_diff: float
+    tolerance: float
+    n_differing: int
+    differing: list[ScoreDifference]
+
+
+class PublishedCheck(Shown, Record):
+    """`models check NAME --published`: whether own scores of a published reward model are those that were published.
+
+    `published_repeat`: the largest difference between the published files themselves, over words that two of them have;
+    null where no word is in two. `reproduced`: whether `spearman` is .99 or more in every file.
+    """
+
+    model: str
+    revision: str | None
+    weights_sha256: str
+    dtype: str
+    device: str
+    protocol: str
+    published_dtype: str | None
+    published_repeat: float | None
+    files: list[PublishedFile]
+    reproduced: bool
+    sentence: str
+
+    def summary(self) -> str:
+        return self.sentence
+
+    def rows(self) -> list[Row]:
+        """A row a published file."""
+        return [item.model_dump(exclude={"differing"}) for item in self.files]

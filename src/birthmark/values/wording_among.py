@@ -1,7 +1,7 @@
 """Where one model stands among others, in words. Records in, sentences out."""
 
-from birthmark.records import Among, Standing
-from birthmark.values.formats import interval, percent, plural, signed
+from birthmark.records import Among, PublishedCheck, Standing
+from birthmark.values.formats import decimal, interval, listed, percent, plural, signed
 
 TEN = "the ten published reward models"
 
@@ -81,3 +81,21 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _as_words_vary(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f", {low:.0f}% to {high:.0f}% as the words vary"
+
+
+def published_check_sentence(found: PublishedCheck) -> str:
+    """Whether own scores are the published ones: rank correlations, the largest difference, words that differ by more."""
+    each = [
+        f"{item.file}: Spearman's ρ {decimal(item.spearman, 4)} over {item.n_words:,} words (mean over "
+        f"{plural(item.n_prompts, 'prompt')}; lowest {decimal(item.spearman_lowest, 4)}, after {item.lowest_prompt}), largest |Δ| {item.max_abs_diff:.3g}, "
+        f"{item.n_differing or 'no'} word{'' if item.n_differing == 1 else 's'} further apart than {item.tolerance:.2g}"
+        for item in found.files
+    ]
+    said = f"{'' if found.reproduced else 'do not '}rank words as the published ones do"
+    ran = f"{found.model}'s scores, run in {found.dtype} on {found.device}, {said}. {'; '.join(each)}."
+    if found.published_repeat is not None:
+        ran += f" The published files themselves differ by up to {found.published_repeat:.2g} on the words that two of them have."
+    if found.published_dtype not in (None, found.dtype):
+        ran += f" The published scores were made in {found.published_dtype}."
+    other = [item.file for item in found.files if item.as_published is False]
+    return f"{ran} {listed(other)} {'is' if len(other) == 1 else 'are'} not as published." if other else ran
