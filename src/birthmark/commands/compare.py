@@ -11,7 +11,7 @@ from typing import Annotated, Unpack
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.files import slug_of, write_text
 from birthmark.inputs.catalog import load_catalog
-from birthmark.inputs.lexicons import load_lexicons
+from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
 from birthmark.records import BudgetCheck, Effects, Stages, to_json
 from birthmark.scoring.declarations import MODEL, Argument, Option, checked, with_options
 from birthmark.scoring.options import OUT_HELP, CatalogOptions, ControlOptions, Lexicons, MixedFrames, SeedOptions
@@ -154,7 +154,8 @@ def hold_to_budget(
 ) -> list[BudgetCheck]:
     """Hold the values of a new model to a reference's: `tables` are NEW and REFERENCE, `budget` is `contrast<=10` or the like.
 
-    A check a lexicon; nothing is written. Raises `BirthmarkError` for another number of tables, a budget that cannot be
+    A check a lexicon, with the move's interval over words and its null; nothing is written. Without `lexicons` it is a
+    validated one, where one is on this machine and the tables have its words, else `starter`. Raises `BirthmarkError` for another number of tables, a budget that cannot be
     read, and tables that cannot be compared.
     """
     allowed = parse_budget(budget)
@@ -163,7 +164,22 @@ def hold_to_budget(
             f"a budget holds one model to one reference, NEW REFERENCE; {len(tables)} tables are named"
         )
     new, reference = _read(tables)
-    return [check_budget(new, reference, item, allowed) for item in load_lexicons(lexicons or "starter")]
+    words = load_lexicons(lexicons) if lexicons else (_default_lexicon((new, reference)),)
+    return [check_budget(new, reference, item, allowed) for item in words]
+
+
+VALIDATED = ("big-two-nouns", "general-inquirer")  # of two categories each, the study's first
+
+
+def _default_lexicon(tables: Sequence[ScoreTable]) -> Lexicon:
+    """A validated lexicon that is on this machine and half of whose words are in all tables, else `starter`."""
+    for name in VALIDATED:
+        if is_fetched(name):
+            lexicon = load_lexicon(name)
+            lexicon = lexicon.only(INQUIRER_DEFAULT) if name == "general-inquirer" else lexicon
+            if all(2 * len(lexicon.match(table.frame["candidate"])) >= len(lexicon.words) for table in tables):
+                return lexicon
+    return load_lexicon("starter")
 
 
 def require_within(checks: Sequence[BudgetCheck]) -> None:
