@@ -129,18 +129,38 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
     return rows
 
 
-def facts_of(model: str | Path, catalog: Catalog) -> tuple[Entry | None, Kind | None, int | None]:
+def facts_of(
+    model: str | Path, catalog: Catalog, *, as_base: bool = False
+) -> tuple[Entry | None, Kind | None, int | None]:
     """A model's entry, its kind and its number of parameters, each null where it is not known; nothing is fetched.
 
-    Raises `BirthmarkError` for what is neither in the catalog, nor a folder, nor a hub id.
+    An adapter counts with its base, whose entry is taken where it has none. Raises `BirthmarkError` for what is neither in
+    the catalog, nor a folder, nor a hub id.
     """
+    from birthmark.models.hub import cached_folder
     from birthmark.models.memory import count_parameters
-    from birthmark.models.resolve import kind_in, last_checkpoint
+    from birthmark.models.resolve import base_of_adapter, kind_in, last_checkpoint
 
     known, folder = find_entry(catalog, str(model)), Path(model)
+    if known is not None and folder.is_dir() and str(model) not in catalog:
+        known = None  # a folder takes precedence over a hub id
+    if known is not None and not known.path:
+        return known, known.kind, known.parameters
+    folder = Path(known.path) if known and known.path else folder
+    if known is None and not folder.is_dir():
+        if "/" not in str(model):
+            raise BirthmarkError(f"no model named {model}: {suggest(str(model), catalog) or 'name a folder'}")
+        found = cached_folder(str(model))
+        if found is None:
+            return None, None, None
+        folder = found
     folder = last_checkpoint(folder) or folder
-    if known is None and not folder.is_dir() and "/" not in str(model):
-        raise BirthmarkError(f"no model named {model}: {suggest(str(model), catalog) or 'name a folder'}")
-    if known is None:
-        return None, kind_in(folder), count_parameters(folder)
-    return known, known.kind, count_parameters(Path(known.path)) if known.path else known.parameters
+    kind, parameters = known.kind if known else kind_in(folder), count_parameters(folder)
+    base = base_of_adapter(folder)
+    if base is None:
+        return known, kind, parameters
+    if as_base:  # an adapter on an adapter, which is not read
+        return known, kind, None
+    entry, of_base, beneath = facts_of(base, catalog, as_base=True)
+    both = None if beneath is None else beneath + (parameters or 0)
+    return known or entry, kind or of_base, both
