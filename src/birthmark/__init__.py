@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from birthmark.commands.audit import audit, audit_personas
     from birthmark.commands.calibrate import calibrate
+    from birthmark.commands.card import card
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
     from birthmark.commands.implicit import implicit, implicit_grid
     from birthmark.commands.map import map_tables
@@ -32,6 +33,7 @@ _HOMES = {
     "audit": "birthmark.commands.audit",
     "audit_personas": "birthmark.commands.audit",
     "calibrate": "birthmark.commands.calibrate",
+    "card": "birthmark.commands.card",
     "check_model": "birthmark.commands.models",
     "check_published": "birthmark.commands.models",
     "compare": "birthmark.commands.compare",
@@ -61,6 +63,7 @@ __all__ = [
     "audit",
     "audit_personas",
     "calibrate",
+    "card",
     "check_model",
     "check_published",
     "compare",

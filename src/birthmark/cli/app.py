@@ -398,6 +398,13 @@ REPORT = Command(
     panel=WORKSHOP,
     examples=("birthmark report audit",),
 )
+CARD = Command(
+    "card",
+    "The values card of a folder, and its section of a model page.",
+    modes=(Mode("commands.card:card", "cli.show_look_up:print_card"),),
+    panel=WORKSHOP,
+    examples=("birthmark card birthmark-audit", "birthmark card birthmark-audit --model-card README.md"),
+)
 DOCTOR = Command(
     "doctor",
     "What this machine can do, which models fit, and what to do about what is missing.",
@@ -415,7 +422,7 @@ SCHEMA = Command(
 
 ALL: tuple[Command | Group, ...] = (
     *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, REPLICATE, CALIBRATE),
-    *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, DOCTOR, SCHEMA),
+    *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, CARD, DOCTOR, SCHEMA),
 )
 
 app = typer.Typer(

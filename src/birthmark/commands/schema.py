@@ -119,6 +119,15 @@ class LexiconFinding(Record):
     words: list[str]
 
 
+class CardOutput(Record):
+    """`change`: what became of the model page's section."""
+
+    card: str
+    model_card: str | None
+    change: Literal["inserted", "replaced", "unchanged"] | None
+    pushed: str | None
+
+
 OUTPUTS: dict[str, Any] = {
     "audit-output": AuditOutput | PersonasOutput | list[Planned],
     "score-output": ScoreOutput | Explanation | dict[str, ScoreOutput] | list[Planned],
@@ -140,6 +149,7 @@ OUTPUTS: dict[str, Any] = {
     "calibrate-tests-output": Calibration,
     "calibrate-planted-output": Calibration | list[PlantedPlan],
     "calibrate-plan-output": Plan,
+    "card-output": CardOutput,
     "doctor-output": Doctor,
 }
 
