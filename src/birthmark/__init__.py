@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from birthmark.commands.audit import audit, audit_personas
-    from birthmark.commands.calibrate import calibrate
+    from birthmark.commands.calibrate import calibrate, calibrate_plan, calibrate_planted, calibrate_tests
     from birthmark.commands.card import card
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
     from birthmark.commands.implicit import implicit, implicit_grid
@@ -33,6 +33,9 @@ _HOMES = {
     "audit": "birthmark.commands.audit",
     "audit_personas": "birthmark.commands.audit",
     "calibrate": "birthmark.commands.calibrate",
+    "calibrate_plan": "birthmark.commands.calibrate",
+    "calibrate_planted": "birthmark.commands.calibrate",
+    "calibrate_tests": "birthmark.commands.calibrate",
     "card": "birthmark.commands.card",
     "check_model": "birthmark.commands.models",
     "check_published": "birthmark.commands.models",
@@ -63,6 +66,9 @@ __all__ = [
     "audit",
     "audit_personas",
     "calibrate",
+    "calibrate_plan",
+    "calibrate_planted",
+    "calibrate_tests",
     "card",
     "check_model",
     "check_published",
