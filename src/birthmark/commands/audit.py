@@ -153,6 +153,16 @@ class AuditResult(Shown):
             for cell in item.model_cells
         ]
 
+    def long_rows(self) -> list[Row]:
+        """A row a model, lexicon, category and prompt; `value` is the category's mean rank after that prompt, 1 is best."""
+        return [row for item in self.effects for row in item.long_rows()]
+
+    def plot(self) -> Any:
+        """The altair chart of the figure that the page begins with; raises `BirthmarkError` where it begins with none."""
+        from birthmark.report.lexicon_figures import leading_chart
+
+        return leading_chart(self.effects, self.lineage)
+
 
 @with_options
 def audit(

@@ -155,6 +155,18 @@ class Figure:
         drawn: dict[str, Any] = self.build(narrow).to_dict(validate=False)
         return figure_spec(drawn | {"description": self.description}) | {"config": CONFIG}
 
+    def chart(self) -> Any:
+        """The altair chart, in fixed colours, wide: to show, to change, or to save."""
+        spec = in_file_colours(self.wide)
+        kinds = {
+            "layer": alt.LayerChart,
+            "hconcat": alt.HConcatChart,
+            "vconcat": alt.VConcatChart,
+            "facet": alt.FacetChart,
+        }
+        kind = next((kinds[name] for name in kinds if name in spec), alt.Chart)
+        return kind.from_dict(spec, validate=False)
+
     @property
     def stem(self) -> str:
         return file_name(self.name)
