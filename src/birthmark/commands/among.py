@@ -7,7 +7,7 @@ values of theirs that come with birthmark stand in.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
@@ -16,6 +16,7 @@ from birthmark.inputs.lexicons import Lexicon
 from birthmark.paper.data import COMMIT, REPOSITORY, study_data
 from birthmark.progress import note
 from birthmark.records import Among, Map, to_json
+from birthmark.scoring.declarations import QUESTION, Option
 from birthmark.scoring.table import ScoreTable, is_score_table, read_scores
 from birthmark.values.among import Reference, published_values, standing
 from birthmark.values.relations import relate
@@ -25,6 +26,29 @@ if TYPE_CHECKING:
 
 STUDY = "study"
 SOURCE = f"https://github.com/{REPOSITORY} at {COMMIT}"
+
+
+AmongOption = Annotated[
+    "str | Path | Sequence[str | Path]",
+    Option(
+        "Place each reward model among others: the published study's ten, or score tables; repeatable.",
+        QUESTION,
+        default=(),
+        metavar="study|TABLE",
+        command_line=list[str],
+        place="name",
+    ),
+]
+StudyFiles = Annotated[
+    str | Path | None,
+    Option(
+        "With --among study: a clone of the study's repository. [default: its files are fetched]",
+        QUESTION,
+        metavar="DIR",
+        command_line=Path,
+        place="name",
+    ),
+]
 
 
 @dataclass(frozen=True)

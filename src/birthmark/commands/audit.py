@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
-from birthmark.commands.among import find_others, map_among, require_placeable, write_among
+from birthmark.commands.among import AmongOption, StudyFiles, find_others, map_among, require_placeable, write_among
 from birthmark.commands.models import resolve, resolve_for
 from birthmark.commands.score import Personas, score_each
 from birthmark.errors import BirthmarkError, CheckFailed
@@ -34,7 +34,7 @@ from birthmark.records import (
 )
 from birthmark.records.base import Row, Shown
 from birthmark.report.text import in_text, short_names
-from birthmark.scoring.declarations import MODEL, QUESTION, Argument, Option, select, with_options
+from birthmark.scoring.declarations import MODEL, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, make_measure, under
 from birthmark.scoring.options import (
     ChosenFrame,
@@ -67,29 +67,6 @@ Models = Annotated[
         "[MODEL]…",
         command_line=list[str],
         required=False,
-        place="name",
-    ),
-]
-
-
-AmongOption = Annotated[
-    "str | Path | Sequence[str | Path]",
-    Option(
-        "Place each reward model among others: the published study's ten, or score tables; repeatable.",
-        QUESTION,
-        default=(),
-        metavar="study|TABLE",
-        command_line=list[str],
-        place="name",
-    ),
-]
-StudyFiles = Annotated[
-    str | Path | None,
-    Option(
-        "With --among study: a clone of the study's repository. [default: its files are fetched]",
-        QUESTION,
-        metavar="DIR",
-        command_line=Path,
         place="name",
     ),
 ]
