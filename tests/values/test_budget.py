@@ -194,3 +194,11 @@ def test_the_default_lexicon_is_a_validated_one_where_the_tables_have_its_words(
         pair = [make_table(model, list(words), rng.normal(size=(len(words), 2))) for model in ("new", "reference")]
         (check,) = hold_to_budget(pair, "contrast<=1000")
         assert check.lexicon == name
+
+
+def test_a_category_without_a_stem_of_its_own_has_a_null_all_the_same(make_table, make_lexicon):
+    words = {"care": "Communion", "cares": "Agency", "dear": "Communion"}
+    rng = np.random.default_rng(0)
+    pair = [make_table(name, list(words), rng.normal(size=(3, 2))) for name in ("new", "reference")]
+    check = check_budget(*pair, make_lexicon(words), parse_budget("contrast<=1"))
+    assert 0 < check.p_null <= 1 and (check.ci_low, check.ci_high) == (None, None)

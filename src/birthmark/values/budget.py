@@ -177,12 +177,13 @@ def _relabelled(joined: Joined, quantity: Quantity, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, 2])
     _, first, code = np.unique(np.asarray(stems(joined.words)), return_index=True, return_inverse=True)
     of_stem = joined.member[:, first]  # [categories, stems]; a stem's first word says whose it is
+    if not of_stem.any(axis=1).all():  # a category that has no stem to itself: single words change places
+        of_stem, code = joined.member, np.arange(len(joined.words))
     found = []
-    while len(found) < DRAWS:
+    for _ in range(DRAWS):
         member = of_stem[:, rng.permutation(of_stem.shape[1])][:, code]
-        if member.any(axis=1).all():
-            value, at, _ = _values(replace(joined, member=member), quantity)
-            found.append(abs(value - at))
+        value, at, _ = _values(replace(joined, member=member), quantity)
+        found.append(abs(value - at))
     return np.array(found)
 
 
