@@ -1,10 +1,11 @@
 """A reward model trained with TRL alone, its values in TRL's own log.
 
-    python examples/values_callback.py MODEL PAIRS.jsonl OUT
+    python examples/values_callback.py MODEL PAIRS.jsonl OUT [LOGGER]
 
 MODEL is a folder or hub id with a chat template; PAIRS.jsonl has `prompt`, `chosen` and `rejected`, each a list of
-messages. At each evaluation and save the contrast of Agency and Communion words goes to whatever the trainer reports
-to: set `report_to` to tensorboard, trackio, wandb, …; here it is read from the trainer's own history.
+messages. At each evaluation and save the contrast of Agency and Communion words goes to the LOGGER that the trainer
+reports to: `trackio`, `tensorboard`, `wandb`, …, installed beside birthmark. By default there is none, and the contrast is
+read from the trainer's own history.
 """
 
 import sys
@@ -16,7 +17,7 @@ from trl import RewardConfig, RewardTrainer
 import birthmark as bm
 
 
-def main(model: str, pairs: str, out: str) -> None:
+def main(model: str, pairs: str, out: str, logger: str = "none") -> None:
     data = load_dataset("json", data_files=pairs, split="train").train_test_split(test_size=0.25, seed=0)
     trainer = RewardTrainer(
         model=model,
@@ -31,7 +32,7 @@ def main(model: str, pairs: str, out: str) -> None:
             save_strategy="steps",
             save_steps=3,
             logging_steps=1,
-            report_to="none",
+            report_to=logger,
             bf16=False,
         ),
         train_dataset=data["train"],

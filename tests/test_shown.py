@@ -1,9 +1,13 @@
 """How results show themselves: a short repr, a table in a notebook, rows as frames."""
 
+import altair as alt
 import numpy as np
 import pytest
+import vl_convert
 
 from birthmark.commands.audit import AuditResult
+from birthmark.commands.compare import compare
+from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.records import CandidateReward, Effects, Implicit, ImplicitPrompt
 from birthmark.records.base import SHOWN_ROWS, Shown
@@ -48,11 +52,11 @@ def make_scores():
 
 
 def test_effects_have_a_row_a_model_with_its_contrasts_and_median_ranks(record) -> None:
-    frame = record.to_polars()
+    frame = record.to_polars(wide=True)
     assert frame["model"].to_list() == ["a", "b"]
     assert frame["mean_rank_contrast"].to_list() == [row.mean_rank_contrast for row in record.models]
     assert frame["Communion, positive"].to_list() == [1.5, 3.5]
-    assert list(record.to_pandas().columns) == frame.columns
+    assert list(record.to_pandas(wide=True).columns) == frame.columns
 
 
 def test_a_repr_is_the_answer_and_not_the_whole_record(record) -> None:
@@ -93,8 +97,48 @@ def test_an_audit_shows_all_answers_and_what_its_figures_draw(record, tmp_path) 
     result = AuditResult(out=tmp_path, tables=[], effects=[record], implicit=None, report=tmp_path / "report.html")
     assert record.sentence in repr(result)
     assert result.to_polars().height == 2 * 2 * 2
-    assert {"lexicon", "model", "category", "framing", "mean_median_rank"} <= set(result.to_polars().columns)
+    assert {"lexicon", "model", "category", "framing", "mean_median_rank"} <= set(result.to_polars(wide=True).columns)
 
 
 def test_records_compare_and_read_back_as_before(record) -> None:
     assert Effects.model_validate_json(record.model_dump_json()) == record
+
+
+def test_a_frame_is_tidy_by_default_one_mean_rank_a_row(record, make_scores, tmp_path) -> None:
+    frame = record.to_polars()
+    assert frame.columns == ["model", "lexicon", "category", "framing", "prompt", "value"]
+    assert frame.height == 2 * 2 * 2
+    one = frame.filter(model="a", category="Communion", prompt="best_1")
+    assert one["value"].to_list() == [1.5] and one["framing"].to_list() == ["positive"]
+    result = AuditResult(out=tmp_path, tables=[], effects=[record], implicit=None, report=tmp_path / "report.html")
+    assert result.to_polars().equals(frame)
+    assert list(record.to_pandas().columns) == frame.columns
+
+
+def test_a_score_table_is_long_and_wide_on_request(make_scores) -> None:
+    table = make_scores("a", "Gemma", [3, 2, 1, 0])
+    long = table.to_polars()
+    assert long.columns == ["model", "candidate", "token_id", "framing", "prompt", "value"]
+    assert long.height == 4 * 2
+    assert long.filter(candidate="care", prompt="worst_1").row(0) == ("a", "care", None, "negative", "worst_1", -2.0)
+    assert table.to_polars(wide=True).equals(table.frame)
+    assert list(table.to_pandas().columns) == long.columns
+
+
+def test_a_comparison_is_a_list_that_shows_and_draws_itself(make_scores, tmp_path) -> None:
+    file = tmp_path / "small.csv"
+    file.write_text("word,category\nlove,Communion\ncare,Communion\npower,Agency\nskill,Agency\n")
+    found = compare([make_scores("a", "Gemma", [3, 2, 1, 0]), make_scores("b", "Llama", [0, 1, 2, 3])], lexicons=file)
+    assert isinstance(found, list) and found[0].lexicon == "small"
+    assert found.to_polars().height == 8 and "<table>" in found._repr_html_()
+    drawn = found.plot()
+    assert isinstance(drawn, alt.TopLevelMixin)
+    assert "var(--" not in drawn.to_json()
+    assert "<svg" in vl_convert.vegalite_to_svg(drawn.to_json())
+
+
+def test_what_has_no_figure_says_so(record, tmp_path) -> None:
+    bare = record.model_copy(update={"cells": []})
+    result = AuditResult(out=tmp_path, tables=[], effects=[bare], implicit=None, report=tmp_path / "report.html")
+    with pytest.raises(BirthmarkError, match="no figure"):
+        result.plot()

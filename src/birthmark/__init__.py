@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from birthmark.commands.audit import audit, audit_personas
-    from birthmark.commands.calibrate import calibrate
+    from birthmark.commands.calibrate import calibrate, calibrate_plan, calibrate_planted, calibrate_tests
+    from birthmark.commands.card import card
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
     from birthmark.commands.implicit import implicit, implicit_grid
     from birthmark.commands.map import map_tables
-    from birthmark.commands.models import check_model, resolve
+    from birthmark.commands.models import check_model, check_published, resolve
     from birthmark.commands.replicate import replicate
     from birthmark.commands.score import explain, score, score_attributes, score_personas
     from birthmark.commands.track import track
@@ -32,7 +33,12 @@ _HOMES = {
     "audit": "birthmark.commands.audit",
     "audit_personas": "birthmark.commands.audit",
     "calibrate": "birthmark.commands.calibrate",
+    "calibrate_plan": "birthmark.commands.calibrate",
+    "calibrate_planted": "birthmark.commands.calibrate",
+    "calibrate_tests": "birthmark.commands.calibrate",
+    "card": "birthmark.commands.card",
     "check_model": "birthmark.commands.models",
+    "check_published": "birthmark.commands.models",
     "compare": "birthmark.commands.compare",
     "compare_stages": "birthmark.commands.compare",
     "explain": "birthmark.commands.score",
@@ -60,7 +66,12 @@ __all__ = [
     "audit",
     "audit_personas",
     "calibrate",
+    "calibrate_plan",
+    "calibrate_planted",
+    "calibrate_tests",
+    "card",
     "check_model",
+    "check_published",
     "compare",
     "compare_stages",
     "explain",

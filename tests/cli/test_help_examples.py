@@ -25,6 +25,10 @@ ELSEWHERE = {
     "birthmark audit --catalog-set study --out ten": "tests/test_zoo.py",
     "birthmark audit --catalog-set study --dry-run": "tests/test_zoo.py",
     "birthmark audit skywork-reward-v2-llama-3.2-1b --with-base --out beside-its-base": "tests/test_zoo.py",
+    "birthmark audit ./my-reward-model --among study --out among-the-ten": "tests/cli/test_audit_among.py",
+    "birthmark models check grm-gemma2-2b --published ./reward_models_inherit_value_biases_from_pretraining": (
+        "tests/models/test_published_check.py"
+    ),
     "birthmark models fetch smollm2-135m-instruct": "tests/models/test_embedded.py",
     "birthmark calibrate planted": "tests/training/test_planted.py",
     "birthmark audit smollm2-135m-instruct --persona personas.yaml --out personas": "tests/cli/test_personas.py",

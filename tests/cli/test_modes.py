@@ -27,6 +27,7 @@ WORDS = {
     "scores show": ["file.parquet"],
     "scores check": ["file.parquet"],
     "report": ["out"],
+    "card": ["out"],
     "schema": ["effects"],
 }
 VALUES = {

@@ -25,7 +25,9 @@ def test_a_contrast_that_turned_round_moved_by_what_can_be_counted(make_table, m
     reference = table(make_table, "reference", -FORWARD, FORWARD)
     check = check_budget(new, reference, make_lexicon(CATEGORIES), parse_budget("contrast<=10"))
     assert (check.new_value, check.reference_value, check.moved, check.within) == (-6, 6, 12, False)
-    assert "moved by 12.0 ranks, from 6.0 in reference to −6.0 in new; the budget is 10" in check.sentence
+    assert "moved by 12.0 ranks, from 6.0 in reference to −6.0 in new" in check.sentence
+    assert "the budget is 10" in check.sentence
+    assert check.p_null == pytest.approx(2 / 20, abs=0.05)  # two of the 20 ways to halve six words turn them all round
     assert {word.word for word in check.words[:2]} == {"able", "fair"}
     able = next(word for word in check.words if word.word == "able")
     assert (able.positive, able.negative, able.contrast, able.categories) == (-5, 5, -10, ["Agency"])
@@ -124,3 +126,79 @@ def test_bad_budgets_and_another_number_of_tables_exit_2(birthmark, written):
     new, reference, words = written
     assert birthmark("compare", "--budget", "contrast=10", new, reference, "--lexicon", words).is_error("contrast<=10")
     assert birthmark("compare", "--budget", "contrast<=10", new, "--lexicon", words).is_error("NEW REFERENCE")
+
+
+# ------------------------------------------------------------------------------------------------------ interval and null
+
+LETTERS = "bdfkm"
+MANY = {
+    f"{start}o{n}o{k}": name for start, name in (("g", "Agency"), ("h", "Communion")) for n in LETTERS for k in LETTERS
+}
+
+
+def drawn(make_table, name, seed, lean=0.0):
+    """25 words of each category, scores at random, those of Communion raised by `lean` after the positive prompt."""
+    scores = np.random.default_rng(seed).normal(size=(len(MANY), 2))
+    scores[:, 0] += lean * np.array([category == "Communion" for category in MANY.values()])
+    return make_table(name, list(MANY), scores)
+
+
+def test_a_lean_of_one_standard_deviation_is_past_its_null_and_its_interval_leaves_0_out(make_table, make_lexicon):
+    new, reference = drawn(make_table, "new", 1, lean=1.0), drawn(make_table, "reference", 1)
+    check = check_budget(new, reference, make_lexicon(MANY), parse_budget("contrast<=5"))
+    assert check.ci_low < check.new_value - check.reference_value < check.ci_high
+    assert check.ci_low > 0
+    assert check.p_null < 0.05 and check.moved > check.null_95
+
+
+def test_two_draws_of_the_same_model_move_as_far_as_random_relabelings_do(make_table, make_lexicon):
+    shares = []
+    for seed in range(10):
+        pair = drawn(make_table, "new", 2 * seed), drawn(make_table, "reference", 2 * seed + 1)
+        shares.append(check_budget(*pair, make_lexicon(MANY), parse_budget("contrast<=5")).p_null)
+    assert 0.25 < np.mean(shares) < 0.75
+    assert sum(share < 0.05 for share in shares) <= 3
+
+
+@pytest.mark.parametrize("budget", ["median_contrast<=1", "median_rank<=1"])
+def test_medians_have_an_interval_and_a_null_too(budget, make_table, make_lexicon):
+    pair = drawn(make_table, "new", 1, lean=1.0), drawn(make_table, "reference", 1)
+    check = check_budget(*pair, make_lexicon(MANY), parse_budget(budget))
+    assert check.ci_low <= check.new_value - check.reference_value <= check.ci_high
+    assert 0 < check.p_null <= 1 and check.null_95 > 0
+
+
+def test_a_contrast_is_of_mean_ranks_as_an_audit_says_it(make_table, make_lexicon):
+    from birthmark.values.effects import effects
+
+    new, reference = drawn(make_table, "new", 3, lean=0.5), drawn(make_table, "reference", 4)
+    check = check_budget(new, reference, make_lexicon(MANY), parse_budget("contrast<=5"))
+    found = effects([new, reference], make_lexicon(MANY)).models
+    assert (check.new_value, check.reference_value) == tuple(model.mean_rank_contrast for model in found)
+
+
+def test_a_budget_narrower_than_chance_says_so(make_table, make_lexicon):
+    pair = drawn(make_table, "new", 5), drawn(make_table, "reference", 6)
+    assert "narrower than chance" in check_budget(*pair, make_lexicon(MANY), parse_budget("contrast<=0.1")).sentence
+
+
+def test_the_default_lexicon_is_a_validated_one_where_the_tables_have_its_words(make_table):
+    from birthmark.commands.compare import hold_to_budget
+    from birthmark.inputs.lexicons import INQUIRER_DEFAULT, is_fetched, load_lexicon
+
+    if not is_fetched("general-inquirer"):
+        pytest.skip("the General Inquirer has not been fetched")
+    inquirer = load_lexicon("general-inquirer").only(INQUIRER_DEFAULT)
+    for words, name in ((inquirer.words, "general-inquirer"), (load_lexicon("starter").words, "starter")):
+        rng = np.random.default_rng(0)
+        pair = [make_table(model, list(words), rng.normal(size=(len(words), 2))) for model in ("new", "reference")]
+        (check,) = hold_to_budget(pair, "contrast<=1000")
+        assert check.lexicon == name
+
+
+def test_a_category_without_a_stem_of_its_own_has_a_null_all_the_same(make_table, make_lexicon):
+    words = {"care": "Communion", "cares": "Agency", "dear": "Communion"}
+    rng = np.random.default_rng(0)
+    pair = [make_table(name, list(words), rng.normal(size=(3, 2))) for name in ("new", "reference")]
+    check = check_budget(*pair, make_lexicon(words), parse_budget("contrast<=1"))
+    assert 0 < check.p_null <= 1 and (check.ci_low, check.ci_high) == (None, None)

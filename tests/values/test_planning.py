@@ -67,10 +67,15 @@ def test_two_against_three_cannot_reach_05_and_the_plan_says_so() -> None:
     assert plan((2, 3), alpha=0.1).power is not None
 
 
-def test_one_base_checkpoint_a_family_says_nothing_of_families() -> None:
-    found = plan((1, 1))
-    assert (found.power, found.power_welch, found.confounded) == (None, None, None)
-    assert any("add base checkpoints" in text for text in found.sentences)
+def test_one_base_checkpoint_of_each_family_cannot_be_planned_with(birthmark) -> None:
+    with pytest.raises(BirthmarkError, match="nothing can be planned with one"):
+        plan((1, 1))
+    assert birthmark("calibrate", "plan", "--bases", "1,1").is_error("nothing can be planned", "--bases 3,4")
+
+
+def test_a_family_of_one_base_checkpoint_says_nothing_of_families() -> None:
+    found = plan((1, 2))
+    assert (found.power, found.power_welch) == (None, None)
 
 
 def test_a_negative_shift_is_as_easy_to_find() -> None:

@@ -34,6 +34,7 @@ AUDIT = Command(
         "birthmark audit gemma-3-270m smollm2-135m-instruct --prompt greatest_ever_one --candidates lexicon --out quick",
         "birthmark audit gemma-3-270m smollm2-135m-instruct --control frequency,length,tokens --control prompt",
         "birthmark audit skywork-reward-v2-llama-3.2-1b --with-base --out beside-its-base",
+        "birthmark audit ./my-reward-model --among study --out among-the-ten",
         "birthmark audit --catalog-set study --out ten",
         "birthmark audit smollm2-135m-instruct --persona personas.yaml --out personas",
     ),
@@ -288,15 +289,25 @@ MODELS = Group(
         ),
         Command(
             "check",
-            "Try on one model everything that can falsify scores; exit code 3 where something is wrong.",
+            "Try on one model everything that can falsify scores; exit code 3 where something is wrong.\n\n"
+            "With --published, compare own scores of a published reward model with the published ones.",
             modes=(
                 Mode(
                     "commands.models:check_model",
                     "cli.show_measure:print_check",
                     after="commands.models:require_right",
                 ),
+                Mode(
+                    "commands.models:check_published",
+                    "cli.show_measure:print_published_check",
+                    when="published",
+                    after="commands.models:require_reproduced",
+                ),
             ),
-            examples=("birthmark models check smollm2-135m-instruct",),
+            examples=(
+                "birthmark models check smollm2-135m-instruct",
+                "birthmark models check grm-gemma2-2b --published ./reward_models_inherit_value_biases_from_pretraining",
+            ),
         ),
     ),
 )
@@ -387,6 +398,13 @@ REPORT = Command(
     panel=WORKSHOP,
     examples=("birthmark report audit",),
 )
+CARD = Command(
+    "card",
+    "The values card of a folder, and its section of a model page.",
+    modes=(Mode("commands.card:card", "cli.show_look_up:print_card"),),
+    panel=WORKSHOP,
+    examples=("birthmark card birthmark-audit", "birthmark card birthmark-audit --model-card README.md"),
+)
 DOCTOR = Command(
     "doctor",
     "What this machine can do, which models fit, and what to do about what is missing.",
@@ -404,7 +422,7 @@ SCHEMA = Command(
 
 ALL: tuple[Command | Group, ...] = (
     *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, REPLICATE, CALIBRATE),
-    *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, DOCTOR, SCHEMA),
+    *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, CARD, DOCTOR, SCHEMA),
 )
 
 app = typer.Typer(

@@ -7,16 +7,18 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from birthmark.cli.terminal import print_rows, say
+from birthmark.cli.terminal import print_rows, print_text, say
 from birthmark.errors import BirthmarkError
-from birthmark.values.formats import minutes, percent, signed
+from birthmark.values.formats import interval, minutes, percent, signed
+from birthmark.values.wording_among import basis_sentence, ordinal, share_sentence
 
 if TYPE_CHECKING:
     from birthmark.commands.audit import AuditResult
-    from birthmark.records import Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
+    from birthmark.records import Among, Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
     from birthmark.scoring.table import ScoreTable
 
 SHOWN_ROWS = 20
+STRIP = 60  # columns of a strip plot
 
 
 def as_json(result: Any, out: Path | None = None) -> object:
@@ -70,8 +72,61 @@ def print_audit(result: AuditResult) -> None:
     print_effects(result.effects, None)
     if result.lineage is not None:
         print_lineage(result.lineage)
+    if result.among is not None:
+        print_among(result.among)
     print_precision(result.tables)
     say(f"Written to {result.out}; look at {result.report}")
+
+
+def print_among(record: Among) -> None:
+    """Where each model stands: a sentence, the others from the nearest to the farthest, the model itself on top."""
+    from birthmark.report.text import renamed, short_names
+
+    names = short_names(item.model for item in record.standings)
+    for item in renamed(record, names).standings:
+        say()
+        say(item.sentence, bold=True)
+        share = share_sentence(item)
+        if share:
+            say(share)
+        if item.mine is None:
+            continue
+        if item.place is not None:
+            shown = [item.mine, *item.others]
+            print_text(_strip([model.mean_rank_contrast or 0.0 for model in shown], item.categories))
+            apart = {other.model: f"{other.distance:.1f}" for other in item.others}
+            rows = [
+                (
+                    f"★ {model.model}" if model is item.mine else f"  {model.model}",
+                    model.base_checkpoint,
+                    signed(model.mean_rank_contrast),
+                    interval(model.ci_low, model.ci_high),
+                    apart.get(model.model) if model is not item.mine else None,
+                )
+                for model in sorted(shown, key=lambda model: -(model.mean_rank_contrast or 0.0))
+            ]
+            print_rows(("model", "base checkpoint", "contrast", "95% over words", "distance"), rows)
+        else:
+            places = [
+                (place.category, signed(place.gain), f"{ordinal(place.place)} of {place.n_models}")
+                for place in item.by_category
+            ]
+            print_rows(("category", "gains, ranks", "place"), places)
+            near = [(other.model, other.base_checkpoint, f"{other.distance:.1f}") for other in item.others]
+            print_rows(("model", "base checkpoint", "distance"), near)
+        say(basis_sentence(item))
+    for text in record.warnings:
+        say(f"Note: {text}")
+
+
+def _strip(values: Sequence[float], ends: Sequence[str]) -> str:
+    """The values on a line of the terminal, the first of them as a star."""
+    low, high = min(values), max(values)
+    line = ["─"] * STRIP
+    for at, value in reversed(list(enumerate(values))):
+        place = round((value - low) / (high - low) * (STRIP - 1)) if high > low else STRIP // 2
+        line[place] = "★" if at == 0 else "●"
+    return f"{ends[0]} {signed(low)} {''.join(line)} {signed(high)} {ends[1]}"
 
 
 def print_lineage(record: Lineage) -> None:

@@ -12,6 +12,7 @@ from birthmark.foreign import legible
 from birthmark.inputs.words import visible
 
 if TYPE_CHECKING:
+    from birthmark.commands.card import CardResult
     from birthmark.inputs.catalog import Entry
     from birthmark.inputs.lexicon_check import LexiconFinding
     from birthmark.records import Doctor, PromptSetRecord
@@ -50,6 +51,18 @@ def print_doctor(found: Doctor) -> None:
     say()
     for hint in found.hints:
         say(hint)
+
+
+def print_card(result: CardResult) -> None:
+    """Where the card is, and what became of the model page."""
+    said = {
+        "inserted": "a section was added to",
+        "replaced": "its section was replaced in",
+        "unchanged": "nothing to change in",
+    }
+    say(f"Written to {result.card}" + (f"; {said[result.change]} {result.model_card}" if result.change else ""))
+    if result.pushed:
+        say(f"Uploaded: {result.pushed}")
 
 
 WANTED = ("revision", "family", "base_checkpoint", "parameters", "licence")

@@ -13,11 +13,11 @@ from birthmark.values.wording import personas_sentence
 
 if TYPE_CHECKING:
     from birthmark.commands.audit import PersonasResult
-    from birthmark.records import Explanation, ModelCheck
+    from birthmark.records import Explanation, ModelCheck, PublishedCheck
     from birthmark.scoring.attributes import AttributeScores
     from birthmark.scoring.table import ScoreTable
 
-SHOWN_CANDIDATES = 5
+SHOWN_CANDIDATES, SHOWN_DIFFERENCES = 5, 10
 
 
 def print_explanation(found: Explanation) -> None:
@@ -77,6 +77,18 @@ def print_check(found: ModelCheck) -> None:
     """A row a finding, what is wrong in capitals."""
     shown = {"ok": "ok", "note": "note", "wrong": "WRONG"}
     print_rows(("check", "", "found"), [(item.trap, shown[item.level], item.message) for item in found.findings])
+
+
+def print_published_check(found: PublishedCheck) -> None:
+    """Whether the scores are the published ones, and the words that differ most."""
+    say(found.sentence, bold=True)
+    rows = [
+        (item.file, other.word, other.prompt, other.own, other.published, other.difference)
+        for item in found.files
+        for other in item.differing[:SHOWN_DIFFERENCES]
+    ]
+    if rows:
+        print_rows(("file", "word", "prompt", "own", "published", "difference"), rows)
 
 
 def print_personas(result: PersonasResult) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
+from birthmark.commands.among import AmongOption, StudyFiles, find_others, map_among, require_placeable, write_among
 from birthmark.commands.models import resolve, resolve_for
 from birthmark.commands.score import Personas, score_each
 from birthmark.errors import BirthmarkError, CheckFailed
@@ -18,6 +19,7 @@ from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL, load_personas
 from birthmark.progress import note
 from birthmark.records import (
+    Among,
     Effects,
     Implicit,
     Kind,
@@ -45,8 +47,9 @@ from birthmark.scoring.options import (
     PersonaOptions,
     ScoringOptions,
 )
-from birthmark.scoring.table import ScoreTable
+from birthmark.scoring.table import ScoreTable, is_score_table
 from birthmark.study import Study, open_measure, open_study, write_effects, write_implicit
+from birthmark.values.among import Reference
 from birthmark.values.comparison import by_kind
 from birthmark.values.stages import line_of
 from birthmark.values.wording import disagreement
@@ -86,6 +89,7 @@ class AuditResult(Shown):
     report: Path
     lineage: Lineage | None = None
     map: Map | None = None
+    among: Among | None = None
 
     @property
     def answers(self) -> list[str]:
@@ -112,6 +116,7 @@ class AuditResult(Shown):
             "implicit": self.implicit.model_dump(mode="json") if self.implicit else None,
             "lineage": self.lineage.model_dump(mode="json") if self.lineage else None,
             "map": self.map.model_dump(mode="json") if self.map else None,
+            "among": self.among.model_dump(mode="json") if self.among else None,
         }
 
     def summary(self) -> str:
@@ -126,6 +131,16 @@ class AuditResult(Shown):
             for item in self.effects
             for cell in item.model_cells
         ]
+
+    def long_rows(self) -> list[Row]:
+        """A row a model, lexicon, category and prompt; `value` is the category's mean rank after that prompt, 1 is best."""
+        return [row for item in self.effects for row in item.long_rows()]
+
+    def plot(self) -> Any:
+        """The altair chart of the figure that the page begins with; raises `BirthmarkError` where it begins with none."""
+        from birthmark.report.lexicon_figures import leading_chart
+
+        return leading_chart(self.effects, self.lineage)
 
 
 @with_options
@@ -154,14 +169,26 @@ def audit(
             place="name",
         ),
     ] = (),
+    among: AmongOption = (),
+    data: StudyFiles = None,
     **options: Unpack[ScoringOptions],
 ) -> AuditResult:
     """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
 
     With no model, two small reward models beside the base models that they were trained from; with `catalog_set` the models
-    of a set of the catalog, one after the other, with their map. `with_base` scores each reward model's base checkpoint and what that was trained on from too
-    (from the catalog, or those that `base` names, nearest first), and shows how the values pass from one to the next.
+    of a set of the catalog, one after the other, with their map. `with_base` scores each reward model's base checkpoint and
+    what that was trained on from too (from the catalog, or those that `base` names, nearest first), and shows how the values
+    pass from one to the next.
+    `among` places each reward model among the published ten (`study`, whose Big Two nouns are then the lexicon by default)
+    or among score tables: its place, its distance to each, the nearest, the map; `data` is a clone of the study's files.
     """
+    tables = [str(model) for model in models if among and is_score_table(model)]  # a pattern that the shell wrote out
+    models = tuple(model for model in models if str(model) not in tables)
+    named = [among] if isinstance(among, str | Path) else list(among)
+    others = find_others([*named, *tables], data, quiet=options["quiet"])
+    if others and others.lexicon and not options["lexicons"]:
+        options["lexicons"] = others.lexicon
+    reference = others.reference if others else None
     measure = make_measure(**select(options, MeasureOptions))
     labels = select(options, ModelOptions)
     if base and not models:
@@ -169,15 +196,18 @@ def audit(
     if catalog_set is not None:
         if models or with_base or base:
             raise BirthmarkError("name models or a set of them, not both; --with-base goes with models")
-        return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames)
-    found = [resolve_for(measure, model, **labels) for model in models or default_models(measure, labels["kind"])]
+        return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames, reference=reference)
+    kind = "reward" if reference else labels["kind"]  # of the models that are audited where none is named
+    found = [resolve_for(measure, model, **labels) for model in models or default_models(measure, kind)]
+    if reference:
+        require_placeable(found, reference)
     if models:
         lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
     else:
         by_name = {model.name: model for model in found}
         lines = [[by_name[base], by_name[name]] for name, base in BUNDLED.items() if {base, name} <= {*by_name}]
     every = {model.name: model for line in lines for model in line} | {model.name: model for model in found}
-    return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines)
+    return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines, reference=reference)
 
 
 def default_models(measure: Measure, kind: Kind | None) -> list[str]:
@@ -193,6 +223,7 @@ def _audit(
     *,
     mixed_frames: bool,
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
+    reference: Reference | None = None,
 ) -> AuditResult:
     """Score the models one after the other (on a cluster several at a time), then compare those that are in `out`.
 
@@ -202,7 +233,7 @@ def _audit(
     for _, table in score_each(study, list(zip(models, frames, strict=True)), measure, lambda pair: pair):
         if isinstance(table, BirthmarkError):
             raise table
-    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines)
+    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines, reference=reference)
 
 
 def _finish(
@@ -212,8 +243,12 @@ def _finish(
     mixed_frames: bool,
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
     mapped: bool = False,
+    reference: Reference | None = None,
 ) -> AuditResult:
-    """Compare the tables that are there, trace the implicit reward, draw the page; with `mapped` relate the models too."""
+    """Compare the tables that are there, trace the implicit reward, draw the page; with `mapped` relate the models too.
+
+    With `reference` the models are placed among its own.
+    """
     out = study.out
     tables = study.tables()
     with study.timed("effects"):
@@ -228,15 +263,24 @@ def _finish(
     with study.timed("implicit"):
         implicit = _first_implicit(tables, measure.lexicons, out)
     lineage = _write_lineage(lines, results, out)
-    relations = _write_map(tables, out, measure.seed) if mapped or (out / "map.json").is_file() else None
+    placed = write_among(tables, measure.lexicons, reference, out, measure.seed) if reference else _kept_among(out)
+    around = map_among(tables, reference, measure.seed) if reference else None
+    relations = _write_map(tables, out, measure.seed, around, mapped=mapped)
     warnings = {
         *disagreement(results),
         *(text for item in results for text in item.warnings),
         *(implicit.warnings if implicit else ()),
         *(relations.warnings if relations else ()),
+        *(placed.warnings if placed else ()),
     }
     report = study.finish(sorted(warnings), quiet=measure.quiet)
-    return AuditResult(out, tables, results, implicit, report, lineage, relations)
+    return AuditResult(out, tables, results, implicit, report, lineage, relations, placed)
+
+
+def _kept_among(out: Path) -> Among | None:
+    """Where an earlier run placed the models of `out`."""
+    path = out / "among.json"
+    return read_record(path, Among) if path.is_file() else None
 
 
 def _first_implicit(tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], out: Path) -> Implicit | None:
@@ -249,14 +293,14 @@ def _first_implicit(tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], o
     return write_implicit(a, b, [prompt], lexicons, out)
 
 
-def _write_map(tables: Sequence[ScoreTable], out: Path, seed: int) -> Map | None:
-    """Write `out/map.json`: how the models of the more numerous kind of score relate, where there are two or more."""
+def _write_map(tables: Sequence[ScoreTable], out: Path, seed: int, around: Map | None, *, mapped: bool) -> Map | None:
+    """Write `out/map.json`: how the models of the more numerous kind of score relate, or what is `around` them."""
     from birthmark.values.relations import relate
 
     most = max(by_kind(tables).values(), key=len, default=[])
-    if len(most) < 2:
+    if around is None and (len(most) < 2 or not (mapped or (out / "map.json").is_file())):
         return None
-    record = relate(most, seed=seed)
+    record = around or relate(most, seed=seed)
     write_text(out / "map.json", to_json(record))
     return record
 
@@ -326,7 +370,15 @@ def stage_of(model: "ResolvedModel") -> Stage:
 # ------------------------------------------------------------------------------------------------------ a set of models
 
 
-def _audit_set(name: str, measure: Measure, out: Path, labels: Mapping[str, Any], *, mixed_frames: bool) -> AuditResult:
+def _audit_set(
+    name: str,
+    measure: Measure,
+    out: Path,
+    labels: Mapping[str, Any],
+    *,
+    mixed_frames: bool,
+    reference: Reference | None = None,
+) -> AuditResult:
     """Score the models of a set one after another, then compare and map those that are there; resumes.
 
     A reward model is fetched only when its turn comes, and given back before the next. What cannot be scored is left out
@@ -364,7 +416,7 @@ def _audit_set(name: str, measure: Measure, out: Path, labels: Mapping[str, Any]
             leave_out(model, table)
     if len(failed) == len(names):
         raise next(iter(failed.values()))
-    result = _finish(study, measure, mixed_frames=mixed_frames, mapped=True)
+    result = _finish(study, measure, mixed_frames=mixed_frames, mapped=True, reference=reference)
     if failed:
         raise _said_at_the_end(failed, len(names), result)
     return result

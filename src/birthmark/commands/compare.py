@@ -6,13 +6,14 @@ the language models that came before them (`compare_stages`).
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Unpack
+from typing import Annotated, Any, Unpack
 
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.files import slug_of, write_text
 from birthmark.inputs.catalog import load_catalog
-from birthmark.inputs.lexicons import load_lexicons
+from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
 from birthmark.records import BudgetCheck, Effects, Stages, to_json
+from birthmark.records.base import Row, Shown
 from birthmark.scoring.declarations import MODEL, Argument, Option, checked, with_options
 from birthmark.scoring.options import OUT_HELP, CatalogOptions, ControlOptions, Lexicons, MixedFrames, SeedOptions
 from birthmark.scoring.table import ScoreTable, read_scores
@@ -60,6 +61,27 @@ class StagesOptions(CatalogOptions, SeedOptions, total=False):
     """What `compare_stages` shares with other commands."""
 
 
+class Compared(Shown, list[Effects]):
+    """What `compare` finds: a list of `Effects`, one a lexicon and kind of score, that shows itself."""
+
+    def summary(self) -> str:
+        return "\n".join(item.summary() for item in self)
+
+    def rows(self) -> list[Row]:
+        """A row a lexicon and model."""
+        return [row for item in self for row in item.rows()]
+
+    def long_rows(self) -> list[Row]:
+        """A row a model, lexicon, category and prompt; `value` is the category's mean rank after that prompt, 1 is best."""
+        return [row for item in self for row in item.long_rows()]
+
+    def plot(self) -> Any:
+        """The altair chart of the first lexicon's leading figure; raises `BirthmarkError` where it has none."""
+        from birthmark.report.lexicon_figures import leading_chart
+
+        return leading_chart(self, None)
+
+
 @with_options
 def compare(
     tables: Tables,
@@ -102,7 +124,7 @@ def compare(
     ] = None,
     mixed_frames: MixedFrames = False,
     **options: Unpack[CompareOptions],
-) -> list[Effects]:
+) -> Compared:
     """Compare score tables of any number of models and families: an `Effects` a lexicon and kind of score.
 
     With `out` the effects files and figures are written there. Each of `controls` (`frequency`, `length`, `tokens`,
@@ -125,7 +147,7 @@ def compare(
         "teams": teams(models, known),
     }
     if out is None:
-        return list(all_effects(named, words, **how).values())
+        return Compared(all_effects(named, words, **how).values())
     digests = [table.record.sha256 for table in named]
     study = open_study(Path(out), "compare", {"tables": digests, "groups": how["groups"]})
     for table in named:
@@ -135,7 +157,7 @@ def compare(
     with study.timed("effects"):
         results = write_effects(named, words, study.out, **how)
     study.finish(sorted({*disagreement(results), *(text for item in results for text in item.warnings)}))
-    return results
+    return Compared(results)
 
 
 @checked
@@ -154,7 +176,8 @@ def hold_to_budget(
 ) -> list[BudgetCheck]:
     """Hold the values of a new model to a reference's: `tables` are NEW and REFERENCE, `budget` is `contrast<=10` or the like.
 
-    A check a lexicon; nothing is written. Raises `BirthmarkError` for another number of tables, a budget that cannot be
+    A check a lexicon, with the move's interval over words and its null; nothing is written. Without `lexicons` it is a
+    validated one, where one is on this machine and the tables have its words, else `starter`. Raises `BirthmarkError` for another number of tables, a budget that cannot be
     read, and tables that cannot be compared.
     """
     allowed = parse_budget(budget)
@@ -163,7 +186,22 @@ def hold_to_budget(
             f"a budget holds one model to one reference, NEW REFERENCE; {len(tables)} tables are named"
         )
     new, reference = _read(tables)
-    return [check_budget(new, reference, item, allowed) for item in load_lexicons(lexicons or "starter")]
+    words = load_lexicons(lexicons) if lexicons else (_default_lexicon((new, reference)),)
+    return [check_budget(new, reference, item, allowed) for item in words]
+
+
+VALIDATED = ("big-two-nouns", "general-inquirer")  # of two categories each, the study's first
+
+
+def _default_lexicon(tables: Sequence[ScoreTable]) -> Lexicon:
+    """A validated lexicon that is on this machine and half of whose words are in all tables, else `starter`."""
+    for name in VALIDATED:
+        if is_fetched(name):
+            lexicon = load_lexicon(name)
+            lexicon = lexicon.only(INQUIRER_DEFAULT) if name == "general-inquirer" else lexicon
+            if all(2 * len(lexicon.match(table.frame["candidate"])) >= len(lexicon.words) for table in tables):
+                return lexicon
+    return load_lexicon("starter")
 
 
 def require_within(checks: Sequence[BudgetCheck]) -> None:

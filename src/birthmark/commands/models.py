@@ -9,9 +9,11 @@ from birthmark.inputs.catalog import select as select_entries
 from birthmark.scoring.declarations import Argument, Option, select, with_options
 from birthmark.scoring.options import (
     CatalogOptions,
+    EngineOptions,
     KindOptions,
     MachineOptions,
     ModelOptions,
+    PlacementOptions,
     QuietOptions,
     SourceOptions,
     TemplateDateOptions,
@@ -19,7 +21,7 @@ from birthmark.scoring.options import (
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
-    from birthmark.records import ModelCheck
+    from birthmark.records import ModelCheck, PublishedCheck
     from birthmark.scoring.measure import Measure
 
 Name = Annotated[str | Path, Argument("A catalog name or hub id.", "MODEL", place="name")]
@@ -37,6 +39,18 @@ class ResolveOptions(ModelOptions, QuietOptions, total=False):
 
 class CheckOptions(SourceOptions, KindOptions, MachineOptions, TemplateDateOptions, QuietOptions, total=False):
     """What `check_model` takes of a model, and where it runs."""
+
+
+class PublishedOptions(
+    SourceOptions,
+    MachineOptions,
+    PlacementOptions,
+    EngineOptions,
+    TemplateDateOptions,
+    QuietOptions,
+    total=False,
+):
+    """What `check_published` takes of a model, and how it is run; the protocol is the study's."""
 
 
 @with_options
@@ -143,6 +157,74 @@ def check_model(model: Checked, **options: Unpack[CheckOptions]) -> "ModelCheck"
     found = resolve(model, **select(options, ResolveOptions))
     device, dtype = choose_machine(options["device"], options["dtype"], found.entry)
     return run(found, dtype=dtype, device=device, template_date=options["template_date"])
+
+
+@with_options
+def check_published(
+    model: Checked,
+    published: Annotated[
+        str | Path,
+        Option(
+            "Compare own scores with the published ones: a clone of the study's repository, or a published score file.",
+            None,
+            metavar="DIR|FILE",
+            command_line=Path,
+            place="name",
+        ),
+    ],
+    **options: Unpack[PublishedOptions],
+) -> "PublishedCheck":
+    """Score a published reward model on the published words, as the study did, and compare with the published scores.
+
+    Spearman's ρ, the largest difference, and the words that differ by more than rounding. Raises `BirthmarkError` where
+    `published` has no file of the model.
+    """
+    from birthmark.paper.data import published_checksums
+    from birthmark.scoring.measure import make_measure
+    from birthmark.scoring.options import MeasureOptions
+    from birthmark.scoring.run import score_model
+    from birthmark.scoring.table import read_scores
+    from birthmark.values.reproduced import check_reproduced
+
+    found = resolve(model, **select(options, ResolveOptions))
+    if found.kind != "reward":
+        raise BirthmarkError(
+            f"{found.name} is a language model, and what is published are rewards: name a reward model"
+        )
+    tables = {path: read_scores(path) for path in published_files(found, Path(published))}
+    words = dict.fromkeys(word for table in tables.values() for word in table.frame["candidate"])
+    keys = dict.fromkeys(key for table in tables.values() for key in table.prompt_keys)
+    measure = make_measure(
+        **select(options, MeasureOptions), candidates=list(words), prompt=list(keys), protocol="christian2026"
+    )
+    own = score_model(found, measure, "chat")
+    pinned: dict[str, set[str]] = {}
+    for name, digest in published_checksums().items():
+        pinned.setdefault(Path(name).name, set()).add(digest)
+    known = {path: table.record.sha256 in pinned[path.name] for path, table in tables.items() if path.name in pinned}
+    return check_reproduced(own, tables, known)
+
+
+def published_files(model: "ResolvedModel", place: Path) -> list[Path]:
+    """The published score files of a model: `place` is such a file, or a folder somewhere in which they lie.
+
+    A file `…_rewards_<org>_<name>.csv` is of the hub model `<org>/<name>`.
+    """
+    if place.is_file():
+        return [place]
+    hub = model.entry.hub if model.entry and model.entry.hub else model.name
+    stem = hub.replace("/", "_")
+    found = sorted(path for path in place.rglob("*.csv") if path.stem.endswith(f"_rewards_{stem}"))
+    if not found:
+        where = f"no score file of {hub}: a file is called …_rewards_{stem}.csv" if place.is_dir() else "no such folder"
+        raise BirthmarkError(f"{place} has {where}; name a clone of the study's repository, or the file itself")
+    return found
+
+
+def require_reproduced(found: "PublishedCheck") -> None:
+    """Raise `CheckFailed` where the scores are not the published ones."""
+    if not found.reproduced:
+        raise CheckFailed(found.sentence)
 
 
 def require_right(found: "ModelCheck") -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from birthmark.commands.among import planned_lexicon
 from birthmark.commands.audit import EMBEDDED, IMPLICIT_PROMPT, default_models
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import Catalog, Entry, ancestry, find_entry, load_catalog, load_set
@@ -31,13 +32,19 @@ def plan_audit(
     catalog_set: str | None = None,
     with_base: bool = False,
     base: Sequence[str | Path] = (),
+    among: str | Path | Sequence[str | Path] = (),
+    data: str | Path | None = None,
     **options: Any,
 ) -> Rows:
     """What `audit` would do with these models, those of a set, or these and what they descend from."""
     catalog = _path(options.get("catalog"))
+    if not options.get("lexicons") and (lexicon := planned_lexicon(among, data)):
+        options["lexicons"] = lexicon
     measure = make_measure(**select(options, MeasureOptions))
+    models = tuple(model for model in models if not (among and is_score_table(model)))
+    kind = "reward" if among else options.get("kind")
     names = [str(model) for model in models] or (
-        list(load_set(catalog_set, catalog)) if catalog_set else default_models(measure, options.get("kind"))
+        list(load_set(catalog_set, catalog)) if catalog_set else default_models(measure, kind)
     )
     names += [str(name) for name in base]
     if with_base and not base:
@@ -126,18 +133,38 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
     return rows
 
 
-def facts_of(model: str | Path, catalog: Catalog) -> tuple[Entry | None, Kind | None, int | None]:
+def facts_of(
+    model: str | Path, catalog: Catalog, *, as_base: bool = False
+) -> tuple[Entry | None, Kind | None, int | None]:
     """A model's entry, its kind and its number of parameters, each null where it is not known; nothing is fetched.
 
-    Raises `BirthmarkError` for what is neither in the catalog, nor a folder, nor a hub id.
+    An adapter counts with its base, whose entry is taken where it has none. Raises `BirthmarkError` for what is neither in
+    the catalog, nor a folder, nor a hub id.
     """
+    from birthmark.models.hub import cached_folder
     from birthmark.models.memory import count_parameters
-    from birthmark.models.resolve import kind_in, last_checkpoint
+    from birthmark.models.resolve import base_of_adapter, kind_in, last_checkpoint
 
     known, folder = find_entry(catalog, str(model)), Path(model)
+    if known is not None and folder.is_dir() and str(model) not in catalog:
+        known = None  # a folder takes precedence over a hub id
+    if known is not None and not known.path:
+        return known, known.kind, known.parameters
+    folder = Path(known.path) if known and known.path else folder
+    if known is None and not folder.is_dir():
+        if "/" not in str(model):
+            raise BirthmarkError(f"no model named {model}: {suggest(str(model), catalog) or 'name a folder'}")
+        found = cached_folder(str(model))
+        if found is None:
+            return None, None, None
+        folder = found
     folder = last_checkpoint(folder) or folder
-    if known is None and not folder.is_dir() and "/" not in str(model):
-        raise BirthmarkError(f"no model named {model}: {suggest(str(model), catalog) or 'name a folder'}")
-    if known is None:
-        return None, kind_in(folder), count_parameters(folder)
-    return known, known.kind, count_parameters(Path(known.path)) if known.path else known.parameters
+    kind, parameters = known.kind if known else kind_in(folder), count_parameters(folder)
+    base = base_of_adapter(folder)
+    if base is None:
+        return known, kind, parameters
+    if as_base:  # an adapter on an adapter, which is not read
+        return known, kind, None
+    entry, of_base, beneath = facts_of(base, catalog, as_base=True)
+    both = None if beneath is None else beneath + (parameters or 0)
+    return known or entry, kind or of_base, both

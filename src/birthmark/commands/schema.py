@@ -13,6 +13,7 @@ from birthmark.inputs.catalog import Entry
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import (
     SCHEMAS,
+    Among,
     BudgetCheck,
     Calibration,
     Doctor,
@@ -26,6 +27,7 @@ from birthmark.records import (
     Personas,
     Plan,
     PromptSetRecord,
+    PublishedCheck,
     Record,
     Replication,
     ScoreRecord,
@@ -71,6 +73,7 @@ class AuditOutput(Record):
     implicit: Implicit | None
     lineage: Lineage | None = None
     map: Map | None = None
+    among: Among | None = None
 
 
 class ScoreOutput(Record):
@@ -116,6 +119,15 @@ class LexiconFinding(Record):
     words: list[str]
 
 
+class CardOutput(Record):
+    """`change`: what became of the model page's section."""
+
+    card: str
+    model_card: str | None
+    change: Literal["inserted", "replaced", "unchanged"] | None
+    pushed: str | None
+
+
 OUTPUTS: dict[str, Any] = {
     "audit-output": AuditOutput | PersonasOutput | list[Planned],
     "score-output": ScoreOutput | Explanation | dict[str, ScoreOutput] | list[Planned],
@@ -126,7 +138,7 @@ OUTPUTS: dict[str, Any] = {
     "train-output": TrainingRecord | TrainingPlan | list[TrainingRecord] | list[TrainingPlan],
     "models-list-output": list[Entry],
     "models-show-output": ModelFacts,
-    "models-check-output": ModelCheck,
+    "models-check-output": ModelCheck | PublishedCheck,
     "models-sets-output": dict[str, list[str]],
     "lexicons-list-output": list[NamedLexicon],
     "lexicons-show-output": LexiconFacts,
@@ -137,6 +149,7 @@ OUTPUTS: dict[str, Any] = {
     "calibrate-tests-output": Calibration,
     "calibrate-planted-output": Calibration | list[PlantedPlan],
     "calibrate-plan-output": Plan,
+    "card-output": CardOutput,
     "doctor-output": Doctor,
 }
 

@@ -186,12 +186,14 @@ NAMED: dict[str, NamedLexicon] = {
 
 def is_fetched(name: str) -> bool:
     """Whether a named lexicon is on this machine and can be read without a network."""
-    if name != "general-inquirer":
-        return name == "starter"
+    if name == "starter":
+        return True
     from birthmark.inputs.fetch import downloads_folder
 
-    package, version, _ = INQUIRER_WHEEL
-    return any(downloads_folder().glob(f"{package}-{version}-*.whl"))
+    if name == "general-inquirer":
+        package, version, _ = INQUIRER_WHEEL
+        return any(downloads_folder().glob(f"{package}-{version}-*.whl"))
+    return (downloads_folder() / NAMED[name].source.removeprefix(STUDY_CORPORA)).is_file()
 
 
 MAX_WORD = 200

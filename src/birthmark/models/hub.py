@@ -5,7 +5,7 @@ from pathlib import Path
 from birthmark.errors import NO_SPACE, BirthmarkError
 from birthmark.foreign import one_line
 
-DATA = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "spiece.model", "merges.txt", "vocab.txt"]
+DATA = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "spiece.model", "merges.txt", "vocab.txt", "README.md"]
 NEVER = ["*/*", "consolidated*", "*.bin", "*.pt", "*.pth", "*.py"]
 
 
@@ -34,6 +34,21 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
     if weights and not any(folder.glob("*.safetensors")):
         raise BirthmarkError(_why_no_weights(hub_id, revision, folder))
     return folder
+
+
+def cached_folder(hub_id: str) -> Path | None:
+    """The folder of a hub model that is in huggingface_hub's cache, in its newest revision there; nothing is fetched."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    for name in ("config.json", "adapter_config.json"):
+        try:
+            found = try_to_load_from_cache(hub_id, name)
+        except HFValidationError:
+            return None
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
 
 
 def _what_to_do(error: Exception, hub_id: str, revision: str | None) -> str:

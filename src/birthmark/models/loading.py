@@ -26,7 +26,7 @@ from birthmark.models.folder import ADAPTER_CONFIG, and_more
 from birthmark.models.guard import read_config, reading, require_runs
 from birthmark.models.heads.known import HeadFiles, prove_linear
 from birthmark.models.machine import require_memory
-from birthmark.models.memory import QUANTIZATIONS, Quantize, count_parameters
+from birthmark.models.memory import QUANTIZATIONS, Quantize, count_model
 from birthmark.models.resolve import ResolvedModel
 from birthmark.models.weights import ModelFiles, only_weights, read_weights, tensor_shapes
 from birthmark.records import Kind
@@ -90,7 +90,7 @@ def load_if_it_fits(
 ) -> PreTrainedModel:
     """`load_model` after `check_placement` and `require_memory`; raises as those do."""
     check_placement(device, quantize, device_map)
-    parameters = count_parameters(model.path)
+    parameters = count_model(model.path, model.adapter)
     require_memory(model.name, parameters, dtype, device, quantize=quantize, device_map=device_map)
     return load_model(model, dtype=dtype, device=device, quantize=quantize, device_map=device_map)
 

@@ -40,6 +40,12 @@ def count_parameters(folder: Path) -> int | None:
     return sum(map(prod, shapes.values())) or None
 
 
+def count_model(path: Path, adapter: Path | None) -> int | None:
+    """Parameters of a model's folder, and of the adapter that is put on it: both are held."""
+    base, added = count_parameters(path), count_parameters(adapter) if adapter else 0
+    return None if base is None else base + (added or 0)
+
+
 def gigabytes(number: int) -> str:
     """Bytes as text: `15.0 GB`."""
     return f"{number / 2**30:.1f} GB"

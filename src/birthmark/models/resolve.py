@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from birthmark.errors import BirthmarkError
 from birthmark.files import slug_of
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
-from birthmark.inputs.fetch import Note, cache_folder
+from birthmark.inputs.fetch import Note
 from birthmark.inputs.text import is_file, suggest
 from birthmark.models.adapters import brings_score, kind_of_adapter, read_adapter
 from birthmark.models.config_checks import check_folder, check_ranks, check_sizes
@@ -36,6 +36,7 @@ from birthmark.models.folder import (
 )
 from birthmark.models.guard import reading_tokenizer, require_tokens
 from birthmark.models.hub import fetch_snapshot
+from birthmark.models.origin import CARD, Origin, adapter_origin, stated_origin
 from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes
 from birthmark.progress import tell
 from birthmark.records import Digests, Kind
@@ -50,7 +51,8 @@ class ResolvedModel:
 
     `name`: what `resolve` takes again. `path`: a folder with config, safetensors and tokenizer (of the base, if `adapter` is a
     folder too). `chat_template`: the text in effect, which is the user's own if one was given. `remarks`: what lies in the
-    folder and is not used, for the table.
+    folder and is not used, for the table. `origin`: the file of the model's own that family and base checkpoint are read from,
+    null where the catalog or a person says them.
     """
 
     name: str
@@ -65,6 +67,7 @@ class ResolvedModel:
     digests: Digests
     chat_template: str | None
     remarks: tuple[str, ...] = ()
+    origin: str | None = None
 
     @property
     def tokenizer_path(self) -> Path:
@@ -101,7 +104,13 @@ def resolve(
         found,
         family=family or found.family,
         base_checkpoint=base_checkpoint or found.base_checkpoint,
+        origin=found.origin if family is None or base_checkpoint is None else None,
     )
+    if report and found.origin and (found.family or found.base_checkpoint):
+        report(
+            f"{found.slug}: family {found.family or 'not known'}, base checkpoint {found.base_checkpoint or 'not known'} "
+            f"({found.origin}); --family and --base-checkpoint say otherwise"
+        )
     if chat_template is None:
         return found
     text = read_template(chat_template)
@@ -219,7 +228,7 @@ def _from_folder(
 ) -> ResolvedModel:
     if not weights and not any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "*.gguf")):
         return _without_weights(
-            folder, kind, name, slug, revision, entry, _origin(read_json(folder / "config.json"), catalog)
+            folder, kind, name, slug, revision, entry, stated_origin(folder, read_json(folder / "config.json"), catalog)
         )
     files = None if _is_gguf(folder) else read_weights(folder)
     if files is not None and files.is_adapter:
@@ -248,7 +257,7 @@ def _without_weights(
     slug: str | None,
     revision: str | None,
     entry: Entry | None,
-    origin: Entry | None,
+    origin: Origin | None,
 ) -> ResolvedModel:
     """A model of which only configuration and tokenizer are here."""
     check_folder(folder)
@@ -273,6 +282,7 @@ def _without_weights(
             template=digest_of_text(template) if template else None,
         ),
         chat_template=template,
+        origin=origin.source if origin and entry is None else None,
     )
 
 
@@ -298,6 +308,7 @@ def _from_run(
         slug=slug_of(f"{run.name}-{str(found.digests.adapter)[:8]}"),
         family=record.get("family") or found.family,
         base_checkpoint=record.get("base_checkpoint") or found.base_checkpoint,
+        origin="run.json" if record.get("family") or record.get("base_checkpoint") else found.origin,
     )
 
 
@@ -330,7 +341,10 @@ def _full_model(
     if stated == "logprob" and kind is None and not as_base:
         _require_no_head(files, shapes)
         files = files.checked_on_hub(name, None if entry else revision)
-    origin = entry or _origin(config, catalog)
+    stated_in = None if entry else stated_origin(path, config, catalog)
+    if stated_in and stated == "logprob" and stated_in.source.startswith(CARD):
+        stated_in = replace(stated_in, base_checkpoint=None)  # a language model is its own base checkpoint
+    origin = entry or stated_in
     template = template_of(path)
     return ResolvedModel(
         name=name,
@@ -349,6 +363,7 @@ def _full_model(
         ),
         chat_template=template,
         remarks=(*files.remarks, *about_templates(path)),
+        origin=stated_in.source if stated_in else None,
     )
 
 
@@ -368,6 +383,18 @@ def kind_in(folder: Path) -> Kind | None:
         return "reward" if files.beside or brings_score(files) else kind_of_adapter(read_adapter(folder))
     except (BirthmarkError, OSError):
         return None
+
+
+def base_of_adapter(folder: Path) -> str | Path | None:
+    """The base that an adapter's folder names: a folder where that is one; None where the folder is no adapter's."""
+    try:
+        if not read_weights(folder).is_adapter:
+            return None
+        named = str(read_adapter(folder)["base_model_name_or_path"])
+    except (BirthmarkError, OSError):
+        return None
+    beside = folder / named
+    return beside.resolve() if beside.is_dir() else named
 
 
 def _require_no_head(files: ModelFiles, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -420,12 +447,14 @@ def _adapter(
     tokenizer_folder = _tokenizer_folder(base.path, folder)
     require_tokenizer(tokenizer_folder)
     template, padding = template_of(folder) or base.chat_template, padding_file(folder)
+    origin = adapter_origin(Origin(base.family, base.base_checkpoint, base.origin or ADAPTER_CONFIG), named, catalog)
     found = replace(
         base,
         name=name,
         adapter=folder,
-        family=entry.family if entry else base.family,
-        base_checkpoint=entry.base_checkpoint if entry else base.base_checkpoint,
+        family=entry.family if entry else origin.family,
+        base_checkpoint=entry.base_checkpoint if entry else origin.base_checkpoint,
+        origin=None if entry else origin.source,
         revision=revision,
         entry=entry or base.entry,
         digests=Digests(
@@ -438,15 +467,6 @@ def _adapter(
         remarks=(*base.remarks, *files.remarks, *about_templates(folder)),
     )
     return found, stated
-
-
-def _origin(config: dict[str, Any], catalog: Catalog) -> Entry | None:
-    """The catalog's entry of the original model that a folder's config names."""
-    named = config.get("_name_or_path")
-    if not isinstance(named, str) or not named:
-        return None
-    inside_cache = Path(named).parent == cache_folder() / "models"
-    return find_entry(catalog, Path(named).name if inside_cache else named)
 
 
 def _tokenizer_folder(path: Path, adapter: Path | None) -> Path:

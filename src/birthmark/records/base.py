@@ -133,23 +133,29 @@ Row = dict[str, object]
 
 
 class Shown:
-    """A result with a sentence (`summary`) and rows of the same columns (`rows`)."""
+    """A result with a sentence (`summary`), rows to look at (`rows`), and rows to compute with (`long_rows`)."""
 
     def summary(self) -> str:
         """One or a few sentences."""
         raise NotImplementedError
 
     def rows(self) -> list[Row]:
-        """What `to_polars` gives, a row a dict."""
+        """What a notebook shows, a row a dict, all of the same columns."""
         raise NotImplementedError
 
-    def to_polars(self) -> "polars.DataFrame":
+    def long_rows(self) -> list[Row]:
+        """What `to_polars` gives: one value a row where there are several of a kind, else `rows`."""
+        return self.rows()
+
+    def to_polars(self, *, wide: bool = False) -> "polars.DataFrame":
+        """The result as a tidy frame, a value a row; `wide`: the table that a notebook shows."""
         import polars
 
-        return polars.DataFrame(self.rows(), infer_schema_length=None)
+        return polars.DataFrame(self.rows() if wide else self.long_rows(), infer_schema_length=None)
 
-    def to_pandas(self) -> "pandas.DataFrame":
-        return self.to_polars().to_pandas()
+    def to_pandas(self, *, wide: bool = False) -> "pandas.DataFrame":
+        """`to_polars` as pandas has it."""
+        return self.to_polars(wide=wide).to_pandas()
 
     def __repr__(self) -> str:
         return legible(f"{type(self).__name__}: {self.summary()}", keep="\n")

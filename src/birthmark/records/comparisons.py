@@ -19,7 +19,8 @@ class BudgetCheck(Record):
     """One lexicon's quantity in the new model and in the reference; `moved` is |new − reference|, in ranks.
 
     For `median_rank` the values are those of the category and framing that moved most, named in `cell`. `words` are those
-    that pulled most in the direction of the move.
+    that pulled most in the direction of the move. `ci_low` to `ci_high`: 95% of new − reference over words. `null_95`: what 95
+    of 100 random relabelings of the words stay within; `p_null`: the share of them that move as far.
     """
 
     lexicon: str
@@ -33,6 +34,10 @@ class BudgetCheck(Record):
     within: bool
     cell: str | None
     n_candidates: int
+    ci_low: float | None = None
+    ci_high: float | None = None
+    null_95: float | None = None
+    p_null: float | None = None
     words: list[WordShift]
     sentence: str
 

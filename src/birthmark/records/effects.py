@@ -308,6 +308,16 @@ class ControlledEffects(Record):
     sentence: str
 
 
+class PromptRanks(Record):
+    """Mean rank of each category's words after each prompt: model → category → a value a prompt, in the order of `prompts`.
+
+    `prompts`: key → framing, null for a prompt without one.
+    """
+
+    prompts: dict[str, Framing | None]
+    mean_rank: dict[str, dict[str, list[float]]]
+
+
 class Effects(Shown, Record):
     """`effects/<lexicon>.json`. Ranks: 1 is best. Differences are second family minus first, alphabetically."""
 
@@ -354,6 +364,7 @@ class Effects(Shown, Record):
     controlled: list[ControlledEffects] = []
     power: Power | None = None
     power_why: str | None = None
+    prompt_ranks: PromptRanks | None = None
     sentence: str | None = None
     warnings: list[str] = []
 
@@ -377,4 +388,22 @@ class Effects(Shown, Record):
                 "mean_rank_contrast": model.mean_rank_contrast,
             }
             for model in self.models
+        ]
+
+    def long_rows(self) -> list[Row]:
+        """A row a model, category and prompt: `value` is the mean rank of the category's words after that prompt, 1 is best."""
+        if self.prompt_ranks is None:  # a file of an earlier version
+            return self.rows()
+        return [
+            {
+                "model": model,
+                "lexicon": self.lexicon,
+                "category": category,
+                "framing": framing,
+                "prompt": prompt,
+                "value": value,
+            }
+            for model, of_model in self.prompt_ranks.mean_rank.items()
+            for category, values in of_model.items()
+            for (prompt, framing), value in zip(self.prompt_ranks.prompts.items(), values, strict=True)
         ]

@@ -100,6 +100,7 @@ class ScoreRecord(Record):
     revision: str | None
     family: str | None
     base_checkpoint: str | None
+    origin: str | None = None
     kind: Kind
     backend: str = "local"
     served: ServedBy | None = None

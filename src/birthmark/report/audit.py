@@ -5,6 +5,7 @@ from pathlib import Path
 
 from birthmark.foreign import html
 from birthmark.records import Effects, Implicit, Line, LineageOf
+from birthmark.report.among import among_topic
 from birthmark.report.columns import Column, Table
 from birthmark.report.contents import Contents, read_contents
 from birthmark.report.figure import Figure
@@ -71,6 +72,7 @@ def _page(contents: Contents) -> Page:
     leading = [line_figure(*line)] if line else first
     found = line_finding(line[1]) if line else _found(contents)
     made = (
+        among_topic(contents.among) if contents.among else None,
         _lineage(contents),
         _map(contents),
         _look_up(contents),

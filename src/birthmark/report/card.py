@@ -70,11 +70,7 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
     models: list[str] = []
     for record in scores:
         told = {"reward": "reward", "logprob": "log-probability"}[record.kind]
-        weights = (
-            f", weights {markdown_code(record.digests.weights[:12])}"
-            if record.digests and record.digests.weights
-            else ""
-        )
+        weights = _digests(record)
         revision = f", revision {markdown_code(record.revision[:12])}" if record.revision else ""
         frame = f"frame {md(record.frame)}" if record.frame else "frame not known"
         own = f", its template's system prompt {md(quoted(record.template_system))}" if record.template_system else ""
@@ -84,6 +80,17 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
             f"- {md(record.model)}: {told}, {frame}, {md(record.dtype)}, backend {md(record.backend)}{weights}{revision}{own}"
         )
     return [said, "", *models] if models else [said]
+
+
+def _digests(record: ScoreRecord) -> str:
+    """The SHA-256 of the weights; of an adapter its own and its base's."""
+    if record.digests is None or not record.digests.weights:
+        return ""
+    weights = markdown_code(record.digests.weights[:12])
+    if record.digests.adapter is None:
+        return f", weights {weights}"
+    base = f" ({md(record.base_checkpoint)})" if record.base_checkpoint else ""
+    return f", adapter {markdown_code(record.digests.adapter[:12])}, its base's weights{base} {weights}"
 
 
 def _table(item: Effects) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from birthmark.errors import BirthmarkError
 from birthmark.records import (
+    Among,
     Effects,
     Framing,
     Implicit,
@@ -63,6 +64,7 @@ class Contents:
     search: SearchData
     lineage: Lineage | None = None
     map: Map | None = None
+    among: Among | None = None
 
 
 def read_contents(out: Path, tables: Sequence[ScoreTable] = ()) -> Contents:
@@ -92,6 +94,7 @@ def read_contents(out: Path, tables: Sequence[ScoreTable] = ()) -> Contents:
         tokens += of_tokens
         words += of_words
     lineage, relations = _optional(out / "lineage.json", Lineage), _optional(out / "map.json", Map)
+    among = _optional(out / "among.json", Among)
     return Contents(
         _as_shown(study, names),
         [renamed(item, names) for item in effects],
@@ -101,6 +104,7 @@ def read_contents(out: Path, tables: Sequence[ScoreTable] = ()) -> Contents:
         search_data(tokens, words),
         renamed(lineage, names) if lineage else None,
         renamed(relations, names) if relations else None,
+        renamed(among, names) if among else None,
     )
 
 

@@ -130,7 +130,7 @@ WIDE, NARROW = 560, 310
 FAMILY_HUES, FRAMING_HUES = 2, 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Figure:
     """`name` is the files' stem, once it is fit for one; `build(narrow)` gives the chart; `description` says in words what it shows."""
 
@@ -154,6 +154,21 @@ class Figure:
     def _spec(self, *, narrow: bool) -> dict[str, Any]:
         drawn: dict[str, Any] = self.build(narrow).to_dict(validate=False)
         return figure_spec(drawn | {"description": self.description}) | {"config": CONFIG}
+
+    def __repr__(self) -> str:
+        return f"Figure({self.name}: {self.title})"
+
+    def chart(self) -> Any:
+        """The altair chart, in fixed colours, wide: to show, to change, or to save."""
+        spec = in_file_colours(self.wide)
+        kinds = {
+            "layer": alt.LayerChart,
+            "hconcat": alt.HConcatChart,
+            "vconcat": alt.VConcatChart,
+            "facet": alt.FacetChart,
+        }
+        kind = next((kinds[name] for name in kinds if name in spec), alt.Chart)
+        return kind.from_dict(spec, validate=False)
 
     @property
     def stem(self) -> str:

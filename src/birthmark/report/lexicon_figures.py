@@ -5,7 +5,8 @@ from typing import Any
 
 import altair as alt
 
-from birthmark.records import Effects
+from birthmark.errors import BirthmarkError
+from birthmark.records import Effects, Lineage
 from birthmark.report.columns import Column, Table, drawn, number
 from birthmark.report.figure import (
     FAMILY_HUES,
@@ -23,6 +24,8 @@ from birthmark.report.figure import (
     rows_axis,
 )
 from birthmark.report.lean_figures import adjective_figure, evidence_figure, lean_figure, word_figure
+from birthmark.report.lineage import leading_line, line_figure
+from birthmark.report.text import renamed, short_names
 from birthmark.values.formats import asked_for, interval
 
 FEW_CATEGORIES, FEW_MODELS = 3, 12
@@ -220,3 +223,21 @@ def lexicon_figures(effects: Effects) -> list[Figure]:
         word_figure(effects),
     )
     return [figure for figure in made if figure is not None]
+
+
+def leading_chart(effects: Sequence[Effects], lineage: Lineage | None) -> Any:
+    """The altair chart of the figure that the page of these effects begins with.
+
+    Raises `BirthmarkError` where there is none: too few prompts, categories or models for a figure.
+    """
+    names = short_names(model.model for item in effects for model in item.models)
+    effects = [renamed(item, names) for item in effects]
+    lineage = renamed(lineage, names) if lineage else None
+    tested = any(item.headline is not None and item.headline.estimate is not None for item in effects)
+    line = leading_line(lineage.lines) if lineage and not tested else None
+    figures = [line_figure(*line)] if line else lexicon_figures(effects[0])[:1] if effects else []
+    if not figures:
+        raise BirthmarkError(
+            "there is no figure to draw of these models, prompts and categories: .to_polars() has the numbers"
+        )
+    return figures[0].chart()

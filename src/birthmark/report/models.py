@@ -61,7 +61,7 @@ def _run(record: ScoreRecord) -> tuple[str, ...]:
     kind = {"reward": "reward", "logprob": "log-probability"}[record.kind]
     return (
         record.family or "not known",
-        record.base_checkpoint or "not known",
+        (record.base_checkpoint or "not known") + (f" ({record.origin})" if record.origin else ""),
         kind + ("" if record.protocol == "birthmark" else f", protocol {record.protocol}"),
         record.head or "–",
         read_at(record) or "–",
@@ -74,8 +74,8 @@ def _run(record: ScoreRecord) -> tuple[str, ...]:
         record.attention or "–",
         f"{record.dtype}, {record.device}" + (f", weights in {record.quantized}" if record.quantized else ""),
         (record.revision or "–")[:12],
-        (digests.weights[:12] or "not on this machine")
-        + (f", adapter {digests.adapter[:12]}" if digests.adapter else "")
+        (f"adapter {digests.adapter[:12]}, base " if digests.adapter else "")
+        + (digests.weights[:12] or "not on this machine")
         if digests
         else "–",
         digests.tokenizer[:12] if digests else "–",

@@ -1,7 +1,7 @@
 """What is declared of an option, and what follows from it: a Python signature with its defaults, and checks at the door.
 
-An `Option` is declared once, in the type of a parameter. `with_options` makes the signature that `help` shows, and checks
-each value when the function is called; an address of a store becomes a local folder or file here.
+An `Option` is declared once, in the type of a parameter. `with_options` makes the signature and the list of parameters that
+`help` shows, and checks each value when the function is called; an address of a store becomes a local folder or file here.
 """
 
 import functools
@@ -126,7 +126,20 @@ def with_options(function: F) -> F:
     }
     call.__signature__ = of_call  # type: ignore[attr-defined]
     call.__options__ = declared  # type: ignore[attr-defined]
+    call.__doc__ = _documented(function, declared)
     return cast(F, call)
+
+
+def _documented(function: Callable[..., Any], declared: Mapping[str, Any]) -> str:
+    """A function's docstring, and what is declared of each of its parameters."""
+    listed = [
+        f"- `{name}`: {declaration.help}"
+        for name, annotation in declared.items()
+        if (declaration := option_of(annotation)) is not None
+    ]
+    return "\n\n".join(
+        filter(None, [inspect.getdoc(function) or "", "Parameters:" if listed else "", "\n".join(listed)])
+    )
 
 
 def checked(function: F) -> F:
@@ -139,6 +152,10 @@ def checked(function: F) -> F:
         with _local(signature, declared, arguments, given) as (places, named):
             return function(*places, **named)
 
+    shown = [item.replace(annotation=_plain(item.annotation)) for item in signature.parameters.values()]
+    call.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    call.__options__ = declared  # type: ignore[attr-defined]
+    call.__doc__ = _documented(function, declared)
     return cast(F, call)
 
 
@@ -236,9 +253,22 @@ def _check_number(value: Any, flag: str, least: float, most: float, *, whole: bo
         raise BirthmarkError(f"{flag} takes {wanted} from {least:,} to {most:,}, not {one_line(value, 40)}")
 
 
+class _Type(str):
+    """The text of a type, shown without quotation marks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def _plain(annotation: Any) -> Any:
     """An annotated type without its declaration, as `help` shows it."""
+    if isinstance(annotation, str):
+        return _Type(annotation)
     if get_origin(annotation) is not Annotated:
         return annotation
     inner = get_args(annotation)[0]
-    return inner.__forward_arg__ if isinstance(inner, ForwardRef) else inner
+    if isinstance(inner, ForwardRef):
+        return _Type(inner.__forward_arg__)
+    return _Type(inner) if isinstance(inner, str) else inner

@@ -132,13 +132,13 @@ class LocalBackend:
     def require_float32(self, job: Job) -> None:
         """Raise `CannotRescore` where the model's weights are not here, or do not fit in float32."""
         from birthmark.models.machine import require_memory
-        from birthmark.models.memory import count_parameters
+        from birthmark.models.memory import count_model
 
         model, device, device_map = job.model, self.settings(job).device, job.measure.device_map
         if not model.digests.weights:
             raise CannotRescore("the model's weights are not on this machine")
         try:
-            require_memory(model.name, count_parameters(model.path), "float32", device, device_map=device_map)
+            require_memory(model.name, count_model(model.path, model.adapter), "float32", device, device_map=device_map)
         except BirthmarkError as error:
             raise CannotRescore(f"float32 does not fit here: {error}") from None
 

@@ -196,7 +196,7 @@ class MachineOptions(TypedDict, total=False):
     dtype: Annotated[
         str | None,
         Option(
-            "[default: float32 on CPU, the catalog's on GPU]",
+            "Precision of the weights. [default: float32 on CPU, the catalog's on GPU]",
             RUN,
             metavar="float32|bfloat16|float16",
             moves_score=True,
@@ -204,7 +204,9 @@ class MachineOptions(TypedDict, total=False):
     ]
     device: Annotated[
         str | None,
-        Option("[default: the fastest that is there]", RUN, metavar="cpu|cuda|mps", moves_score=True),
+        Option(
+            "Where the model runs. [default: the fastest that is there]", RUN, metavar="cpu|cuda|mps", moves_score=True
+        ),
     ]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.memory import count_parameters, memory_needed
+from birthmark.models.memory import count_model, memory_needed
 from birthmark.progress import note
 from birthmark.scoring.backend import (
     CannotRescore,
@@ -114,7 +114,7 @@ def _device(asked: str | None) -> str:
 def request_for(job: Job, settings: Settings) -> Request:
     """What an actor with this model needs: a GPU or a share of one, else CPUs; memory as the model's size says."""
     model, measure = job.model, job.measure
-    parameters = count_parameters(model.path)
+    parameters = count_model(model.path, model.adapter)
     needed = memory_needed(parameters, settings.dtype, measure.quantize) if parameters else 0
     if settings.device != "cuda":
         return Request(threads_for(len(measure.prompts.prompts)), memory=needed)

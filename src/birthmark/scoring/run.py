@@ -66,7 +66,7 @@ def _finished_table(out: Path | None, job: Job, key: str) -> ScoreTable | None:
     given = {"family": job.model.family, "base_checkpoint": job.model.base_checkpoint}
     changed = {name: label for name, label in given.items() if label and label != getattr(table.record, name)}
     if changed:
-        table = ScoreTable(table.frame, table.record.model_copy(update=changed))
+        table = ScoreTable(table.frame, table.record.model_copy(update=changed | {"origin": job.model.origin}))
         write_record(table.record, path.parent)
     return table
 
@@ -171,6 +171,7 @@ def _assemble(session: Session, scored: Mapping[str, PromptScores], job: Job, ba
         revision=model.revision,
         family=model.family,
         base_checkpoint=model.base_checkpoint,
+        origin=model.origin,
         kind=model.kind,
         backend=backend.name,
         frame=job.frame,

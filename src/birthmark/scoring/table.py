@@ -21,6 +21,8 @@ from birthmark.inputs.stores import local_file
 from birthmark.inputs.text import is_file
 from birthmark.records import Kind, PromptRecord, ScoreRecord, read_record, to_json
 
+PROMPT, VALUE = "\0prompt", "\0value"  # no column of a table
+
 
 @dataclass(frozen=True)
 class ScoreTable:
@@ -60,11 +62,23 @@ class ScoreTable:
         mean = pl.mean_horizontal(self.prompt_keys)
         return self.frame.with_columns(mean=mean).sort("mean", descending=True, maintain_order=True).head(n)
 
-    def to_polars(self) -> pl.DataFrame:
-        return self.frame
+    def to_polars(self, *, wide: bool = False) -> pl.DataFrame:
+        """A row a candidate and prompt: model, candidate, token_id, framing, prompt, value. `wide`: a column a prompt."""
+        if wide:
+            return self.frame
+        framings = {key: self.prompts[key].framing for key in self.prompt_keys}
+        long = self.frame.unpivot(on=self.prompt_keys, index=list(KEY_COLUMNS), variable_name=PROMPT, value_name=VALUE)
+        return long.select(
+            pl.lit(self.model).alias("model"),
+            *KEY_COLUMNS,
+            pl.col(PROMPT).replace_strict(framings, return_dtype=pl.String).alias("framing"),
+            pl.col(PROMPT).alias("prompt"),
+            pl.col(VALUE).alias("value"),
+        )
 
-    def to_pandas(self) -> object:
-        return self.frame.to_pandas()
+    def to_pandas(self, *, wide: bool = False) -> object:
+        """`to_polars` as pandas has it."""
+        return self.to_polars(wide=wide).to_pandas()
 
     def __repr__(self) -> str:
         kind = "rewards" if self.record.kind == "reward" else "log-probabilities"

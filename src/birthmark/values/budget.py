@@ -1,11 +1,12 @@
 """A value budget: how far a model's values may move from a reference's, and which words moved them.
 
 An expression such as `contrast<=10` is a quantity, `<=` or `<`, and a number of ranks. The quantity is taken in both
-models over the words and prompts that both have; what is held against the number is |new − reference|. Reads no file.
+models over the words and prompts that both have; what is held against the number is |new − reference|. Beside it stand its
+95% interval over words and its null: how far random relabelings of the words move. Reads no file.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,13 +16,17 @@ from birthmark.foreign import one_line
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import BudgetCheck, WordShift
 from birthmark.scoring.table import ScoreTable
+from birthmark.stats.words import compare_words
 from birthmark.values.joined import Joined, join_tables
-from birthmark.values.ranks import contrast, framing_contrast, framing_means
+from birthmark.values.ranks import contrast, framing_contrast, framing_means, stems
 from birthmark.values.wording_training import budget_sentence
 
-Quantity = Literal["contrast", "mean_rank_contrast", "median_rank"]
-QUANTITIES: tuple[Quantity, ...] = ("contrast", "mean_rank_contrast", "median_rank")
+Quantity = Literal["contrast", "median_contrast", "median_rank"]
+QUANTITIES: tuple[Quantity, ...] = ("contrast", "median_contrast", "median_rank")
+ALSO = {"mean_rank_contrast": "contrast"}  # as the effects files call it
 WORDS_SHOWN = 6
+DRAWS = 499
+TIE = 1e-9
 _EXPRESSION = re.compile(r"\s*(\w+)\s*(<=|<|≤)\s*(\d+(?:\.\d+)?|\.\d+)\s*")
 
 
@@ -38,24 +43,26 @@ class Budget:
 
 
 def parse_budget(expression: str) -> Budget:
-    """`contrast<=10`, `mean_rank_contrast<8.5`, `median_rank<=20`; raises `BirthmarkError` for anything else."""
+    """`contrast<=10`, `median_contrast<8.5`, `median_rank<=20`; raises `BirthmarkError` for anything else."""
     found = _EXPRESSION.fullmatch(expression)
-    if found is None or found[1] not in QUANTITIES or not np.isfinite(float(found[3])):
+    if found is None or ALSO.get(found[1], found[1]) not in QUANTITIES or not np.isfinite(float(found[3])):
         raise BirthmarkError(
             f'the budget "{one_line(expression)}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
             'ranks, such as "contrast<=10"'
         )
     if not np.isfinite(float(found[3])):
         raise BirthmarkError(f"the budget of {one_line(found[3], 20)} ranks is no finite number: write a smaller one")
-    quantity = next(name for name in QUANTITIES if name == found[1])
+    quantity = next(name for name in QUANTITIES if name == ALSO.get(found[1], found[1]))
     return Budget(quantity, float(found[3]), strict=found[2] == "<")
 
 
-def check_budget(new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, budget: Budget) -> BudgetCheck:
+def check_budget(
+    new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, budget: Budget, seed: int = 0
+) -> BudgetCheck:
     """Hold the move of `new` away from `reference` against the budget, in ranks among the words that both have.
 
-    `contrast` and `mean_rank_contrast` are those of one model (of median and of mean ranks); `median_rank` is the largest
-    move of a category's median rank, a mean over a framing's prompts. Raises `BirthmarkError` for tables of different kinds
+    `contrast` is one model's, of mean ranks, `median_contrast` of median ranks; `median_rank` is the largest move of a
+    category's median rank, a mean over a framing's prompts. `seed` drives what is drawn. Raises `BirthmarkError` for tables of different kinds
     or frames or without words in common, and where the lexicon or the prompts have no contrast.
     """
     _check_comparable(new, reference)
@@ -64,6 +71,8 @@ def check_budget(new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, budge
     moved = abs(value - at)
     within = budget.allows(moved)
     words = _shifts(joined, np.sign(value - at), cell)
+    low, high = _interval(joined, budget.quantity, cell, seed)
+    null = _relabelled(joined, budget.quantity, seed)
     check = BudgetCheck(
         lexicon=lexicon.name,
         quantity=budget.quantity,
@@ -76,6 +85,10 @@ def check_budget(new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, budge
         within=within,
         cell=" ".join(cell) if cell else None,
         n_candidates=len(joined.words),
+        ci_low=low,
+        ci_high=high,
+        null_95=float(np.quantile(null, 0.95)),
+        p_null=float((1 + (null >= moved - TIE).sum()) / (len(null) + 1)),
         words=words,
         sentence="",
     )
@@ -115,8 +128,63 @@ def _values(joined: Joined, quantity: Quantity) -> tuple[float, float, tuple[str
         return float(both[0]), float(both[1]), (name, framing)
     if joined.no_contrast_why is not None:
         raise BirthmarkError(f'{joined.no_contrast_why}: take the budget "median_rank<=…"')
-    both = contrast(joined.medians if quantity == "contrast" else joined.means, joined.framings)
+    both = contrast(joined.means if quantity == "contrast" else joined.medians, joined.framings)
     return float(both[0]), float(both[1]), None
+
+
+def _interval(
+    joined: Joined, quantity: Quantity, cell: tuple[str, str] | None, seed: int
+) -> tuple[float | None, float | None]:
+    """95% over words of new − reference; null with too few words.
+
+    Of a contrast of mean ranks by `compare_words`; of medians by the percentile bootstrap, word stems drawn again within each
+    category with all ranks kept (Efron and Tibshirani 1993).
+    """
+    labels = np.asarray(stems(joined.words))
+    if quantity == "contrast":
+        at, categories = joined.places
+        by_model = framing_contrast(joined.place_values, joined.framings)
+        try:
+            found = compare_words(by_model[0] - by_model[1], categories, labels[at].tolist(), seed=seed)
+        except BirthmarkError:
+            return None, None
+        return found.ci_low, found.ci_high
+    rng = np.random.default_rng([seed, 1])
+    groups = [[np.flatnonzero(row & (labels == stem)) for stem in np.unique(labels[row])] for row in joined.member]
+    if any(len(group) < 2 for group in groups):
+        return None, None
+    drawn = []
+    for _ in range(DRAWS):
+        chosen = [np.concatenate([group[at] for at in rng.integers(len(group), size=len(group))]) for group in groups]
+        medians = np.stack(
+            [np.median(joined.ranks[:, rows], axis=1) for rows in chosen], axis=1
+        )  # [2, categories, prompts]
+        drawn.append(_move_of(joined, medians, cell))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _move_of(joined: Joined, medians: np.ndarray, cell: tuple[str, str] | None) -> float:
+    """new − reference of the median contrast, or of a cell's median rank; medians [2 models, categories, prompts]."""
+    if cell is None:
+        return float(np.subtract(*contrast(medians, joined.framings)))
+    of_framing = framing_means(medians, joined.framings, cell[1])  # type: ignore[arg-type]
+    return float(np.subtract(*of_framing[:, joined.categories.index(cell[0])]))
+
+
+def _relabelled(joined: Joined, quantity: Quantity, seed: int) -> np.ndarray:
+    """|new − reference| where word stems exchange their categories at random: [draws]."""
+    rng = np.random.default_rng([seed, 2])
+    _, first, code = np.unique(np.asarray(stems(joined.words)), return_index=True, return_inverse=True)
+    of_stem = joined.member[:, first]  # [categories, stems]; a stem's first word says whose it is
+    if not of_stem.any(axis=1).all():  # a category that has no stem to itself: single words change places
+        of_stem, code = joined.member, np.arange(len(joined.words))
+    found = []
+    for _ in range(DRAWS):
+        member = of_stem[:, rng.permutation(of_stem.shape[1])][:, code]
+        value, at, _ = _values(replace(joined, member=member), quantity)
+        found.append(abs(value - at))
+    return np.array(found)
 
 
 def _shifts(joined: Joined, direction: float, cell: tuple[str, str] | None) -> list[WordShift]:

@@ -22,6 +22,7 @@ from birthmark.records import (
     ModelContrast,
     NotApplicable,
     Power,
+    PromptRanks,
     Sensitivity,
     WordEffect,
     known,
@@ -292,9 +293,21 @@ def effects(
         word_effects=word_effects(joined),
         confounds=confounds(joined, tables),
         power=power,
+        prompt_ranks=prompt_ranks(joined),
         warnings=_warnings(joined, tables, lexicon),
     )
     return record.model_copy(update={"sentence": effects_sentence(record)})
+
+
+def prompt_ranks(joined: Joined) -> PromptRanks:
+    """Mean rank of each category's words in each model after each prompt."""
+    return PromptRanks(
+        prompts=dict(zip(joined.prompts, joined.framings, strict=True)),
+        mean_rank={
+            model: {category: joined.means[at, row].tolist() for row, category in enumerate(joined.categories)}
+            for at, model in enumerate(joined.models)
+        },
+    )
 
 
 def _words(joined: Joined) -> dict[str, list[str]]:

@@ -91,6 +91,11 @@ def _check(bases: tuple[int, int], rms: int, sd_base: float, sd_rm: float, shift
         raise BirthmarkError(
             f"--bases takes two numbers from 1 to {MOST_ASKED}, the base checkpoints of either family: 5,5"
         )
+    if max(bases) == 1:
+        raise BirthmarkError(
+            "nothing can be planned with one base checkpoint of each family: whatever is trained on them, no test tells the "
+            "families from these two; --bases 3,4 is the least that can reach p = .05"
+        )
     if rms < 1:
         raise BirthmarkError(f"{rms} reward models on a base checkpoint are too few: --rms-per-base takes 1 or more")
     if not all(np.isfinite(value) and value >= 0 for value in (sd_base, sd_rm)) or sd_base + sd_rm < LEAST_SD:

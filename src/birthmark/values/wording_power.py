@@ -110,7 +110,7 @@ def _more_said(record: Plan) -> str:
     sds = {row.design: row.sd_unit for row in record.alternatives}
     now, more_bases = record.power_welch, by_name["twice the base checkpoints"]
     if now is None or more_bases is None:
-        return "One base checkpoint per family allows no conclusion about families, whatever is trained on it: add base checkpoints."
+        return "A family of one base checkpoint allows no conclusion about families, whatever is trained on it: add base checkpoints."
     less = {
         "twice the words": "words",
         "twice the prompts": "prompts",

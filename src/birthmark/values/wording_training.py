@@ -80,15 +80,36 @@ def stages_sentence(found: StagesOf) -> str:
 
 
 def budget_sentence(check: BudgetCheck) -> str:
-    """By how much the values moved, what the budget is, and the words that moved them."""
+    """By how much the values moved, its interval and null, what the budget is, and the words that moved them."""
     what = check.quantity.replace("_", " ") + (f" of {check.cell}" if check.cell else "")
     verb = "moved" if not check.within else "stayed within the budget: it moved"
     named = ", ".join(f"{shift.word} {_pull(shift)}" for shift in check.words[:NAMED])
     return (
         f"the {what} ({check.lexicon}, {check.n_candidates} words) {verb} by {check.moved:.1f} ranks, from "
-        f"{minus(check.reference_value)} in {check.reference} to {minus(check.new_value)} in {check.new}; the budget is "
-        f"{check.limit:g}" + (f"; the words that moved it most: {named}" if named else "")
+        f"{minus(check.reference_value)} in {check.reference} to {minus(check.new_value)} in {check.new}"
+        f"{_reach(check)}; the budget is {check.limit:g}{_chance(check)}"
+        + (f"; the words that moved it most: {named}" if named else "")
     )
+
+
+def _reach(check: BudgetCheck) -> str:
+    """The move's interval over words."""
+    if check.ci_low is None or check.ci_high is None:
+        return ""
+    return f" (a change of {signed(check.new_value - check.reference_value)}, 95% over words {interval(check.ci_low, check.ci_high)})"
+
+
+def _chance(check: BudgetCheck) -> str:
+    """What chance gives, and that a move within the budget may be past it."""
+    said = ""
+    if check.null_95 is not None:
+        said = f"; 95 of 100 random relabelings of the words move it by {check.null_95:.1f} ranks or less ({p_words(check.p_null)})"
+        if check.limit < check.null_95:
+            said += ", so this budget is narrower than chance"
+    furthest = max((abs(end) for end in (check.ci_low, check.ci_high) if end is not None), default=0.0)
+    if check.within and furthest > check.limit:
+        said += "; with other words it could be past the budget"
+    return said
 
 
 def _pull(shift: WordShift) -> str:
