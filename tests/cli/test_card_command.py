@@ -36,6 +36,11 @@ def test_the_section_goes_into_a_page_once_and_the_rest_stays(birthmark: Run, ou
     assert (page.read_text(encoding="utf-8"), page.stat().st_mtime_ns) == (text, changed)
 
 
+def test_without_a_page_the_card_is_printed(birthmark: Run, out: Path) -> None:
+    ran = birthmark("card", out)
+    assert ran.out == (out / "values-card.md").read_text(encoding="utf-8") and "## Values" in ran.out
+
+
 def test_a_section_is_replaced_where_it_stands(tmp_path: Path) -> None:
     page = tmp_path / "README.md"
     page.write_text(f"{FRONT}before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")

@@ -54,13 +54,16 @@ def print_doctor(found: Doctor) -> None:
 
 
 def print_card(result: CardResult) -> None:
-    """Where the card is, and what became of the model page."""
+    """The card itself; or what became of the model page, and where that was uploaded."""
+    if result.change is None:
+        print_text(result.card.read_text(encoding="utf-8"), end="")
+        return
     said = {
         "inserted": "a section was added to",
         "replaced": "its section was replaced in",
         "unchanged": "nothing to change in",
     }
-    say(f"Written to {result.card}" + (f"; {said[result.change]} {result.model_card}" if result.change else ""))
+    say(f"Written to {result.card}; {said[result.change]} {result.model_card}")
     if result.pushed:
         say(f"Uploaded: {result.pushed}")
 

@@ -161,13 +161,13 @@ class Figure:
     def chart(self) -> Any:
         """The altair chart, in fixed colours, wide: to show, to change, or to save."""
         spec = in_file_colours(self.wide)
-        kinds = {
+        kinds: dict[str, Any] = {
             "layer": alt.LayerChart,
             "hconcat": alt.HConcatChart,
             "vconcat": alt.VConcatChart,
             "facet": alt.FacetChart,
         }
-        kind = next((kinds[name] for name in kinds if name in spec), alt.Chart)
+        kind: Any = next((kinds[name] for name in kinds if name in spec), alt.Chart)
         return kind.from_dict(spec, validate=False)
 
     @property

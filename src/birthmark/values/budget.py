@@ -179,7 +179,7 @@ def _relabelled(joined: Joined, quantity: Quantity, seed: int) -> np.ndarray:
     of_stem = joined.member[:, first]  # [categories, stems]; a stem's first word says whose it is
     if not of_stem.any(axis=1).all():  # a category that has no stem to itself: single words change places
         of_stem, code = joined.member, np.arange(len(joined.words))
-    found = []
+    found: list[float] = []
     for _ in range(DRAWS):
         member = of_stem[:, rng.permutation(of_stem.shape[1])][:, code]
         value, at, _ = _values(replace(joined, member=member), quantity)
