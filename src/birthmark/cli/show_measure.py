@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from birthmark.cli.show import SHOWN_ROWS
 from birthmark.cli.terminal import print_fields, print_rows, print_text, say
 from birthmark.report.text import renamed, short_names
-from birthmark.values.wording import personas_sentence
+from birthmark.values.wording_lineage import personas_sentence
 
 if TYPE_CHECKING:
     from birthmark.commands.audit import PersonasResult

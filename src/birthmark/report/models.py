@@ -12,7 +12,7 @@ from birthmark.records import ScoreRecord
 from birthmark.report.columns import Column, Table
 from birthmark.values.formats import listed, percent
 from birthmark.values.ranks import QUANTILE_SHARES, Standings, best_of_each, shared_candidates
-from birthmark.values.wording import quoted
+from birthmark.values.wording_page import quoted
 
 RUN_ROWS = (
     "Family",
