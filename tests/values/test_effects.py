@@ -190,7 +190,7 @@ def test_models_of_one_base_are_averaged_before_the_headline(make_table, lexicon
     assert found.headline.statistic == "welch_t"
     assert found.model_level.n_units == {"A": 6, "B": 6}
     assert found.headline.n_splits == 20 and found.headline.p_exact == found.headline.min_p == 0.1
-    assert "B models put agency words further ahead of communion words" in found.headline.sentence
+    assert "B models move further from communion towards agency words" in found.headline.sentence
 
 
 def test_a_base_checkpoint_nobody_names_is_its_own_unit(make_table, lexicon) -> None:

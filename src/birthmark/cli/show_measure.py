@@ -84,10 +84,9 @@ def print_personas(result: PersonasResult) -> None:
     names = short_names(item.model for item in result.record.leanings)
     say(personas_sentence(renamed(result.record, names)), bold=True)
     rows = [
-        (item.persona, item.lexicon, item.model, item.contrast, item.mean_rank_contrast, item.shift)
-        for item in result.record.leanings
+        (item.persona, item.lexicon, item.model, item.mean_rank_contrast, item.shift) for item in result.record.leanings
     ]
-    header = ("persona", "lexicon", "model", "contrast of medians", "of means", "shift from neutral")
+    header = ("persona", "lexicon", "model", "contrast", "shift from neutral")
     print_rows(header, rows)
     say(f"Written to {result.out / 'report.html'}; each persona has a folder and a report of its own")
 

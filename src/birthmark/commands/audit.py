@@ -32,7 +32,7 @@ from birthmark.records import (
 )
 from birthmark.records.base import Row, Shown
 from birthmark.report.text import in_text, short_names
-from birthmark.scoring.declarations import MODEL, Argument, Option, select, with_options
+from birthmark.scoring.declarations import MODEL, RUN, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, make_measure, under
 from birthmark.scoring.options import (
     ChosenFrame,
@@ -47,6 +47,7 @@ from birthmark.scoring.options import (
 from birthmark.scoring.table import ScoreTable
 from birthmark.study import Study, open_measure, open_study, write_effects, write_implicit
 from birthmark.values.comparison import by_kind
+from birthmark.values.random_heads import Nulls
 from birthmark.values.stages import line_of
 from birthmark.values.wording import disagreement
 
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from birthmark.report.figure import Figure
 
 EMBEDDED = ("gemma-3-270m", "smollm2-135m-instruct")
+HEADS = 1_000
 IMPLICIT_PROMPT = "greatest_ever_one"
 
 Models = Annotated[
@@ -152,6 +154,16 @@ def audit(
             place="name",
         ),
     ] = (),
+    heads: Annotated[
+        int,
+        Option(
+            "Random heads on a reward model's base, the null of its leaning; 0: none.",
+            RUN,
+            default=HEADS,
+            least=0,
+            most=100_000,
+        ),
+    ] = HEADS,
     **options: Unpack[ScoringOptions],
 ) -> AuditResult:
     """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
@@ -159,6 +171,7 @@ def audit(
     With no model, the two embedded base models; with `catalog_set` the models of a set of the catalog, one after the
     other, with their map. `with_base` scores each reward model's base checkpoint and what that was trained on from too
     (from the catalog, or those that `base` names, nearest first), and shows how the values pass from one to the next.
+    A reward model's leaning stands beside what `heads` random heads on its base give (0: none).
     """
     measure = make_measure(**select(options, MeasureOptions))
     labels = select(options, ModelOptions)
@@ -169,7 +182,7 @@ def audit(
     found = [resolve_for(measure, model, **labels) for model in models or EMBEDDED]
     lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
     every = {model.name: model for line in lines for model in line} | {model.name: model for model in found}
-    return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines)
+    return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines, heads=heads)
 
 
 def _audit(
@@ -179,6 +192,7 @@ def _audit(
     *,
     mixed_frames: bool,
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
+    heads: int = 0,
 ) -> AuditResult:
     """Score the models one after the other (on a cluster several at a time), then compare those that are in `out`.
 
@@ -188,7 +202,18 @@ def _audit(
     for _, table in score_each(study, list(zip(models, frames, strict=True)), measure, lambda pair: pair):
         if isinstance(table, BirthmarkError):
             raise table
-    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines)
+    with study.timed("random heads"):
+        nulls = _nulls(study, models, measure, heads)
+    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines, nulls=nulls)
+
+
+def _nulls(study: Study, models: "Sequence[ResolvedModel]", measure: Measure, heads: int) -> Nulls:
+    """Random heads beside each reward model among `models`."""
+    if not any(model.kind == "reward" for model in models):
+        return {}
+    from birthmark.commands.random_heads import nulls_of
+
+    return nulls_of(study.out, models, {table.record.slug: table for table in study.tables()}, measure, heads)
 
 
 def _finish(
@@ -198,6 +223,7 @@ def _finish(
     mixed_frames: bool,
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
     mapped: bool = False,
+    nulls: Nulls | None = None,
 ) -> AuditResult:
     """Compare the tables that are there, trace the implicit reward, draw the page; with `mapped` relate the models too."""
     out = study.out
@@ -210,6 +236,7 @@ def _finish(
             seed=measure.seed,
             mixed_frames=mixed_frames or measure.protocol == "christian2026",
             controls=measure.controls,
+            nulls=nulls,
         )
     with study.timed("implicit"):
         implicit = _first_implicit(tables, measure.lexicons, out)

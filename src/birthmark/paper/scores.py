@@ -52,7 +52,9 @@ def figures(study: StudyData, seed: int = 0) -> Figures:
     joined = join_tables(study.big_two_tables, nouns)
     joined_published, joined_every = (join_tables(study.mfd2_tables, lexicon) for lexicon in (published, every))
     big_two = effects(study.big_two_tables, nouns, seed=seed, of="median")
-    big_two, as_published = adjust_across_lexicons([big_two, effects(study.mfd2_tables, published, seed=seed, of="median")])
+    big_two, as_published = adjust_across_lexicons(
+        [big_two, effects(study.mfd2_tables, published, seed=seed, of="median")]
+    )
     _, all_columns = adjust_across_lexicons([big_two, effects(study.mfd2_tables, every, seed=seed, of="median")])
     return Figures(
         figure_1a=big_two,

@@ -28,6 +28,7 @@ from birthmark.report.lexicon_tables import lexicon_tables, mean_table
 from birthmark.report.lineage import leading_line, line_figure, lineage_tables
 from birthmark.report.map import map_figures, predictor_tables
 from birthmark.report.models import run_table
+from birthmark.report.overview import overview_table
 from birthmark.scoring.table import ScoreTable, warnings_of
 from birthmark.values.formats import percent, sentence
 from birthmark.values.wording import Finding, finding, key_numbers
@@ -62,6 +63,7 @@ def _page(contents: Contents) -> Page:
     leading = [line_figure(*line)] if line else first
     found = line_finding(line[1]) if line else _found(contents)
     made = (
+        _overview(contents),
         _lineage(contents),
         _map(contents),
         _look_up(contents),
@@ -139,6 +141,12 @@ def _beside(contents: Contents, of_line: bool) -> list[Part]:
 
 
 # ------------------------------------------------------------------------------------------------------ topics
+
+
+def _overview(contents: Contents) -> Topic | None:
+    """A row a model, to be sorted, where there are several."""
+    table = overview_table(contents.effects, contents.scores)
+    return Topic("models", "The models side by side", [table], "Models") if table else None
 
 
 def _lineage(contents: Contents) -> Topic | None:

@@ -20,7 +20,7 @@ from birthmark.values.wording_lineage import line_finding
 from birthmark.values.wording_page import caveats, mass_warning, quoted, system_said
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentences
 
-STUDY = "https://arxiv.org/abs/2601.20838"
+PROJECT, STUDY = "https://pypi.org/project/birthmark/", "https://arxiv.org/abs/2601.20838"
 
 
 def write_card(out: Path | str) -> Path:
@@ -67,8 +67,8 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
     asked = f"{len(scores[0].prompt_set.prompts)} one-word questions" if scores else "one-word questions"
     version = next((record.versions["birthmark"] for record in scores if "birthmark" in record.versions), None)
     said = (
-        f"Measured with [birthmark]({STUDY}){f' {md(version)}' if version else ''}: each of {n_words:,} words was scored as "
-        f"the answer to {asked} about the best and the worst things, and ranked (1 is best)."
+        f"Measured with [birthmark]({PROJECT}){f' {md(version)}' if version else ''}: each of {n_words:,} words was scored as "
+        f"the answer to {asked} about the best and the worst things, and ranked (1 is best), by the method of [Christian et al. (2026)]({STUDY})."
     )
     if under := system_said(scores):
         said += f" {md(under)}"
@@ -127,7 +127,10 @@ def _difference(item: Effects) -> list[str]:
     else:
         return []
     a, b = (md(family) for family in item.families[:2])
-    return ["", f"Contrast of mean ranks, {b} − {a} {over}: {signed(estimate)} places{_interval(low, high, digits=1)}, {p_words(p)}. {contrast_sign(item.categories)}"]
+    return [
+        "",
+        f"Contrast of mean ranks, {b} − {a} {over}: {signed(estimate)} places{_interval(low, high, digits=1)}, {p_words(p)}. {contrast_sign(item.categories)}",
+    ]
 
 
 def _interval(low: float | None, high: float | None, digits: int = 0) -> str:

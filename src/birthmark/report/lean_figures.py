@@ -176,7 +176,12 @@ def lollipops(
     reach = 1.12 * max(values) or 1.0
     middle = "   ·   places   ·   " if not narrow else "  ·  "
     title = f"← {ends[0]}{middle}{ends[1]} →"
-    x = alt.X("value:Q", scale=alt.Scale(domain=[-reach, reach], nice=False), title=title, axis=alt.Axis(tickCount=5))
+    x = alt.X(
+        "value:Q",
+        scale=alt.Scale(domain=[-reach, reach], nice=False),
+        title=title,
+        axis=alt.Axis(tickCount=3 if narrow else 5),
+    )
     beside = not narrow or max(len(name) for name in order) <= SHORT_NAME
     base = Chart(data(rows)).encode(
         y=rows_axis("row", order, narrow=not beside),

@@ -56,9 +56,8 @@ def standing_figure(effects: Effects) -> Figure | None:
         build=lambda narrow: _chart(sides, (first, second), narrow),
         table=table,
         note=(
-            f"Right of zero {second} words rank higher, left of it {first} words: the distance of their mean ranks among "
-            f"{effects.n_candidates:,} words. The line from worst to best, with its length beside it, is the contrast. "
-            f"{contrast_sign(effects.categories)}"
+            f"The line from worst to best, with its length beside it, is the contrast. {contrast_sign(effects.categories)} "
+            f"In places, of mean ranks among {effects.n_candidates:,} words."
             + (" Families are means over their base checkpoints." if families and effects.headline else "")
         ),
     )
@@ -78,7 +77,13 @@ def _columns(with_null: bool) -> tuple[Column, ...]:
 
 def _row(side: Side, null: HeadsNull | None) -> dict[str, Any]:
     ends = {"null_low": null.low if null else None, "null_high": null.high if null else None}
-    return {"row": side.name, "family": side.family, "best": side.best, "worst": side.worst, "change": side.change} | ends
+    return {
+        "row": side.name,
+        "family": side.family,
+        "best": side.best,
+        "worst": side.worst,
+        "change": side.change,
+    } | ends
 
 
 def _chart(sides: Sequence[Side], ends: tuple[str, str], narrow: bool) -> Any:

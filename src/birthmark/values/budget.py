@@ -19,8 +19,9 @@ from birthmark.values.joined import Joined, join_tables
 from birthmark.values.ranks import contrast, framing_contrast, framing_means
 from birthmark.values.wording_training import budget_sentence
 
-Quantity = Literal["contrast", "mean_rank_contrast", "median_rank"]
-QUANTITIES: tuple[Quantity, ...] = ("contrast", "mean_rank_contrast", "median_rank")
+Quantity = Literal["contrast", "median_contrast", "median_rank"]
+QUANTITIES: tuple[Quantity, ...] = ("contrast", "median_contrast", "median_rank")
+ALIASES = {"mean_rank_contrast": "contrast"}  # the key of the same number in `effects/<lexicon>.json`
 WORDS_SHOWN = 6
 _EXPRESSION = re.compile(r"\s*(\w+)\s*(<=|<|≤)\s*(\d+(?:\.\d+)?|\.\d+)\s*")
 
@@ -38,23 +39,24 @@ class Budget:
 
 
 def parse_budget(expression: str) -> Budget:
-    """`contrast<=10`, `mean_rank_contrast<8.5`, `median_rank<=20`; raises `BirthmarkError` for anything else."""
+    """`contrast<=10`, `median_contrast<8.5`, `median_rank<=20`; raises `BirthmarkError` for anything else."""
     found = _EXPRESSION.fullmatch(expression)
-    if found is None or found[1] not in QUANTITIES or not np.isfinite(float(found[3])):
+    named = ALIASES.get(found[1], found[1]) if found else ""
+    if found is None or named not in QUANTITIES or not np.isfinite(float(found[3])):
         raise BirthmarkError(
             f'the budget "{one_line(expression)}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
             'ranks, such as "contrast<=10"'
         )
     if not np.isfinite(float(found[3])):
         raise BirthmarkError(f"the budget of {one_line(found[3], 20)} ranks is no finite number: write a smaller one")
-    quantity = next(name for name in QUANTITIES if name == found[1])
+    quantity = next(name for name in QUANTITIES if name == named)
     return Budget(quantity, float(found[3]), strict=found[2] == "<")
 
 
 def check_budget(new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, budget: Budget) -> BudgetCheck:
     """Hold the move of `new` away from `reference` against the budget, in ranks among the words that both have.
 
-    `contrast` and `mean_rank_contrast` are those of one model (of median and of mean ranks); `median_rank` is the largest
+    `contrast` is one model's contrast of mean ranks, `median_contrast` that of median ranks; `median_rank` is the largest
     move of a category's median rank, a mean over a framing's prompts. Raises `BirthmarkError` for tables of different kinds
     or frames or without words in common, and where the lexicon or the prompts have no contrast.
     """
@@ -115,7 +117,7 @@ def _values(joined: Joined, quantity: Quantity) -> tuple[float, float, tuple[str
         return float(both[0]), float(both[1]), (name, framing)
     if joined.no_contrast_why is not None:
         raise BirthmarkError(f'{joined.no_contrast_why}: take the budget "median_rank<=…"')
-    both = contrast(joined.medians if quantity == "contrast" else joined.means, joined.framings)
+    both = contrast(joined.means if quantity == "contrast" else joined.medians, joined.framings)
     return float(both[0]), float(both[1]), None
 
 

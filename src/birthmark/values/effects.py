@@ -291,7 +291,9 @@ def effects(
         mixed_model_ml=mixed_model(joined, "ML"),
         panels=panels(joined, seed),
         headline=headline,
-        headline_median=headline if of == "median" else known(families_over(replace(joined, of="median"), "base_checkpoint", seed)),
+        headline_median=headline
+        if of == "median"
+        else known(families_over(replace(joined, of="median"), "base_checkpoint", seed)),
         model_level=families_over(joined, "model", seed),
         clustering=clustered,
         clustering_why=NO_F if isinstance(clustered, Clustering) and clustered.f is None else None,

@@ -73,7 +73,8 @@ def _family(effects: Effects, models: Sequence[Side], family: str) -> Side:
     for side in members:
         units.setdefault(base_of[side.name] if effects.headline is not None else side.name, []).append(side)
     best, worst = (
-        fmean(fmean(getattr(side, framing) for side in unit) for unit in units.values()) for framing in ("best", "worst")
+        fmean(fmean(getattr(side, framing) for side in unit) for unit in units.values())
+        for framing in ("best", "worst")
     )
     name = f"{family} models" if effects.headline is not None else f"the {len(members)} {family} models"
     return Side(name, family, best, worst, several=True)

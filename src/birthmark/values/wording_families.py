@@ -10,7 +10,6 @@ from birthmark.scoring.measure import NEUTRAL_CONTROL
 from birthmark.values.formats import decimal, interval, listed, p_equals, p_number, p_words, places, plural, signed
 from birthmark.values.wording_power import few_stems
 
-
 SIGNIFICANT = 0.05
 ASKED = "Asked for good things rather than bad ones"
 UNITS = {"base_checkpoint": "base checkpoint", "model": "model"}

@@ -5,8 +5,8 @@ Records in, sentences out.
 
 from birthmark.records import LineageOf, LineageStage, Personas
 from birthmark.values.formats import capital, listed, places
+from birthmark.values.wording import Finding
 from birthmark.values.wording_families import ASKED
-
 
 STAGES = {"pretrained": "pretrained", "instruct": "instruction-tuned", "reward": "reward model", None: "–"}
 EVEN = 0.5  # ranks below which a model leans to neither side

@@ -9,7 +9,6 @@ from birthmark.foreign import one_line
 from birthmark.records import Effects, Implicit, ScoreRecord
 from birthmark.values.formats import listed, percent, sentence
 
-
 SMALL_MASS = 0.05
 QUOTED = 400  # characters of a system prompt that are shown
 SINGLE_WORDS = (
@@ -95,8 +94,10 @@ def glossary(effects: Sequence[Effects], implicit: Sequence[Implicit]) -> list[t
         ),
         (
             "Contrast",
-            "How far one category gains on the other from asked for the worst to asked for the best, in mean ranks; also "
-            "called a leaning.",
+            (
+                "How far one category gains on the other from asked for the worst to asked for the best, in mean ranks; also "
+                "called a leaning."
+            ),
         ),
         (
             "95% interval",
@@ -123,7 +124,11 @@ def glossary(effects: Sequence[Effects], implicit: Sequence[Implicit]) -> list[t
 
 def mass_warning(scores: Sequence[ScoreRecord], *, at_least: float = 0.0) -> str | None:
     """Said of language models whose next-token probability hardly touches the words; what is below `at_least` is said elsewhere."""
-    means = {record.model: mass for record in scores if (mass := mean_mass(record)) is not None and at_least <= mass < SMALL_MASS}
+    means = {
+        record.model: mass
+        for record in scores
+        if (mass := mean_mass(record)) is not None and at_least <= mass < SMALL_MASS
+    }
     if not means:
         return None
     shares = listed([f"{percent(mass, 2)} of {model}'s" for model, mass in means.items()])

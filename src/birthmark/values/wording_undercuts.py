@@ -37,8 +37,10 @@ def _one_sign(effects: Effects) -> list[str]:
     if not (all(value > 0 for value in estimates) or all(value < 0 for value in estimates)):
         return []
     return [
-        f"The difference has the same sign after all {len(estimates)} adjectives, good and bad alike: a taste for the words "
-        "rather than a value."
+        (
+            f"The difference has the same sign after all {len(estimates)} adjectives, good and bad alike: a taste for the words "
+            "rather than a value."
+        )
     ]
 
 
@@ -56,8 +58,10 @@ def _carried(found: Sensitivity) -> list[str]:
     left = most.estimate or 0.0
     turned = "turns round" if left / found.estimate < 0 else "shrinks"
     return [
-        f"One adjective carries it: without “{most.left_out}” the difference {turned} from {signed(found.estimate)} to "
-        f"{signed(left)} places."
+        (
+            f"One adjective carries it: without “{most.left_out}” the difference {turned} from {signed(found.estimate)} to "
+            f"{signed(left)} places."
+        )
     ]
 
 
@@ -66,7 +70,9 @@ def _little_mass(effects: Effects) -> list[str]:
     if not small:
         return []
     shares = listed([f"{percent(item.mass or 0.0, 2)} of {item.model}'s" for item in small])
-    return [f"The words hold only {shares} next-token probability: the ranking rests on what the model hardly ever says."]
+    return [
+        f"The words hold only {shares} next-token probability: the ranking rests on what the model hardly ever says."
+    ]
 
 
 def null_sentences(effects: Effects) -> list[str]:
