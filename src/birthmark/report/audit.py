@@ -35,7 +35,7 @@ from birthmark.values.wording import Finding, finding, key_numbers
 from birthmark.values.wording_lineage import line_finding, lineage_sentence
 from birthmark.values.wording_page import SCORES, caveats, examples, glossary, mass_warning, system_said
 from birthmark.values.wording_pairs import about_predictors, map_sentence
-from birthmark.values.wording_undercuts import LEAST_MASS, null_sentences
+from birthmark.values.wording_undercuts import LEAST_MASS, null_sentence, null_sentences
 
 OPEN_MODELS, OPEN_TABLES = 4, 3
 MOST_CATEGORIES = 4  # whose words are shown at the top
@@ -77,7 +77,7 @@ def _page(contents: Contents) -> Page:
         found.title,
         [
             *_said(contents, found),
-            *_against(contents.effects[0] if contents.effects and not line else None),
+            *(_nulls(contents, line[1]) if line else _against(contents.effects[0]) if contents.effects else ()),
             *leading,
             *_counted(contents, line is not None),
             *_beside(contents, line is not None),
@@ -107,9 +107,22 @@ def _said(contents: Contents, found: Finding) -> list[Part]:
     return [Text(found.said, "lead"), *(Text(text, "lead second") for text in seconds)]
 
 
-def _against(effects: Effects | None) -> list[Part]:
+def _against(effects: Effects) -> list[Part]:
     """What undercuts the finding, and whether random heads give as much."""
-    said = [*effects.undercuts, *null_sentences(effects)] if effects else []
+    said = [*effects.undercuts, *null_sentences(effects)]
+    return [Items(said, "prose against")] if said else []
+
+
+def _nulls(contents: Contents, line: LineageOf) -> list[Part]:
+    """Beside a line of descent, whether random heads on the base lean as far as its reward model does."""
+    models = {stage.model for stage in line.stages}
+    said = [
+        null_sentence(model)
+        for item in contents.effects
+        if item.lexicon == line.lexicon
+        for model in item.models
+        if model.null is not None and model.model in models
+    ]
     return [Items(said, "prose against")] if said else []
 
 
