@@ -59,7 +59,9 @@ def test_two_models_have_a_fixed_difference_and_no_headline(pair, lexicon) -> No
 
 def test_two_models_are_told_apart_in_words(pair, lexicon) -> None:
     sentence = effects(pair, lexicon).sentence
-    assert sentence.startswith("Asked for the best, both rank agency words higher, a by 3.0 places and b by 11.4. Asked")
+    assert sentence.startswith(
+        "Asked for the best, both rank agency words higher, a by 3.0 places and b by 11.4. Asked"
+    )
     assert "From the worst to the best, " in sentence
     assert "ranking of 27 words" in sentence and "not about model families" in sentence
 
