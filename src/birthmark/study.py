@@ -36,6 +36,7 @@ from birthmark.scoring.options import ChosenFrame, FrameOption
 from birthmark.scoring.table import ScoreTable, read_scores
 from birthmark.values.comparison import EffectsOptions, all_effects
 from birthmark.values.implicit import Joining, implicit_rewards, word_rewards
+from birthmark.values.random_heads import Nulls, with_nulls
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -202,10 +203,18 @@ def write_effects(
     tables: Sequence[ScoreTable],
     lexicons: Sequence[Lexicon],
     out: Path,
+    *,
+    nulls: Nulls | None = None,
     **options: Unpack[EffectsOptions],
 ) -> list[Effects]:
-    """Compare the tables and write `out/effects/`, one file a lexicon (and kind, where both are there)."""
+    """Compare the tables and write `out/effects/`, one file a lexicon (and kind, where both are there).
+
+    `nulls` are the random heads that a reward model's leaning is held against.
+    """
     results = {slug_of(name): result for name, result in all_effects(tables, lexicons, **options).items()}
+    if nulls:
+        named = {lexicon.name: lexicon for lexicon in lexicons}
+        results = {name: with_nulls(result, named[result.lexicon], nulls) for name, result in results.items()}
     for stale in (out / "effects").glob("*.json"):
         if stale.stem not in results:
             stale.unlink()

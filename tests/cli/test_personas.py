@@ -9,7 +9,7 @@ import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.prompts import NEUTRAL_SYSTEM, load_personas
 from birthmark.scoring.table import read_scores
-from birthmark.values.wording import system_said
+from birthmark.values.wording_page import system_said
 from tiny_models import write_tiny_model
 
 WORDS = "love,freedom,power"

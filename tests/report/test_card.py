@@ -32,12 +32,18 @@ def test_its_numbers_are_those_of_the_effects(two_models: Path) -> None:
         assert row is not None
         assert row[1 if cell.framing == "positive" else 2].startswith(f"{cell.mean_median_rank:.0f} (95% ")
     assert effects.models_fixed is not None
-    assert f"{abs(effects.models_fixed.estimate):.1f} ranks" in card
+    assert f"{abs(effects.models_fixed.estimate):.1f} places" in card
 
 
 def test_it_says_what_with_and_how_to_repeat_it(two_models: Path) -> None:
     card = write_card(two_models).read_text(encoding="utf-8")
-    for text in ("frame qa", "float32", "54 one-word questions", "`birthmark audit --out here`", "not been validated"):
+    for text in (
+        "frame qa",
+        "float32",
+        "54 one-word questions",
+        "`birthmark audit --out here`",
+        "No validation with people is stated",
+    ):
         assert text in card
 
 

@@ -10,6 +10,8 @@ from birthmark.records import Effects, read_record
 from birthmark.report.figure import FILE_COLOURS, HUES, SHAPES, hue, in_file_colours, save_figure, shape
 from birthmark.report.lexicon_figures import lexicon_figures
 from birthmark.values.formats import signed
+from birthmark.values.standings import sides_of
+from birthmark.values.wording import contrast_sign
 
 CSS = Path(__file__).parents[2] / "src" / "birthmark" / "report" / "templates" / "report.css"
 
@@ -35,15 +37,15 @@ def points(spec: dict) -> list[dict]:
     return [row for row in found if isinstance(row, dict)]
 
 
-def test_few_models_lead_with_their_ranks_many_with_their_leanings(effects: Effects, ten: Effects) -> None:
+def test_the_figure_that_shows_the_finding_leads(effects: Effects, ten: Effects) -> None:
     assert [figure.name.rsplit("-", 1)[1] for figure in lexicon_figures(effects)] == [
+        "standings",
         "ranks",
-        "leanings",
         "adjectives",
         "words",
     ]
     assert [figure.name.rsplit("-", 1)[1] for figure in lexicon_figures(ten)] == [
-        "leanings",
+        "standings",
         "ranks",
         "families",
         "evidence",
@@ -53,7 +55,7 @@ def test_few_models_lead_with_their_ranks_many_with_their_leanings(effects: Effe
 
 
 def test_every_model_category_and_framing_is_a_point(effects: Effects) -> None:
-    ranks = lexicon_figures(effects)[0]
+    ranks = lexicon_figures(effects)[1]
     for spec in (ranks.wide, ranks.narrow):
         drawn = {(row["model"], row["group"], row["framing"]): row for row in points(spec) if "rank" in row}
         for cell in effects.model_cells:
@@ -62,7 +64,7 @@ def test_every_model_category_and_framing_is_a_point(effects: Effects) -> None:
 
 
 def test_ranks_run_backwards_so_that_better_is_to_the_right(effects: Effects) -> None:
-    assert '"reverse": true' in json.dumps(lexicon_figures(effects)[0].wide)
+    assert '"reverse": true' in json.dumps(lexicon_figures(effects)[1].wide)
 
 
 def test_every_mark_names_itself(ten: Effects) -> None:
@@ -87,10 +89,20 @@ def test_stars_are_those_of_the_bonferroni_p(ten: Effects) -> None:
 
 
 def test_tables_hold_every_number_that_is_drawn(effects: Effects) -> None:
-    leanings = next(figure for figure in lexicon_figures(effects) if figure.name.endswith("leanings"))
-    assert [row[-1] for row in leanings.table.rows] == [
+    leading = lexicon_figures(effects)[0]
+    assert [row[-1] for row in leading.table.rows] == [
         signed(model.mean_rank_contrast) for model in sorted(effects.models, key=lambda model: model.family)
     ]
+
+
+def test_the_leading_figure_draws_the_gaps_that_the_finding_names(effects: Effects, ten: Effects) -> None:
+    for record in (effects, ten):
+        (leading, *_), sides = lexicon_figures(record), sides_of(record)
+        drawn = {(row["row"], row["framing"]): row["gap"] for row in points(leading.wide) if "gap" in row}
+        for side in sides:
+            assert drawn[side.name, "Asked for the best"] == side.best
+            assert drawn[side.name, "Asked for the worst"] == side.worst
+        assert contrast_sign(record.categories) in leading.note
 
 
 def test_files_hold_no_variables_of_the_page(effects: Effects, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from birthmark.records import Line, LineageOf, LineageStage
 from birthmark.report.lineage import leading_line, line_figure
-from birthmark.values.wording import line_finding
+from birthmark.values.wording_lineage import line_finding
 
 STAGES = ("pretrained", "instruct", "reward")
 

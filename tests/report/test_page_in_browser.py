@@ -179,7 +179,37 @@ def test_search_agrees_with_the_table(desk: "Visit", two: Path) -> None:
     ranks.sort()
     desk.look_up("love")
     shown = desk.page.locator("#found table").first.locator("tbody tr").first.locator("td").first.inner_text()
-    assert shown.split(" of ")[0] == f"{ranks[len(ranks) // 2]:g}"
+    middle = ranks[len(ranks) // 2]
+    ending = "th" if 10 < middle % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(middle % 10, "th")
+    assert shown.split(" of ")[0] == f"{middle:,}{ending}"
+
+
+@pytest.mark.parametrize("typed", ["freedmo", "freeedom", "fredom"])
+def test_search_forgives_a_typo(desk: "Visit", typed: str) -> None:
+    found = desk.look_up(typed)
+    assert "is not among the words" in found and "Did you mean" in found
+    assert desk.page.get_by_role("button", name="freedom", exact=True).first.is_visible()
+
+
+def test_the_models_are_sorted_by_the_column_whose_heading_is_pressed(desk: "Visit") -> None:
+    table = desk.page.locator("table.sortable").first
+    head = table.locator("thead th").filter(has_text="Contrast").first
+    seen = []
+    for way in ("descending", "ascending"):
+        head.locator("button").click()
+        assert head.get_attribute("aria-sort") == way
+        seen.append(table.locator("tbody th").all_inner_texts())
+    assert len(seen[0]) == 2 and seen[0] == seen[1][::-1]
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_figure_is_saved_without_the_network(desk: "Visit", kind: str) -> None:
+    with desk.page.expect_download() as waiting:
+        desk.page.locator(f"figure button[data-save={kind}]").first.click()
+    saved = Path(waiting.value.path()).read_bytes()
+    assert waiting.value.suggested_filename.endswith(f".{kind}")
+    assert saved.startswith(b"\x89PNG" if kind == "png" else b"<svg") and b"var(--" not in saved
+    assert desk.requests == []
 
 
 def test_keyboard_skips_to_the_finding_and_reaches_the_search(open_page: Callable[..., "Visit"], two: Path) -> None:

@@ -8,7 +8,7 @@ from birthmark.records import PrecisionCheck, ScoreRecord
 from birthmark.report.card import card
 from birthmark.report.contents import read_contents
 from birthmark.report.models import run_table
-from birthmark.values.wording import system_said
+from birthmark.values.wording_page import system_said
 
 PRECISION = PrecisionCheck(
     dtype="bfloat16", quantized=None, n_prompts=3, n_sample=64, n_candidates=900, spearman=0.99951, max_abs_diff=0.021,

@@ -38,7 +38,7 @@ def test_enough_units_find_a_contrast_at_05_by_their_own_spread() -> None:
     joined = study("AAAABBBB")
     told = found(joined)
     assert (told.unit, told.alpha) == ("base_checkpoint", 0.05)
-    a, b = joined.contrasts[:4], joined.contrasts[4:]
+    a, b = joined.mean_rank_contrasts[:4], joined.mean_rank_contrasts[4:]
     assert told.sd == pytest.approx(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
     assert told.detectable == pytest.approx(told.sd * power.detectable_exact(4, 4))
     assert f"Minimum detectable contrast at 80% power: {told.detectable:.0f} ranks." in told.sentence

@@ -59,7 +59,10 @@ def test_two_models_have_a_fixed_difference_and_no_headline(pair, lexicon) -> No
 
 def test_two_models_are_told_apart_in_words(pair, lexicon) -> None:
     sentence = effects(pair, lexicon).sentence
-    assert "b puts agency words further ahead of communion words than a does" in sentence
+    assert sentence.startswith(
+        "Asked for the best, both rank agency words higher, a by 3.0 places and b by 11.4. Asked"
+    )
+    assert "From the worst to the best, " in sentence
     assert "ranking of 27 words" in sentence and "not about model families" in sentence
 
 
@@ -92,7 +95,7 @@ def test_identical_models_do_not_differ(make_table, lexicon) -> None:
     same = [made_up(make_table, name, name.upper(), f"base {name}") for name in "ab"]
     found = effects(same, lexicon)
     assert found.models_fixed.estimate == 0 and found.models_fixed.p_words == 1
-    assert "no clear difference between a and b" in found.sentence
+    assert "a difference of 0.0 places" in found.sentence and "This is no clear difference." in found.sentence
 
 
 def test_one_model_is_described_and_compared_with_nothing(pair, lexicon) -> None:
@@ -101,7 +104,8 @@ def test_one_model_is_described_and_compared_with_nothing(pair, lexicon) -> None
     assert found.headline is None and "one family only" in found.headline_why
     assert found.models_fixed is None and found.models_fixed_why
     assert found.blocks is None and found.sensitivity is None and found.word_effects == []
-    assert "b moves agency words ahead of communion words" in found.sentence
+    assert "Asked for the best, b ranks agency words higher by " in found.sentence
+    assert "From the worst to the best, it moves " in found.sentence and " towards agency" in found.sentence
 
 
 def test_one_family_of_two_models_has_reasons_for_what_is_missing(make_table, lexicon) -> None:
@@ -190,7 +194,7 @@ def test_models_of_one_base_are_averaged_before_the_headline(make_table, lexicon
     assert found.headline.statistic == "welch_t"
     assert found.model_level.n_units == {"A": 6, "B": 6}
     assert found.headline.n_splits == 20 and found.headline.p_exact == found.headline.min_p == 0.1
-    assert "B models put agency words further ahead of communion words" in found.headline.sentence
+    assert "B models move further from communion towards agency words" in found.headline.sentence
 
 
 def test_a_base_checkpoint_nobody_names_is_its_own_unit(make_table, lexicon) -> None:
@@ -223,7 +227,10 @@ def test_three_categories_take_the_largest_t(make_table, make_lexicon) -> None:
     found = effects(several(make_table, "AB", lean={"B": 2}, words=THREE), make_lexicon(THREE))
     assert found.headline.statistic == "max_t" and found.headline.estimate is None
     assert all(model.contrast is None for model in found.models)
-    assert "put Agency words further ahead" in found.sentence and "largest difference of" in found.sentence
+    assert "move Agency words further up than" in found.sentence and "largest difference of 3" in found.sentence
+    assert "adjusted for their number p = " in found.sentence
+    assert [row.category for row in found.category_words] == found.categories
+    assert all(row.ci_low < row.estimate < row.ci_high and row.p_max_t for row in found.category_words)
     assert len(found.per_category) == 6
 
 

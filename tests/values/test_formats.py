@@ -11,6 +11,7 @@ from birthmark.values.formats import (
     p_words,
     plural,
     signed,
+    small,
     times,
 )
 
@@ -45,8 +46,20 @@ def test_shares_are_written_without_a_leading_zero(value: float, digits: int | N
 
 
 def test_differences_carry_their_sign() -> None:
-    assert [signed(value) for value in (1.25, -1.25, 0.0, -0.001, None)] == ["+1.2", "−1.2", "+0.0", "−1.0e−03", "–"]
+    assert [signed(value) for value in (1.25, -1.25, 0.0, -0.001, None)] == ["+1.2", "−1.2", "0.0", "0.0", "–"]
     assert interval(-1200.0, 3.0) == "−1,200.0 to 3.0"
+    assert (interval(22.1, 22.4, 0), interval(22.0, 22.0, 0)) == ("22.1 to 22.4", "–")
+
+
+def test_no_number_is_written_in_powers_of_ten() -> None:
+    assert [small(value) for value in (0.0, 3.14e-5, 0.0499, 0.25, 1e-12)] == [
+        "0",
+        "0.000031",
+        "0.050",
+        "0.25",
+        "less than 0.000000001",
+    ]
+    assert (signed(-3.14e-5, 4), signed(3.14e-4, 4), signed(-0.04)) == ("−0.000031", "+0.0003", "0.0")
     assert interval(None, 3.0) == "–"
 
 

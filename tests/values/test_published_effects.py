@@ -122,12 +122,25 @@ def test_the_headline_is_over_five_base_checkpoints(big_two_effects: Effects) ->
     assert (headline.n_splits, headline.min_p, headline.statistic) == (10, 0.1, "difference")
     by_base: dict[tuple[str, str], list[float]] = {}
     for model in big_two_effects.models:
-        by_base.setdefault((model.family, model.base_checkpoint), []).append(model.contrast)
+        by_base.setdefault((model.family, model.base_checkpoint), []).append(model.mean_rank_contrast)
     unit = {key: np.mean(values) for key, values in by_base.items()}
     gemma, llama = ([value for key, value in unit.items() if key[0] == family] for family in ("Gemma", "Llama"))
     assert headline.estimate == pytest.approx(np.mean(llama) - np.mean(gemma))
     assert headline.p_exact == headline.count / headline.n_splits
     assert "the smallest attainable p-value is .100" in headline.sentence
+    assert headline.contrast.endswith("mean ranks")
+
+
+def test_the_study_s_own_headline_is_of_medians_and_stands_beside(big_two_effects: Effects) -> None:
+    median = big_two_effects.headline_median
+    assert median is not None and median.contrast.endswith("median ranks")
+    by_base: dict[tuple[str, str], list[float]] = {}
+    for model in big_two_effects.models:
+        by_base.setdefault((model.family, model.base_checkpoint), []).append(model.contrast)
+    unit = {key: np.mean(values) for key, values in by_base.items()}
+    gemma, llama = ([value for key, value in unit.items() if key[0] == family] for family in ("Gemma", "Llama"))
+    assert median.estimate == pytest.approx(np.mean(llama) - np.mean(gemma))
+    assert median.estimate != pytest.approx(big_two_effects.headline.estimate)
 
 
 def test_the_model_level_is_welchs_t_over_210_splits(big_two_effects: Effects) -> None:
@@ -189,7 +202,7 @@ def test_leaving_a_base_out_is_the_difference_of_the_others(big_two_effects: Eff
     rest = [m for m in big_two_effects.models if m.base_checkpoint != "gemma-2-2b-it"]
     by_base: dict[tuple[str, str], list[float]] = {}
     for model in rest:
-        by_base.setdefault((model.family, model.base_checkpoint), []).append(model.contrast)
+        by_base.setdefault((model.family, model.base_checkpoint), []).append(model.mean_rank_contrast)
     gemma, llama = (
         [np.mean(values) for key, values in by_base.items() if key[0] == family] for family in ("Gemma", "Llama")
     )

@@ -169,9 +169,21 @@ def _spoken_precision(found: PrecisionCheck) -> str:
     return found.dtype + (f" with weights in {found.quantized}" if found.quantized else "")
 
 
+def print_categories(effects: Effects) -> None:
+    """Three categories or more: what each moves by, over words, and the models' median ranks where two fit beside it."""
+    from birthmark.report.lexicon_tables import category_table
+
+    table = category_table(effects)
+    if table is not None:
+        print_rows(table.headers, table.rows, title=table.caption)
+        say(table.note)
+
+
 def print_effects(results: Sequence[Effects], out: Path | None) -> None:
     """The answer in words, a small table a lexicon, what to read with it (once), and where the rest is."""
     from birthmark.report.text import renamed, short_names
+    from birthmark.values.wording import contrast_sign
+    from birthmark.values.wording_undercuts import null_sentences
 
     names = short_names(model.model for item in results for model in item.models)
     noted: set[str] = set()
@@ -179,7 +191,8 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         say()
         say(effects.sentence or effects.headline_why or "", bold=True)
         columns = [(category, framing) for category in effects.categories for framing in ("positive", "negative")]
-        of_means = effects.headline is None  # the sentence above is then of mean ranks, else of median ranks
+        for line in (*effects.undercuts, *null_sentences(effects)):
+            say(f"- {line}")
         rows = []
         for model in effects.models:
             cells = {
@@ -188,16 +201,16 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
                 if cell.model == model.model
             }
             ranks = [f"{cells[column]:.1f}" if column in cells else None for column in columns]
-            value = model.mean_rank_contrast if of_means else model.contrast
-            contrast = None if value is None else f"{value:.1f}"
-            rows.append((model.model, model.family, *ranks, contrast))
+            value = model.mean_rank_contrast
+            rows.append((model.model, model.family, *ranks, None if value is None else signed(value)))
+        two = len(effects.categories) == 2
         if len(columns) <= 6:
-            header = ("model", "family", *(f"{category}, {framing}" for category, framing in columns), "contrast")
-            print_rows(header, rows)
-            say(
-                f"Means of median ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best."
-                + (" The contrast is of mean ranks." if of_means and len(effects.categories) == 2 else "")
-            )
+            header = ("model", "family", *(f"{category}, {framing}" for category, framing in columns))
+            print_rows((*header, "contrast") if two else header, rows if two else [row[:-1] for row in rows])
+            sign = f" The contrast is of mean ranks. {contrast_sign(effects.categories)}" if two else ""
+            say(f"Means of median ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best.{sign}")
+        if not two:
+            print_categories(effects)
         if effects.power is not None:
             say(effects.power.sentence)
         for held in effects.controlled:

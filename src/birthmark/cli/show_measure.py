@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from birthmark.cli.show import SHOWN_ROWS
 from birthmark.cli.terminal import print_fields, print_rows, print_text, say
 from birthmark.report.text import renamed, short_names
-from birthmark.values.wording import personas_sentence
+from birthmark.values.wording_lineage import personas_sentence
 
 if TYPE_CHECKING:
     from birthmark.commands.audit import PersonasResult
@@ -96,10 +96,9 @@ def print_personas(result: PersonasResult) -> None:
     names = short_names(item.model for item in result.record.leanings)
     say(personas_sentence(renamed(result.record, names)), bold=True)
     rows = [
-        (item.persona, item.lexicon, item.model, item.contrast, item.mean_rank_contrast, item.shift)
-        for item in result.record.leanings
+        (item.persona, item.lexicon, item.model, item.mean_rank_contrast, item.shift) for item in result.record.leanings
     ]
-    header = ("persona", "lexicon", "model", "contrast of medians", "of means", "shift from neutral")
+    header = ("persona", "lexicon", "model", "contrast", "shift from neutral")
     print_rows(header, rows)
     say(f"Written to {result.out / 'report.html'}; each persona has a folder and a report of its own")
 

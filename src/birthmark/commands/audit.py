@@ -35,7 +35,7 @@ from birthmark.records import (
 )
 from birthmark.records.base import Row, Shown
 from birthmark.report.text import in_text, short_names
-from birthmark.scoring.declarations import MODEL, Argument, Option, select, with_options
+from birthmark.scoring.declarations import MODEL, RUN, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, make_measure, under
 from birthmark.scoring.options import (
     ChosenFrame,
@@ -51,6 +51,7 @@ from birthmark.scoring.table import ScoreTable, is_score_table
 from birthmark.study import Study, open_measure, open_study, write_effects, write_implicit
 from birthmark.values.among import Reference
 from birthmark.values.comparison import by_kind
+from birthmark.values.random_heads import Nulls
 from birthmark.values.stages import line_of
 from birthmark.values.wording import disagreement
 
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = ("gemma-3-270m", "smollm2-135m-instruct")
 BUNDLED = {"birthmark-gemma3": "gemma-3-270m", "birthmark-smollm2": "smollm2-135m-instruct"}  # reward model: its base
+HEADS = 1_000
 IMPLICIT_PROMPT = "greatest_ever_one"
 
 Models = Annotated[
@@ -171,6 +173,16 @@ def audit(
     ] = (),
     among: AmongOption = (),
     data: StudyFiles = None,
+    heads: Annotated[
+        int,
+        Option(
+            "Random heads on a reward model's base, the null of its leaning; 0: none.",
+            RUN,
+            default=HEADS,
+            least=0,
+            most=100_000,
+        ),
+    ] = HEADS,
     **options: Unpack[ScoringOptions],
 ) -> AuditResult:
     """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
@@ -178,7 +190,7 @@ def audit(
     With no model, two small reward models beside the base models that they were trained from; with `catalog_set` the models
     of a set of the catalog, one after the other, with their map. `with_base` scores each reward model's base checkpoint and
     what that was trained on from too (from the catalog, or those that `base` names, nearest first), and shows how the values
-    pass from one to the next.
+    pass from one to the next. A reward model's leaning stands beside what `heads` random heads on its base give (0: none).
     `among` places each reward model among the published ten (`study`, whose Big Two nouns are then the lexicon by default)
     or among score tables: its place, its distance to each, the nearest, the map; `data` is a clone of the study's files.
     """
@@ -207,7 +219,15 @@ def audit(
         by_name = {model.name: model for model in found}
         lines = [[by_name[base], by_name[name]] for name, base in BUNDLED.items() if {base, name} <= {*by_name}]
     every = {model.name: model for line in lines for model in line} | {model.name: model for model in found}
-    return _audit(list(every.values()), measure, Path(out), mixed_frames=mixed_frames, lines=lines, reference=reference)
+    return _audit(
+        list(every.values()),
+        measure,
+        Path(out),
+        mixed_frames=mixed_frames,
+        lines=lines,
+        reference=reference,
+        heads=heads,
+    )
 
 
 def default_models(measure: Measure, kind: Kind | None) -> list[str]:
@@ -224,6 +244,7 @@ def _audit(
     mixed_frames: bool,
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
     reference: Reference | None = None,
+    heads: int = 0,
 ) -> AuditResult:
     """Score the models one after the other (on a cluster several at a time), then compare those that are in `out`.
 
@@ -233,7 +254,18 @@ def _audit(
     for _, table in score_each(study, list(zip(models, frames, strict=True)), measure, lambda pair: pair):
         if isinstance(table, BirthmarkError):
             raise table
-    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines, reference=reference)
+    with study.timed("random heads"):
+        nulls = _nulls(study, models, measure, heads)
+    return _finish(study, measure, mixed_frames=mixed_frames, lines=lines, reference=reference, nulls=nulls)
+
+
+def _nulls(study: Study, models: "Sequence[ResolvedModel]", measure: Measure, heads: int) -> Nulls:
+    """Random heads beside each reward model among `models`."""
+    if not any(model.kind == "reward" for model in models):
+        return {}
+    from birthmark.commands.random_heads import nulls_of
+
+    return nulls_of(study.out, models, {table.record.slug: table for table in study.tables()}, measure, heads)
 
 
 def _finish(
@@ -244,6 +276,7 @@ def _finish(
     lines: "Sequence[Sequence[ResolvedModel]]" = (),
     mapped: bool = False,
     reference: Reference | None = None,
+    nulls: Nulls | None = None,
 ) -> AuditResult:
     """Compare the tables that are there, trace the implicit reward, draw the page; with `mapped` relate the models too.
 
@@ -259,6 +292,7 @@ def _finish(
             seed=measure.seed,
             mixed_frames=mixed_frames or measure.protocol == "christian2026",
             controls=measure.controls,
+            nulls=nulls,
         )
     with study.timed("implicit"):
         implicit = _first_implicit(tables, measure.lexicons, out)

@@ -4,24 +4,24 @@ The base of a run stays in memory; an adapter and its head are put on and taken 
 OUT folder: `scores/`, `trajectory.parquet`, `track.json`, `durability.json`, `random-heads/`, figures and page.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Unpack
 
-import numpy as np
 import polars as pl
 
+from birthmark.commands.random_heads import keep_random_heads
 from birthmark.errors import BirthmarkError
 from birthmark.files import slug_of, write_parquet, write_text
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.models.folder import ADAPTER_CONFIG, read_json
-from birthmark.models.resolve import ResolvedModel, load_tokenizer, resolve
+from birthmark.models.resolve import ResolvedModel, resolve
 from birthmark.progress import note
 from birthmark.records import Durability, GapCurve, RandomHeads, Track, TrackedRun, read_record, to_json
 from birthmark.scoring.declarations import MODEL, RUN, Argument, Option, select, with_options
-from birthmark.scoring.local import LocalBackend, choose_machine
+from birthmark.scoring.local import LocalBackend
 from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options
 from birthmark.scoring.options import (
     CatalogOptions,
@@ -49,11 +49,7 @@ from birthmark.values.joined import join_tables
 from birthmark.values.movement import track_points, trajectory_rows, words_moved
 from birthmark.values.random_heads import (
     FOLDER,
-    HeadWords,
-    has_head_words,
-    head_path,
     read_head_words,
-    write_head_words,
 )
 
 HEADS = 1_000
@@ -248,12 +244,7 @@ class _Tracker:
         self, run: TrackedRun, series: Series, first: tuple[Checkpoint, ResolvedModel], candidates: Sequence[str]
     ) -> None:
         """Score random heads on the base of a series, once a base: on the first checkpoint's body where it is whole."""
-        from birthmark.training.reward_model_init import heads_key
-
         checkpoint, model = first
-        lexicons = {lexicon.name: tuple(lexicon.match(candidates)) for lexicon in self.measure.lexicons}
-        key = heads_key(model, self.measure, lexicons, self.options["heads"])
-        paths = {name: head_path(self.out, run.base, name) for name in lexicons}
         framings = {prompt.framing for prompt in self.measure.prompts.prompts.values()}
         if not {"positive", "negative"} <= framings:
             return
@@ -261,43 +252,17 @@ class _Tracker:
             self.warnings.append(
                 f"random heads of {run.base} stand on the body of {series.run} at step {checkpoint.step:,}, which was trained"
             )
-        if all(has_head_words(path, key) for path in paths.values()):
-            return
-        note(f"{run.base}: {self.options['heads']:,} random heads", quiet=self.measure.quiet)
-        values = self._score_heads(run.base, model, lexicons)
-        for name, path in paths.items():
-            record = RandomHeads(
-                base=run.base,
-                family=run.family,
-                lexicon=name,
-                n_heads=self.options["heads"],
-                seed=self.measure.seed,
-                prompts=list(self.measure.prompts.prompts),
-                key=key,
-            )
-            write_head_words(path, record, HeadWords(run.base, run.family, lexicons[name], values[name]))
-
-    def _score_heads(
-        self, base: str, model: ResolvedModel, lexicons: Mapping[str, Sequence[str]]
-    ) -> dict[str, np.ndarray]:
-        from birthmark.training.reward_model_init import random_head_words
-
-        device, dtype = choose_machine(self.measure.device, self.measure.dtype, model.entry)
-        body = (
-            self.swapping.model(model, dtype=dtype, device=device)
-            if model.adapter is None
-            else nullcontext(self.swapping.base(model, dtype=dtype, device=device))
+        keep_random_heads(
+            self.out,
+            model,
+            self.measure,
+            self.measure.lexicons,
+            candidates,
+            self.swapping,
+            base=run.base,
+            family=run.family,
+            heads=self.options["heads"],
         )
-        with body as network:
-            return random_head_words(
-                network,
-                load_tokenizer(model),
-                self.measure,
-                lexicons,
-                base=base,
-                heads=self.options["heads"],
-                seed=self.measure.seed,
-            )
 
 
 # ------------------------------------------------------------------------------------------------------- values

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -51,9 +51,11 @@ def figures(study: StudyData, seed: int = 0) -> Figures:
     every = fold_foundations(moral)
     joined = join_tables(study.big_two_tables, nouns)
     joined_published, joined_every = (join_tables(study.mfd2_tables, lexicon) for lexicon in (published, every))
-    big_two = effects(study.big_two_tables, nouns, seed=seed)
-    big_two, as_published = adjust_across_lexicons([big_two, effects(study.mfd2_tables, published, seed=seed)])
-    _, all_columns = adjust_across_lexicons([big_two, effects(study.mfd2_tables, every, seed=seed)])
+    big_two = effects(study.big_two_tables, nouns, seed=seed, of="median")
+    big_two, as_published = adjust_across_lexicons(
+        [big_two, effects(study.mfd2_tables, published, seed=seed, of="median")]
+    )
+    _, all_columns = adjust_across_lexicons([big_two, effects(study.mfd2_tables, every, seed=seed, of="median")])
     return Figures(
         figure_1a=big_two,
         figure_1b_as_published=as_published,
@@ -228,7 +230,8 @@ def crossed_p(joined: Joined, splits: np.ndarray) -> list[float]:
 
 def _contrasts(joined: Joined) -> np.ndarray:
     """The values that the tests over units compare: one contrast per model, or one per category [models, …]."""
-    return joined.centred_framing_contrasts if joined.contrasts is None else joined.contrasts[:, None]
+    of_medians = replace(joined, of="median")
+    return of_medians.centred_framing_contrasts if joined.contrasts is None else joined.contrasts[:, None]
 
 
 def _base_values(joined: Joined) -> Relabelled:

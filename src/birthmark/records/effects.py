@@ -20,6 +20,7 @@ class ModelCell(Record):
     """One model's point in the lexicon's figure: its mean over the framing's prompts of a category's median ranks.
 
     `prompt_low` and `prompt_high`: the lowest and highest of those medians; `ci_low`, `ci_high`: 95% over the words.
+    `mean_rank`: the mean over the framing's prompts of the category's mean rank, of which contrasts of mean ranks are made.
     """
 
     model: str
@@ -32,6 +33,7 @@ class ModelCell(Record):
     n_prompts: int
     ci_low: float | None = None
     ci_high: float | None = None
+    mean_rank: float | None = None
 
 
 class MixedModel(Record):
@@ -63,7 +65,24 @@ class Panel(Record):
     why: str | None = None
 
 
+class HeadsNull(Record):
+    """What random heads give in place of a reward model's own: the middle 95% of their contrasts of mean ranks.
+
+    `of_base`: whether they stand on the body of `base` itself, else on the reward model's own, trained one. `p`: two-sided,
+    the share of heads as far from zero as the reward model, (b + 1) / (n + 1).
+    """
+
+    base: str
+    of_base: bool
+    n_heads: int
+    low: float
+    high: float
+    p: float
+
+
 class ModelContrast(Record):
+    """`contrast` is of median ranks, as the study published it, `mean_rank_contrast` what people read."""
+
     model: str
     family: str
     base_checkpoint: str
@@ -72,6 +91,8 @@ class ModelContrast(Record):
     kind: Kind | None = None
     frame: str | None = None
     mass: float | None = None
+    null: HeadsNull | None = None
+    null_why: str | None = None
 
 
 class LevelTest(Record):
@@ -174,7 +195,7 @@ class ModelsFixed(Record):
 
 
 class Pair(Record):
-    """Two models of one team on bases of two families: the difference (b − a) of their contrasts of median ranks.
+    """Two models of one team on bases of two families: the difference (b − a) of the headline's contrast.
 
     `agrees`: whether its sign is that of the families' difference over base checkpoints. `data`: what both were trained
     on, where the catalog says so of both.
@@ -214,7 +235,7 @@ class Equivalence(Record):
 
 
 class Sensitivity(Record):
-    """What the families' difference (b − a, contrast of median ranks over base checkpoints) owes to its parts.
+    """What the families' difference (b − a, the headline's contrast over base checkpoints) owes to its parts.
 
     Descriptive, never for selecting. `half_lexicons`: either half of a seeded split, its words ranked among themselves.
     `split_half`, `spearman_brown`: reliability over words; `icc_prompt`, `icc_prompts`: of one prompt, of their mean.
@@ -271,6 +292,21 @@ class CategoryTest(Record):
     p_max_t: float | None
 
 
+class CategoryWords(Record):
+    """A category's words against all others, words as the sample and models fixed: best − worst, b − a for two families.
+
+    Below zero the category moves up. Words of one stem count once. `p_max_t`: adjusted for all categories by the largest
+    |t|, stems permuted.
+    """
+
+    category: str
+    n_words: int
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_max_t: float | None
+
+
 class Confound(Record):
     """What else sets a category's words apart, each a mean over its ranked words.
 
@@ -319,7 +355,11 @@ class PromptRanks(Record):
 
 
 class Effects(Shown, Record):
-    """`effects/<lexicon>.json`. Ranks: 1 is best. Differences are second family minus first, alphabetically."""
+    """`effects/<lexicon>.json`. Ranks: 1 is best. Differences are second family minus first, alphabetically.
+
+    `headline` is of mean ranks, in a replication of median ranks (its `contrast` says which), `headline_median` always of
+    median ranks; so in `models` are `mean_rank_contrast` and `contrast`.
+    """
 
     lexicon: str
     kind: Kind
@@ -343,6 +383,7 @@ class Effects(Shown, Record):
     models: list[ModelContrast]
     headline: LevelTest | None
     headline_why: str | None = None
+    headline_median: LevelTest | None = None
     model_level: LevelTest | None
     model_level_why: str | None = None
     clustering: Clustering | None
@@ -354,6 +395,7 @@ class Effects(Shown, Record):
     p_permutation_f: float | None
     p_permutation_f_why: str | None = None
     per_category: list[CategoryTest]
+    category_words: list[CategoryWords] = []
     blocks: Blocks | None = None
     blocks_why: str | None = None
     sensitivity: Sensitivity | None = None
@@ -365,6 +407,7 @@ class Effects(Shown, Record):
     power: Power | None = None
     power_why: str | None = None
     prompt_ranks: PromptRanks | None = None
+    undercuts: list[str] = []
     sentence: str | None = None
     warnings: list[str] = []
 

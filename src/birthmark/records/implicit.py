@@ -19,7 +19,8 @@ class ImplicitPrompt(Record):
 
     `mass_a` and `mass_b`: each model's probability on the `n_shared` candidates that are compared; `set_aside_mass_…`: on
     shared candidates that are not (Markdown, punctuation or white space on request, or impossible in one model).
-    `words_top` and `words_bottom` are the lexicons' words, forms summed and several tokens by the chain rule.
+    `text_top` and `text_bottom`: the ends of those with a letter, a digit or another sign of a script and without a line
+    break; `n_signs`: the others, punctuation, white space and line breaks. `words_top` and `words_bottom` are the lexicons' words, forms summed and several tokens by the chain rule.
     """
 
     prompt: str
@@ -30,6 +31,9 @@ class ImplicitPrompt(Record):
     set_aside_mass_b: float = 0.0
     top: list[CandidateReward]
     bottom: list[CandidateReward]
+    text_top: list[CandidateReward] = []
+    text_bottom: list[CandidateReward] = []
+    n_signs: int = 0
     words_top: list[CandidateReward] = []
     words_bottom: list[CandidateReward] = []
     category_means: dict[str, dict[str, dict[str, float]]]

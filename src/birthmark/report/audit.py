@@ -29,22 +29,14 @@ from birthmark.report.lexicon_tables import lexicon_tables, mean_table
 from birthmark.report.lineage import leading_line, line_figure, lineage_tables
 from birthmark.report.map import map_figures, predictor_tables
 from birthmark.report.models import run_table
+from birthmark.report.overview import overview_table
 from birthmark.scoring.table import ScoreTable, warnings_of
 from birthmark.values.formats import percent, sentence
-from birthmark.values.wording import (
-    SCORES,
-    Finding,
-    caveats,
-    examples,
-    finding,
-    glossary,
-    key_numbers,
-    line_finding,
-    lineage_sentence,
-    mass_warning,
-    system_said,
-)
+from birthmark.values.wording import Finding, finding, key_numbers
+from birthmark.values.wording_lineage import line_finding, lineage_sentence
+from birthmark.values.wording_page import SCORES, caveats, examples, glossary, mass_warning, system_said
 from birthmark.values.wording_pairs import about_predictors, map_sentence
+from birthmark.values.wording_undercuts import LEAST_MASS, null_sentence, null_sentences
 
 OPEN_MODELS, OPEN_TABLES = 4, 3
 MOST_CATEGORIES = 4  # whose words are shown at the top
@@ -72,6 +64,7 @@ def _page(contents: Contents) -> Page:
     leading = [line_figure(*line)] if line else first
     found = line_finding(line[1]) if line else _found(contents)
     made = (
+        _overview(contents),
         among_topic(contents.among) if contents.among else None,
         _lineage(contents),
         _map(contents),
@@ -86,8 +79,9 @@ def _page(contents: Contents) -> Page:
         found.title,
         [
             *_said(contents, found),
-            *_counted(contents, line is not None),
+            *(_nulls(contents, line[1]) if line else _against(contents.effects[0]) if contents.effects else ()),
             *leading,
+            *_counted(contents, line is not None),
             *_beside(contents, line is not None),
         ],
         [topic for topic in made if topic is not None],
@@ -113,6 +107,25 @@ def _said(contents: Contents, found: Finding) -> list[Part]:
     """The finding in words."""
     seconds = [text for text in (found.sure, system_said(contents.scores)) if text]
     return [Text(found.said, "lead"), *(Text(text, "lead second") for text in seconds)]
+
+
+def _against(effects: Effects) -> list[Part]:
+    """What undercuts the finding, and whether random heads give as much."""
+    said = [*effects.undercuts, *null_sentences(effects)]
+    return [Items(said, "prose against")] if said else []
+
+
+def _nulls(contents: Contents, line: LineageOf) -> list[Part]:
+    """Beside a line of descent, whether random heads on the base lean as far as its reward model does."""
+    models = {stage.model for stage in line.stages}
+    said = [
+        null_sentence(model)
+        for item in contents.effects
+        if item.lexicon == line.lexicon
+        for model in item.models
+        if model.null is not None and model.model in models
+    ]
+    return [Items(said, "prose against")] if said else []
 
 
 def _counted(contents: Contents, of_line: bool) -> list[Part]:
@@ -143,6 +156,12 @@ def _beside(contents: Contents, of_line: bool) -> list[Part]:
 
 
 # ------------------------------------------------------------------------------------------------------ topics
+
+
+def _overview(contents: Contents) -> Topic | None:
+    """A row a model, to be sorted, where there are several."""
+    table = overview_table(contents.effects, contents.scores)
+    return Topic("models", "The models side by side", [table], "Models") if table else None
 
 
 def _lineage(contents: Contents) -> Topic | None:
@@ -225,7 +244,7 @@ def _numbers_of(item: Effects, figures: Sequence[Figure]) -> list[Part]:
     """A lexicon's sentence, figures and tables, the tables that most readers need open."""
     counts = ", ".join(f"{category} {n}" for category, n in item.words_by_category.items())
     of_list = f" of {item.n_lexicon_words:,} in the list" if item.n_lexicon_words else ""
-    validated = "Validated with people." if item.validated else "Not validated with people."
+    validated = "Validated with people." if item.validated else "No validation stated."
     ranked = f"{item.n_candidates:,} words ranked{of_list}{f': {counts}' if counts else ''}. {validated}"
     why = item.cells_why or "the prompts have no framing, positive or negative"
     missing = [] if item.cells else [Text(f"No figure: {why}.", "missing")]
@@ -233,6 +252,7 @@ def _numbers_of(item: Effects, figures: Sequence[Figure]) -> list[Part]:
     return [
         Heading(f"{item.lexicon}, {SCORES[item.kind]}"),
         finding(item).text,
+        *_against(item),
         Text(ranked),
         *figures,
         *missing,
@@ -276,7 +296,7 @@ def _found(contents: Contents) -> Finding:
 
 def _warnings(contents: Contents) -> list[str]:
     lists = [item.warnings for group in (contents.effects, contents.implicit) for item in group]
-    of_mass = mass_warning(contents.scores)
+    of_mass = mass_warning(contents.scores, at_least=LEAST_MASS if contents.effects else 0.0)
     of_study = contents.study.warnings if contents.study else []
     said = [*([of_mass] if of_mass else []), *of_study, *(text for warnings in lists for text in warnings)]
     known = {text for record in contents.scores for text in record.warnings if any(text in line for line in said)}

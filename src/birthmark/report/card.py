@@ -15,9 +15,12 @@ from birthmark.report.contents import read_lineage, read_summary
 from birthmark.report.lineage import leading_line
 from birthmark.report.models import read_at, read_early
 from birthmark.values.formats import interval, p_words, signed
-from birthmark.values.wording import caveats, finding, line_finding, mass_warning, quoted, system_said
+from birthmark.values.wording import contrast_sign, finding
+from birthmark.values.wording_lineage import line_finding
+from birthmark.values.wording_page import caveats, mass_warning, quoted, system_said
+from birthmark.values.wording_undercuts import LEAST_MASS, null_sentences
 
-STUDY = "https://arxiv.org/abs/2601.20838"
+PROJECT, STUDY = "https://pypi.org/project/birthmark/", "https://arxiv.org/abs/2601.20838"
 
 
 def write_card(out: Path | str) -> Path:
@@ -45,11 +48,13 @@ def card(
     if line := leading_line(lineage.lines) if lineage else None:
         lines += [md(line_finding(line[1]).text), ""]
     for item in effects:
-        lines += [md(finding(item).text), ""]
+        lines += [f"**{md(finding(item).title)}.** {md(finding(item).text)}", ""]
+        beside = [*item.undercuts, *null_sentences(item)]
+        lines += [*(f"- {md(text)}" for text in beside), *([""] if beside else [])]
     lines += _measured(effects, scores)
     for item in effects:
         lines += ["", *_table(item)]
-    small = mass_warning(scores)
+    small = mass_warning(scores, at_least=LEAST_MASS if effects else 0.0)
     lines += ["", "**Read with care.**", ""]
     said = [*([small] if small else []), *read_early(scores), *caveats(effects, scores)]
     lines += [f"- {md(text)}" for text in said]
@@ -62,8 +67,8 @@ def _measured(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list
     asked = f"{len(scores[0].prompt_set.prompts)} one-word questions" if scores else "one-word questions"
     version = next((record.versions["birthmark"] for record in scores if "birthmark" in record.versions), None)
     said = (
-        f"Measured with [birthmark]({STUDY}){f' {md(version)}' if version else ''}: each of {n_words:,} words was scored as "
-        f"the answer to {asked} about the best and the worst things, and ranked (1 is best)."
+        f"Measured with [birthmark]({PROJECT}){f' {md(version)}' if version else ''}: each of {n_words:,} words was scored as "
+        f"the answer to {asked} about the best and the worst things, and ranked (1 is best), by the method of [Christian et al. (2026)]({STUDY})."
     )
     if under := system_said(scores):
         said += f" {md(under)}"
@@ -129,7 +134,10 @@ def _difference(item: Effects) -> list[str]:
     else:
         return []
     a, b = (md(family) for family in item.families[:2])
-    return ["", f"Difference {b} − {a} {over}: {signed(estimate)} ranks{_interval(low, high, digits=1)}, {p_words(p)}."]
+    return [
+        "",
+        f"Contrast of mean ranks, {b} − {a} {over}: {signed(estimate)} places{_interval(low, high, digits=1)}, {p_words(p)}. {contrast_sign(item.categories)}",
+    ]
 
 
 def _interval(low: float | None, high: float | None, digits: int = 0) -> str:

@@ -84,12 +84,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns; the first cell names its row. `note` stands below."""
+    """Rows under columns; the first cell names its row. `note` stands below; `sortable`: a reader can sort the rows."""
 
     caption: str
     columns: Sequence[Column]
     data: Sequence[Row]
     note: str = ""
+    sortable: bool = False
 
     @property
     def shown(self) -> list[Column]:

@@ -160,7 +160,7 @@ def _place(study: StudyRecord | None, lexicon: str) -> int:
 def _groups(tokens: list[Standings], words: list[Standings]) -> list[Group]:
     return [
         Group(sort, items[0].frame.height, [_extremes(item) for item in items])
-        for sort, items in (("tokens", tokens), ("words", words))
+        for sort, items in (("words", words), ("tokens", tokens))
         if items
     ]
 

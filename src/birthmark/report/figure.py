@@ -60,6 +60,7 @@ CONFIG: Mapping[str, Any] = {
         "ticks": False,
         "labelPadding": 8,
     },
+    "axisX": {"labelOverlap": "greedy", "labelSeparation": 6},
     "axisY": {"grid": False, "labelColor": INK},
     "header": {
         "labelColor": INK,
@@ -275,7 +276,7 @@ def _legend(domain: Sequence[str], narrow: bool) -> alt.Legend:
 
 def rows_axis(field: str, order: Sequence[str], *, narrow: bool, labels: bool = True) -> alt.Y:
     """One band a row; on a phone without labels, since `names_above` writes them over the rows."""
-    axis = alt.Axis(labelLimit=210) if labels and not narrow else None
+    axis = alt.Axis(labelLimit=240) if labels and not narrow else None
     scale = alt.Scale(paddingInner=0.35 if narrow else 0.2)
     return alt.Y(f"{field}:N", sort=list(order), title=None, axis=axis, scale=scale)
 

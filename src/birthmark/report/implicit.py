@@ -37,7 +37,8 @@ def implicit_figure(implicit: Implicit) -> Figure:
         Column("logprob_b", f"… in {implicit.b}", partial(signed, digits=2), tip=True, tip_title="In the second"),
     )
     a, b = f"{implicit.a} prefers", f"{implicit.b} prefers"
-    chosen = [*prompt.top[:BARS], *reversed(prompt.bottom[:BARS])]
+    top, bottom = (prompt.text_top, prompt.text_bottom) if prompt.text_top else (prompt.top, prompt.bottom)
+    chosen = [*top[:BARS], *reversed(bottom[:BARS])]
     rows = drawn(
         [
             {
@@ -65,8 +66,21 @@ def implicit_figure(implicit: Implicit) -> Figure:
         ),
         note=(
             "MWLR, the mixture-weighted log-ratio: how much likelier a candidate is in the second model than in the "
-            "first, weighted by how likely the two make it."
+            "first, weighted by how likely the two make it." + _set_aside(prompt)
         ),
+    )
+
+
+def _set_aside(prompt: ImplicitPrompt) -> str:
+    """How many line breaks and signs are not drawn, and how many of them would have been."""
+    if not prompt.text_top or not prompt.n_signs:
+        return ""
+    drawn = {item.candidate for item in (*prompt.text_top, *prompt.text_bottom)}
+    strongest = [*prompt.top[:BARS], *prompt.bottom[:BARS]]
+    n = sum(item.candidate not in drawn for item in strongest)
+    return (
+        f" Words only: {prompt.n_signs:,} candidates that are line breaks, spaces or punctuation are set aside, {n} of them among "
+        f"the {len(strongest)} strongest; the table has all."
     )
 
 
@@ -78,7 +92,7 @@ def _bars(rows: list[dict[str, Any]], sides: list[str], columns: Sequence[Column
         .mark_bar(height={"band": 0.62}, cornerRadius=2)
         .encode(
             y=alt.Y("at:O", title=None, axis=labels),
-            x=alt.X("mwlr:Q", title="MWLR", axis=alt.Axis(format="~g", tickCount=4)),
+            x=alt.X("mwlr:Q", title="MWLR", axis=alt.Axis(format="~r", tickCount=3 if narrow else 4)),
             color=by_hue("side", sides, narrow=narrow),
             tooltip=tips(columns),
         )

@@ -91,7 +91,7 @@ def word_figure(grid: ImplicitGrid, gap: WordGap) -> Figure:
             title=None,
             axis=alt.Axis(labelLimit=150 if narrow else 330, labelFontSize=10 if narrow else 12),
         )
-        x = alt.X("mwlr:Q", title="MWLR", axis=alt.Axis(format="~g", tickCount=3 if narrow else 5))
+        x = alt.X("mwlr:Q", title="MWLR", axis=alt.Axis(format="~r", tickCount=3 if narrow else 5))
         base = alt.Chart(data(points)).encode(y=y, x=x)
         lines = base.mark_line(color=LINE, strokeWidth=3).encode(detail="pair:N")
         dots = base.mark_point(filled=True, size=DOT, opacity=1).encode(
@@ -203,7 +203,7 @@ def _block(grid: ImplicitGrid, pair: PairRewards) -> str:
         f"{'the second prefers':<{WIDTH}}  {'MWLR':>11}  {'the first prefers':<{WIDTH}}  {'MWLR':>11}",
     ]
     for best, worst in zip(pair.top[:TEXT_ROWS], pair.bottom[:TEXT_ROWS], strict=True):
-        left, right = (f"{visible(item.candidate):<{WIDTH}}  {item.mwlr:>+11.3e}" for item in (best, worst))
+        left, right = (f"{visible(item.candidate):<{WIDTH}}  {signed(item.mwlr, 5):>11}" for item in (best, worst))
         lines.append(f"{left}  {right}")
     return "\n".join(lines)
 

@@ -1,5 +1,7 @@
 """A page: topics made of parts, each part drawn by its own piece of the one template, and text made safe for it."""
 
+import re
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,12 +18,14 @@ from markupsafe import Markup
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
-from birthmark.foreign import file_name, html, html_text, legible, script_json
+from birthmark.foreign import file_name, html, html_text, legible, script_json, shortened
 from birthmark.inputs.fetch import cache_folder
 from birthmark.report.columns import Table
-from birthmark.report.figure import Figure, save_figure, svg
+from birthmark.report.figure import Figure, in_file_colours, save_figure, svg
 from birthmark.report.text import pieces, spoken
 
+PROJECT, PAPER = "https://pypi.org/project/birthmark/", "https://arxiv.org/abs/2601.20838"
+MOST_WARNINGS, LONGEST_NOTE, LONGEST_DESCRIPTION = 4, 300, 300
 MOST_ROWS = 40  # a longer table is folded up, so that what comes after it can be found
 
 
@@ -177,6 +181,13 @@ def environment(page: Page) -> Environment:
         "csv_link": csv_link,
         "inline_svg": inline_svg,
         "most_rows": MOST_ROWS,
+        "most_warnings": MOST_WARNINGS,
+        "longest_note": LONGEST_NOTE,
+        "first_sentence": first_sentence,
+        "description": description(page),
+        "image": social_image(figures[0]) if figures else "",
+        "project": PROJECT,
+        "paper": PAPER,
         "style": page_part("report.css"),
         "script": page_part("report.js"),
         "vega": script_text(_vega()) if figures else "",
@@ -195,13 +206,33 @@ def _vega() -> str:
         return vl_convert.javascript_bundle()  # type: ignore[call-arg]
 
 
-def csv_link(table: Table, name: str = "") -> Markup:
+def description(page: Page) -> str:
+    """What the page found, for those who share its address: its leading text, cut."""
+    lead = next((part.text for part in page.opening if isinstance(part, Text)), page.title)
+    return shortened(legible(str(lead)), LONGEST_DESCRIPTION)
+
+
+def social_image(figure: Figure) -> str:
+    """The leading figure as a PNG in an address of its own, on white."""
+    spec = in_file_colours(figure.wide) | {"background": "white", "padding": 24}
+    drawn = vl_convert.svg_to_png(svg(spec, figure.stem), scale=1.0)
+    return f"data:image/png;base64,{b64encode(drawn).decode()}"
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop, colon or semicolon that a space follows, past a few words."""
+    found = re.search(r"^.{24,}?[.:;](?= )", str(text))
+    return found[0] if found else shortened(str(text), LONGEST_NOTE)
+
+
+def csv_link(table: Table, name: str = "", label: str = "Download CSV") -> Markup:
     """A link that saves the table's values as a CSV file; the values are in the link itself."""
     address = Markup("data:text/csv;charset=utf-8,") + quote(table.csv)
     return html(
-        '<p class="download"><a download="{}.csv" href="{}">Download CSV<span class="vh">: {}</span></a></p>',
+        '<a download="{}.csv" href="{}">{}<span class="vh">: {}</span></a>',
         name or file_name(table.caption[:60]),
         address,
+        label,
         table.caption,
     )
 

@@ -1,4 +1,4 @@
-"""Which way models and families lean, drawn from a lexicon's effects record: by model, adjective, word and sample.
+"""What two families differ by, drawn from a lexicon's effects record: by adjective, word and sample.
 
 Each point names itself in a tooltip. It computes nothing: what it draws is in the record.
 """
@@ -9,10 +9,9 @@ from typing import Any
 
 import altair as alt
 
-from birthmark.records import Effects, ModelContrast
-from birthmark.report.columns import Column, Table
+from birthmark.records import Effects
+from birthmark.report.columns import Column, Table, bare_p
 from birthmark.report.figure import (
-    FAMILY_HUES,
     FRAMING_HUES,
     FRAMING_TITLES,
     NARROW,
@@ -20,7 +19,6 @@ from birthmark.report.figure import (
     WIDE,
     Chart,
     Figure,
-    by_family,
     by_hue,
     by_shape,
     data,
@@ -29,24 +27,17 @@ from birthmark.report.figure import (
     rows_axis,
 )
 from birthmark.report.lexicon_tables import differences
-from birthmark.values.formats import asked_for, interval, p_words, signed
+from birthmark.values.formats import asked_for, interval, places, signed
 
 SHOWN_WORDS = 12
 SHORT_NAME = 14
 MANY_ROWS = 12
 
-MODELS = (
-    Column("row", "Model", tip=True),
-    Column("group", "Family", tip=True),
-    Column("base", "Base checkpoint", tip=True),
-    Column("said", "Leans", tip=True, table=False),
-    Column("value", "Ranks", signed),
-)
 ADJECTIVES = (
     Column("row", "Adjective", tip=True),
     Column("framing", "Asked for", asked_for, tip=True),
     Column("said", "Compared", tip=True, table=False),
-    Column("value", "Ranks", signed),
+    Column("value", "Places", signed),
 )
 WORDS = (
     Column("row", "Word", tip=True),
@@ -57,46 +48,10 @@ WORDS = (
 )
 SAMPLES = (
     Column("row", "Sample", tip=True),
-    Column("value", "Difference, ranks", signed, tip=True),
+    Column("value", "Difference, places", signed, tip=True),
     Column(("low", "high"), "95% interval", interval, tip=True),
-    Column("p", "p", p_words, tip=True),
+    Column("p", "p", bare_p, tip=True),
 )
-
-
-def leaning(effects: Effects, model: ModelContrast) -> float | None:
-    """The contrast that the finding speaks of: of median ranks with a headline, else of mean ranks."""
-    return model.contrast if effects.headline is not None else model.mean_rank_contrast
-
-
-def lean_figure(effects: Effects) -> Figure | None:
-    """Each model's contrast as a leaning to one of two categories; null unless there are two."""
-    models = [(item, value) for item in by_family(effects) if (value := leaning(effects, item)) is not None]
-    if len(effects.categories) != 2 or not models:
-        return None
-    first, second = effects.categories
-    rows = [
-        {
-            "row": item.model,
-            "group": item.family,
-            "base": item.base_checkpoint,
-            "value": value,
-            "said": f"{abs(value):.1f} ranks towards {first if value < 0 else second}",
-        }
-        for item, value in models
-    ]
-    order = [item.model for item, _ in models]
-    table = Table(f"Leaning of each model: below zero towards {first}, above towards {second}", MODELS, rows)
-    return Figure(
-        name=figure_name(effects, "leanings"),
-        title="Which way each model leans",
-        description=f"Each model's leaning between {first} (left) and {second} (right) in ranks.",
-        build=lambda narrow: lollipops(table, order, effects.families, FAMILY_HUES, (first, second), narrow),
-        table=table,
-        note=(
-            f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than "
-            "when asked for the worst, in ranks. A model that only likes frequent words lands at zero."
-        ),
-    )
 
 
 def adjective_figure(effects: Effects) -> Figure | None:
@@ -112,7 +67,7 @@ def adjective_figure(effects: Effects) -> Figure | None:
             "framing": item.framing,
             "group": FRAMING_TITLES[item.framing],
             "value": item.estimate,
-            "said": f"{b} puts {first if item.estimate < 0 else second} further ahead by {abs(item.estimate):.1f} ranks",
+            "said": f"{b} ranks {first if item.estimate < 0 else second} higher, by {places(item.estimate)}",
         }
         for item in items
     ]
@@ -124,7 +79,7 @@ def adjective_figure(effects: Effects) -> Figure | None:
     return Figure(
         name=figure_name(effects, "adjectives"),
         title="The difference, adjective by adjective",
-        description=f"For each adjective of the questions, how {b} differs from {effects.families[0]}, in ranks.",
+        description=f"For each adjective of the questions, how {b} differs from {effects.families[0]}, in places.",
         build=lambda narrow: lollipops(table, order, framings, FRAMING_HUES, ends, narrow),
         table=table,
         note=(
@@ -188,7 +143,7 @@ def evidence_figure(effects: Effects) -> Figure | None:
         for at, item in enumerate(evidence)
     ]
     order = [item.sample for item in evidence]
-    table = Table("The families' difference in ranks, by what is taken as a sample", SAMPLES, rows)
+    table = Table("The families' difference in places, by what is taken as a sample", SAMPLES, rows)
     groups = list(dict.fromkeys(str(row["group"]) for row in rows))
     ends = (f"{b} more {first}", f"{b} more {second}")
     return Figure(
@@ -219,9 +174,14 @@ def lollipops(
     rows = table.drawn
     values = [abs(row[end]) for row in rows for end in ("value", "low", "high") if row.get(end) is not None]
     reach = 1.12 * max(values) or 1.0
-    middle = "   ·   ranks   ·   " if not narrow else "  ·  "
+    middle = "   ·   places   ·   " if not narrow else "  ·  "
     title = f"← {ends[0]}{middle}{ends[1]} →"
-    x = alt.X("value:Q", scale=alt.Scale(domain=[-reach, reach], nice=False), title=title, axis=alt.Axis(tickCount=5))
+    x = alt.X(
+        "value:Q",
+        scale=alt.Scale(domain=[-reach, reach], nice=False),
+        title=title,
+        axis=alt.Axis(tickCount=3 if narrow else 5),
+    )
     beside = not narrow or max(len(name) for name in order) <= SHORT_NAME
     base = Chart(data(rows)).encode(
         y=rows_axis("row", order, narrow=not beside),

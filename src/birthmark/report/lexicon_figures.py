@@ -23,8 +23,9 @@ from birthmark.report.figure import (
     names_above,
     rows_axis,
 )
-from birthmark.report.lean_figures import adjective_figure, evidence_figure, lean_figure, word_figure
+from birthmark.report.lean_figures import adjective_figure, evidence_figure, word_figure
 from birthmark.report.lineage import leading_line, line_figure
+from birthmark.report.standing_figure import standing_figure
 from birthmark.report.text import renamed, short_names
 from birthmark.values.formats import asked_for, interval
 
@@ -99,8 +100,8 @@ def family_figure(effects: Effects) -> Figure:
             "framing": cell.framing,
             "rank": cell.mean_median_rank,
             "sd": cell.sd,
-            "low": cell.mean_median_rank - cell.sd if cell.sd is not None else None,
-            "high": cell.mean_median_rank + cell.sd if cell.sd is not None else None,
+            "low": max(1.0, cell.mean_median_rank - cell.sd) if cell.sd is not None else None,
+            "high": min(float(effects.n_candidates), cell.mean_median_rank + cell.sd) if cell.sd is not None else None,
             "of": f"mean of {cell.n_models} model{'s' if cell.n_models != 1 else ''}",
             "n_models": cell.n_models,
             "n_prompts": cell.n_prompts,
@@ -150,12 +151,12 @@ def _panels(
     rows, names = table.drawn, table.tips
     ends = [item[end] for item in [*rows, *dots] for end in ("rank", "low", "high") if item.get(end) is not None]
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
-    domain = [min(ends) - pad, max(ends) + pad]
+    domain = [max(1.0, min(ends) - pad), max(ends) + pad]
     width = NARROW - 28 if narrow else 290
     height = len(order) * (18 * len(groups) + (30 if narrow else 20))
     charts = []
     for at, framing in enumerate(name for name in FRAMING_TITLES if any(item["framing"] == name for item in rows)):
-        axis = alt.Axis(tickCount=5)
+        axis = alt.Axis(tickCount=4 if narrow else 5)
         x = alt.X(
             "rank:Q",
             scale=alt.Scale(domain=domain, reverse=True, nice=False, zero=False),
@@ -203,20 +204,17 @@ def _stars(effects: Effects, category: str, framing: str) -> str:
     return ""
 
 
-LEADING_MODELS = 4
-
-
 def lexicon_figures(effects: Effects) -> list[Figure]:
     """All figures of one lexicon and kind of score that its numbers allow; none where no prompt has a framing.
 
-    The one that leads is first: the ranks of a few models, the leanings of many.
+    The one that leads is first and shows what the finding says.
     """
     if not effects.cells:
         return []
     several = any(cell.n_models > 1 for cell in effects.cells)
-    ranks, leans = model_figure(effects), lean_figure(effects)
     made = (
-        *((ranks, leans) if len(effects.models) <= LEADING_MODELS else (leans, ranks)),
+        standing_figure(effects),
+        model_figure(effects),
         family_figure(effects) if several or len(effects.categories) > FEW_CATEGORIES else None,
         evidence_figure(effects),
         adjective_figure(effects),

@@ -4,19 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from birthmark.records import ControlledEffects, Effects, Implicit, LevelTest, Sensitivity
-from birthmark.report.columns import Column, Table, number, p_value, yes
+from birthmark.records import ControlledEffects, Effects, Framing, Implicit, LevelTest, Sensitivity
+from birthmark.report.columns import Column, Table, bare_p, number, p_value, yes
 from birthmark.values.formats import asked_for, decimal, interval, listed, p_words, signed
 from birthmark.values.wording import sides
 from birthmark.values.wording_power import relabelings
 
-CATEGORIES = (
-    Column("category", "Category"),
-    Column("unit", "Sample", lambda unit: unit.replace("_", " ")),
-    Column("difference", "Ranks", signed),
-    Column("p", "p", p_words),
-    Column("p_max_t", "p, adjusted", p_words),
-)
 PAIRS = (
     Column("team", "Team"),
     Column(("model_b", "model_a"), "Models", lambda b, a: f"{b} − {a}"),
@@ -29,9 +22,9 @@ PANELS = (
     Column(("family_b", "family_a"), "Families", lambda b, a: f"{b} − {a}"),
     Column("difference", "Ranks", signed),
     Column("cohens_d", "d", partial(signed, digits=2)),
-    Column("p_bonferroni", "p, Bonferroni", p_words),
-    Column("model_exact_p", "p, models exact", p_words),
-    Column("p_max_t", "p, max-t", p_words),
+    Column("p_bonferroni", "p, Bonferroni", bare_p),
+    Column("model_exact_p", "p, models exact", bare_p),
+    Column("p_max_t", "p, max-t", bare_p),
 )
 TERMS = (
     Column("term", "Term"),
@@ -39,7 +32,7 @@ TERMS = (
     Column("se", "Standard error", number(".2f")),
     Column("df", "df", number(".0f")),
     Column("t", "t", partial(signed, digits=2)),
-    Column("p", "p", p_words),
+    Column("p", "p", bare_p),
 )
 LEFT_OUT = (Column("left_out", "Left out"), Column("kind", "Kind"), Column("estimate", "Difference", signed))
 METRICS = {"mwlr": "MWLR", "log_ratio": "Log-ratio"}
@@ -126,7 +119,7 @@ def certainty_table(effects: Effects) -> Table:
     ]
     return Table(
         f"How sure: {_difference(effects)}, in ranks, by what is taken as a sample",
-        (Column("sample", "What is a sample"), *ESTIMATE[:2], Column("p", "p", p_words), Column("source", "From")),
+        (Column("sample", "What is a sample"), *ESTIMATE[:2], Column("p", "p", bare_p), Column("source", "From")),
         differences(effects),
         note=" ".join(why),
     )
@@ -139,13 +132,59 @@ def _difference(effects: Effects) -> str:
     return f"{b} minus {a}"
 
 
+FEW_MODELS = 2  # whose median ranks stand beside what the categories move by
+
+
 def category_table(effects: Effects) -> Table | None:
-    if len(effects.categories) <= 2:
+    """A row a category of three or more: median ranks, what it moves by over words, and the p over base checkpoints."""
+    if len(effects.categories) <= 2 or not (effects.category_words or effects.cells):
         return None
+    tested = {
+        row.category: row for row in effects.per_category if row.unit == "base_checkpoint" and row.p_max_t is not None
+    }
+    models = effects.models if len(effects.models) <= FEW_MODELS else []
+    cells = {(cell.model, cell.category, cell.framing): cell.mean_median_rank for cell in effects.model_cells}
+    framings: tuple[tuple[Framing, str], ...] = (("positive", "best"), ("negative", "worst"))
+    ranks = [
+        Column(f"{at} {framing}", f"{item.model}, {asked}", number(",.1f"))
+        for at, item in enumerate(models)
+        for framing, asked in framings
+    ]
+    two = len(effects.families) == 2
+    moves = [
+        Column("n_words", "Number"),
+        Column("estimate", "Difference" if two else "Moves", signed),
+        Column(("ci_low", "ci_high"), "95% over words", interval),
+        Column("p_words", "p over words, adjusted", bare_p),
+    ]
+    over_bases = [
+        Column("difference", "Over base checkpoints", signed),
+        Column("p_bases", "p over base checkpoints, adjusted", bare_p),
+    ]
+    words = {row.category: row for row in effects.category_words}
+    rows = []
+    for name in effects.categories:
+        found, of_bases = words.get(name), tested.get(name)
+        values = {f"{at} {f}": cells.get((item.model, name, f)) for at, item in enumerate(models) for f, _ in framings}
+        rows.append(
+            values
+            | {"category": name, "n_words": found.n_words if found else effects.words_by_category.get(name)}
+            | {key: getattr(found, key, None) for key in ("estimate", "ci_low", "ci_high")}
+            | {"p_words": found.p_max_t if found else None}
+            | {"difference": of_bases and of_bases.difference, "p_bases": of_bases and of_bases.p_max_t}
+        )
+    what = f"{_difference(effects)}, " if two else ""
     return Table(
-        "Category by category: difference of the framing contrasts, centred over categories",
-        CATEGORIES,
-        effects.per_category,
+        f"Category by category: {what}asked for the best less asked for the worst, in places",
+        (Column("category", "Words"), *ranks, *(moves if words else ()), *(over_bases if tested else ())),
+        rows,
+        note=(
+            f"Below zero a category moves up{f' further in {sides(effects)[1]}' if two else ''} when good things are asked for, "
+            "against all other words; the interval takes its word stems as a sample. Each p is adjusted for all "
+            f"{len(effects.categories)} categories by the largest |t|."
+            if words
+            else ""
+        ),
     )
 
 
@@ -250,7 +289,7 @@ def without_table(effects: Effects) -> Table | None:
         _reliability(found),
     )
     return Table(
-        f"With parts left out: {_difference(effects)}, of median ranks (with all: {signed(found.estimate)}); descriptive, "
+        f"With parts left out: {_difference(effects)} (with all: {signed(found.estimate)}); descriptive, "
         "not for choosing",
         LEFT_OUT,
         [
@@ -281,7 +320,7 @@ def panel_table(effects: Effects) -> Table:
     return Table(
         "The study's panels: family b minus family a, in ranks",
         PANELS,
-        effects.panels,
+        [panel for panel in effects.panels if panel.model_exact_p is not None or panel.p_bonferroni is not None],
         note="d and the Bonferroni p take models and prompts for independent; the last two columns do not.",
     )
 

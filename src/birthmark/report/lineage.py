@@ -6,7 +6,8 @@ from birthmark.report.columns import Column, Table, number
 from birthmark.report.figure import Figure
 from birthmark.report.lean_figures import lollipops
 from birthmark.values.formats import signed
-from birthmark.values.wording import SCORES, STAGES, has_leanings, lean_words
+from birthmark.values.wording_lineage import STAGES, has_leanings, lean_words
+from birthmark.values.wording_page import SCORES
 
 STAGE = Column("stage", "Stage", STAGES.__getitem__, tip=True)
 KIND = Column("kind", "Ranks of", SCORES.__getitem__, tip=True)
@@ -84,14 +85,14 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
             STAGE,
             KIND,
             Column("said", "Leans", tip=True, table=False),
-            Column("value", "Ranks", signed),
+            Column("value", "Places", signed),
         ),
         rows,
     )
     return Figure(
         name=f"{file_name(line.reward_model)}-{item.lexicon}-line",
         title="From the base model to the reward model",
-        description=f"Each model's leaning between {first} (left) and {second} (right) in ranks, the oldest on top.",
+        description=f"Each model's leaning between {first} (left) and {second} (right) in places, the oldest on top.",
         build=lambda narrow: lollipops(table, order, kinds, KIND_HUES, (first, second), narrow),
         table=table,
         note=(

@@ -10,9 +10,9 @@ import numpy as np
 from birthmark.foreign import LONGEST_LABEL, legible, shortened
 from birthmark.records import ScoreRecord
 from birthmark.report.columns import Column, Table
-from birthmark.values.formats import listed, percent
+from birthmark.values.formats import listed, percent, small
 from birthmark.values.ranks import QUANTILE_SHARES, Standings, best_of_each, shared_candidates
-from birthmark.values.wording import quoted
+from birthmark.values.wording_page import quoted
 
 RUN_ROWS = (
     "Family",
@@ -137,8 +137,8 @@ def _masses(record: ScoreRecord) -> str:
 def _check(record: ScoreRecord) -> str:
     if record.verify_max_abs_diff is None:
         return record.verify_why or "–"
-    bound = f", bound {record.verify_bound:.0e}" if record.verify_bound is not None else ""
-    return f"largest difference {record.verify_max_abs_diff:.1e}{bound}"
+    bound = f", bound {small(record.verify_bound)}" if record.verify_bound is not None else ""
+    return f"largest difference {small(record.verify_max_abs_diff)}{bound}"
 
 
 def _precision(record: ScoreRecord) -> str:
@@ -146,7 +146,7 @@ def _precision(record: ScoreRecord) -> str:
     if found is None:
         return record.precision_why or "–"
     return (
-        f"rank correlation {found.spearman:.4f} or more, largest difference {found.max_abs_diff:.1e}; of "
+        f"rank correlation {found.spearman:.4f} or more, largest difference {small(found.max_abs_diff)}; of "
         f"{found.n_candidates:,} ranks, differences below {found.noise_floor_rank:.1f} are rounding"
     )
 

@@ -13,7 +13,8 @@ from birthmark.report.columns import Column, Table
 from birthmark.report.layout import Page, Text, Topic, write_page
 from birthmark.report.text import renamed, short_names
 from birthmark.values.formats import signed
-from birthmark.values.wording import SCORES, personas_sentence, quoted
+from birthmark.values.wording_lineage import personas_sentence
+from birthmark.values.wording_page import SCORES, quoted
 
 TITLE = "The same questions under other personas"
 PERSONAS = (
@@ -45,7 +46,7 @@ def _directions(items: Sequence[PersonaLeaning]) -> str:
         return "A leaning is that of two categories against each other, and this list has not two."
     first, second = (name.lower() for name in categories)
     return (
-        f"The control's column is each model's leaning in mean ranks, the others what a persona adds to it: below zero "
+        f"The control's column is each model's contrast of mean ranks, in places, the others what a persona adds to it: below zero "
         f"towards {first}, above zero towards {second}, when asked for good things rather than bad ones."
     )
 
@@ -70,7 +71,7 @@ def _shifts(items: Sequence[PersonaLeaning], record: Personas) -> Table:
         Column("leaning", f"Leaning, {record.neutral}", signed),
         *(Column(f"shift {at}", f"Shift, {name}", signed) for at, name in enumerate(others)),
     )
-    return Table("How far each persona moves each model, in ranks", columns, rows)
+    return Table("How far each persona moves each model, in places", columns, rows)
 
 
 def _personas(record: Personas) -> Table:

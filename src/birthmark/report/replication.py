@@ -25,7 +25,7 @@ from birthmark.report.figure import INK, SOFT, Figure, by_hue, by_shape, data
 from birthmark.report.layout import Page, Part, Text, Topic, write_page
 from birthmark.report.replication_training import RANKED, rank_axis, training_figures
 from birthmark.values.formats import asked_for
-from birthmark.values.wording import power_said
+from birthmark.values.wording_page import power_said
 
 MODEL, FAMILY = Column("model", "Model", tip=True), Column("family", "Family", tip=True)
 WORDS, ASKED = Column("category", "Words"), Column("framing", "Asked for", asked_for)

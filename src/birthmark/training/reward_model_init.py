@@ -263,7 +263,14 @@ def random_head_words(
         raise BirthmarkError("random heads are compared by their contrast, which needs prompts of both framings")
     every = sorted({word for words in lexicons.values() for word in words})
     at = {name: [every.index(word) for word in words] for name, words in lexicons.items()}
-    encoder = Encoder(tokenizer, "chat", measure.protocol, template_date=measure.template_date)
+    encoder = Encoder(
+        tokenizer,
+        "chat",
+        measure.protocol,
+        template_date=measure.template_date,
+        system=measure.prompts.system,
+        bos=None if measure.bos == "auto" else measure.bos,
+    )
     engine, _ = choose_engine(measure.engine, model)
     rng = np.random.default_rng([seed, crc32(base.encode())])
     weights: np.ndarray | None = None
@@ -290,6 +297,7 @@ def heads_key(model: "ResolvedModel", measure: Measure, lexicons: Mapping[str, S
         "prompts": measure.prompts.sha256,
         "words": lexicons,
         "protocol": measure.protocol,
+        "bos": measure.bos,
         "heads": heads,
         "seed": measure.seed,
     }

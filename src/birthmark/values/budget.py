@@ -23,7 +23,7 @@ from birthmark.values.wording_training import budget_sentence
 
 Quantity = Literal["contrast", "median_contrast", "median_rank"]
 QUANTITIES: tuple[Quantity, ...] = ("contrast", "median_contrast", "median_rank")
-ALSO = {"mean_rank_contrast": "contrast"}  # as the effects files call it
+ALIASES = {"mean_rank_contrast": "contrast"}  # the key of the same number in `effects/<lexicon>.json`
 WORDS_SHOWN = 6
 DRAWS = 499
 TIE = 1e-9
@@ -45,14 +45,15 @@ class Budget:
 def parse_budget(expression: str) -> Budget:
     """`contrast<=10`, `median_contrast<8.5`, `median_rank<=20`; raises `BirthmarkError` for anything else."""
     found = _EXPRESSION.fullmatch(expression)
-    if found is None or ALSO.get(found[1], found[1]) not in QUANTITIES or not np.isfinite(float(found[3])):
+    named = ALIASES.get(found[1], found[1]) if found else ""
+    if found is None or named not in QUANTITIES or not np.isfinite(float(found[3])):
         raise BirthmarkError(
             f'the budget "{one_line(expression)}" cannot be read: write a quantity ({", ".join(QUANTITIES)}), <= and a number of '
             'ranks, such as "contrast<=10"'
         )
     if not np.isfinite(float(found[3])):
         raise BirthmarkError(f"the budget of {one_line(found[3], 20)} ranks is no finite number: write a smaller one")
-    quantity = next(name for name in QUANTITIES if name == ALSO.get(found[1], found[1]))
+    quantity = next(name for name in QUANTITIES if name == named)
     return Budget(quantity, float(found[3]), strict=found[2] == "<")
 
 
@@ -61,8 +62,9 @@ def check_budget(
 ) -> BudgetCheck:
     """Hold the move of `new` away from `reference` against the budget, in ranks among the words that both have.
 
-    `contrast` is one model's, of mean ranks, `median_contrast` of median ranks; `median_rank` is the largest move of a
-    category's median rank, a mean over a framing's prompts. `seed` drives what is drawn. Raises `BirthmarkError` for tables of different kinds
+    `contrast` is one model's contrast of mean ranks, `median_contrast` that of median ranks; `median_rank` is the largest
+    move of a category's median rank, a mean over a framing's prompts. `seed` drives what is drawn. Raises `BirthmarkError`
+    for tables of different kinds
     or frames or without words in common, and where the lexicon or the prompts have no contrast.
     """
     _check_comparable(new, reference)

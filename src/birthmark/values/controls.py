@@ -23,7 +23,7 @@ from birthmark.values.families import models_fixed
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.ranks import lexicon_scores
 from birthmark.values.units import families_over, per_category
-from birthmark.values.wording import control_sentence
+from birthmark.values.wording_families import control_sentence
 
 KEY_TYPES = {"candidate": pl.String, "token_id": pl.Int64}
 

@@ -5,6 +5,7 @@ units in `units`, sentences in `wording`. Reads no file.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import scipy
@@ -38,9 +39,10 @@ from birthmark.stats.intervals import (
 )
 from birthmark.stats.results import Without
 from birthmark.stats.unit_tests import average_by_unit, compare_groups
+from birthmark.values.category_words import category_words
 from birthmark.values.confounds import confounds
 from birthmark.values.families import crossed, mixed_model, models_fixed, panels, why_no_difference
-from birthmark.values.joined import Joined, join_tables
+from birthmark.values.joined import Joined, Statistic, join_tables
 from birthmark.values.ranks import framing_contrast, framing_means
 from birthmark.values.units import (
     clustering,
@@ -52,7 +54,9 @@ from birthmark.values.units import (
     per_category,
     units_of,
 )
-from birthmark.values.wording import effects_sentence, equivalence_sentence
+from birthmark.values.wording import effects_sentence
+from birthmark.values.wording_families import equivalence_sentence
+from birthmark.values.wording_undercuts import undercuts
 
 NO_FRAMING = "no prompt has a framing, positive or negative"
 NO_F = "no family has two base checkpoints, or no contrast varies"
@@ -108,6 +112,7 @@ def model_cells(joined: Joined) -> list[ModelCell]:
                         n_prompts=len(medians),
                         ci_low=low,
                         ci_high=high,
+                        mean_rank=float(joined.means[at, row, prompts].mean()),
                     )
                 )
     return found
@@ -125,6 +130,8 @@ def median_interval(ranks: np.ndarray) -> tuple[float | None, float | None]:
         return None, None
     above = (ranks < np.median(ranks, axis=0)).mean(axis=1) + (ranks == np.median(ranks, axis=0)).mean(axis=1) / 2
     reach = float(scipy.stats.t.ppf(0.975, n - 1) * above.std(ddof=1) / np.sqrt(n))
+    if reach == 0:  # words that rank alike say nothing of others
+        return None, None
     low, high = np.quantile(ranks, np.clip([0.5 - reach, 0.5 + reach], 0, 1), axis=0).mean(axis=1)
     return float(low), float(high)
 
@@ -171,7 +178,7 @@ def _known(value: float) -> float | None:
 
 
 def sensitivity(joined: Joined, headline: LevelTest | None, seed: int) -> Sensitivity | NotApplicable:
-    """The families' difference of contrasts of median ranks without each of its parts, or why there is none."""
+    """The families' difference of the headline's contrasts without each of its parts, or why there is none."""
     why = why_no_difference(joined)
     if why is not None:
         return NotApplicable(why)
@@ -224,9 +231,9 @@ def _equivalence(joined: Joined, headline: LevelTest | None) -> Equivalence | No
         return None
     if headline.p_exact is not None and headline.p_exact <= 0.05:
         return None
-    units = units_of(joined, joined.contrasts, "base_checkpoint") if joined.contrasts is not None else None
-    if units is None:
+    if joined.leading_contrasts is None:
         return None
+    units = units_of(joined, joined.leading_contrasts, "base_checkpoint")
     is_b = np.array(units.families) == joined.families[1]
     df = compare_groups(units.values[~is_b], units.values[is_b]).welch_df
     if df is None:
@@ -245,6 +252,7 @@ def effects(
     base_checkpoints: Mapping[str, str] | None = None,
     teams: Mapping[str, str] | None = None,
     groups: Mapping[str, str] | None = None,
+    of: Statistic = "mean",
 ) -> Effects:
     """All effects of a lexicon in score tables of one kind, as the record that is written to disk.
 
@@ -252,11 +260,13 @@ def effects(
     1 is best. Families and categories are in alphabetical order, differences are second minus first. `families`,
     `base_checkpoints` and `teams` map models to what is not in their tables or in the catalog, or overrule it; `groups`
     puts another label in the families' place (see `join_tables`). `seed` drives what is drawn: bootstrap,
-    permutations where there are too many to list.
+    permutations where there are too many to list. `of`: the ranks that the families are compared by, category by category:
+    `mean`, or `median` as in the published study; `headline_median` is of medians either way.
 
     Raises `BirthmarkError` for tables that cannot be compared: see `join_tables`.
     """
     joined = join_tables(tables, lexicon, families=families, base_checkpoints=base_checkpoints, groups=groups)
+    joined = replace(joined, of=of)
     fixed = models_fixed(joined, seed)
     headline = families_over(joined, "base_checkpoint", seed)
     power = detectable(joined, headline, fixed)
@@ -282,12 +292,16 @@ def effects(
         mixed_model_ml=mixed_model(joined, "ML"),
         panels=panels(joined, seed),
         headline=headline,
+        headline_median=headline
+        if of == "median"
+        else known(families_over(replace(joined, of="median"), "base_checkpoint", seed)),
         model_level=families_over(joined, "model", seed),
         clustering=clustered,
         clustering_why=NO_F if isinstance(clustered, Clustering) and clustered.f is None else None,
         crossed=crossed(joined),
         p_permutation_f=p_permutation_f(joined, seed),
         per_category=per_category(joined, seed),
+        category_words=category_words(joined, seed),
         blocks=matched_teams(joined, seed, teams),
         sensitivity=sensitivity(joined, known(headline), seed),
         word_effects=word_effects(joined),
@@ -296,7 +310,13 @@ def effects(
         prompt_ranks=prompt_ranks(joined),
         warnings=_warnings(joined, tables, lexicon),
     )
-    return record.model_copy(update={"sentence": effects_sentence(record)})
+    return with_sentences(record)
+
+
+def with_sentences(record: Effects) -> Effects:
+    """The record with what undercuts its finding, and the finding in words."""
+    told = record.model_copy(update={"undercuts": undercuts(record)})
+    return told.model_copy(update={"sentence": effects_sentence(told)})
 
 
 def prompt_ranks(joined: Joined) -> PromptRanks:

@@ -1,13 +1,15 @@
 """How numbers, lists and reasons are written, once for sentences, tables and the terminal.
 
-Chance: `p_number`, `p_equals`, `p_words`, `times`. Ranks: `ranks`, `signed`, `interval`. Shares: `percent`,
+Chance: `p_number`, `p_equals`, `p_words`, `times`. Ranks: `places`, `ranks`, `signed`, `interval`. Tiny numbers: `small`. Shares: `percent`,
 `decimal`. Time: `minutes`. Lists and names: `listed`, `sentence`, `capital`, `plural`.
 """
 
 import re
 from collections.abc import Sequence
+from math import floor, log10
 
 MINUS = "−"
+MOST_DIGITS = 3
 
 
 def p_number(p: float | None) -> str:
@@ -50,20 +52,41 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def signed(value: float | None, digits: int = 1) -> str:
-    """A difference: its sign always shown, small values in powers of ten."""
+    """A difference: its sign always shown, none where it rounds to zero; from two digits on, small values keep two that count."""
     if value is None:
         return "–"
-    small = value != 0 and abs(value) < 10.0**-digits / 2
-    return (f"{value:+.1e}" if small else f"{value:+,.{digits}f}").replace("-", MINUS)
+    if abs(value) < 10.0**-digits / 2:
+        return f"{0:.{digits}f}" if digits < 2 or value == 0 else ("+" if value > 0 else MINUS) + small(abs(value))
+    return f"{value:+,.{digits}f}".replace("-", MINUS)
+
+
+def small(value: float) -> str:
+    """A number of zero or more with two digits that count, never in powers of ten: `0.000031`."""
+    if value == 0:
+        return "0"
+    if value < 5e-10:
+        return "less than 0.000000001"
+    digits = max(0, 1 - floor(log10(value)))
+    return f"{value:,.{digits}f}"
 
 
 def minus(value: float, digits: int = 1) -> str:
-    """A number with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    """A number with a true minus sign, none where it rounds to zero."""
+    return f"{value:z.{digits}f}".replace("-", MINUS)
 
 
 def interval(low: float | None, high: float | None, digits: int = 1) -> str:
-    return "–" if low is None or high is None else f"{low:,.{digits}f} to {high:,.{digits}f}".replace("-", MINUS)
+    """`-1.2 to 3.4`, with as many digits as tell the ends apart; a dash where nothing varies."""
+    if low is None or high is None or low == high:
+        return "–"
+    while digits < MOST_DIGITS and f"{low:z,.{digits}f}" == f"{high:z,.{digits}f}":
+        digits += 1
+    return f"{low:z,.{digits}f} to {high:z,.{digits}f}".replace("-", MINUS)
+
+
+def places(value: float) -> str:
+    """The size of a distance in a ranking: `12.3 places`."""
+    return f"{abs(value):,.1f} places"
 
 
 def ranks(value: float) -> str:

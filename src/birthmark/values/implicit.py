@@ -323,6 +323,8 @@ def _summary(
     """`possible` are the candidates compared, before folding; `of_all` all that the models share."""
     mass_a, mass_b = (_mass(possible, side) for side in ("logprob_a", "logprob_b"))
     top, bottom = _ends(frame, shown)
+    texts = frame.filter(sort_of(pl.col("candidate")).is_null() & ~pl.col("candidate").str.contains(r"[\n\r]"))
+    text_top, text_bottom = _ends(texts, shown)
     of_words = pl.concat([found.frame(key) for found in words]) if words else frame.clear()
     words_top, words_bottom = _ends(of_words.unique("candidate", maintain_order=True), shown)
     return ImplicitPrompt(
@@ -334,6 +336,9 @@ def _summary(
         set_aside_mass_b=max(0.0, _mass(of_all, "logprob_b") - mass_b),
         top=top,
         bottom=bottom,
+        text_top=text_top,
+        text_bottom=text_bottom,
+        n_signs=frame.height - texts.height,
         words_top=words_top,
         words_bottom=words_bottom,
         category_means={found.lexicon: found.means(key) for found in words},

@@ -7,7 +7,7 @@ checkpoint; it tests nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from birthmark.values.ranks import (
 )
 
 T = TypeVar("T")
+Statistic: TypeAlias = Literal["mean", "median"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Joined:
 
     `ranks` is float64 [models, words, prompts], among the shared words of each model and prompt. Models are in the
     order of the tables, words and categories alphabetical, prompts as in the first table. `member` is bool
-    [categories, words]. `missing` are the lexicon's words that are not in all tables.
+    [categories, words]. `missing` are the lexicon's words that are not in all tables. `of`: whether families are
+    compared by their categories' mean ranks, which people read, or by median ranks, as the study published them.
     """
 
     ranks: np.ndarray
@@ -51,6 +53,7 @@ class Joined:
     adjectives: tuple[str | None, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
+    of: Statistic = "mean"
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -86,10 +89,20 @@ class Joined:
         """Contrast of mean ranks [models], where there are two categories and both framings."""
         return contrast(self.means, self.framings) if self._has_contrast else None
 
+    @property
+    def leading_contrasts(self) -> np.ndarray | None:
+        """The contrasts [models] that families are compared by: of mean or of median ranks, see `of`."""
+        return self.mean_rank_contrasts if self.of == "mean" else self.contrasts
+
+    @property
+    def leading_ranks(self) -> np.ndarray:
+        """Mean or median ranks, see `of`: [models, categories, prompts]."""
+        return self.means if self.of == "mean" else self.medians
+
     @cached_property
     def centred_framing_contrasts(self) -> np.ndarray:
-        """Framing contrasts of median ranks [models, categories], less each model's mean over categories."""
-        by_category = framing_contrast(self.medians, self.framings)
+        """Framing contrasts of `leading_ranks` [models, categories], less each model's mean over categories."""
+        by_category = framing_contrast(self.leading_ranks, self.framings)
         return by_category - by_category.mean(axis=-1, keepdims=True)
 
     @property

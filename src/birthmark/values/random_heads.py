@@ -13,9 +13,12 @@ import polars as pl
 from birthmark.errors import BirthmarkError
 from birthmark.files import read_parquet, slug_of, write_parquet, write_text
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.records import RandomHeads, read_record, to_json
+from birthmark.records import Effects, HeadsNull, ModelContrast, RandomHeads, read_record, to_json
 
 FOLDER = "random-heads"
+Nulls = dict[
+    str, "list[tuple[tuple[RandomHeads, HeadWords], bool]] | str"
+]  # model → heads on its base or not; or why none
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,53 @@ def read_head_words(out: Path, lexicon: str) -> list[HeadWords]:
             frame = read_parquet(path.with_suffix(".parquet"))
             found.append(HeadWords(record.base, record.family, *_checked(frame, record, path)))
     return found
+
+
+def read_heads(path: Path) -> tuple[RandomHeads, HeadWords]:
+    """One base's random heads for one lexicon, with their record."""
+    record = read_record(path.with_suffix(".json"), RandomHeads)
+    return record, HeadWords(
+        record.base, record.family, *_checked(read_parquet(path), record, path.with_suffix(".json"))
+    )
+
+
+def with_nulls(effects: Effects, lexicon: Lexicon, nulls: Nulls) -> Effects:
+    """The record with what random heads give in place of each reward model's own head, in its `models`.
+
+    Ranks are among the record's words; with more than two categories there is no contrast to compare.
+    """
+    words = [word for of_category in effects.words.values() for word in of_category]
+    words = list(dict.fromkeys(words))
+    return effects.model_copy(
+        update={"models": [_with_null(item, lexicon, words, nulls.get(item.model)) for item in effects.models]}
+    )
+
+
+def _with_null(
+    item: ModelContrast,
+    lexicon: Lexicon,
+    words: Sequence[str],
+    found: "list[tuple[tuple[RandomHeads, HeadWords], bool]] | str | None",
+) -> ModelContrast:
+    if item.mean_rank_contrast is None or found is None:
+        return item
+    if isinstance(found, str):
+        return item.model_copy(update={"null_why": found})
+    for (record, heads), of_base in found:
+        drawn = heads.contrasts(lexicon, words) if record.lexicon == lexicon.name else None
+        if drawn is not None:
+            low, high = np.quantile(drawn, [0.025, 0.975])
+            extreme = int((np.abs(drawn) >= abs(item.mean_rank_contrast) * (1 - 1e-9)).sum())
+            null = HeadsNull(
+                base=heads.base,
+                of_base=of_base,
+                n_heads=len(drawn),
+                low=float(low),
+                high=float(high),
+                p=(extreme + 1) / (len(drawn) + 1),
+            )
+            return item.model_copy(update={"null": null})
+    return item.model_copy(update={"null_why": f"no random heads were scored on {lexicon.name}"})
 
 
 def _checked(frame: pl.DataFrame, record: RandomHeads, path: Path) -> tuple[tuple[str, ...], np.ndarray]:

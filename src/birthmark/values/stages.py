@@ -25,7 +25,7 @@ from birthmark.scoring.table import ScoreTable
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.random_heads import HeadWords
 from birthmark.values.ranks import framing_contrast, stems
-from birthmark.values.wording import lineage_sentence
+from birthmark.values.wording_lineage import lineage_sentence
 from birthmark.values.wording_training import stages_sentence
 
 NO_HEADS = "no random heads were named: --null DIR is the OUT of birthmark track"

@@ -33,11 +33,11 @@ from birthmark.stats.variance import effective_number, nested_variance
 from birthmark.values.families import why_no_difference
 from birthmark.values.joined import Joined
 from birthmark.values.planning import SD_BASE, SD_RM
-from birthmark.values.wording import blocks_sentence, level_sentence, worth_sentence
+from birthmark.values.wording_families import blocks_sentence, level_sentence, worth_sentence
 from birthmark.values.wording_power import detectable_over_units, detectable_over_words
 
-MEDIAN_CONTRAST = "(first − second category, positive − negative prompts) of mean-over-prompt median ranks"
-CENTRED_CONTRAST = "(positive − negative prompts) of mean-over-prompt median ranks a category, centred over categories"
+CONTRAST = "(first − second category, positive − negative prompts) of mean-over-prompt {} ranks"
+CENTRED_CONTRAST = "(positive − negative prompts) of mean-over-prompt {} ranks a category, centred over categories"
 
 
 class Units(NamedTuple):
@@ -55,14 +55,14 @@ def units_of(joined: Joined, values: np.ndarray, unit: Unit) -> Units:
 
 
 def family_difference(joined: Joined) -> float:
-    """Difference (b − a) of the mean contrast of median ranks over base checkpoints, in ranks.
+    """Difference (b − a) of the mean contrast over base checkpoints, in ranks: of mean or of median ranks, see `Joined.of`.
 
     Raises `BirthmarkError` where there are not two families, two categories and both framings.
     """
     why = why_no_difference(joined)
-    if why is not None or joined.contrasts is None:
+    if why is not None or joined.leading_contrasts is None:
         raise BirthmarkError(why or "there is no contrast")
-    units = units_of(joined, joined.contrasts, "base_checkpoint")
+    units = units_of(joined, joined.leading_contrasts, "base_checkpoint")
     is_b = np.array(units.families) == joined.families[1]
     return float(units.values[is_b].mean() - units.values[~is_b].mean())
 
@@ -70,17 +70,17 @@ def family_difference(joined: Joined) -> float:
 def families_over(joined: Joined, unit: Unit, seed: int) -> LevelTest | NotApplicable:
     """The test of families over units of one kind, or why there is none.
 
-    Two categories: the contrast of median ranks; two families give its difference b − a with Welch's interval. More
+    Two categories: the contrast of mean or of median ranks (see `Joined.of`); two families give its difference b − a with Welch's interval. More
     categories: the largest |t| over framing contrasts centred over categories, without one estimate.
     """
     why = _why_not(joined, unit)
     if why is not None:
         return NotApplicable(why)
-    two_categories = joined.contrasts is not None
-    values = joined.contrasts if joined.contrasts is not None else joined.centred_framing_contrasts
+    two_categories = joined.leading_contrasts is not None
+    values = joined.centred_framing_contrasts if joined.leading_contrasts is None else joined.leading_contrasts
     units = units_of(joined, values, unit)
     result = family_test(units.values, units.families, seed=seed)
-    what = MEDIAN_CONTRAST if two_categories else CENTRED_CONTRAST
+    what = (CONTRAST if two_categories else CENTRED_CONTRAST).format(joined.of)
     test = LevelTest.build(result, unit=unit, contrast=what, sentence="")
     said = level_sentence(test, joined.categories, len(joined.words))
     worth = worth_sentence(known(clustering(joined)), len(joined.models)) if unit == "model" else ""
@@ -161,12 +161,12 @@ def adjust_across_lexicons(records: Sequence[Effects]) -> list[Effects]:
 def matched_teams(joined: Joined, seed: int, teams: Mapping[str, str] | None = None) -> Blocks | NotApplicable:
     """The test within teams and its pairs, or why there is none. `teams` maps models to what the catalog does not say.
 
-    Statistic: the difference in means (b − a) of `contrast` over the models of teams that have both families; labels are
+    Statistic: the difference in means (b − a) of the headline's contrast over the models of teams that have both families; labels are
     exchanged within teams, in all ways. A pair are two models of a team and of different families, unless the catalog says
     that they were trained on different data.
     """
     why = why_no_difference(joined)
-    if why is not None or joined.contrasts is None:
+    if why is not None or joined.leading_contrasts is None:
         return NotApplicable(why or "there is no contrast")
     catalog = load_catalog()
     entries = [find_entry(catalog, model) for model in joined.models]
@@ -183,7 +183,7 @@ def matched_teams(joined: Joined, seed: int, teams: Mapping[str, str] | None = N
     models = np.array([model for at in both.values() for model in at])
     is_b = np.array([joined.model_families[model] == joined.families[1] for model in models])
     test = exact_permutation(
-        joined.contrasts[models], is_b, "difference", [team_of[model] or "" for model in models], seed
+        joined.leading_contrasts[models], is_b, "difference", [team_of[model] or "" for model in models], seed
     )
     data = [entry.data if entry else None for entry in entries]
     found = Blocks(
@@ -202,7 +202,7 @@ def matched_teams(joined: Joined, seed: int, teams: Mapping[str, str] | None = N
 
 
 def _pairs(joined: Joined, team: str, models: list[int], data: list[str | None]) -> list[Pair]:
-    contrasts, whole = joined.contrasts, family_difference(joined)
+    contrasts, whole = joined.leading_contrasts, family_difference(joined)
     if contrasts is None:
         return []
     found = []
@@ -251,7 +251,7 @@ def _over_units(joined: Joined, headline: LevelTest) -> Power | NotApplicable:
     n_a, n_b = headline.n_units.values()
     n_splits, min_p = power.splits(n_a, n_b)
     alpha = max(ALPHA, min_p)
-    several = joined.contrasts is None
+    several = joined.leading_contrasts is None
     sd, source = _sd(joined)
     in_sds = (
         power.detectable_max_t(n_a, n_b, len(joined.categories), alpha)
@@ -277,7 +277,8 @@ def _over_units(joined: Joined, headline: LevelTest) -> Power | NotApplicable:
 
 def _sd(joined: Joined) -> tuple[float, str]:
     """SD of a unit's value within its family, and whose it is."""
-    values = joined.centred_framing_contrasts if joined.contrasts is None else joined.contrasts[:, None]
+    leading = joined.leading_contrasts
+    values = joined.centred_framing_contrasts if leading is None else leading[:, None]
     units = units_of(joined, values, "base_checkpoint")
     families = np.array(units.families)
     df = len(families) - len(joined.families)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from birthmark.records import GridLevel, Implicit, Map, PairTest
 from birthmark.stats.results import AnovaTerm
 from birthmark.values.formats import capital, p_equals, p_number, p_words, percent, plural
-from birthmark.values.wording import UNITS
+from birthmark.values.wording_families import UNITS
 
 ALPHA = 0.05
 THREE_WAY = "side:category:framing"

@@ -60,6 +60,38 @@
   /* Whole percents, and below ten of them one digit that counts. */
   const percent = (share) => `${share < 0.095 ? Number((100 * Math.max(share, 0.0001)).toPrecision(1)) : Math.round(100 * share)}%`;
 
+  /* 1st, 2nd, 3rd, 4th, 11th, 1,012th. */
+  function ordinal(number) {
+    const teen = number % 100 > 10 && number % 100 < 14;
+    return number.toLocaleString("en") + (teen ? "th" : { 1: "st", 2: "nd", 3: "rd" }[number % 10] || "th");
+  }
+
+  /* Edits that turn one text into the other, neighbours changed for each other being one; more than `most` are not counted. */
+  function edits(one, other, most) {
+    if (Math.abs(one.length - other.length) > most) return most + 1;
+    let before = [], row = [...Array(other.length + 1).keys()];
+    for (let i = 1; i <= one.length; i++) {
+      const next = [i];
+      for (let j = 1; j <= other.length; j++) {
+        const same = one[i - 1] === other[j - 1];
+        next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (same ? 0 : 1));
+        if (i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1]) next[j] = Math.min(next[j], before[j - 2] + 1);
+      }
+      if (Math.min(...next) > most) return most + 1;
+      before = row; row = next;
+    }
+    return row[other.length];
+  }
+
+  /* What a misspelt word may have been: one edit in a short word, two in a longer one, whole words first. */
+  function near(all, wanted) {
+    const most = wanted.length < 5 ? 1 : 2;
+    return all.keys.map((name) => ({ name, far: edits(wanted, name, most), word: all.byKey.get(name).some((hit) => hit.kind === "words") }))
+      .filter((hit) => hit.far <= most)
+      .sort((a, b) => a.far - b.far || b.word - a.word || a.name.localeCompare(b.name))
+      .slice(0, 6).map((hit) => hit.name);
+  }
+
   function place(column, rank, shares) {
     if (rank === null) return "–";
     const share = shareBetter(column.quantiles, shares, rank);
@@ -68,7 +100,7 @@
     const dot = element("span", { class: "dot" });
     dot.style.left = `${100 * (1 - Math.log(rank) / Math.log(Math.max(column.n, 2)))}%`;
     return element("div", { class: "place" },
-      element("span", { class: "rank" }, element("b", {}, rank.toLocaleString("en")), ` of ${column.n.toLocaleString("en")}`),
+      element("span", { class: "rank", title: `median rank ${rank.toLocaleString("en")}` }, element("b", {}, ordinal(Math.max(1, Math.round(rank)))), ` of ${column.n.toLocaleString("en")}`),
       element("span", { class: "track", "aria-hidden": "true" }, dot),
       element("span", { class: "share" }, said));
   }
@@ -106,9 +138,18 @@
     if (hits.length) found.append(...hits.map((hit) => card(all, hit)));
     else found.append(element("p", { class: "missing" }, "“", shown(typed.trim()), "” is not among the words and shared tokens here."));
     const others = all.keys.filter((name) => name.startsWith(wanted) && name !== wanted).slice(0, 12);
-    if (others.length) {
-      const list = element("p", { class: "others" }, "Also: ");
-      others.forEach((name) => {
+    offer("Also: ", others);
+    if (!hits.length) {
+      const close = near(all, wanted).filter((name) => !others.includes(name));
+      if (close.length && !others.length) found.append(...all.byKey.get(close[0]).map((hit) => card(all, hit)));
+      offer("Did you mean: ", close);
+    }
+  }
+
+  function offer(label, names) {
+    if (names.length) {
+      const list = element("p", { class: "others" }, label);
+      names.forEach((name) => {
         const button = element("button", { type: "button" }, shown(name));
         button.addEventListener("click", () => { box.value = name; look(); box.focus(); });
         list.append(button, " ");
@@ -129,6 +170,72 @@
     box.addEventListener("focus", load, { once: true });
     box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(look, 60); });
   }
+
+  /* A table's heading sorts its rows by that column, downwards first for numbers; no value goes last. */
+  const number = (cell) => {
+    const said = cell.textContent.trim().replace(/−/g, "-").replace(/,(?=\d{3})/g, "").match(/^[<+]?\s*(-?\d*\.?\d+)/);
+    return said ? Number(said[1]) : null;
+  };
+
+  document.querySelectorAll("table.sortable").forEach((table) => {
+    table.querySelectorAll("thead th").forEach((head) => {
+      const button = element("button", { type: "button", class: "sort" }, ...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const at = head.cellIndex, rows = [...table.tBodies[0].rows];
+        const numeric = rows.some((row) => number(row.cells[at]) !== null);
+        const was = head.getAttribute("aria-sort");
+        const down = was ? was === "ascending" : numeric;
+        const value = (row) => (numeric ? number(row.cells[at]) : row.cells[at].textContent.trim());
+        rows.sort((a, b) => {
+          const [one, other] = [value(a), value(b)];
+          if (one === null || other === null) return (one === null) - (other === null);
+          return (numeric ? one - other : one.localeCompare(other)) * (down ? -1 : 1);
+        });
+        table.tBodies[0].append(...rows);
+        table.querySelectorAll("th[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      });
+    });
+  });
+
+  /* The figure that is seen, in this page's colours, as a file; nothing leaves the page. */
+  function drawing(figure) {
+    const seen = [...figure.querySelectorAll(".plot svg")].find((svg) => svg.getBoundingClientRect().width > 0);
+    const copy = seen.cloneNode(true), style = getComputedStyle(document.documentElement);
+    const box = seen.viewBox.baseVal, width = box.width || seen.clientWidth, height = box.height || seen.clientHeight;
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.setAttribute("width", width); copy.setAttribute("height", height);
+    copy.removeAttribute("aria-hidden");
+    const paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    for (const [name, said] of Object.entries({ x: box.x, y: box.y, width: "100%", height: "100%", fill: "var(--paper)" })) paper.setAttribute(name, said);
+    copy.prepend(paper);
+    const text = new XMLSerializer().serializeToString(copy).replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
+    return { text, width, height };
+  }
+
+  function save(address, name) {
+    const link = element("a", { href: address, download: name });
+    document.body.append(link); link.click(); link.remove();
+  }
+
+  document.querySelectorAll(".saves").forEach((part) => {
+    part.hidden = false;
+    part.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      const { text, width, height } = drawing(part.closest("figure")), name = button.dataset.name;
+      const address = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+      if (button.dataset.save === "svg") { save(address, `${name}.svg`); return; }
+      const image = new Image();
+      image.addEventListener("load", () => {
+        const canvas = element("canvas", { width: 2 * width, height: 2 * height });
+        canvas.getContext("2d").drawImage(image, 0, 0, 2 * width, 2 * height);
+        save(canvas.toDataURL("image/png"), `${name}.png`);
+      });
+      image.src = address;
+    });
+  });
 
   /* Figures are drawn as plain SVG; the drawing library takes over once one is looked at, for its tooltips. */
   let library = null;

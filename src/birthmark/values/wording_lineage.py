@@ -1,0 +1,70 @@
+"""Findings about lines of descent, from a base model to a reward model, and about personas.
+
+Records in, sentences out.
+"""
+
+from birthmark.records import LineageOf, LineageStage, Personas
+from birthmark.values.formats import capital, listed, places
+from birthmark.values.wording import Finding
+from birthmark.values.wording_families import ASKED
+
+STAGES = {"pretrained": "pretrained", "instruct": "instruction-tuned", "reward": "reward model", None: "–"}
+EVEN = 0.5  # ranks below which a model leans to neither side
+
+
+def lineage_sentence(item: LineageOf) -> str:
+    """The finding on a line of descent; with more than two categories, what the table beside it holds."""
+    if has_leanings(item):
+        return line_finding(item).text
+    return f"The ranks of {item.lexicon}'s categories, from the oldest model to the reward model."
+
+
+def has_leanings(item: LineageOf) -> bool:
+    """Whether every model of a line, two or more, leans to one of two categories or to neither."""
+    values = [stage.mean_rank_contrast for stage in item.stages]
+    return len(item.categories) == 2 and len(values) > 1 and None not in values
+
+
+def line_finding(item: LineageOf) -> Finding:
+    """Where the reward model leans, where the models that it descends from do, and what that leaves open."""
+    oldest, newest = item.stages[0], item.stages[-1]
+    born, now = _leaning_side(item, oldest), _leaning_side(item, newest)
+    if now == born:
+        title = (
+            f"{newest.model} leans to {now}, as {oldest.model} does" if now else f"{newest.model} leans to neither side"
+        )
+    else:
+        title = f"{newest.model} leans to {now or 'neither side'}, {oldest.model} to {born or 'neither side'}"
+    leans = [f"{stage.model} ({STAGES[stage.stage]}) {lean_words(item, stage)}" for stage in item.stages]
+    words = max(stage.n_candidates for stage in item.stages)
+    return Finding(
+        title,
+        f"{ASKED}, {listed(leans)}, in rankings of {words:,} words.",
+        "One line of descent shows what was passed on, not how sure that is. Ranks of rewards and of log-probabilities "
+        "are shown side by side and never pooled.",
+    )
+
+
+def _leaning_side(item: LineageOf, stage: LineageStage) -> str | None:
+    value = stage.mean_rank_contrast or 0.0
+    return None if abs(value) < EVEN else item.categories[0 if value < 0 else 1].lower()
+
+
+def lean_words(item: LineageOf, stage: LineageStage) -> str:
+    side = _leaning_side(item, stage)
+    return f"leans to {side} by {places(stage.mean_rank_contrast or 0.0)}" if side else "leans to neither side"
+
+
+def personas_sentence(record: Personas) -> str:
+    """The largest shift in words."""
+    moved = [item for item in record.leanings if item.shift is not None and item.persona != record.neutral]
+    others = [f"“{name}”" for name in record.systems if name != record.neutral]
+    if not moved:
+        return f"{capital(listed(others))} beside the control “{record.neutral}”: these word lists give no leaning to compare."
+    most = max(moved, key=lambda item: abs(item.shift or 0.0))
+    towards = most.categories[0 if (most.shift or 0.0) < 0 else 1].lower() if len(most.categories) == 2 else "one side"
+    return (
+        f"Compared with the control “{record.neutral}”, the persona “{most.persona}” moves {most.model} furthest: "
+        f"{places(most.shift or 0.0)} towards {towards} by the word list {most.lexicon}. A shift is "
+        "what a persona adds to a neutral system prompt; no test shows here which shifts exceed chance in the choice of words."
+    )
