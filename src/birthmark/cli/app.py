@@ -196,6 +196,16 @@ TRACK = Command(
         "birthmark track runs/gemma-hh runs/smollm-hh --dry-run",
     ),
 )
+EDIT = Command(
+    "edit",
+    "Change a reward model's linear head as little as possible so that a lean goes, and measure what is left and what it costs.",
+    modes=(Mode("commands.edit:edit", "cli.show_training:print_edit"),),
+    panel=TRAIN,
+    examples=(
+        "birthmark edit runs/gemma-hh --lexicon starter --preferences pairs.jsonl --out neutral-gemma",
+        "birthmark edit runs/gemma-hh --lexicon starter --target -5 --preferences pairs.jsonl --pairs 40 --out five",
+    ),
+)
 REPLICATE = Command(
     "replicate",
     "The published study from its data, claim by claim, with a verdict on each.",
@@ -403,7 +413,7 @@ SCHEMA = Command(
 )
 
 ALL: tuple[Command | Group, ...] = (
-    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, REPLICATE, CALIBRATE),
+    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, EDIT, REPLICATE, CALIBRATE),
     *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, DOCTOR, SCHEMA),
 )
 

@@ -16,6 +16,7 @@ from birthmark.records import (
     BudgetCheck,
     Calibration,
     Doctor,
+    Edit,
     Effects,
     Explanation,
     Implicit,
@@ -116,6 +117,13 @@ class LexiconFinding(Record):
     words: list[str]
 
 
+class EditOutput(Edit):
+    """What `edit --json` prints: `birthmark.json`, and where the edited model and its page lie."""
+
+    out: str
+    report: str
+
+
 OUTPUTS: dict[str, Any] = {
     "audit-output": AuditOutput | PersonasOutput | list[Planned],
     "score-output": ScoreOutput | Explanation | dict[str, ScoreOutput] | list[Planned],
@@ -124,6 +132,7 @@ OUTPUTS: dict[str, Any] = {
     "map-output": Map,
     "track-output": Track | list[TrackPlan],
     "train-output": TrainingRecord | TrainingPlan | list[TrainingRecord] | list[TrainingPlan],
+    "edit-output": EditOutput,
     "models-list-output": list[Entry],
     "models-show-output": ModelFacts,
     "models-check-output": ModelCheck,

@@ -36,10 +36,12 @@ from birthmark.models.guard import reading_tokenizer, require_tokens
 from birthmark.models.hub import fetch_snapshot
 from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes
 from birthmark.progress import tell
-from birthmark.records import Digests, Kind
+from birthmark.records import Digests, Edit, Kind, read_record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+EDIT = "birthmark.json"  # in a folder that `birthmark edit` wrote
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,9 @@ def _from_folder(
         return _without_weights(
             folder, kind, name, slug, revision, entry, _origin(read_json(folder / "config.json"), catalog)
         )
+    edit = read_edit(folder)
+    if edit is not None and entry is None and edit.catalog_entry is not None:
+        entry = find_entry(catalog, edit.catalog_entry)
     files = None if _is_gguf(folder) else read_weights(folder)
     if files is not None and files.is_adapter:
         if as_base:
@@ -222,11 +227,20 @@ def _from_folder(
         found = _full_model(folder, catalog, kind, note, name, revision, entry, as_base)
         stated = found.kind
         digest = found.digests.weights
+    if edit is not None:
+        known = {"family": edit.family, "base_checkpoint": edit.base_checkpoint}
+        found = replace(found, **{name: value for name, value in known.items() if value is not None})
     return replace(
         found,
         slug=slug or slug_of(f"{folder.name}-{str(digest)[:8]}"),
         kind=kind or (entry.kind if entry else stated),
     )
+
+
+def read_edit(folder: Path) -> Edit | None:
+    """What `birthmark edit` did to the model of a folder; None where it did nothing. Raises as `read_record` does."""
+    path = folder / EDIT
+    return read_record(path, Edit) if path.is_file() else None
 
 
 def _without_weights(

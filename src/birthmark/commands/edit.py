@@ -1,0 +1,369 @@
+"""`birthmark edit`: the smallest change of a reward model's linear head that moves a lean to its target, and what it costs."""
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Unpack
+
+import numpy as np
+
+from birthmark.commands.models import resolve
+from birthmark.commands.train import Preferences
+from birthmark.errors import BirthmarkError
+from birthmark.files import LOCK, write_text
+from birthmark.foreign import one_line
+from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon
+from birthmark.records import (
+    Constraint,
+    EarlierEdit,
+    Edit,
+    EditedHead,
+    Ensemble,
+    NotApplicable,
+    to_json,
+)
+from birthmark.records.base import Row, Shown
+from birthmark.scoring.declarations import QUESTION, Argument, Option, select, with_options
+from birthmark.scoring.measure import Measure, choose_frames, make_measure, versions
+from birthmark.scoring.options import (
+    MachineOptions,
+    MeasureOptions,
+    ModelOptions,
+    PromptOptions,
+    PromptSetOptions,
+    QuietOptions,
+    ReadingOptions,
+    SeedOptions,
+    TemplateDateOptions,
+)
+from birthmark.scoring.run import score_model
+from birthmark.scoring.table import ScoreTable, is_score_table, read_scores
+from birthmark.values.editing import ask, two_categories
+from birthmark.values.ensembles import Member, ensemble
+from birthmark.values.wording_edit import edit_sentences, model_card
+
+if TYPE_CHECKING:
+    from birthmark.models.resolve import ResolvedModel
+    from birthmark.training.editing import Edited, EditRequest
+
+MAX_TOKENS = 512
+MOST_PAIRS = 1_000_000
+
+Edited_ = Annotated[str | Path, Argument("A reward model: a catalog name, a hub id or a folder.", "RM", place="name")]
+OneLexicon = Annotated[
+    "str | Path | Lexicon",
+    Option(
+        "The words whose lean is moved.",
+        QUESTION,
+        metavar="NAME|FILE",
+        flag="--lexicon",
+        command_line=str,
+        place="name",
+    ),
+]
+Categories = Annotated[
+    Sequence[str],
+    Option(
+        "Two of the lexicon's categories, where it has more; give it twice.",
+        QUESTION,
+        metavar="NAME",
+        flag="--category",
+        command_line=list[str],
+    ),
+]
+Target = Annotated[
+    "str | Path | int | float",
+    Option(
+        "Where the lean shall be: no difference, a model's (or its score table's) contrast, or so many ranks.",
+        QUESTION,
+        metavar="neutral|MODEL|NUMBER",
+        command_line=str,
+    ),
+]
+Other = Annotated[
+    "str | Path | Lexicon | None",
+    Option(
+        "A second lexicon, which is only measured. [default: the General Inquirer's affiliation and power, or starter]",
+        QUESTION,
+        metavar="NAME|FILE",
+        command_line=str,
+        place="name",
+    ),
+]
+EnsembleTables = Annotated[
+    "Sequence[str | Path]",
+    Option(
+        "Score tables of reward models on other bases: the mean of all z-scored rewards beside the edit. Repeatable.",
+        QUESTION,
+        metavar="TABLE",
+        flag="--ensemble",
+        command_line=list[str],
+        place="file",
+    ),
+]
+Pairs = Annotated[
+    int | None,
+    Option(
+        "Take a seeded sample of N pairs; half are held out. [default: 400]",
+        QUESTION,
+        metavar="N",
+        least=1,
+        most=MOST_PAIRS,
+    ),
+]
+Tokens = Annotated[
+    int, Option("Longer conversations of the pairs lose their beginning.", QUESTION, least=16, most=131_072)
+]
+New = Annotated[
+    "str | Path", Option("The edited model's folder, a new one.", metavar="NEW", command_line=Path, place="out")
+]
+
+
+class EditOptions(
+    PromptSetOptions,
+    PromptOptions,
+    ReadingOptions,
+    TemplateDateOptions,
+    MachineOptions,
+    ModelOptions,
+    SeedOptions,
+    QuietOptions,
+    total=False,
+):
+    """What `edit` takes of prompts, of how rewards are read, and of the model."""
+
+
+@dataclass(frozen=True, repr=False)
+class EditResult(Shown):
+    """An edited model's folder, what was done to it, and its page."""
+
+    out: Path
+    record: Edit
+    report: Path
+
+    def summary(self) -> str:
+        return " ".join(self.record.sentences)
+
+    def rows(self) -> list[Row]:
+        """A row a way of changing the head and part of words and prompts: the contrast before and after."""
+        return [{"method": way.method, **lean.model_dump()} for way in self.record.methods for lean in way.lean]
+
+    def to_dict(self) -> dict[str, object]:
+        """What `--json` prints."""
+        return {"out": str(self.out), "report": str(self.report), **self.record.model_dump(mode="json")}
+
+
+@with_options
+def edit(
+    model: Edited_,
+    lexicon: OneLexicon,
+    preferences: Preferences,
+    out: New,
+    *,
+    target: Target = "neutral",
+    categories: Categories = (),
+    pairs: Pairs = None,
+    max_tokens: Tokens = MAX_TOKENS,
+    other: Other = None,
+    ensemble_tables: EnsembleTables = (),
+    **options: Unpack[EditOptions],
+) -> EditResult:
+    """Change a reward model's linear head as little as possible so that a lean comes to its target; write the model anew.
+
+    `out` becomes a folder that loads like the old one, with `birthmark.json` (what was done and what it did) and a page.
+    Half of the words, prompts and pairs are held out, and all that is said of the edit is measured on them too. Raises
+    `BirthmarkError` for a head that is not one linear layer without bias, a lexicon without two categories, too few words,
+    prompts or pairs, and a target out of reach.
+    """
+    from birthmark.models.resolve import read_edit
+    from birthmark.training.editing import EditRequest, compute
+
+    out = Path(out)
+    _require_empty(out)
+    words = two_categories(_load(lexicon), [categories] if isinstance(categories, str) else list(categories))
+    measure = make_measure(**{**select(options, MeasureOptions), "lexicons": (words,), "candidates": "lexicon"})
+    ask(words.words, words, dict(measure.prompts.prompts), seed=measure.seed)  # what is wrong is said before loading
+    found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+    tables = [read_scores(path) for path in ensemble_tables]
+    members = [Member.of_table(table, words) for table in tables]
+    second, no_second = _second(other, words)
+    ranks, table = _target(target, measure, options)
+    request = EditRequest(
+        model=found,
+        measure=measure,
+        lexicon=words,
+        target=str(target),
+        target_ranks=ranks,
+        target_table=table,
+        other=second,
+        preferences=str(preferences),
+        pairs=pairs,
+        max_tokens=max_tokens,
+    )
+    edited = compute(request)
+    record = _record(request, edited, read_edit(found.adapter or found.path), members, no_second)
+    page = _write(found, edited, record, out)
+    return EditResult(out, record, page)
+
+
+def _require_empty(out: Path) -> None:
+    if out.is_dir() and {item.name for item in out.iterdir()} - {LOCK}:
+        raise BirthmarkError(
+            f"{out} holds files already, and an edited model needs a folder of its own: name a new one with --out"
+        )
+
+
+def _load(lexicon: "str | Path | Lexicon") -> Lexicon:
+    return lexicon if isinstance(lexicon, Lexicon) else load_lexicon(lexicon)
+
+
+def _second(other: "str | Path | Lexicon | None", used: Lexicon) -> tuple[Lexicon | None, str | None]:
+    """The lexicon that is only measured, or why there is none."""
+    if other is not None:
+        found = _load(other)
+        if found.sha256 == used.sha256:
+            raise BirthmarkError(f"--other {found.name} is the lexicon of the edit: give one that it does not use")
+        return two_categories(found, ()), None
+    if used.name != "general-inquirer" and is_fetched("general-inquirer"):
+        return load_lexicon("general-inquirer").only(INQUIRER_DEFAULT), None
+    if used.name != "starter":
+        return load_lexicon("starter"), None
+    return None, "no second lexicon was given (--other), and the General Inquirer is not in the cache"
+
+
+def _target(
+    target: "str | Path | int | float", measure: Measure, options: EditOptions
+) -> tuple[float | None, ScoreTable | None]:
+    """The target's ranks, or the score table of the model that it names; neither for `neutral`."""
+    text = str(target).strip()
+    if text == "neutral":
+        return None, None
+    if re.fullmatch(r"[+\-−]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", text, re.IGNORECASE):
+        return float(text.replace("−", "-")), None
+    if not text or text.lower() in ("nan", "inf", "-inf", "infinity", "-infinity"):
+        raise BirthmarkError(
+            f"--target takes neutral, a model or a number of ranks, not {one_line(text, 40) or 'nothing'}"
+        )
+    if is_score_table(text):
+        return None, read_scores(text)
+    model = resolve(text, catalog=options["catalog"], chat_template=options["chat_template"], quiet=measure.quiet)
+    (frame,) = choose_frames([model], measure.frame, measure.protocol)
+    return None, score_model(model, measure, frame)
+
+
+def _record(
+    request: "EditRequest", edited: "Edited", earlier: Edit | None, members: list[Member], no_second: str | None
+) -> Edit:
+    """All of `birthmark.json`."""
+    model, measure, asked, end = request.model, request.measure, edited.asked, edited.end
+    stored = end.stored(edited.weights)
+    old = end.weights
+    chosen = asked.training_words
+    entry = model.entry if model.adapter is None or (model.entry and model.entry.name == model.name) else None
+    record = Edit.build(
+        name=model.name,
+        family=model.family,
+        base_checkpoint=model.base_checkpoint,
+        catalog_entry=entry.name if entry else earlier.catalog_entry if earlier else None,
+        revision=model.revision,
+        weights_sha256=model.digests.adapter or model.digests.weights,
+        lexicon=request.lexicon.name,
+        lexicon_sha256=request.lexicon.sha256,
+        categories=list(asked.categories),
+        training_words=[word for word, used in zip(asked.words, chosen, strict=True) if used],
+        held_out_words=[word for word, used in zip(asked.words, chosen, strict=True) if not used],
+        prompts=measure.prompts.name,
+        prompts_sha256=measure.prompts.sha256,
+        training_prompts=[key for key, used in zip(asked.prompts, asked.training_prompts, strict=True) if used],
+        held_out_prompts=[key for key, used in zip(asked.prompts, asked.training_prompts, strict=True) if not used],
+        target=edited.target,
+        preferences=edited.sample.name,
+        preferences_sha256=edited.sample.sha256,
+        max_tokens=request.max_tokens,
+        training_pairs=len(edited.pairs.training),
+        held_out_pairs=len(edited.pairs.held_out),
+        dropped_pairs=edited.pairs.dropped,
+        head=EditedHead(
+            kind=end.kind,
+            file=end.file.name,
+            tensor=end.tensor,
+            dtype=end.dtype_name,
+            hidden=len(old),
+            moved=float(np.linalg.norm(stored - old) / np.linalg.norm(old)),
+            cosine=float(stored @ old / (np.linalg.norm(stored) * np.linalg.norm(old))),
+            rounding=float(np.abs(edited.rows @ stored - edited.wanted).max()),
+        ),
+        constraints=[
+            Constraint(
+                framing=row[0],
+                adjective=row[1],
+                prompts=int(asked.prompts_of(row).sum()),
+                before=float(edited.before[at]),
+                wanted=float(edited.wanted[at]),
+                after=float(edited.exact[at]),
+            )
+            for at, row in enumerate(asked.rows)
+        ],
+        ridge=edited.ridge.ridge,
+        ridge_tried={f"{ridge:.6g}": cost for ridge, cost in edited.ridge.tried.items()},
+        methods=edited.methods,
+        other=edited.other or NotApplicable(no_second or "no word of it is left, or of one category only"),
+        ensemble=_ensemble(request, edited, members),
+        among=NotApplicable("the published reward models' contrasts are not known for this lexicon"),
+        seed=measure.seed,
+        dtype=edited.dtype,
+        device=edited.device,
+        versions=versions(),
+        command_line=shlex.join(["birthmark", *sys.argv[1:]]) if sys.argv[0].endswith("birthmark") else None,
+        seconds=edited.seconds,
+        earlier=_history(earlier),
+        sentences=[],
+        warnings=_warnings(request, edited, earlier),
+    )
+    return record.model_copy(update={"sentences": edit_sentences(record)})
+
+
+def _ensemble(request: "EditRequest", edited: "Edited", members: list[Member]) -> Ensemble | NotApplicable:
+    if not members:
+        return NotApplicable("no score tables of other reward models were given (--ensemble)")
+    asked = edited.asked
+    own = Member(request.model.name, request.model.base_checkpoint, asked.words, asked.prompts, edited.scores)
+    return ensemble([own, *members], request.lexicon, request.measure.prompts.prompts, seed=request.measure.seed)
+
+
+def _history(earlier: Edit | None) -> list[EarlierEdit]:
+    if earlier is None:
+        return []
+    last = EarlierEdit(lexicon=earlier.lexicon, target=earlier.target.asked, sentence=earlier.sentences[0])
+    return [*earlier.earlier, last]
+
+
+def _warnings(request: "EditRequest", edited: "Edited", earlier: Edit | None) -> list[str]:
+    found = [*request.model.remarks, *edited.warnings, *request.lexicon.notes]
+    if earlier is not None:
+        found.append(f"the model was edited before, for {earlier.lexicon}: this edit is on top of that one")
+    if edited.end.dtype_name in ("bfloat16", "float16"):
+        found.append(
+            f"the head is stored in {edited.end.dtype_name}, whose rounding moves what the edit sets; all that is measured is "
+            "of the stored weights"
+        )
+    best = edited.ridge.ridge
+    if best in (min(edited.ridge.tried), max(edited.ridge.tried)):
+        found.append(f"the ridge is at the edge of those that were tried ({best:g})")
+    return list(dict.fromkeys(found))
+
+
+def _write(model: "ResolvedModel", edited: "Edited", record: Edit, out: Path) -> Path:
+    """The edited model's folder, with its record, its page and its model card."""
+    from birthmark.models.linear_end import write_edited
+    from birthmark.report.draw import draw
+
+    card = (model.adapter or model.path) / "README.md"
+    said = card.read_text(encoding="utf-8", errors="replace").rstrip() + "\n\n" if card.is_file() else ""
+    write_edited(model, edited.end, edited.weights, out)
+    write_text(out / "birthmark.json", to_json(record))
+    write_text(out / "README.md", said + model_card(record))
+    return draw(out)

@@ -1,0 +1,347 @@
+"""One edit of a reward model's head: read the states that it reads, compute the change, measure it on what was held out.
+
+Written is what was measured: contrasts and accuracies are those of the weights as the file's precision holds them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from birthmark.errors import BirthmarkError
+from birthmark.inputs.lexicons import Lexicon
+from birthmark.models.linear_end import LinearEnd, linear_end
+from birthmark.models.resolve import ResolvedModel
+from birthmark.models.scorers import RewardScorer
+from birthmark.progress import note, progress_bar
+from birthmark.records import EditMethod, EditTarget, OtherLexicon
+from birthmark.records.edit import Part
+from birthmark.scoring.backend import Job
+from birthmark.scoring.local import LocalBackend, naming
+from birthmark.scoring.measure import Measure
+from birthmark.scoring.table import ScoreTable
+from birthmark.stats.linear_edit import Covariance, Ridge, choose_ridge, leace, reach, step
+from birthmark.training.data import Pair, thin, tokenize_pairs
+from birthmark.training.sources import count_drops, open_source, read_pairs, scan
+from birthmark.values.editing import Asked, ask, lean_change, pair_change
+from birthmark.values.ranks import lexicon_scores, stems
+
+FEWEST_PAIRS = 40  # half for the covariance, half to measure on
+DEFAULT_PAIRS = 400
+OTHER_WORDS = 60  # of a category of the second lexicon
+PAIRS_AT_ONCE = 16
+NEAR = 1.0  # ranks within which a target counts as reached
+PARTS: tuple[tuple[Part, Part], ...] = (
+    ("training", "training"),
+    ("training", "held-out"),
+    ("held-out", "training"),
+    ("held-out", "held-out"),
+    ("all", "all"),
+)
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """What is asked of one edit. `target_table`: of the model whose contrast is the target; `other`: a second lexicon."""
+
+    model: ResolvedModel
+    measure: Measure
+    lexicon: Lexicon
+    target: str
+    target_ranks: float | None
+    target_table: ScoreTable | None
+    other: Lexicon | None
+    preferences: str
+    pairs: int | None
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class PairSample:
+    """The pairs of an edit: those for the covariance and those held out, and what was dropped."""
+
+    name: str
+    sha256: str | None
+    training: list[Pair]
+    held_out: list[Pair]
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class PairStates:
+    """States float32 [pairs, 2, hidden], the chosen answer's first."""
+
+    training: np.ndarray
+    held_out: np.ndarray
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A computed edit, with all that its record says. `scores`: rewards before, float64 [words, prompts]."""
+
+    end: LinearEnd
+    asked: Asked
+    rows: np.ndarray
+    before: np.ndarray
+    wanted: np.ndarray
+    exact: np.ndarray
+    weights: np.ndarray
+    target: EditTarget
+    ridge: Ridge
+    methods: list[EditMethod]
+    scores: np.ndarray
+    sample: PairSample
+    pairs: PairStates
+    other: OtherLexicon | None = None
+    dtype: str = ""
+    device: str = ""
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+def sample_pairs(request: EditRequest) -> PairSample:
+    """A seeded sample of the preferences, half of it held out. Raises `BirthmarkError` where there are too few."""
+    source = open_source(request.preferences)
+    found = scan(source)
+    seed, usable = request.measure.seed, len(found.usable)
+    asked = request.pairs if request.pairs is not None else min(DEFAULT_PAIRS, usable)
+    if min(usable, asked) < FEWEST_PAIRS:
+        has = f"has {usable:,} usable pairs" if usable < FEWEST_PAIRS else f"gives {asked:,} pairs (--pairs)"
+        raise BirthmarkError(
+            f"{source.path or source.name} {has}, and an edit needs {FEWEST_PAIRS} or more: half for the covariance of ordinary "
+            "answers, half held out to measure what it costs"
+        )
+    rows = thin(found.usable, pairs=asked, every=None, seed=seed, source=source.name)
+    pairs = read_pairs(source, rows)
+    half = (len(pairs) + 1) // 2
+    return PairSample(source.name, source.sha256, pairs[:half], pairs[half:], count_drops(found.drops))
+
+
+def compute(request: EditRequest) -> Edited:
+    """Load the model, and compute and measure the edit; nothing is written.
+
+    Raises `BirthmarkError` for a head that is not linear, too few words, prompts or pairs, and a target out of reach.
+    """
+    start = perf_counter()
+    end = linear_end(request.model)
+    sample = sample_pairs(request)
+    measure = request.measure
+    job = Job(request.model, measure, "chat")
+    with LocalBackend().open(job) as session, naming(request.model.name):
+        scorer = session.scorer
+        assert isinstance(scorer, RewardScorer)
+        words = scorer.candidates["candidate"].to_list()
+        asked = ask(words, request.lexicon, dict(measure.prompts.prompts), seed=measure.seed)
+        states = _word_states(scorer, asked.prompts, measure, words, asked.words)
+        pairs = _pair_states(scorer, sample, request)
+        found = _edit(end, asked, states, sample, pairs, request)
+        other = _other(scorer, found, end, request) if request.other else None
+        facts = session.facts
+    return replace(
+        found,
+        other=other,
+        dtype=facts.dtype,
+        device=facts.device,
+        seconds=perf_counter() - start,
+        warnings=facts.warnings,
+    )
+
+
+def _word_states(
+    scorer: RewardScorer, prompts: Sequence[str], measure: Measure, scored: Sequence[str], words: Sequence[str]
+) -> np.ndarray:
+    """The states of some words after some prompts, float32 [words, prompts, hidden]."""
+    at = {word: row for row, word in enumerate(scored)}
+    rows, texts = [at[word] for word in words], measure.prompts.prompts
+    bar = progress_bar(list(prompts), "states of words", unit="prompts", quiet=measure.quiet)
+    return np.stack([scorer.states(texts[key].text)[rows] for key in bar], axis=1)
+
+
+def _pair_states(scorer: RewardScorer, sample: PairSample, request: EditRequest) -> PairStates:
+    """The states of both answers of the pairs. Raises `BirthmarkError` where tokenizing leaves too few of them."""
+    dropped = dict(sample.dropped)
+    found = []
+    for name, pairs in (("training", sample.training), ("held-out", sample.held_out)):
+        kept, drops = tokenize_pairs(pairs, scorer.encoder, max_tokens=request.max_tokens, cut="left")
+        for reason, count in count_drops(drops).items():
+            dropped[reason] = dropped.get(reason, 0) + count
+        if len(kept) < FEWEST_PAIRS // 2:
+            raise BirthmarkError(
+                f"{sample.name}: {len(kept)} of the {len(pairs)} {name} pairs are left after tokenizing, and an edit needs "
+                f"{FEWEST_PAIRS // 2} or more: give more pairs, or a larger --max-tokens"
+            )
+        ids = [side for pair in kept for side in (pair.chosen.ids, pair.rejected.ids)]
+        starts = range(0, len(ids), 2 * PAIRS_AT_ONCE)
+        bar = progress_bar(list(starts), f"states of {name} pairs", unit="batches", quiet=request.measure.quiet)
+        states = np.concatenate([scorer.states_of(ids[at : at + 2 * PAIRS_AT_ONCE]) for at in bar])
+        found.append(states.reshape(len(kept), 2, -1))
+    return PairStates(found[0], found[1], dropped)
+
+
+def _edit(
+    end: LinearEnd, asked: Asked, states: np.ndarray, sample: PairSample, pairs: PairStates, request: EditRequest
+) -> Edited:
+    """The change of the head, and every way of changing it measured on the same splits."""
+    weights, seed = end.weights, request.measure.seed
+    rows = asked.differences(states)
+    before = rows @ weights
+    target = _target(request, asked)
+    unit = -before if target.ranks is None else asked.pattern()
+    answers = pairs.training.reshape(-1, pairs.training.shape[-1]).astype(np.float64)
+    note("choosing the ridge", quiet=request.measure.quiet)
+    ridge = choose_ridge(answers, np.repeat(np.arange(len(pairs.training)), 2), rows, unit, seed=seed)
+    trained = np.ix_(asked.training_words, asked.training_prompts)
+    words = states[trained].reshape(-1, states.shape[-1])
+    ways: dict[str, Callable[[], np.ndarray]] = {
+        "edit": lambda: step(rows, unit, Covariance.of(answers).solve(rows, ridge.ridge)),
+        "projection": lambda: step(rows, unit, rows.T),
+        "leace": lambda: leace(rows, unit, words),
+    }
+    size, found, methods = 1.0, {}, []
+    for name, way in ways.items():
+        try:
+            direction = way()
+            size = _size(asked, states, weights, direction, target, request.lexicon)
+        except BirthmarkError as error:
+            if name == "edit":
+                raise
+            methods.append(EditMethod(method=name, moved=None, lean=[], pairs=None, why=str(error)))
+            continue
+        found[name] = (weights + size * direction, size)
+        methods.append(_measured(name, end, asked, states, pairs, found[name][0], target, seed))
+    exact, size = found["edit"]
+    return Edited(
+        end=end,
+        asked=asked,
+        rows=rows,
+        before=before,
+        wanted=before + size * unit,
+        exact=rows @ exact,
+        weights=exact,
+        target=target,
+        ridge=ridge,
+        methods=methods,
+        scores=_rewards(end, states, end.weights),
+        sample=sample,
+        pairs=pairs,
+    )
+
+
+def _target(request: EditRequest, asked: Asked) -> EditTarget:
+    """The target in ranks; a model's is its own contrast on the training words and prompts."""
+    table = request.target_table
+    if table is None:
+        return EditTarget(asked=request.target, ranks=request.target_ranks, model=None)
+    found = lexicon_scores(table, request.lexicon)
+    inside = ask(found.words, request.lexicon, {key: table.prompts[key] for key in found.prompts}, seed=0, split=False)
+    wanted = {word for word, chosen in zip(asked.words, asked.training_words, strict=True) if chosen}
+    keys = {key for key, chosen in zip(asked.prompts, asked.training_prompts, strict=True) if chosen}
+    words = np.array([word in wanted for word in inside.words])
+    prompts = np.array([key in keys for key in inside.prompts])
+    framings = {framing for framing, chosen in zip(inside.framings, prompts, strict=True) if chosen}
+    if not inside.member[:, words].any(axis=1).all() or len(framings) < 2:
+        raise BirthmarkError(
+            f"{table.model} has too few of the lexicon's words or of the prompts to be a target: score it with the same ones"
+        )
+    order = [inside.prompts.index(key) for key in found.prompts if key in inside.prompts]
+    scores = found.scores[:, [found.prompts.index(inside.prompts[at]) for at in order]]
+    scores = scores[[found.words.index(word) for word in inside.words]]
+    ranks = inside.lean(scores, words, prompts) / inside.scale(words) * asked.scale(asked.training_words)
+    return EditTarget(asked=request.target, ranks=ranks, model=table.model)
+
+
+def _size(
+    asked: Asked, states: np.ndarray, weights: np.ndarray, direction: np.ndarray, target: EditTarget, lexicon: Lexicon
+) -> float:
+    """How far to go: the whole step for `neutral`, else until the contrast on the training words is the target.
+
+    Raises `BirthmarkError` for a target that no length of the step brings within a rank.
+    """
+    if target.ranks is None:
+        return 1.0
+    inside = states[np.ix_(asked.training_words, asked.training_prompts)].astype(np.float64)
+    old, new = inside @ weights, inside @ direction
+    part = replace(
+        asked,
+        words=tuple(word for word, chosen in zip(asked.words, asked.training_words, strict=True) if chosen),
+        member=asked.member[:, asked.training_words],
+        framings=tuple(f for f, chosen in zip(asked.framings, asked.training_prompts, strict=True) if chosen),
+    )
+    every = np.ones(len(part.words), dtype=bool), np.ones(len(part.framings), dtype=bool)
+    scale = asked.scale(asked.training_words)
+    unit = float(old.std()) or 1.0
+    size, (low, high) = reach(lambda m: scale * part.lean(old + m * new, *every), target.ranks, unit)
+    got = scale * part.lean(old + size * new, *every)
+    if abs(got - target.ranks) > NEAR:
+        raise BirthmarkError(
+            f"the target of {target.ranks:.1f} ranks is out of reach: a change of the head brings the contrast of "
+            f"{' and '.join(asked.categories)} on the training words of {lexicon.name} to between {low:.1f} and {high:.1f}"
+        )
+    return size
+
+
+def _rewards(end: LinearEnd, states: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Rewards of states [..., hidden] by these weights, float64 [...]."""
+    return end.rewards(states.reshape(-1, states.shape[-1]), weights).reshape(states.shape[:-1])
+
+
+def _measured(
+    name: Any,
+    end: LinearEnd,
+    asked: Asked,
+    states: np.ndarray,
+    pairs: PairStates,
+    weights: np.ndarray,
+    target: EditTarget,
+    seed: int,
+) -> EditMethod:
+    """A way's leans on all parts and its rewards of the held-out pairs, by the weights as a file holds them."""
+    stored = end.stored(weights)
+    before, after = (_rewards(end, states, each) for each in (end.weights, stored))
+    wanted = target.ranks or 0.0
+    return EditMethod(
+        method=name,
+        moved=float(np.linalg.norm(stored - end.weights) / np.linalg.norm(end.weights)),
+        lean=[lean_change(asked, before, after, parts, wanted, seed) for parts in PARTS],
+        pairs=pair_change(*(_rewards(end, pairs.held_out, each) for each in (end.weights, stored)), seed),
+    )
+
+
+def _other(scorer: RewardScorer, found: Edited, end: LinearEnd, request: EditRequest) -> OtherLexicon | None:
+    """The contrast of a lexicon that was not used, before and after, on held-out prompts and words that were not seen."""
+    lexicon, measure = request.other, request.measure
+    assert lexicon is not None
+    seen = set(stems(w for w, chosen in zip(found.asked.words, found.asked.training_words, strict=True) if chosen))
+    fresh = [word for word, root in zip(lexicon.words, stems(lexicon.words), strict=True) if root not in seen]
+    taken = _some_words(fresh, lexicon, measure.seed)
+    if not taken:
+        return None
+    beside = RewardScorer(scorer.model, scorer.encoder, scorer.engine, taken, None, scorer.head, scorer.reading)
+    keys = [key for key, used in zip(found.asked.prompts, found.asked.training_prompts, strict=True) if not used]
+    words = beside.candidates["candidate"].to_list()
+    asked = ask(words, lexicon, {key: measure.prompts.prompts[key] for key in keys}, seed=measure.seed, split=False)
+    if not asked.member.any(axis=1).all():
+        return None
+    states = _word_states(beside, asked.prompts, measure, words, asked.words)
+    before, after = (_rewards(end, states, each) for each in (end.weights, end.stored(found.weights)))
+    return OtherLexicon(
+        lexicon=lexicon.name,
+        sha256=lexicon.sha256,
+        categories=list(asked.categories),
+        left_out=len(lexicon.words) - len(fresh),
+        lean=lean_change(asked, before, after, ("all", "all"), 0.0, measure.seed),
+    )
+
+
+def _some_words(words: Sequence[str], lexicon: Lexicon, seed: int) -> list[str]:
+    """At most `OTHER_WORDS` words of each category, drawn by the seed."""
+    rng = np.random.default_rng([seed, 4])
+    found: Mapping[str, tuple[str, ...]] = lexicon.match(words)
+    chosen: set[str] = set()
+    for category in lexicon.categories:
+        inside = sorted(word for word in words if category in found.get(word, ()))
+        chosen |= {str(word) for word in rng.permutation(inside)[:OTHER_WORDS]}
+    return [word for word in words if word in chosen]
