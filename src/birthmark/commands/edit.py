@@ -93,15 +93,15 @@ Other = Annotated[
         place="name",
     ),
 ]
-EnsembleTables = Annotated[
+Beside = Annotated[
     "Sequence[str | Path]",
     Option(
-        "Score tables of reward models on other bases: the mean of all z-scored rewards beside the edit. Repeatable.",
+        "Reward models on other bases, or their score tables: the mean of all z-scored rewards beside the edit. Repeatable.",
         QUESTION,
-        metavar="TABLE",
+        metavar="MODEL|TABLE",
         flag="--ensemble",
         command_line=list[str],
-        place="file",
+        place="name",
     ),
 ]
 Pairs = Annotated[
@@ -168,14 +168,14 @@ def edit(
     pairs: Pairs = None,
     max_tokens: Tokens = MAX_TOKENS,
     other: Other = None,
-    ensemble_tables: EnsembleTables = (),
+    beside: Beside = (),
     **options: Unpack[EditOptions],
 ) -> EditResult:
     """Change a reward model's linear head as little as possible so that a lean comes to its target; write the model anew.
 
     `out` becomes a folder that loads like the old one, with `birthmark.json` (what was done and what it did) and a page.
     Half of the words, prompts and pairs are held out, and all that is said of the edit is measured on them too. Raises
-    `BirthmarkError` for a head that is not one linear layer without bias, a lexicon without two categories, too few words,
+    `BirthmarkError` for a head that is not one linear layer, a lexicon without two categories, too few words,
     prompts or pairs, and a target out of reach.
     """
     from birthmark.models.resolve import read_edit
@@ -187,8 +187,7 @@ def edit(
     measure = make_measure(**{**select(options, MeasureOptions), "lexicons": (words,), "candidates": "lexicon"})
     ask(words.words, words, dict(measure.prompts.prompts), seed=measure.seed)  # what is wrong is said before loading
     found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
-    tables = [read_scores(path) for path in ensemble_tables]
-    members = [Member.of_table(table, words) for table in tables]
+    others = [_beside(name, measure, options) for name in ([beside] if isinstance(beside, str | Path) else beside)]
     second, no_second = _second(other, words)
     ranks, table = _target(target, measure, options)
     request = EditRequest(
@@ -204,7 +203,8 @@ def edit(
         max_tokens=max_tokens,
     )
     edited = compute(request)
-    record = _record(request, edited, read_edit(found.adapter or found.path), members, no_second)
+    together = _ensemble(request, edited, others)
+    record = _record(request, edited, read_edit(found.adapter or found.path), together, no_second)
     page = _write(found, edited, record, out)
     return EditResult(out, record, page)
 
@@ -249,13 +249,33 @@ def _target(
         )
     if is_score_table(text):
         return None, read_scores(text)
-    model = resolve(text, catalog=options["catalog"], chat_template=options["chat_template"], quiet=measure.quiet)
+    return None, _scored(_found(text, measure, options), measure)
+
+
+def _found(name: "str | Path", measure: Measure, options: EditOptions) -> "ResolvedModel":
+    """Another model, under the same catalog and chat template."""
+    return resolve(name, catalog=options["catalog"], chat_template=options["chat_template"], quiet=measure.quiet)
+
+
+def _scored(model: "ResolvedModel", measure: Measure) -> ScoreTable:
     (frame,) = choose_frames([model], measure.frame, measure.protocol)
-    return None, score_model(model, measure, frame)
+    return score_model(model, measure, frame)
+
+
+def _beside(name: "str | Path", measure: Measure, options: EditOptions) -> "ScoreTable | ResolvedModel":
+    """What stands beside the model in an ensemble; raises `BirthmarkError` for a language model."""
+    found = read_scores(name) if is_score_table(name) else _found(name, measure, options)
+    if (found.record if isinstance(found, ScoreTable) else found).kind != "reward":
+        raise BirthmarkError(f"--ensemble takes reward models, and {one_line(name, 200)} is a language model")
+    return found
 
 
 def _record(
-    request: "EditRequest", edited: "Edited", earlier: Edit | None, members: list[Member], no_second: str | None
+    request: "EditRequest",
+    edited: "Edited",
+    earlier: Edit | None,
+    together: Ensemble | NotApplicable,
+    no_second: str | None,
 ) -> Edit:
     """All of `birthmark.json`."""
     model, measure, asked, end = request.model, request.measure, edited.asked, edited.end
@@ -311,7 +331,7 @@ def _record(
         ridge_tried={f"{ridge:.6g}": cost for ridge, cost in edited.ridge.tried.items()},
         methods=edited.methods,
         other=edited.other or NotApplicable(no_second or "no word of it is left, or of one category only"),
-        ensemble=_ensemble(request, edited, members),
+        ensemble=together,
         among=NotApplicable("the published reward models' contrasts are not known for this lexicon"),
         seed=measure.seed,
         dtype=edited.dtype,
@@ -326,12 +346,23 @@ def _record(
     return record.model_copy(update={"sentences": edit_sentences(record)})
 
 
-def _ensemble(request: "EditRequest", edited: "Edited", members: list[Member]) -> Ensemble | NotApplicable:
-    if not members:
-        return NotApplicable("no score tables of other reward models were given (--ensemble)")
-    asked = edited.asked
-    own = Member(request.model.name, request.model.base_checkpoint, asked.words, asked.prompts, edited.scores)
-    return ensemble([own, *members], request.lexicon, request.measure.prompts.prompts, seed=request.measure.seed)
+def _ensemble(
+    request: "EditRequest", edited: "Edited", others: "Sequence[ScoreTable | ResolvedModel]"
+) -> Ensemble | NotApplicable:
+    """The model before the edit together with the others; a model among them is scored, and asked for the held-out pairs."""
+    from birthmark.training.editing import margins_of, own_margins
+
+    if not others:
+        return NotApplicable("no other reward models were given (--ensemble)")
+    asked, lexicon, measure = edited.asked, request.lexicon, request.measure
+    own = request.model
+    members = [Member(own.name, own.base_checkpoint, asked.words, asked.prompts, edited.scores, own_margins(edited))]
+    for other in others:
+        if isinstance(other, ScoreTable):
+            members.append(Member.of_table(other, lexicon))
+        else:
+            members.append(Member.of_table(_scored(other, measure), lexicon, margins_of(other, edited, request)))
+    return ensemble(members, lexicon, measure.prompts.prompts, seed=measure.seed)
 
 
 def _history(earlier: Edit | None) -> list[EarlierEdit]:
@@ -345,6 +376,10 @@ def _warnings(request: "EditRequest", edited: "Edited", earlier: Edit | None) ->
     found = [*request.model.remarks, *edited.warnings, *request.lexicon.notes]
     if earlier is not None:
         found.append(f"the model was edited before, for {earlier.lexicon}: this edit is on top of that one")
+    if edited.end.bias is not None:
+        found.append(
+            f"the head has a bias ({edited.end.bias}), which adds the same to every reward: it stays as it was"
+        )
     if edited.end.dtype_name in ("bfloat16", "float16"):
         found.append(
             f"the head is stored in {edited.end.dtype_name}, whose rounding moves what the edit sets; all that is measured is "

@@ -5,7 +5,6 @@ Only the bytes of that one tensor differ in the copy: names, shapes, precision a
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,15 +26,20 @@ _FURTHER = ("additional_chat_templates",)  # folders of a model that belong to i
 
 @dataclass(frozen=True)
 class LinearEnd:
-    """reward = (W h − mean) / std: where W [hidden] lies, and its numbers. Mean and std are 0 and 1 but for OpenRLHF's."""
+    """reward = W h / std + shift: where W [hidden] lies, and its numbers.
+
+    `std` is 1 but for OpenRLHF's normalised rewards; `shift` is what a bias, or the mean of those, adds to every reward:
+    it moves no rank and no margin, and an edit leaves it as it is. `bias` names the tensor.
+    """
 
     kind: str
     file: Path
     tensor: str
     dtype: torch.dtype
     weight: np.ndarray
-    mean: float = 0.0
     std: float = 1.0
+    shift: float = 0.0
+    bias: str | None = None
 
     @property
     def weights(self) -> np.ndarray:
@@ -49,7 +53,7 @@ class LinearEnd:
     def rewards(self, states: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Rewards [n] of states [n, hidden], by these weights in the place of the head's own, if given."""
         used = self.weights if weights is None else weights
-        return np.asarray(states.astype(np.float64) @ used - self.mean / self.std)
+        return np.asarray(states.astype(np.float64) @ used + self.shift)
 
     def stored(self, weights: np.ndarray) -> np.ndarray:
         """What of new `weights` is left in the file's precision, float64 [hidden]."""
@@ -74,14 +78,19 @@ def linear_end(model: ResolvedModel) -> LinearEnd:
             f"{model.name} is an adapter without a head of its own (the head is its base's): merge it into its base (PEFT's "
             "`merge_and_unload`), save that, and edit the folder"
         )
-    if head.head is None or head.head not in (LinearHead, OneLayerHead):
+    if head.head is None or not _is_linear(head):
         raise BirthmarkError(f"{model.name}: {_refusal(head)}")
     expected = head.head.expected(head.shapes, head.config)
     (tensor,) = [name for name in expected if name.endswith(".weight") and not name.startswith("normalizer.")]
-    _require_no_bias(model.name, tensor, head.shapes)
     built = head.built
     mean, std = (built.mean, built.std) if isinstance(built, OneLayerHead) else (0.0, 1.0)
     return _read(model.name, head.head.name, head.files, tensor, mean, std)
+
+
+def _is_linear(head: HeadFiles) -> bool:
+    return head.head in (LinearHead, OneLayerHead) or (
+        head.head is ValueHead and "v_head.summary.weight" in head.shapes
+    )
 
 
 def _of_adapter(model: ResolvedModel, files: ModelFiles) -> LinearEnd:
@@ -92,7 +101,6 @@ def _of_adapter(model: ResolvedModel, files: ModelFiles) -> LinearEnd:
         raise BirthmarkError(
             f"{files.main[0]} has more than one part of a head (score): merge the adapter and edit that"
         )
-    _require_no_bias(model.name, named[0], shapes)
     return _read(model.name, LinearHead.name, files.main, named[0], 0.0, 1.0)
 
 
@@ -103,24 +111,9 @@ def _refusal(head: HeadFiles) -> str:
         return "its head has several outputs, and an edit changes one row of weights: edit a model with one output"
     if head.head is FirstLogitHead:
         return "its head is a row of the language head, which other tokens share: an edit changes a head of its own"
-    if head.head is ValueHead and "v_head.summary.weight" in head.shapes:
-        return _biased("v_head.summary.bias")
     return (
         f"its head is of the kind `{kind}`, which is not one linear layer of the last state, and the change is computed for one: "
         "edit a model whose head is linear (docs/heads.md has the kinds)"
-    )
-
-
-def _require_no_bias(model: str, tensor: str, shapes: Mapping[str, object]) -> None:
-    bias = f"{tensor.removesuffix('.weight')}.bias"
-    if bias in shapes:
-        raise BirthmarkError(f"{model}: {_biased(bias)}")
-
-
-def _biased(tensor: str) -> str:
-    return (
-        f"its head has a bias ({tensor}), and an edit changes a head without one: a bias adds the same to every reward and "
-        "moves no rank, so save the model without it first"
     )
 
 
@@ -143,7 +136,10 @@ def _read(model: str, kind: str, files: tuple[Path, ...], tensor: str, mean: flo
         raise BirthmarkError(
             f"{model}: the weight {tensor} holds numbers that are not finite: download or copy it again"
         )
-    return LinearEnd(kind, file, tensor, found.dtype, weight, mean, std)
+    bias = f"{tensor.removesuffix('.weight')}.bias"
+    added = read_tensors(files, {bias}).get(bias)
+    shift = (0.0 if added is None else float(added.double().sum())) - mean
+    return LinearEnd(kind, file, tensor, found.dtype, weight, std, shift / std, None if added is None else bias)
 
 
 def write_edited(model: ResolvedModel, end: LinearEnd, weights: np.ndarray, out: Path) -> None:
@@ -183,8 +179,9 @@ def _copy(source: Path, target: Path) -> None:
 def _keep_base(folder: Path, out: Path) -> None:
     """An adapter that names its base by a folder within its own finds it from elsewhere too."""
     config = read_json(folder / ADAPTER_CONFIG)
-    beside = folder / str(config["base_model_name_or_path"])
-    if beside.is_dir():
+    named = Path(str(config["base_model_name_or_path"]))
+    beside = folder / named
+    if beside.is_dir() and not named.is_absolute():
         config["base_model_name_or_path"] = str(beside.resolve())
         write_text(out / ADAPTER_CONFIG, json.dumps(config, indent=2) + "\n")
 

@@ -238,9 +238,12 @@ def _from_folder(
 
 
 def read_edit(folder: Path) -> Edit | None:
-    """What `birthmark edit` did to the model of a folder; None where it did nothing. Raises as `read_record` does."""
+    """What `birthmark edit` did to the model of a folder; None where it did nothing. Raises as `read_record` does.
+
+    The file of that name in a folder of the cache is a converted model's list of `files`.
+    """
     path = folder / EDIT
-    return read_record(path, Edit) if path.is_file() else None
+    return read_record(path, Edit) if path.is_file() and "files" not in read_json(path) else None
 
 
 def _without_weights(

@@ -74,7 +74,7 @@ class PairChange(Record):
     """The rewards of held-out pairs before and after.
 
     Accuracies with Wilson's 95% intervals; `accuracy_change` and `margin_change` with paired 95% bootstrap intervals over
-    pairs; `p_mcnemar` exact, of the pairs that are right before or after alone (`lost`, `won`). Margins are the chosen answer's
+    pairs (where no pair changes sides, Clopper and Pearson's bound of the share that does, to both sides); `p_mcnemar` exact, of the pairs that are right before or after alone (`lost`, `won`). Margins are the chosen answer's
     reward less the rejected one's, `margin_sd` the SD of rewards before. `spearman`: of all answers' rewards before and
     after; `variance_added`: the variance of the change over that of the rewards before.
     """
@@ -128,7 +128,8 @@ class OtherLexicon(Record):
 class Ensemble(Record):
     """The mean of z-scored rewards of several reward models, z over the words after each prompt, and its contrast.
 
-    `models` → each one's own contrast. `accuracy` is of models whose rewards of the held-out pairs are known.
+    `models` → each one's own contrast. `accuracy`: the share of held-out pairs that their z-scored rewards get right together,
+    with Wilson's 95% interval, `accuracies` that of each; null where only a score table is known of one.
     """
 
     models: dict[str, float]
@@ -141,6 +142,10 @@ class Ensemble(Record):
     pairwise_correlation: float | None
     accuracy: float | None
     accuracy_why: str | None = None
+    accuracy_ci_low: float | None
+    accuracy_ci_high: float | None
+    accuracies: dict[str, float]
+    n_pairs: int | None
 
 
 class AmongPublished(Record):

@@ -28,7 +28,7 @@ def draw(out: Path, tables: Sequence[ScoreTable] = ()) -> Path:
 
     `tables` are score tables of the folder that were read already. Raises `BirthmarkError` where the folder is no OUT.
     """
-    if (out / "birthmark.json").is_file():
+    if (out / "birthmark.json").is_file() and not (out / "study.json").is_file():
         from birthmark.report.edit import write_edit_report
 
         return write_edit_report(out)

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from birthmark.records import Edit, LeanChange, read_record
+from birthmark.records import Edit, Ensemble, LeanChange, read_record
 from birthmark.report.columns import Column, Table, bare_p, drawn, number, tips
 from birthmark.report.figure import INK, LINE, Figure, by_hue, by_shape, data
 from birthmark.report.layout import Code, Fold, Items, Page, Part, Text, Topic, Warnings, write_page
@@ -80,7 +80,12 @@ ROWS = (
     Column("after", "After (C w′)", number(".4f")),
 )
 RIDGES = (Column("ridge", "Ridge"), Column("cost", "Variance added to answers left out", number(".4g")))
-MEMBERS = (Column("model", "Reward model"), Column("contrast", "Contrast", number(",.1f")))
+MEMBERS = (
+    Column("model", "Reward model"),
+    Column("contrast", "Contrast", number(",.1f")),
+    Column("accuracy", "Accuracy on held-out pairs", number(".1%")),
+)
+TEN = MEMBERS[:2]
 
 
 def write_edit_report(out: Path) -> Path:
@@ -197,23 +202,7 @@ def _alternatives(edit: Edit) -> list[Part]:
     if edit.ensemble is None:
         found.append(f"An ensemble over bases: {edit.ensemble_why}.")
     else:
-        each = [{"model": model, "contrast": value} for model, value in edit.ensemble.models.items()]
-        each.append({"model": "Mean of their z-scores", "contrast": edit.ensemble.contrast})
-        found.append(
-            "An ensemble changes no model: rewards are z-scored over the words after each prompt and averaged "
-            f"({edit.ensemble.n_words} words, {edit.ensemble.n_prompts} prompts)."
-            + (
-                f" The models' z-scores correlate at {minus(edit.ensemble.pairwise_correlation, 2)}."
-                if edit.ensemble.pairwise_correlation is not None
-                else ""
-            )
-        )
-        found.append(Table("Reward models alone and together", MEMBERS, each))
-        said = edit.ensemble.accuracy_why
-        accuracy = edit.ensemble.accuracy
-        found.append(
-            f"Its accuracy is {percent(accuracy, 1)}." if accuracy is not None else f"It has no accuracy: {said}."
-        )
+        found += _together(edit.ensemble)
     if edit.among is None:
         found.append(f"The span of published reward models: {edit.among_why}.")
     else:
@@ -223,8 +212,24 @@ def _alternatives(edit: Edit) -> list[Part]:
             {"model": "This model after", "contrast": edit.among.after},
         ]
         rows.sort(key=lambda row: float(str(row["contrast"])))
-        found.append(Table("Among published reward models", MEMBERS, rows))
+        found.append(Table("Among published reward models", TEN, rows))
     return found
+
+
+def _together(found: Ensemble) -> list[Part]:
+    rows = [
+        {"model": model, "contrast": value, "accuracy": found.accuracies.get(model)}
+        for model, value in found.models.items()
+    ]
+    rows.append({"model": "Mean of their z-scores", "contrast": found.contrast, "accuracy": found.accuracy})
+    correlation = found.pairwise_correlation
+    alike = f" The models' z-scores correlate at {minus(correlation, 2)}." if correlation is not None else ""
+    about = (
+        "An ensemble changes no model: rewards are z-scored over the words after each prompt and averaged "
+        f"({found.n_words} words, {found.n_prompts} prompts).{alike}"
+    )
+    table = Table("Reward models alone and together", MEMBERS, rows)
+    return [about, table, *([f"It has no accuracy: {found.accuracy_why}."] if found.accuracy_why else [])]
 
 
 def _how(edit: Edit) -> list[Part]:
@@ -240,8 +245,10 @@ def _how(edit: Edit) -> list[Part]:
     parts: list[Part] = [
         what,
         Table("What was set: reward differences by row of C", ROWS, edit.constraints),
-        f"The ridge is {edit.ridge:g} times the mean variance of a state's coordinate, the one that adds least variance to the "
-        "rewards of answers left out, in five folds of pairs.",
+        (
+            f"The ridge is {edit.ridge:g} times the mean variance of a state's coordinate, the one that adds least variance to the "
+            "rewards of answers left out, in five folds of pairs."
+        ),
         Table("Ridges", RIDGES, tried),
         Fold(
             "Words and prompts",

@@ -19,11 +19,12 @@ from birthmark.progress import note, progress_bar
 from birthmark.records import EditMethod, EditTarget, OtherLexicon
 from birthmark.records.edit import Part
 from birthmark.scoring.backend import Job
-from birthmark.scoring.local import LocalBackend, naming
+from birthmark.scoring.local import LocalBackend, choose_machine, naming
 from birthmark.scoring.measure import Measure
 from birthmark.scoring.table import ScoreTable
 from birthmark.stats.linear_edit import Covariance, Ridge, choose_ridge, leace, reach, step
 from birthmark.training.data import Pair, thin, tokenize_pairs
+from birthmark.training.heldout import hold_out, pair_rewards
 from birthmark.training.sources import count_drops, open_source, read_pairs, scan
 from birthmark.values.editing import Asked, ask, lean_change, pair_change
 from birthmark.values.ranks import lexicon_scores, stems
@@ -60,7 +61,7 @@ class EditRequest:
 
 @dataclass(frozen=True)
 class PairSample:
-    """The pairs of an edit: those for the covariance and those held out, and what was dropped."""
+    """The pairs of an edit: those for the covariance and those held out (by question), and what was dropped."""
 
     name: str
     sha256: str | None
@@ -71,10 +72,11 @@ class PairSample:
 
 @dataclass(frozen=True)
 class PairStates:
-    """States float32 [pairs, 2, hidden], the chosen answer's first."""
+    """States float32 [pairs, 2, hidden], the chosen answer's first; `kept` are the places of the held-out ones in the sample."""
 
     training: np.ndarray
     held_out: np.ndarray
+    kept: list[int]
     dropped: dict[str, int]
 
 
@@ -115,9 +117,9 @@ def sample_pairs(request: EditRequest) -> PairSample:
             "answers, half held out to measure what it costs"
         )
     rows = thin(found.usable, pairs=asked, every=None, seed=seed, source=source.name)
-    pairs = read_pairs(source, rows)
-    half = (len(pairs) + 1) // 2
-    return PairSample(source.name, source.sha256, pairs[:half], pairs[half:], count_drops(found.drops))
+    split = hold_out(read_pairs(source, rows), len(rows) // 2, seed=seed)
+    dropped = count_drops(found.drops) | ({"a held-out question": split.set_aside} if split.set_aside else {})
+    return PairSample(source.name, source.sha256, split.training, split.held_out, dropped)
 
 
 def compute(request: EditRequest) -> Edited:
@@ -150,6 +152,30 @@ def compute(request: EditRequest) -> Edited:
     )
 
 
+def own_margins(edited: Edited) -> np.ndarray:
+    """z-scored margins of the held-out pairs by the old head, float64 [held-out pairs of the sample]; NaN for a dropped one."""
+    rewards = np.full((len(edited.sample.held_out), 2), np.nan)
+    rewards[edited.pairs.kept] = _rewards(edited.end, edited.pairs.held_out, edited.end.weights)
+    return (rewards[:, 0] - rewards[:, 1]) / float(np.nanstd(rewards))
+
+
+def margins_of(model: ResolvedModel, edited: Edited, request: EditRequest) -> np.ndarray:
+    """The same by another reward model."""
+    measure = request.measure
+    device, dtype = choose_machine(measure.device, measure.dtype, model.entry)
+    found = pair_rewards(
+        model,
+        edited.sample.held_out,
+        device=device,
+        dtype=dtype,
+        max_tokens=request.max_tokens,
+        quiet=measure.quiet,
+    )
+    return np.asarray(
+        found.margins / float(np.nanstd(np.concatenate([found.chosen, found.rejected]))), dtype=np.float64
+    )
+
+
 def _word_states(
     scorer: RewardScorer, prompts: Sequence[str], measure: Measure, scored: Sequence[str], words: Sequence[str]
 ) -> np.ndarray:
@@ -162,23 +188,24 @@ def _word_states(
 
 def _pair_states(scorer: RewardScorer, sample: PairSample, request: EditRequest) -> PairStates:
     """The states of both answers of the pairs. Raises `BirthmarkError` where tokenizing leaves too few of them."""
-    dropped = dict(sample.dropped)
-    found = []
+    dropped, found, places = dict(sample.dropped), [], list[int]()
     for name, pairs in (("training", sample.training), ("held-out", sample.held_out)):
         kept, drops = tokenize_pairs(pairs, scorer.encoder, max_tokens=request.max_tokens, cut="left")
         for reason, count in count_drops(drops).items():
             dropped[reason] = dropped.get(reason, 0) + count
         if len(kept) < FEWEST_PAIRS // 2:
             raise BirthmarkError(
-                f"{sample.name}: {len(kept)} of the {len(pairs)} {name} pairs are left after tokenizing, and an edit needs "
-                f"{FEWEST_PAIRS // 2} or more: give more pairs, or a larger --max-tokens"
+                f"{sample.name}: {len(kept)} {name} pairs are left, once half are held out by question and all are cut to "
+                f"{request.max_tokens} tokens, and an edit needs {FEWEST_PAIRS // 2} or more: give more pairs (of other "
+                "questions), or a larger --max-tokens"
             )
+        places = [pair.position for pair in kept]
         ids = [side for pair in kept for side in (pair.chosen.ids, pair.rejected.ids)]
         starts = range(0, len(ids), 2 * PAIRS_AT_ONCE)
         bar = progress_bar(list(starts), f"states of {name} pairs", unit="batches", quiet=request.measure.quiet)
         states = np.concatenate([scorer.states_of(ids[at : at + 2 * PAIRS_AT_ONCE]) for at in bar])
         found.append(states.reshape(len(kept), 2, -1))
-    return PairStates(found[0], found[1], dropped)
+    return PairStates(found[0], found[1], places, dropped)
 
 
 def _edit(

@@ -226,6 +226,9 @@ def pair_change(before: np.ndarray, after: np.ndarray, seed: int) -> PairChange:
     shares = right.mean(axis=1)
     wilson = [proportion_confint(int(row.sum()), n, method="wilson") for row in right]
     accuracy = _paired_interval(right[1].astype(float) - right[0], seed)
+    if won + lost == 0:  # resampling knows of no pair that changes sides; as many as this may
+        most = float(proportion_confint(0, n, method="beta")[1])
+        accuracy = (-most, most)
     margin = _paired_interval(margins[1] - margins[0], seed)
     sd = float(before.std())
     return PairChange(

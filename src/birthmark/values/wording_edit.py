@@ -8,12 +8,16 @@ from birthmark.values.formats import interval, listed, minus, p_words, percent, 
 
 NAMES = {"edit": "This edit", "projection": "A plain projection", "leace": "LEACE"}
 CANNOT = (
-    "What was measured is one-word answers. An edit of one layer moves every reward through the same states: it cannot "
-    "tell a lean from what the states carry beside it, and what is left on held-out words is what its direction does not hold.",
+    (
+        "What was measured is one-word answers. An edit of one layer moves every reward through the same states: it cannot "
+        "tell a lean from what the states carry beside it, and what is left on held-out words is what its direction does not hold."
+    ),
     "Other values were not asked about, beside those of the second lexicon. They can move, and each needs its own audit.",
     "Long answers state values in many ways that no list of words samples. Nothing here says what the edit does to them.",
-    "A policy that is optimised against the reward looks for what scores high, and can find the lean again in states that no "
-    "word of the list led to. An edit is no guard against that: audit the policy too.",
+    (
+        "A policy that is optimised against the reward looks for what scores high, and can find the lean again in states that no "
+        "word of the list led to. An edit is no guard against that: audit the policy too."
+    ),
 )
 
 
@@ -95,7 +99,17 @@ def ensemble_sentence(found: Ensemble) -> str:
     each = listed([f"{name} {minus(value)}" for name, value in found.models.items()])
     return (
         f"The mean of the z-scored rewards of {len(found.models)} reward models has a contrast of {minus(found.contrast)} ranks "
-        f"(95% interval {interval(found.ci_low, found.ci_high)}); alone they have {each}."
+        f"(95% interval {interval(found.ci_low, found.ci_high)}); alone they have {each}.{_accuracy(found)}"
+    )
+
+
+def _accuracy(found: Ensemble) -> str:
+    if found.accuracy is None or found.accuracy_ci_low is None or found.accuracy_ci_high is None:
+        return ""
+    each = listed([f"{name} {percent(value, 1)}" for name, value in found.accuracies.items()])
+    return (
+        f" Together they get {percent(found.accuracy, 1)} of {found.n_pairs} held-out pairs right (95% interval "
+        f"{interval(100 * found.accuracy_ci_low, 100 * found.accuracy_ci_high)}%), alone {each}."
     )
 
 
