@@ -198,12 +198,13 @@ TRACK = Command(
 )
 EDIT = Command(
     "edit",
-    "Change a reward model's linear head as little as possible so that a lean goes, and measure what is left and what it costs.",
+    "Move a reward model's lean by the smallest change of its linear head; measure what is left and what it costs.",
     modes=(Mode("commands.edit:edit", "cli.show_training:print_edit"),),
     panel=TRAIN,
     examples=(
-        "birthmark edit runs/gemma-hh --lexicon starter --preferences pairs.jsonl --out neutral-gemma",
-        "birthmark edit runs/gemma-hh --lexicon starter --target -5 --preferences pairs.jsonl --pairs 40 --out five",
+        "birthmark edit ./my-reward-model --lexicon starter --preferences pairs.jsonl --out neutral",
+        "birthmark edit ./my-reward-model --lexicon my-words.csv --target 0 --preferences pairs.jsonl --pairs 60 --out own",
+        "birthmark edit ./my-reward-model --lexicon my-words.csv --ensemble reference.parquet --preferences pairs.jsonl --out both",
     ),
 )
 REPLICATE = Command(

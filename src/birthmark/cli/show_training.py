@@ -168,7 +168,7 @@ def print_stages(stages: Sequence[Stages], out: Path) -> None:
 
 def print_edit(result: EditResult) -> None:
     """What was done to a head, what is left of the lean and what it cost."""
-    from birthmark.values.formats import interval, percent, signed
+    from birthmark.values.formats import interval, minus, percent, signed
     from birthmark.values.wording_edit import NAMES
 
     for line in result.record.sentences:
@@ -177,8 +177,8 @@ def print_edit(result: EditResult) -> None:
         (
             NAMES[way.method],
             f"{lean.words} words, {lean.prompts} prompts",
-            f"{lean.before:.1f}",
-            f"{lean.after:.1f}",
+            minus(lean.before),
+            minus(lean.after),
             f"{signed(lean.change)} ({interval(lean.change_ci_low, lean.change_ci_high)})",
             percent(lean.remains) if lean.remains is not None else "–",
         )

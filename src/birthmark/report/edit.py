@@ -8,8 +8,9 @@ import altair as alt
 
 from birthmark.records import Edit, Ensemble, LeanChange, read_record
 from birthmark.report.columns import Column, Table, bare_p, drawn, number, tips
-from birthmark.report.figure import INK, LINE, Figure, by_hue, by_shape, data
+from birthmark.report.figure import INK, LINE, NARROW, WIDE, Figure, by_hue, by_shape, data, names_above, rows_axis
 from birthmark.report.layout import Code, Fold, Items, Page, Part, Text, Topic, Warnings, write_page
+from birthmark.report.text import renamed, short_names
 from birthmark.values.formats import interval, minus, percent, signed
 from birthmark.values.wording_edit import CANNOT, NAMES
 
@@ -64,22 +65,33 @@ PAIRS = (
     Column("accuracy_change", "Change, points", _points),
     Column(("accuracy_change_ci_low", "accuracy_change_ci_high"), "95%, paired", _of),
     Column("p_mcnemar", "McNemar's p", bare_p),
+)
+MARGINS = (
+    WAY,
     Column("margin_before", "Margin before", number(".3f")),
     Column("margin_change", "Change", partial(signed, digits=3)),
     Column(("margin_change_ci_low", "margin_change_ci_high"), "95%, paired", partial(interval, digits=3)),
+    Column("margin_sd", "SD of rewards", number(".3f")),
     Column("spearman", "Spearman", number(".3f")),
     Column("variance_added", "Variance added", number(".3f")),
     Column("moved", "Head moved", number(".1%")),
 )
+
+
+def _tidy(value: float) -> str:
+    """Four digits, and a rounding error as 0."""
+    return number(".4f")(round(value, 8) + 0.0)
+
+
 ROWS = (
     Column("adjective", "Adjective"),
     Column("framing", "Framing"),
     Column("prompts", "Prompts"),
-    Column("before", "Reward difference before", number(".4f")),
-    Column("wanted", "Wanted (t)", number(".4f")),
-    Column("after", "After (C w′)", number(".4f")),
+    Column("before", "Reward difference before", _tidy),
+    Column("wanted", "Wanted (t)", _tidy),
+    Column("after", "After (C w′)", _tidy),
 )
-RIDGES = (Column("ridge", "Ridge"), Column("cost", "Variance added to answers left out", number(".4g")))
+RIDGES = (Column("ridge", "Ridge"), Column("cost", "Variance added", number(".4g")))
 MEMBERS = (
     Column("model", "Reward model"),
     Column("contrast", "Contrast", number(",.1f")),
@@ -90,7 +102,10 @@ TEN = MEMBERS[:2]
 
 def write_edit_report(out: Path) -> Path:
     """Draw `out/report.html` and `out/figures/` from `out/birthmark.json`; returns the page's path."""
-    edit = read_record(out / "birthmark.json", Edit)
+    record = read_record(out / "birthmark.json", Edit)
+    others = record.ensemble.models if record.ensemble else ()
+    named = short_names([record.name, *([record.target.model] if record.target.model else []), *others])
+    edit = renamed(record, named).model_copy(update={"command_line": record.command_line})
     opening: list[Part] = [
         Text(edit.sentences[0], "lead"),
         Text(" ".join(edit.sentences[1:]), "lead second"),
@@ -123,7 +138,7 @@ def _remains(edit: Edit) -> list[Part]:
     if edit.other is not None:
         other = {"method": "edit", **edit.other.lean.model_dump()}
         found.append(
-            f"{edit.other.lexicon} was not used; {edit.other.left_out} of its words share a stem with the words of the estimate and "
+            f"The lexicon {edit.other.lexicon} was not used; {edit.other.left_out} of its words share a stem with the words of the estimate and "
             "are left out. It is asked after held-out prompts."
         )
         columns = tuple(column for column in LEANS if column not in (WHERE, WAY))
@@ -149,7 +164,7 @@ def _figure(edit: Edit, table: Table) -> Figure:
 
     def build(narrow: bool) -> Any:
         base = alt.Chart(data(rows)).encode(
-            y=alt.Y("part:N", sort=order, title=None, axis=alt.Axis(labelLimit=110 if narrow else 220)),
+            y=rows_axis("part", order, narrow=narrow),
             yOffset=alt.YOffset("way:N", sort=ways),
         )
         hue, shape = by_hue("way", ways, narrow=narrow), by_shape("way", ways, narrow=narrow)
@@ -159,8 +174,9 @@ def _figure(edit: Edit, table: Table) -> Figure:
         dots = base.mark_point(filled=True, size=70, opacity=1).encode(
             x="contrast:Q", color=hue, shape=shape, tooltip=tips(columns)
         )
-        return alt.layer(zero, line, bars, dots).properties(
-            width=170 if narrow else 380, height=(16 * len(ways) + 12) * len(order)
+        layers = [zero, line, bars, dots, *([names_above("part", order)] if narrow else [])]
+        return alt.layer(*layers).properties(
+            width=NARROW - 10 if narrow else WIDE - 180, height=(16 * len(ways) + (28 if narrow else 12)) * len(order)
         )
 
     return Figure(
@@ -194,7 +210,11 @@ def _cost(edit: Edit) -> list[Part]:
         "reward less the rejected one's; variance added is the variance of the change over that of the rewards before. Whether "
         "the model was trained on these pairs is not known here."
     )
-    return [about, *why, Table("Held-out pairs before and after", PAIRS, rows)]
+    accuracy, margins = (
+        Table("Accuracy on held-out pairs", PAIRS, rows),
+        Table("Margins and rewards of held-out pairs", MARGINS, rows),
+    )
+    return [about, *why, accuracy, margins]
 
 
 def _alternatives(edit: Edit) -> list[Part]:
@@ -241,15 +261,18 @@ def _how(edit: Edit) -> list[Part]:
         f"{percent(head.moved, 1)} of its length (cosine {minus(head.cosine, 3)}); stored in {head.dtype}, what was set is off by "
         f"at most {head.rounding:.1e}."
     )
-    tried = [{"ridge": ridge, "cost": cost} for ridge, cost in edit.ridge_tried.items()]
+    tried = [{"ridge": f"{float(ridge):.3g}", "cost": cost} for ridge, cost in edit.ridge_tried.items()]
     parts: list[Part] = [
         what,
         Table("What was set: reward differences by row of C", ROWS, edit.constraints),
         (
-            f"The ridge is {edit.ridge:g} times the mean variance of a state's coordinate, the one that adds least variance to the "
+            f"The ridge is {edit.ridge:.3g} times the mean variance of a state's coordinate, the one that adds least variance to the "
             "rewards of answers left out, in five folds of pairs."
         ),
-        Table("Ridges", RIDGES, tried),
+        Fold(
+            "Ridges that were tried",
+            [Table("The variance that an edit adds to the rewards of answers left out", RIDGES, tried)],
+        ),
         Fold(
             "Words and prompts",
             [

@@ -51,7 +51,7 @@ def remains(edit: Edit, lean: LeanChange) -> str:
     )
     where = "On held-out words, after held-out prompts,"
     if lean.remains is None:
-        return f"{where} no share of the lean can be given, because {lean.remains_why}: {moved}."
+        return f"{where} {lean.remains_why}, so that no share of it can be given: {moved}."
     what = "of the lean" if goal == 0 else f"of the way to {minus(goal)} ranks"
     if lean.remains < 0:
         return f"{where} the edit overshoots by {percent(-lean.remains)} {what}: {moved}."
