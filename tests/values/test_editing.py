@@ -9,9 +9,9 @@ from statsmodels.stats.contingency_tables import mcnemar
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.inputs.prompts import load_prompts
-from birthmark.records import PromptRecord
+from birthmark.records import AmongPublished, NotApplicable, PromptRecord
 from birthmark.values.editing import Asked, ask, lean_change, pair_change, two_categories
-from birthmark.values.ensembles import Member, ensemble
+from birthmark.values.ensembles import Member, among_published, ensemble
 from birthmark.values.ranks import rank, stems
 
 STARTER = load_lexicon("starter")
@@ -165,3 +165,17 @@ def test_an_ensemble_is_the_mean_of_z_scores_over_what_all_have() -> None:
     assert alone.accuracy is None and "only a score table is known of b" in str(alone.accuracy_why)
     with pytest.raises(BirthmarkError, match="twice"):
         ensemble([members[0], members[0]], STARTER, SIX, seed=0)
+
+
+def test_a_lean_stands_among_the_published_reward_models_on_the_words_that_they_were_scored_with() -> None:
+    found = asked(0)
+    strong, weak = scores(found, 1, lean=-2.0), scores(found, 1)
+    place = among_published(found, strong, weak, STARTER)
+    assert isinstance(place, AmongPublished)
+    published = {"skywork-reward-gemma-2-27b-v0.2": 23.0532, "grm-llama3.2-3b": 10.6122}
+    assert {name: place.models[name] for name in published} == published and len(place.models) == 10
+    assert (place.n_words, place.n_prompts, place.published_prompts) == (61, 6, 54)
+    assert place.below_before == sum(value < place.before for value in place.models.values())
+    assert place.before > place.after
+    other = replace(STARTER, entries={word: names for word, names in STARTER.entries.items() if word != "love"})
+    assert isinstance(among_published(found, strong, weak, other), NotApplicable)

@@ -42,7 +42,7 @@ from birthmark.scoring.options import (
 from birthmark.scoring.run import score_model
 from birthmark.scoring.table import ScoreTable, is_score_table, read_scores
 from birthmark.values.editing import ask, two_categories
-from birthmark.values.ensembles import Member, ensemble
+from birthmark.values.ensembles import Member, among_published, ensemble
 from birthmark.values.wording_edit import edit_sentences, model_card
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ def _record(
         methods=edited.methods,
         other=edited.other or NotApplicable(no_second or "no word of it is left, or of one category only"),
         ensemble=together,
-        among=NotApplicable("the published reward models' contrasts are not known for this lexicon"),
+        among=among_published(asked, edited.scores, edited.scores_after, request.lexicon),
         seed=measure.seed,
         dtype=edited.dtype,
         device=edited.device,

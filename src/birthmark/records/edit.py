@@ -149,10 +149,17 @@ class Ensemble(Record):
 
 
 class AmongPublished(Record):
-    """Where the lean stands in the span of published reward models' contrasts under the same lexicon and prompts."""
+    """Where the lean stands in the span of published reward models' contrasts under the same lexicon.
+
+    Contrasts are of mean ranks among the `n_words` words that the published models were scored with, of this model after
+    `n_prompts` prompts and of theirs after `published_prompts`. `below_before` and `below_after` count those below this model.
+    """
 
     source: str
     models: dict[str, float]
+    n_words: int
+    n_prompts: int
+    published_prompts: int
     before: float
     after: float
     below_before: int

@@ -82,7 +82,7 @@ class PairStates:
 
 @dataclass(frozen=True)
 class Edited:
-    """A computed edit, with all that its record says. `scores`: rewards before, float64 [words, prompts]."""
+    """A computed edit, with all that its record says. `scores`: rewards before and after, float64 [words, prompts]."""
 
     end: LinearEnd
     asked: Asked
@@ -95,6 +95,7 @@ class Edited:
     ridge: Ridge
     methods: list[EditMethod]
     scores: np.ndarray
+    scores_after: np.ndarray
     sample: PairSample
     pairs: PairStates
     other: OtherLexicon | None = None
@@ -252,6 +253,7 @@ def _edit(
         ridge=ridge,
         methods=methods,
         scores=_rewards(end, states, end.weights),
+        scores_after=_rewards(end, states, end.stored(exact)),
         sample=sample,
         pairs=pairs,
     )

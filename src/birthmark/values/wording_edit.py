@@ -117,10 +117,14 @@ def among_sentence(edit: Edit) -> str:
     """Where the lean stands among published reward models' contrasts."""
     found = edit.among
     assert found is not None
-    values = found.models.values()
+    n, values = len(found.models), found.models.values()
+    fewer = f", asked after {found.n_prompts} prompts and not {found.published_prompts}" * (
+        found.n_prompts != found.published_prompts
+    )
     return (
-        f"{len(found.models)} published reward models span {minus(min(values))} to {minus(max(values))} ranks under this lexicon "
-        f"({found.source}): before the edit {found.below_before} of them were below this model, after it {found.below_after}."
+        f"The {n} published reward models span {minus(min(values))} to {minus(max(values))} ranks on {found.n_words} of these words; "
+        f"this model{fewer} has {minus(found.before)} before the edit ({found.below_before} of {n} are below it) and "
+        f"{minus(found.after)} after it ({found.below_after} of {n})."
     )
 
 
