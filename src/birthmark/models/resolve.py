@@ -228,8 +228,11 @@ def _from_folder(
         stated = found.kind
         digest = found.digests.weights
     if edit is not None:
-        known = {"family": edit.family, "base_checkpoint": edit.base_checkpoint}
-        found = replace(found, **{name: value for name, value in known.items() if value is not None})
+        found = replace(
+            found,
+            family=edit.family or found.family,
+            base_checkpoint=edit.base_checkpoint or found.base_checkpoint,
+        )
     return replace(
         found,
         slug=slug or slug_of(f"{folder.name}-{str(digest)[:8]}"),

@@ -5,6 +5,7 @@ from typing import Literal
 from birthmark.records.base import Framing, Record
 
 Part = Literal["training", "held-out", "all"]
+Method = Literal["edit", "projection", "leace"]
 
 
 class EditedHead(Record):
@@ -108,7 +109,7 @@ class EditMethod(Record):
     Values are null with `why` where a way cannot reach the target.
     """
 
-    method: Literal["edit", "projection", "leace"]
+    method: Method
     moved: float | None
     lean: list[LeanChange]
     pairs: PairChange | None

@@ -6,7 +6,6 @@ Written is what was measured: contrasts and accuracies are those of the weights 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from birthmark.models.resolve import ResolvedModel
 from birthmark.models.scorers import RewardScorer
 from birthmark.progress import note, progress_bar
 from birthmark.records import EditMethod, EditTarget, OtherLexicon
-from birthmark.records.edit import Part
+from birthmark.records.edit import Method, Part
 from birthmark.scoring.backend import Job
 from birthmark.scoring.local import LocalBackend, choose_machine, naming
 from birthmark.scoring.measure import Measure
@@ -220,10 +219,10 @@ def _edit(
     unit = -before if target.ranks is None else asked.pattern()
     answers = pairs.training.reshape(-1, pairs.training.shape[-1]).astype(np.float64)
     note("choosing the ridge", quiet=request.measure.quiet)
-    ridge = choose_ridge(answers, np.repeat(np.arange(len(pairs.training)), 2), rows, unit, seed=seed)
+    ridge = choose_ridge(answers, [at for at in range(len(pairs.training)) for _ in range(2)], rows, unit, seed=seed)
     trained = np.ix_(asked.training_words, asked.training_prompts)
     words = states[trained].reshape(-1, states.shape[-1])
-    ways: dict[str, Callable[[], np.ndarray]] = {
+    ways: dict[Method, Callable[[], np.ndarray]] = {
         "edit": lambda: step(rows, unit, Covariance.of(answers).solve(rows, ridge.ridge)),
         "projection": lambda: step(rows, unit, rows.T),
         "leace": lambda: leace(rows, unit, words),
@@ -318,7 +317,7 @@ def _rewards(end: LinearEnd, states: np.ndarray, weights: np.ndarray) -> np.ndar
 
 
 def _measured(
-    name: Any,
+    name: Method,
     end: LinearEnd,
     asked: Asked,
     states: np.ndarray,
@@ -335,7 +334,7 @@ def _measured(
         method=name,
         moved=float(np.linalg.norm(stored - end.weights) / np.linalg.norm(end.weights)),
         lean=[lean_change(asked, before, after, parts, wanted, seed) for parts in PARTS],
-        pairs=pair_change(*(_rewards(end, pairs.held_out, each) for each in (end.weights, stored)), seed),
+        pairs=pair_change(_rewards(end, pairs.held_out, end.weights), _rewards(end, pairs.held_out, stored), seed),
     )
 
 

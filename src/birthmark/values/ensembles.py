@@ -5,7 +5,7 @@ Where an ensemble's models can be run, their rewards of held-out pairs give it a
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 import numpy as np
@@ -83,33 +83,33 @@ def ensemble(
         ci_low=lean.before_ci_low,
         ci_high=lean.before_ci_high,
         pairwise_correlation=float(correlations.mean()) if len(correlations) else None,
-        **_accuracy(members),
+        result=_accuracy(members),
     )
 
 
-def _accuracy(members: Sequence[Member]) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Accuracy:
+    """The fields of `Ensemble` of this name."""
+
+    accuracy: float | NotApplicable
+    accuracy_ci_low: float | None = None
+    accuracy_ci_high: float | None = None
+    accuracies: Mapping[str, float] = field(default_factory=dict)
+    n_pairs: int | None = None
+
+
+def _accuracy(members: Sequence[Member]) -> _Accuracy:
     """The share of held-out pairs whose summed z-scored margin is above 0, with Wilson's 95% interval; and each model's."""
-    known = {member.model: member.margins for member in members if member.margins is not None}
-    if lacking := [member.model for member in members if member.margins is None]:
+    lacking = [member.model for member in members if member.margins is None]
+    if lacking:
         why = f"only a score table is known of {lacking[0]}, and it has no rewards of the held-out pairs"
-        return {
-            "accuracy": NotApplicable(why),
-            "accuracy_ci_low": None,
-            "accuracy_ci_high": None,
-            "accuracies": {},
-            "n_pairs": None,
-        }
-    margins = np.stack(list(known.values()))
+        return _Accuracy(NotApplicable(why))
+    margins = np.stack([member.margins for member in members if member.margins is not None])
     margins = margins[:, np.isfinite(margins).all(axis=0)]
     right, n = int((margins.sum(axis=0) > 0).sum()), margins.shape[1]
     low, high = proportion_confint(right, n, method="wilson")
-    return {
-        "accuracy": right / n,
-        "accuracy_ci_low": float(low),
-        "accuracy_ci_high": float(high),
-        "accuracies": {name: float((row > 0).mean()) for name, row in zip(known, margins, strict=True)},
-        "n_pairs": n,
-    }
+    each = {member.model: float((row > 0).mean()) for member, row in zip(members, margins, strict=True)}
+    return _Accuracy(right / n, float(low), float(high), each, n)
 
 
 def _z(scores: np.ndarray) -> np.ndarray:
