@@ -205,10 +205,15 @@ def _cost(edit: Edit) -> list[Part]:
         {**way.model_dump(exclude={"pairs", "lean"}), **way.pairs.model_dump()} for way in edit.methods if way.pairs
     ]
     why = [f"{NAMES[way.method]} has no result: {way.why}." for way in edit.methods if way.why]
+    trained = edit.dropped_pairs.get("trained on")
+    known = (
+        f"{trained:,} pairs of the file that the model was trained on, as its run.json says, are left out."
+        if trained
+        else "Whether the model was trained on them is not known here."
+    )
     about = (
-        f"Rewards of {edit.held_out_pairs} pairs of {edit.preferences} that the edit did not see. A margin is the chosen answer's "
-        "reward less the rejected one's; variance added is the variance of the change over that of the rewards before. Whether "
-        "the model was trained on these pairs is not known here."
+        f"Rewards of {edit.held_out_pairs} pairs of {edit.preferences} that the edit did not see. {known} A margin is the chosen "
+        "answer's reward less the rejected one's; variance added is the variance of the change over that of the rewards before."
     )
     accuracy, margins = (
         Table("Accuracy on held-out pairs", PAIRS, rows),

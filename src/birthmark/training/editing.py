@@ -11,6 +11,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.models.folder import read_json
 from birthmark.models.linear_end import LinearEnd, linear_end
 from birthmark.models.resolve import ResolvedModel
 from birthmark.models.scorers import RewardScorer
@@ -24,7 +25,7 @@ from birthmark.scoring.table import ScoreTable
 from birthmark.stats.linear_edit import Covariance, Ridge, choose_ridge, leace, reach, step
 from birthmark.training.data import Pair, thin, tokenize_pairs
 from birthmark.training.heldout import hold_out, pair_rewards
-from birthmark.training.sources import count_drops, open_source, read_pairs, scan
+from birthmark.training.sources import Source, count_drops, open_source, read_pairs, scan
 from birthmark.values.editing import Asked, ask, lean_change, pair_change
 from birthmark.values.ranks import lexicon_scores, stems
 
@@ -108,18 +109,35 @@ def sample_pairs(request: EditRequest) -> PairSample:
     """A seeded sample of the preferences, half of it held out. Raises `BirthmarkError` where there are too few."""
     source = open_source(request.preferences)
     found = scan(source)
-    seed, usable = request.measure.seed, len(found.usable)
+    fresh = _not_trained_on(request.model, source, found.usable)
+    seed, usable = request.measure.seed, len(fresh)
     asked = request.pairs if request.pairs is not None else min(DEFAULT_PAIRS, usable)
     if min(usable, asked) < FEWEST_PAIRS:
         has = f"has {usable:,} usable pairs" if usable < FEWEST_PAIRS else f"gives {asked:,} pairs (--pairs)"
+        has += " that the model was not trained on" if usable < len(found.usable) else ""
         raise BirthmarkError(
             f"{source.path or source.name} {has}, and an edit needs {FEWEST_PAIRS} or more: half for the covariance of ordinary "
             "answers, half held out to measure what it costs"
         )
-    rows = thin(found.usable, pairs=asked, every=None, seed=seed, source=source.name)
+    rows = thin(fresh, pairs=asked, every=None, seed=seed, source=source.name)
     split = hold_out(read_pairs(source, rows), len(rows) // 2, seed=seed)
-    dropped = count_drops(found.drops) | ({"a held-out question": split.set_aside} if split.set_aside else {})
+    left_out = {"trained on": len(found.usable) - usable, "a held-out question": split.set_aside}
+    dropped = count_drops(found.drops) | {reason: count for reason, count in left_out.items() if count}
     return PairSample(source.name, source.sha256, split.training, split.held_out, dropped)
+
+
+def _not_trained_on(model: ResolvedModel, source: Source, usable: list[int]) -> list[int]:
+    """The usable rows without those that a checkpoint of `birthmark train` was trained on, where its run used this file."""
+    run = model.adapter.parents[1] / "run.json" if model.adapter and len(model.adapter.parents) > 1 else None
+    if run is None or not run.is_file() or source.sha256 is None:
+        return usable
+    record = read_json(run)
+    if record.get("source_sha256") != source.sha256:
+        return usable
+    every = record.get("every")
+    pairs = None if every else min(int(record["pairs"]), len(usable))
+    trained = thin(usable, pairs=pairs, every=every, seed=int(record["seed"]), source=source.name)
+    return sorted(set(usable) - set(trained))
 
 
 def compute(request: EditRequest) -> Edited:
