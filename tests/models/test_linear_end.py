@@ -181,3 +181,14 @@ def test_weights_that_are_not_read_stay_behind(tiny_rm: Path, tmp_path: Path) ->
     write_edited(model, linear_end(model), linear_end(model).weights, tmp_path / "new")
     assert not (tmp_path / "new" / "pytorch_model.bin").exists()
     assert (tmp_path / "new" / "LICENSE").read_text() == "Apache-2.0"
+
+
+def test_a_head_without_a_number_or_with_zeros_alone_is_refused(tiny_rm: Path, tmp_path: Path) -> None:
+    for value, why in ((0.0, "zero everywhere"), (float("nan"), "not finite")):
+        folder = tmp_path / why.replace(" ", "-")
+        shutil.copytree(tiny_rm, folder)
+        tensors = load_file(folder / "model.safetensors")
+        tensors["score.weight"] = torch.full_like(tensors["score.weight"], value)
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(BirthmarkError, match=why):
+            linear_end(found(folder))

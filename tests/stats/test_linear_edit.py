@@ -111,3 +111,8 @@ def test_a_target_is_reached_by_the_shortest_way_or_the_range_is_told() -> None:
     assert stairs(size) == -4 and (low, high) == (-10, 10)
     assert reach(stairs, 3.0, unit=0.7)[0] == 0
     assert stairs(reach(stairs, 40.0, unit=0.7)[0]) == 10
+
+
+def test_answers_that_are_all_one_state_are_refused() -> None:
+    with pytest.raises(BirthmarkError, match="all answers have the same last state"):
+        Covariance.of(np.ones((8, 3))).solve(np.eye(3), 1.0)

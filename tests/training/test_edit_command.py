@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,35 @@ def test_bad_input_is_one_line_that_says_what_to_do_and_leaves_nothing(
         answer = birthmark(*arguments)
         assert answer.is_error(*words), (arguments, answer)
         assert not (tmp_path / "new").exists()
+
+
+def test_pairs_that_a_run_was_trained_on_are_not_taken(tiny_lm: Path, given: dict[str, Path], tmp_path: Path) -> None:
+    from birthmark.scoring.measure import make_measure
+    from birthmark.training.data import thin
+    from birthmark.training.editing import EditRequest, sample_pairs
+
+    pairs = write_rows(tmp_path / "many.jsonl", pair_rows(70))
+    run = tmp_path / "run"
+    write_adapter(tiny_lm, run / "checkpoints" / "step-000001", seed=1)
+    facts = {"source_sha256": sha256_of(pairs), "pairs": 20, "every": None, "seed": 3}
+    (run / "run.json").write_text(json.dumps(facts))
+    words = bm.load_lexicon(given["words"])
+    request = EditRequest(
+        model=bm.resolve(run),
+        measure=make_measure(lexicons=(words,)),
+        lexicon=words,
+        target="neutral",
+        target_ranks=None,
+        target_table=None,
+        other=None,
+        preferences=str(pairs),
+        pairs=50,
+        max_tokens=64,
+    )
+    sample = sample_pairs(request)
+    taken = {pair.row for pair in (*sample.training, *sample.held_out)}
+    assert taken == set(range(1, 71)) - set(thin(range(1, 71), pairs=20, every=None, seed=3, source="many"))
+    assert sample.dropped == {"trained on": 20}
+    assert len(sample.held_out) == 25
+    with pytest.raises(bm.BirthmarkError, match="50 usable pairs that the model was not trained on|asks for 51"):
+        sample_pairs(replace(request, pairs=51))

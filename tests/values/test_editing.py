@@ -10,6 +10,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import load_lexicon
 from birthmark.inputs.prompts import load_prompts
 from birthmark.records import AmongPublished, NotApplicable, PromptRecord
+from birthmark.stats.linear_edit import Covariance, step
 from birthmark.values.editing import Asked, ask, lean_change, pair_change, two_categories
 from birthmark.values.ensembles import Member, among_published, ensemble
 from birthmark.values.ranks import rank, stems
@@ -179,3 +180,20 @@ def test_a_lean_stands_among_the_published_reward_models_on_the_words_that_they_
     assert place.before > place.after
     other = replace(STARTER, entries={word: names for word, names in STARTER.entries.items() if word != "love"})
     assert isinstance(among_published(found, strong, weak, other), NotApplicable)
+
+
+def test_a_lean_that_words_share_goes_on_words_and_prompts_that_were_not_seen_and_the_rest_stays() -> None:
+    found = asked(0, PROMPTS)
+    rng = np.random.default_rng(0)
+    sign = np.array([1 if framing == "positive" else -1 for framing in found.framings])
+    states = rng.normal(size=(len(found.words), len(found.prompts), 12))
+    states += rng.normal(size=(len(found.words), 1, 12))  # a word's own
+    states[..., 0] += 2 * np.outer(np.where(found.member[0], 1, -1), sign)  # what the categories share
+    answers = 3 * rng.normal(size=(400, 12))
+    answers[:, 0] *= 0.1
+    w = np.ones(12)
+    rows = found.differences(states)
+    edited = w + step(rows, -rows @ w, Covariance.of(answers).solve(rows, 0.01))
+    lean = lean_change(found, states @ w, states @ edited, ("held-out", "held-out"), 0.0, seed=0)
+    assert lean.remains is not None and abs(lean.remains) < 0.15
+    assert np.corrcoef(answers @ w, answers @ edited)[0, 1] > 0.99

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 MAX_TOKENS = 512
 MOST_PAIRS = 1_000_000
 
-Edited_ = Annotated[str | Path, Argument("A reward model: a catalog name, a hub id or a folder.", "RM", place="name")]
+Model = Annotated[str | Path, Argument("A reward model: a catalog name, a hub id or a folder.", "RM", place="name")]
 OneLexicon = Annotated[
     "str | Path | Lexicon",
     Option(
@@ -158,7 +158,7 @@ class EditResult(Shown):
 
 @with_options
 def edit(
-    model: Edited_,
+    model: Model,
     lexicon: OneLexicon,
     preferences: Preferences,
     out: New,
@@ -297,6 +297,8 @@ def _record(
         held_out_words=[word for word, used in zip(asked.words, chosen, strict=True) if not used],
         prompts=measure.prompts.name,
         prompts_sha256=measure.prompts.sha256,
+        read=measure.read,
+        bos=measure.bos,
         training_prompts=[key for key, used in zip(asked.prompts, asked.training_prompts, strict=True) if used],
         held_out_prompts=[key for key, used in zip(asked.prompts, asked.training_prompts, strict=True) if not used],
         target=edited.target,

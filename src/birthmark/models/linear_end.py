@@ -136,6 +136,10 @@ def _read(model: str, kind: str, files: tuple[Path, ...], tensor: str, mean: flo
         raise BirthmarkError(
             f"{model}: the weight {tensor} holds numbers that are not finite: download or copy it again"
         )
+    if not weight.any():
+        raise BirthmarkError(
+            f"{model}: the weight {tensor} is zero everywhere, so that every reward is the same: nothing leans"
+        )
     bias = f"{tensor.removesuffix('.weight')}.bias"
     added = read_tensors(files, {bias}).get(bias)
     shift = (0.0 if added is None else float(added.double().sum())) - mean

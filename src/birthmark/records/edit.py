@@ -179,7 +179,8 @@ class Edit(Record):
     """`birthmark.json`: what was changed in a model's head, on what it was estimated, and what it did.
 
     `name`, `family`, `base_checkpoint` and `catalog_entry` are of the model that was edited, and stay the edited one's;
-    `weights_sha256` is the digest of its weights (of an adapter's, where it is one). `ridge_tried`: ridge → the variance that
+    `weights_sha256` is the digest of its weights (of an adapter's, where it is one). `read` and `bos` say how rewards were read,
+    as the options of these names do. `ridge_tried`: ridge → the variance that
     the step adds to answers left out.
     """
 
@@ -196,6 +197,8 @@ class Edit(Record):
     held_out_words: list[str]
     prompts: str
     prompts_sha256: str
+    read: str
+    bos: str
     training_prompts: list[str]
     held_out_prompts: list[str]
     target: EditTarget

@@ -35,8 +35,15 @@ class Covariance:
         return cls(axes[kept], variances[kept])
 
     def solve(self, rows: np.ndarray, ridge: float) -> np.ndarray:
-        """(Σ + ridge · v · I)⁻¹ rowsᵀ, [hidden, rows], v the mean variance of a state's coordinate."""
+        """(Σ + ridge · v · I)⁻¹ rowsᵀ, [hidden, rows], v the mean variance of a state's coordinate.
+
+        Raises `BirthmarkError` where the states are all the same.
+        """
         added = ridge * float(self.variances.sum()) / rows.shape[1]
+        if added == 0:
+            raise BirthmarkError(
+                "all answers have the same last state, so that nothing can be estimated of ordinary answers"
+            )
         along = rows @ self.axes.T  # [rows, k]
         return np.asarray(((rows - along @ self.axes) / added + (along / (self.variances + added)) @ self.axes).T)
 
