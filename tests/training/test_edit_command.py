@@ -123,51 +123,48 @@ def test_check_report_and_audit_take_the_folder(
         path.write_text(kept.replace('"base_checkpoint": "gemma-3-270m"', '"base_checkpoint": "tiny-base-of-it"'))
         with_base = birthmark(*audit, "--with-base", "--catalog", catalog, "--out", tmp_path / "with-base")
         assert with_base.code == 0, with_base.err
+        with catalog.open("a") as file:
+            file.write('[models."mine"]\nkind = "reward"\nfamily = "Other"\nbos = "two"\nsources = ["x"]\n')
+        path.write_text(kept.replace('"catalog_entry": null', '"catalog_entry": "mine"'))
+        known = bm.resolve(edited, catalog=catalog)
+        assert known.entry and (known.entry.name, known.entry.bos, known.family) == ("mine", "two", "Tiny")
     finally:
         path.write_text(kept)
     assert (tmp_path / "with-base" / "lineage.json").is_file()
 
 
-def test_a_number_of_ranks_is_reached_on_the_training_words_of_an_adapter_that_was_edited_before(
+def test_a_number_of_ranks_is_reached_on_the_training_words_of_an_adapter(
     tiny_lm: Path, given: dict[str, Path], birthmark: Run, tmp_path: Path
 ) -> None:
     adapter = write_adapter(tiny_lm, tmp_path / "adapter", seed=5)
-    first = birthmark("edit", adapter, *options(given), "--out", tmp_path / "first")
-    assert first.code == 0, first.err
-    answer = birthmark(
-        "edit", tmp_path / "first", *options(given), "--target", "2", "--out", tmp_path / "second", "--json"
-    )
+    answer = birthmark("edit", adapter, *options(given), "--target", "2", "--out", tmp_path / "new", "--json")
     assert answer.code == 0, answer.err
     said = json.loads(answer.out)
     lean = said["methods"][0]["lean"][0]
     assert (lean["words"], lean["prompts"]) == ("training", "training")
     assert lean["after"] == pytest.approx(2, abs=1.0) and said["target"]["ranks"] == 2
-    assert said["earlier"][0]["lexicon"] == "own" and any("edited before" in text for text in said["warnings"])
-    assert {path.name for path in (tmp_path / "second").iterdir()} >= {
-        "adapter_config.json",
-        "adapter_model.safetensors",
-    }
+    assert {path.name for path in (tmp_path / "new").iterdir()} >= {"adapter_config.json", "adapter_model.safetensors"}
     moved = {row["framing"]: row["wanted"] - row["before"] for row in said["constraints"]}
     assert moved["positive"] == pytest.approx(-moved["negative"])
 
 
-def test_a_models_contrast_is_a_target_and_other_models_make_an_ensemble(
-    tiny_rm: Path, tiny_lm: Path, given: dict[str, Path], birthmark: Run, tmp_path: Path
+def test_an_edited_model_is_edited_again_towards_a_models_contrast_with_an_ensemble_beside_it(
+    edited: Path, tiny_lm: Path, given: dict[str, Path], birthmark: Run, tmp_path: Path
 ) -> None:
     other = write_adapter(tiny_lm, tmp_path / "adapter", seed=8)
-    beside = ("--ensemble", other)
-    answer = birthmark(
-        "edit", tiny_rm, *options(given), "--target", other, *beside, "--out", tmp_path / "new", "--json"
-    )
+    asked = ("--target", other, "--ensemble", other, "--out", tmp_path / "new", "--json")
+    answer = birthmark("edit", edited, *options(given), *asked)
     assert answer.code == 0, answer.err
     said = json.loads(answer.out)
     training = said["training_words"]
     table = bm.score(other, prompt=said["training_prompts"], candidates=training, lexicons=str(given["words"]))
     wanted = float(bm.compare([table], lexicons=str(given["words"]))[0].models[0].mean_rank_contrast)
     assert said["target"]["ranks"] == pytest.approx(wanted * 17 / (len(training) + 1), abs=1e-6)
-    assert set(said["ensemble"]["models"]) == {str(tiny_rm), str(other)}
+    assert set(said["ensemble"]["models"]) == {str(edited), str(other)}
     accuracy = said["methods"][0]["pairs"]["accuracy_before"]
-    assert said["ensemble"]["accuracies"][str(tiny_rm)] == pytest.approx(accuracy)
+    assert said["ensemble"]["accuracies"][str(edited)] == pytest.approx(accuracy)
+    assert said["earlier"][0]["lexicon"] == "own" and any("edited before" in text for text in said["warnings"])
+    assert (tmp_path / "new" / "README.md").read_text(encoding="utf-8").count("## Edited with birthmark") == 2
 
 
 def test_what_is_printed_and_written_is_of_its_schema(edited: Path) -> None:

@@ -1,14 +1,10 @@
 """`birthmark edit`: the smallest change of a reward model's linear head that moves a lean to its target, and what it costs."""
 
 import re
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Unpack
-
-import numpy as np
 
 from birthmark.commands.models import resolve
 from birthmark.commands.train import Preferences
@@ -17,17 +13,14 @@ from birthmark.files import LOCK, write_text
 from birthmark.foreign import one_line
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon
 from birthmark.records import (
-    Constraint,
-    EarlierEdit,
     Edit,
-    EditedHead,
     Ensemble,
     NotApplicable,
     to_json,
 )
 from birthmark.records.base import Row, Shown
 from birthmark.scoring.declarations import QUESTION, Argument, Option, select, with_options
-from birthmark.scoring.measure import Measure, choose_frames, make_measure, versions
+from birthmark.scoring.measure import Measure, choose_frames, make_measure
 from birthmark.scoring.options import (
     MachineOptions,
     MeasureOptions,
@@ -42,8 +35,8 @@ from birthmark.scoring.options import (
 from birthmark.scoring.run import score_model
 from birthmark.scoring.table import ScoreTable, is_score_table, read_scores
 from birthmark.values.editing import ask, two_categories
-from birthmark.values.ensembles import Member, among_published, ensemble
-from birthmark.values.wording_edit import edit_sentences, model_card
+from birthmark.values.ensembles import Member, ensemble
+from birthmark.values.wording_edit import model_card
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
@@ -179,6 +172,7 @@ def edit(
     prompts or pairs, and a target out of reach.
     """
     from birthmark.models.resolve import read_edit
+    from birthmark.training.edit_record import edit_record
     from birthmark.training.editing import EditRequest, compute
 
     out = Path(out)
@@ -204,7 +198,7 @@ def edit(
     )
     edited = compute(request)
     together = _ensemble(request, edited, others)
-    record = _record(request, edited, read_edit(found.adapter or found.path), together, no_second)
+    record = edit_record(request, edited, read_edit(found.adapter or found.path), together, no_second)
     page = _write(found, edited, record, out)
     return EditResult(out, record, page)
 
@@ -270,84 +264,6 @@ def _beside(name: "str | Path", measure: Measure, options: EditOptions) -> "Scor
     return found
 
 
-def _record(
-    request: "EditRequest",
-    edited: "Edited",
-    earlier: Edit | None,
-    together: Ensemble | NotApplicable,
-    no_second: str | None,
-) -> Edit:
-    """All of `birthmark.json`."""
-    model, measure, asked, end = request.model, request.measure, edited.asked, edited.end
-    stored = end.stored(edited.weights)
-    old = end.weights
-    chosen = asked.training_words
-    entry = model.entry if model.adapter is None or (model.entry and model.entry.name == model.name) else None
-    record = Edit.build(
-        name=model.name,
-        family=model.family,
-        base_checkpoint=model.base_checkpoint,
-        catalog_entry=entry.name if entry else earlier.catalog_entry if earlier else None,
-        revision=model.revision,
-        weights_sha256=model.digests.adapter or model.digests.weights,
-        lexicon=request.lexicon.name,
-        lexicon_sha256=request.lexicon.sha256,
-        categories=list(asked.categories),
-        training_words=[word for word, used in zip(asked.words, chosen, strict=True) if used],
-        held_out_words=[word for word, used in zip(asked.words, chosen, strict=True) if not used],
-        prompts=measure.prompts.name,
-        prompts_sha256=measure.prompts.sha256,
-        read=measure.read,
-        bos=measure.bos,
-        training_prompts=[key for key, used in zip(asked.prompts, asked.training_prompts, strict=True) if used],
-        held_out_prompts=[key for key, used in zip(asked.prompts, asked.training_prompts, strict=True) if not used],
-        target=edited.target,
-        preferences=edited.sample.name,
-        preferences_sha256=edited.sample.sha256,
-        max_tokens=request.max_tokens,
-        training_pairs=len(edited.pairs.training),
-        held_out_pairs=len(edited.pairs.held_out),
-        dropped_pairs=edited.pairs.dropped,
-        head=EditedHead(
-            kind=end.kind,
-            file=end.file.name,
-            tensor=end.tensor,
-            dtype=end.dtype_name,
-            hidden=len(old),
-            moved=float(np.linalg.norm(stored - old) / np.linalg.norm(old)),
-            cosine=float(stored @ old / (np.linalg.norm(stored) * np.linalg.norm(old))),
-            rounding=float(np.abs(edited.rows @ stored - edited.wanted).max()),
-        ),
-        constraints=[
-            Constraint(
-                framing=row[0],
-                adjective=row[1],
-                prompts=int(asked.prompts_of(row).sum()),
-                before=float(edited.before[at]),
-                wanted=float(edited.wanted[at]),
-                after=float(edited.exact[at]),
-            )
-            for at, row in enumerate(asked.rows)
-        ],
-        ridge=edited.ridge.ridge,
-        ridge_tried={f"{ridge:.6g}": cost for ridge, cost in edited.ridge.tried.items()},
-        methods=edited.methods,
-        other=edited.other or NotApplicable(no_second or "no word of it is left, or of one category only"),
-        ensemble=together,
-        among=among_published(asked, edited.scores, edited.scores_after, request.lexicon),
-        seed=measure.seed,
-        dtype=edited.dtype,
-        device=edited.device,
-        versions=versions(),
-        command_line=shlex.join(["birthmark", *sys.argv[1:]]) if sys.argv[0].endswith("birthmark") else None,
-        seconds=edited.seconds,
-        earlier=_history(earlier),
-        sentences=[],
-        warnings=_warnings(request, edited, earlier),
-    )
-    return record.model_copy(update={"sentences": edit_sentences(record)})
-
-
 def _ensemble(
     request: "EditRequest", edited: "Edited", others: "Sequence[ScoreTable | ResolvedModel]"
 ) -> Ensemble | NotApplicable:
@@ -365,32 +281,6 @@ def _ensemble(
         else:
             members.append(Member.of_table(_scored(other, measure), lexicon, margins_of(other, edited, request)))
     return ensemble(members, lexicon, measure.prompts.prompts, seed=measure.seed)
-
-
-def _history(earlier: Edit | None) -> list[EarlierEdit]:
-    if earlier is None:
-        return []
-    last = EarlierEdit(lexicon=earlier.lexicon, target=earlier.target.asked, sentence=earlier.sentences[0])
-    return [*earlier.earlier, last]
-
-
-def _warnings(request: "EditRequest", edited: "Edited", earlier: Edit | None) -> list[str]:
-    found = [*request.model.remarks, *edited.warnings, *request.lexicon.notes]
-    if earlier is not None:
-        found.append(f"the model was edited before, for {earlier.lexicon}: this edit is on top of that one")
-    if edited.end.bias is not None:
-        found.append(
-            f"the head has a bias ({edited.end.bias}), which adds the same to every reward: it stays as it was"
-        )
-    if edited.end.dtype_name in ("bfloat16", "float16"):
-        found.append(
-            f"the head is stored in {edited.end.dtype_name}, whose rounding moves what the edit sets; all that is measured is "
-            "of the stored weights"
-        )
-    best = edited.ridge.ridge
-    if best in (min(edited.ridge.tried), max(edited.ridge.tried)):
-        found.append(f"the ridge is at the edge of those that were tried ({best:g})")
-    return list(dict.fromkeys(found))
 
 
 def _write(model: "ResolvedModel", edited: "Edited", record: Edit, out: Path) -> Path:
