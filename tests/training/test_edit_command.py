@@ -182,6 +182,9 @@ def test_bad_input_is_one_line_that_says_what_to_do_and_leaves_nothing(
     tiny_rm: Path, tiny_lm: Path, given: dict[str, Path], birthmark: Run, tmp_path: Path
 ) -> None:
     few = write_rows(tmp_path / "few.jsonl", pair_rows(12))
+    same = write_rows(
+        tmp_path / "same.jsonl", [row | {"prompt": f"Which {at % 9}?"} for at, row in enumerate(pair_rows(60))]
+    )
     asked = ("--lexicon", given["words"], "--preferences", given["pairs"], *prompt_options(), *QUIET)
     fresh = ("--out", tmp_path / "new")
     cases: dict[tuple[Any, ...], tuple[str, ...]] = {
@@ -189,6 +192,9 @@ def test_bad_input_is_one_line_that_says_what_to_do_and_leaves_nothing(
         ("edit", tiny_rm, *asked, *fresh, "--pairs", "10"): ("gives 10 pairs", "needs 40"),
         ("edit", tiny_rm, "--lexicon", given["words"], "--preferences", few, *prompt_options(), *QUIET, *fresh): (
             "has 12 usable pairs", "needs 40",
+        ),
+        ("edit", tiny_rm, "--lexicon", given["words"], "--preferences", same, *prompt_options(), *QUIET, *fresh): (
+            "60 pairs of 9 different questions", "needs 40",
         ),
         ("edit", tiny_rm, *asked, *fresh, "--target", "900"): ("out of reach", "between"),
         ("edit", tiny_rm, *asked, *fresh, "--target", "nan"): ("--target takes neutral",),

@@ -120,7 +120,14 @@ def sample_pairs(request: EditRequest) -> PairSample:
             "answers, half held out to measure what it costs"
         )
     rows = thin(fresh, pairs=asked, every=None, seed=seed, source=source.name)
-    split = hold_out(read_pairs(source, rows), len(rows) // 2, seed=seed)
+    pairs = read_pairs(source, rows)
+    questions = len({pair.chosen[:-1] for pair in pairs})
+    if questions < FEWEST_PAIRS:
+        raise BirthmarkError(
+            f"{source.path or source.name} gives {len(pairs):,} pairs of {questions:,} different questions, and an edit needs "
+            f"{FEWEST_PAIRS} or more: half of the questions are held out"
+        )
+    split = hold_out(pairs, questions // 2, seed=seed)
     left_out = {"trained on": len(found.usable) - usable, "a held-out question": split.set_aside}
     dropped = count_drops(found.drops) | {reason: count for reason, count in left_out.items() if count}
     return PairSample(source.name, source.sha256, split.training, split.held_out, dropped)
@@ -213,9 +220,8 @@ def _pair_states(scorer: RewardScorer, sample: PairSample, request: EditRequest)
             dropped[reason] = dropped.get(reason, 0) + count
         if len(kept) < FEWEST_PAIRS // 2:
             raise BirthmarkError(
-                f"{sample.name}: {len(kept)} {name} pairs are left, once half are held out by question and all are cut to "
-                f"{request.max_tokens} tokens, and an edit needs {FEWEST_PAIRS // 2} or more: give more pairs (of other "
-                "questions), or a larger --max-tokens"
+                f"{sample.name}: {len(kept)} of the {len(pairs)} {name} pairs are left once all are cut to {request.max_tokens} "
+                f"tokens, and an edit needs {FEWEST_PAIRS // 2} or more: give more pairs, or a larger --max-tokens"
             )
         places = [pair.position for pair in kept]
         ids = [side for pair in kept for side in (pair.chosen.ids, pair.rejected.ids)]
