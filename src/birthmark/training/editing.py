@@ -255,7 +255,7 @@ def _edit(
     for name, way in ways.items():
         try:
             direction = way()
-            size = _size(asked, states, weights, direction, target, request.lexicon)
+            size = _size(end, asked, states, direction, target, request.lexicon)
         except BirthmarkError as error:
             if name == "edit":
                 raise
@@ -298,15 +298,14 @@ def _target(request: EditRequest, asked: Asked) -> EditTarget:
         raise BirthmarkError(
             f"{table.model} has too few of the lexicon's words or of the prompts to be a target: score it with the same ones"
         )
-    order = [inside.prompts.index(key) for key in found.prompts if key in inside.prompts]
-    scores = found.scores[:, [found.prompts.index(inside.prompts[at]) for at in order]]
-    scores = scores[[found.words.index(word) for word in inside.words]]
+    columns = [found.prompts.index(key) for key in inside.prompts]
+    scores = found.scores[np.ix_([found.words.index(word) for word in inside.words], columns)]
     ranks = inside.lean(scores, words, prompts) / inside.scale(words) * asked.scale(asked.training_words)
     return EditTarget(asked=request.target, ranks=ranks, model=table.model)
 
 
 def _size(
-    asked: Asked, states: np.ndarray, weights: np.ndarray, direction: np.ndarray, target: EditTarget, lexicon: Lexicon
+    end: LinearEnd, asked: Asked, states: np.ndarray, direction: np.ndarray, target: EditTarget, lexicon: Lexicon
 ) -> float:
     """How far to go: the whole step for `neutral`, else until the contrast on the training words is the target.
 
@@ -314,19 +313,13 @@ def _size(
     """
     if target.ranks is None:
         return 1.0
-    inside = states[np.ix_(asked.training_words, asked.training_prompts)].astype(np.float64)
-    old, new = inside @ weights, inside @ direction
-    part = replace(
-        asked,
-        words=tuple(word for word, chosen in zip(asked.words, asked.training_words, strict=True) if chosen),
-        member=asked.member[:, asked.training_words],
-        framings=tuple(f for f, chosen in zip(asked.framings, asked.training_prompts, strict=True) if chosen),
-    )
-    every = np.ones(len(part.words), dtype=bool), np.ones(len(part.framings), dtype=bool)
-    scale = asked.scale(asked.training_words)
-    unit = float(old.std()) or 1.0
-    size, (low, high) = reach(lambda m: scale * part.lean(old + m * new, *every), target.ranks, unit)
-    got = scale * part.lean(old + size * new, *every)
+    old, new = (_rewards(end, states, each) for each in (end.weights, direction))
+
+    def lean(size: float) -> float:
+        return asked.lean(old + size * new, asked.training_words, asked.training_prompts)
+
+    size, (low, high) = reach(lean, target.ranks, unit=float(old.std()) or 1.0)
+    got = lean(size)
     if abs(got - target.ranks) > NEAR:
         raise BirthmarkError(
             f"the target of {target.ranks:.1f} ranks is out of reach: a change of the head brings the contrast of "
