@@ -56,7 +56,7 @@ def remains(edit: Edit, lean: LeanChange) -> str:
     if lean.remains < 0:
         return f"{where} the edit overshoots by {percent(-lean.remains)} {what}: {moved}."
     if lean.remains > 1:
-        return f"{where} the lean is {percent(lean.remains)} of what it was, so that the edit moved it away: {moved}."
+        return f"{where} the edit moved the lean away, and {percent(lean.remains)} {what} remains: {moved}."
     return f"{where} {percent(lean.remains)} {what} remains: {moved}."
 
 
