@@ -118,7 +118,7 @@ def among_sentence(edit: Edit) -> str:
     found = edit.among
     assert found is not None
     n, values = len(found.models), found.models.values()
-    fewer = f", asked after {found.n_prompts} prompts and not {found.published_prompts}" * (
+    fewer = f", asked after {found.n_prompts} prompts and not {found.published_prompts}," * (
         found.n_prompts != found.published_prompts
     )
     return (
