@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from birthmark.commands.calibrate import calibrate, calibrate_plan, calibrate_planted, calibrate_tests
     from birthmark.commands.card import card
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
+    from birthmark.commands.edit import edit
     from birthmark.commands.implicit import implicit, implicit_grid
     from birthmark.commands.map import map_tables
     from birthmark.commands.models import check_model, check_published, resolve
@@ -41,6 +42,7 @@ _HOMES = {
     "check_published": "birthmark.commands.models",
     "compare": "birthmark.commands.compare",
     "compare_stages": "birthmark.commands.compare",
+    "edit": "birthmark.commands.edit",
     "explain": "birthmark.commands.score",
     "hold_to_budget": "birthmark.commands.compare",
     "implicit": "birthmark.commands.implicit",
@@ -74,6 +76,7 @@ __all__ = [
     "check_published",
     "compare",
     "compare_stages",
+    "edit",
     "explain",
     "hold_to_budget",
     "implicit",

@@ -18,6 +18,7 @@ WORDS = {
     "compare": ["a.parquet", "b.parquet"],
     "map": ["a.parquet"],
     "track": ["run"],
+    "edit": ["model"],
     "models check": ["model"],
     "models fetch": ["model"],
     "models show": ["model"],

@@ -197,6 +197,17 @@ TRACK = Command(
         "birthmark track runs/gemma-hh runs/smollm-hh --dry-run",
     ),
 )
+EDIT = Command(
+    "edit",
+    "Move a reward model's lean by the smallest change of its linear head; measure what is left and what it costs.",
+    modes=(Mode("commands.edit:edit", "cli.show_training:print_edit"),),
+    panel=TRAIN,
+    examples=(
+        "birthmark edit ./my-reward-model --lexicon starter --preferences pairs.jsonl --out neutral",
+        "birthmark edit ./my-reward-model --lexicon my-words.csv --target 0 --preferences pairs.jsonl --pairs 60 --out own",
+        "birthmark edit ./my-reward-model --lexicon my-words.csv --ensemble reference.parquet --preferences pairs.jsonl --out both",
+    ),
+)
 REPLICATE = Command(
     "replicate",
     "The published study from its data, claim by claim, with a verdict on each.",
@@ -421,7 +432,7 @@ SCHEMA = Command(
 )
 
 ALL: tuple[Command | Group, ...] = (
-    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, REPLICATE, CALIBRATE),
+    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, EDIT, REPLICATE, CALIBRATE),
     *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, CARD, DOCTOR, SCHEMA),
 )
 

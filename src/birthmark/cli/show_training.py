@@ -11,6 +11,7 @@ from birthmark.cli.terminal import print_rows, say
 from birthmark.values.formats import minutes
 
 if TYPE_CHECKING:
+    from birthmark.commands.edit import EditResult
     from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
     from birthmark.training.run import TrainingRun
 
@@ -163,3 +164,28 @@ def print_stages(stages: Sequence[Stages], out: Path) -> None:
         for warning in item.warnings:
             say(f"Note: {warning}")
     say(f"Written to {out}")
+
+
+def print_edit(result: EditResult) -> None:
+    """What was done to a head, what is left of the lean and what it cost."""
+    from birthmark.values.formats import interval, minus, percent, signed
+    from birthmark.values.wording_edit import NAMES
+
+    for line in result.record.sentences:
+        say(line)
+    rows = [
+        (
+            NAMES[way.method],
+            f"{lean.words} words, {lean.prompts} prompts",
+            minus(lean.before),
+            minus(lean.after),
+            f"{signed(lean.change)} ({interval(lean.change_ci_low, lean.change_ci_high)})",
+            percent(lean.remains) if lean.remains is not None else "–",
+        )
+        for way in result.record.methods
+        for lean in way.lean
+    ]
+    print_rows(("way", "measured on", "before", "after", "change (95%)", "remains"), rows)
+    for warning in result.record.warnings:
+        say(f"Note: {warning}")
+    say(f"Written to {result.out}; the page is {result.report}")

@@ -17,6 +17,7 @@ from birthmark.records import (
     BudgetCheck,
     Calibration,
     Doctor,
+    Edit,
     Effects,
     Explanation,
     Implicit,
@@ -128,6 +129,13 @@ class CardOutput(Record):
     pushed: str | None
 
 
+class EditOutput(Edit):
+    """What `edit --json` prints: `birthmark.json`, and where the edited model and its page lie."""
+
+    out: str
+    report: str
+
+
 OUTPUTS: dict[str, Any] = {
     "audit-output": AuditOutput | PersonasOutput | list[Planned],
     "score-output": ScoreOutput | Explanation | dict[str, ScoreOutput] | list[Planned],
@@ -136,6 +144,7 @@ OUTPUTS: dict[str, Any] = {
     "map-output": Map,
     "track-output": Track | list[TrackPlan],
     "train-output": TrainingRecord | TrainingPlan | list[TrainingRecord] | list[TrainingPlan],
+    "edit-output": EditOutput,
     "models-list-output": list[Entry],
     "models-show-output": ModelFacts,
     "models-check-output": ModelCheck | PublishedCheck,

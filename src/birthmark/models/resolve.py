@@ -39,10 +39,12 @@ from birthmark.models.hub import fetch_snapshot
 from birthmark.models.origin import CARD, Origin, adapter_origin, stated_origin
 from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes
 from birthmark.progress import tell
-from birthmark.records import Digests, Kind
+from birthmark.records import Digests, Edit, Kind, read_record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+EDIT = "birthmark.json"  # in a folder that `birthmark edit` wrote
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,9 @@ def _from_folder(
         return _without_weights(
             folder, kind, name, slug, revision, entry, stated_origin(folder, read_json(folder / "config.json"), catalog)
         )
+    edit = read_edit(folder)
+    if edit is not None and entry is None and edit.catalog_entry is not None:
+        entry = find_entry(catalog, edit.catalog_entry)
     files = None if _is_gguf(folder) else read_weights(folder)
     if files is not None and files.is_adapter:
         if as_base:
@@ -243,11 +248,26 @@ def _from_folder(
         found = _full_model(folder, catalog, kind, note, name, revision, entry, as_base)
         stated = found.kind
         digest = found.digests.weights
+    if edit is not None:
+        found = replace(
+            found,
+            family=edit.family or found.family,
+            base_checkpoint=edit.base_checkpoint or found.base_checkpoint,
+        )
     return replace(
         found,
         slug=slug or slug_of(f"{folder.name}-{str(digest)[:8]}"),
         kind=kind or (entry.kind if entry else stated),
     )
+
+
+def read_edit(folder: Path) -> Edit | None:
+    """What `birthmark edit` did to the model of a folder; None where it did nothing. Raises as `read_record` does.
+
+    The file of that name in a folder of the cache is a converted model's list of `files`.
+    """
+    path = folder / EDIT
+    return read_record(path, Edit) if path.is_file() and "files" not in read_json(path) else None
 
 
 def _without_weights(

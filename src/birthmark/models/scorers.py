@@ -36,6 +36,7 @@ from birthmark.records import Kind, LeftOut, Mass
 ANSWERS_AT_ONCE = 2048  # conversations in memory as token ids at once
 CHECKED_SHARE = 0.25  # of the tokens of scoring, that the self-check may read
 FEWEST_CHECKED = 6  # candidates after a prompt
+_Read = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
 class LogProbScorer:
@@ -249,39 +250,54 @@ class RewardScorer(RewardInputs):
 
         return self._score_answers(prompt_text, self.candidates["candidate"].to_list(), self.engine, read)[0]
 
+    def states(self, prompt_text: str) -> np.ndarray:
+        """The states that the head reads each candidate's reward from after one prompt, float32 [candidates, hidden]."""
+        return self._score_answers(prompt_text, self.candidates["candidate"].to_list(), self.engine, _last)[0]
+
+    def states_of(self, conversations: Sequence[Sequence[int]]) -> np.ndarray:
+        """The same of conversations as token ids, float32 [conversations, hidden]."""
+        return self._read_conversations(conversations, self.engine, _last)
+
     def _score_answers(
-        self,
-        prompt_text: str,
-        answers: Sequence[str],
-        engine: Engine,
-        read: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor] | None = None,
+        self, prompt_text: str, answers: Sequence[str], engine: Engine, read: _Read | None = None
     ) -> tuple[np.ndarray, list[int]]:
         """Rewards, float32 [answers] (or what `read` makes of the states), and the ids that begin all conversations."""
 
         def encode(start: int) -> tuple[int, list[list[int]]]:
             return start, self.encoder.conversations(prompt_text, answers[start : start + ANSWERS_AT_ONCE])
 
-        found: np.ndarray | None = None
+        found: list[np.ndarray] = []
         beginnings: list[list[int]] = []
-        for start, conversations in prefetch(range(0, len(answers), ANSWERS_AT_ONCE), encode):
+        for _, conversations in prefetch(range(0, len(answers), ANSWERS_AT_ONCE), encode):
             beginnings.append(conversations[0][: common_prefix_length(conversations)])
-            runs, others, exchanged = self.reading.cut(conversations, self.head.gate_positions(conversations))
-            self.limits.check(runs)
-            for indices, last, other in engine.states(runs, others):
-                with torch.inference_mode():
-                    gate = other
-                    if other is not None and exchanged is not None:
-                        swap = torch.tensor([exchanged[index] for index in indices], device=last.device)[:, None]
-                        last, gate = torch.where(swap, other, last), torch.where(swap, last, other)
-                    values = (read or self.head)(last, gate).float().cpu().numpy()
-                if found is None:
-                    found = np.empty((len(answers), *values.shape[1:]), dtype=np.float32)
-                found[[start + index for index in indices]] = values
+            found.append(self._read_conversations(conversations, engine, read or self.head))
+        return np.concatenate(found), reduce(lambda a, b: a[: common_prefix_length([a, b])], beginnings)
+
+    def _read_conversations(self, conversations: Sequence[Sequence[int]], engine: Engine, read: _Read) -> np.ndarray:
+        """What `read` makes of the states of conversations, float32 [conversations, …]."""
+        found: np.ndarray | None = None
+        runs, others, exchanged = self.reading.cut(conversations, self.head.gate_positions(conversations))
+        self.limits.check(runs)
+        for indices, last, other in engine.states(runs, others):
+            with torch.inference_mode():
+                gate = other
+                if other is not None and exchanged is not None:
+                    swap = torch.tensor([exchanged[index] for index in indices], device=last.device)[:, None]
+                    last, gate = torch.where(swap, other, last), torch.where(swap, last, other)
+                values = read(last, gate).float().cpu().numpy()
+            if found is None:
+                found = np.empty((len(conversations), *values.shape[1:]), dtype=np.float32)
+            found[indices] = values
         assert found is not None
-        return found, reduce(lambda a, b: a[: common_prefix_length([a, b])], beginnings)
+        return found
 
 
 Scorer = LogProbScorer | RewardScorer
+
+
+def _last(last: torch.Tensor, gate: torch.Tensor | None) -> torch.Tensor:
+    """The state that a reward is read from."""
+    return last
 
 
 def make_scorer(

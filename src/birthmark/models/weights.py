@@ -147,6 +147,11 @@ def _names_on_hub(hub_id: str, commit: str) -> list[str] | None:
     return names
 
 
+def is_weights(path: Path) -> bool:
+    """Whether a file is of a kind that holds weights, read or not."""
+    return path.suffix in _SUFFIXES
+
+
 def weight_files(folder: Path) -> list[Path]:
     """All files of `read_weights`; raises as that does."""
     return read_weights(folder).all

@@ -28,6 +28,10 @@ def draw(out: Path, tables: Sequence[ScoreTable] = ()) -> Path:
 
     `tables` are score tables of the folder that were read already. Raises `BirthmarkError` where the folder is no OUT.
     """
+    if (out / "birthmark.json").is_file() and not (out / "study.json").is_file():
+        from birthmark.report.edit import write_edit_report
+
+        return write_edit_report(out)
     if not (out / "study.json").is_file():
         raise BirthmarkError(f"{out} holds no study.json: name the --out folder of an audit")
     study = read_record(out / "study.json", StudyRecord)
