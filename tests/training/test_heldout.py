@@ -55,14 +55,14 @@ def test_no_question_of_a_held_out_pair_is_trained_on():
     pairs = [asked(row, f"question {row // 3}") for row in range(30)]
     split = hold_out(pairs, 7, seed=3)
     held, trained = ({pair.chosen[0].content for pair in part} for part in (split.held_out, split.training))
-    assert len(split.held_out) == 7 and not held & trained
+    assert len(split.held_out) == len(held) == 7 and not held & trained and split.set_aside == 14
     assert len(split.training) + len(split.held_out) + split.set_aside == 30
     assert split == hold_out(pairs, 7, seed=3) and split != hold_out(pairs, 7, seed=4)
 
 
 @pytest.mark.parametrize("count", [0, 9])
 def test_more_than_there_are_cannot_be_held_out(count):
-    with pytest.raises(BirthmarkError, match="of 8: hold out fewer"):
+    with pytest.raises(BirthmarkError, match="8 different questions: hold out fewer"):
         hold_out(PAIRS, count)
 
 

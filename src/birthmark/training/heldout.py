@@ -44,32 +44,25 @@ class PairRewards:
 
 
 def hold_out(pairs: Sequence[Pair], count: int, *, seed: int = 0) -> Split:
-    """Hold `count` pairs out, drawn by their question (all turns before the answer), so that none of theirs is trained on.
+    """Hold `count` pairs out, each of a question of its own (all turns before the answer), drawn by the seed.
 
-    Further pairs of a held-out question are in neither part. Raises `BirthmarkError` if there are fewer pairs.
+    Further pairs of a held-out question are in neither part: none of theirs is trained on, and held-out pairs are
+    independent of each other. Raises `BirthmarkError` where there are fewer questions.
     """
-    if not 0 < count <= len(pairs):
-        raise BirthmarkError(
-            f"{count:,} pairs cannot be held out of {len(pairs):,}: hold out fewer, or give more pairs"
-        )
-    questions = list(dict.fromkeys(_question(pair) for pair in pairs))
-    order = np.random.default_rng([seed, len(questions)]).permutation(len(questions))
     of_question: dict[object, list[Pair]] = {}
     for pair in pairs:
         of_question.setdefault(_question(pair), []).append(pair)
-    drawn: list[Pair] = []
-    taken = set()
-    for index in order:
-        if len(drawn) >= count:
-            break
-        taken.add(questions[index])
-        drawn += of_question[questions[index]]
-    rows = {pair.row for pair in drawn[:count]}
-    return Split(
-        training=[pair for pair in pairs if _question(pair) not in taken],
-        held_out=[pair for pair in pairs if pair.row in rows],
-        set_aside=len(drawn) - len(rows),
-    )
+    if not 0 < count <= len(of_question):
+        raise BirthmarkError(
+            f"{count:,} pairs cannot be held out of {len(pairs):,}, which have {len(of_question):,} different questions: "
+            "hold out fewer, or give more pairs"
+        )
+    questions = list(of_question)
+    drawn = np.random.default_rng([seed, len(questions)]).permutation(len(questions))[:count]
+    taken = {questions[index] for index in drawn}
+    held_out = [of_question[question][0] for question in questions if question in taken]
+    training = [pair for pair in pairs if _question(pair) not in taken]
+    return Split(training, held_out, set_aside=len(pairs) - len(training) - len(held_out))
 
 
 def _question(pair: Pair) -> object:
