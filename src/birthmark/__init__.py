@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from birthmark.commands.audit import audit, audit_personas
     from birthmark.commands.calibrate import calibrate
+    from birthmark.commands.choose import choose
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
     from birthmark.commands.implicit import implicit, implicit_grid
     from birthmark.commands.map import map_tables
@@ -33,6 +34,7 @@ _HOMES = {
     "audit_personas": "birthmark.commands.audit",
     "calibrate": "birthmark.commands.calibrate",
     "check_model": "birthmark.commands.models",
+    "choose": "birthmark.commands.choose",
     "compare": "birthmark.commands.compare",
     "compare_stages": "birthmark.commands.compare",
     "explain": "birthmark.commands.score",
@@ -61,6 +63,7 @@ __all__ = [
     "audit_personas",
     "calibrate",
     "check_model",
+    "choose",
     "compare",
     "compare_stages",
     "explain",

@@ -196,6 +196,24 @@ TRACK = Command(
         "birthmark track runs/gemma-hh runs/smollm-hh --dry-run",
     ),
 )
+CHOOSE = Command(
+    "choose",
+    "Which base to build on: audit candidates, train small equal reward models on each, test them on held-out pairs.",
+    modes=(
+        Mode(
+            "commands.choose:choose",
+            "cli.show_training:print_choice",
+            plan="commands.plan_choose:plan_choose",
+            show_plan="cli.show_training:print_choice_plan",
+        ),
+    ),
+    panel=TRAIN,
+    examples=(
+        "birthmark choose gemma-3-270m smollm2-135m-instruct --preferences pairs.jsonl --pairs 64,256",
+        "birthmark choose BASE OTHER-BASE --preferences hh-rlhf --pairs 1024 --seeds 5 --target neutral --out choice",
+        "birthmark choose BASE OTHER-BASE --preferences pairs.jsonl --pairs 64 --history ./scored --dry-run",
+    ),
+)
 REPLICATE = Command(
     "replicate",
     "The published study from its data, claim by claim, with a verdict on each.",
@@ -403,7 +421,7 @@ SCHEMA = Command(
 )
 
 ALL: tuple[Command | Group, ...] = (
-    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, REPLICATE, CALIBRATE),
+    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, CHOOSE, REPLICATE, CALIBRATE),
     *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, DOCTOR, SCHEMA),
 )
 

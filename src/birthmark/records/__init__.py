@@ -30,6 +30,7 @@ from birthmark.records.calibration import (
     RowModel,
     WordLayout,
 )
+from birthmark.records.choice import Choice, ChoicePlan
 from birthmark.records.comparisons import (
     BudgetCheck,
     HumanAgreement,
@@ -157,6 +158,7 @@ SCHEMAS: dict[str, type[Record]] = {
     "durability": Durability,
     "stages": Stages,
     "run": TrainingRecord,
+    "choice": Choice,
 }
 
 __all__ = [
@@ -170,6 +172,8 @@ __all__ = [
     "CategoryTest",
     "Cell",
     "CheckFinding",
+    "Choice",
+    "ChoicePlan",
     "Claim",
     "Clustering",
     "Confound",
