@@ -39,9 +39,7 @@ def test_with_one_reward_model_a_base_it_is_the_jackknife_plus(groups, level):
 
 def test_members_of_a_group_share_its_weight():
     x, y, at = drawn(np.random.default_rng(4), 8)
-    once, twice = (
-        jackknife_plus(np.repeat(x, n), np.repeat(y, n), np.repeat(at, n), np.array([1.0])) for n in (1, 3)
-    )
+    once, twice = (jackknife_plus(np.repeat(x, n), np.repeat(y, n), np.repeat(at, n), np.array([1.0])) for n in (1, 3))
     assert (once.low, once.high, once.slope) == (
         pytest.approx(twice.low),
         pytest.approx(twice.high),

@@ -189,7 +189,7 @@ def choose(
     from birthmark.training.contest import find_candidates, prepare_contest
 
     measure = make_measure(**select(options, MeasureOptions))
-    lexicons = _require_leans(measure)
+    lexicons = require_leans(measure)
     _require_seeds(options["seed"], seeds)
     quiet, seed = measure.quiet, options["seed"]
     labels = select(options, ModelOptions)
@@ -247,7 +247,7 @@ def _require_seeds(first: int, seeds: int) -> None:
         raise BirthmarkError(f"--seed {first} and --seeds {seeds} go past the largest seed, {MAX_SEED}: start lower")
 
 
-def _require_leans(measure: Measure) -> list[Lexicon]:
+def require_leans(measure: Measure) -> list[Lexicon]:
     """The lexicons that have a lean. Raises `BirthmarkError` where none has, or the prompts lack a framing."""
     framings = {prompt.framing for prompt in measure.prompts.prompts.values()}
     if not {"positive", "negative"} <= framings:
