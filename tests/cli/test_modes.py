@@ -18,6 +18,7 @@ WORDS = {
     "compare": ["a.parquet", "b.parquet"],
     "map": ["a.parquet"],
     "track": ["run"],
+    "choose": ["a", "b"],
     "models check": ["model"],
     "models fetch": ["model"],
     "models show": ["model"],
@@ -31,6 +32,7 @@ WORDS = {
 }
 VALUES = {
     "bases": "4,6",
+    "pairs": "8",
     "ray": "auto",
     "families": "model=Gemma",
     "base_checkpoints": "model=gemma",
