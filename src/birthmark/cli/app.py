@@ -210,8 +210,8 @@ CHOOSE = Command(
     panel=TRAIN,
     examples=(
         "birthmark choose gemma-3-270m smollm2-135m-instruct --preferences pairs.jsonl --pairs 64,256",
-        "birthmark choose BASE OTHER-BASE --preferences hh-rlhf --pairs 1024 --seeds 5 --target neutral --out choice",
-        "birthmark choose BASE OTHER-BASE --preferences pairs.jsonl --pairs 64 --history ./scored --dry-run",
+        "birthmark choose OWNER/base OWNER/other-base --preferences hh-rlhf --pairs 1024 --seeds 5 --target neutral --out choice",
+        "birthmark choose gemma-3-270m smollm2-135m-instruct --preferences pairs.jsonl --pairs 16 --held-out 32 --dry-run",
     ),
 )
 REPLICATE = Command(
