@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from birthmark.commands.audit import audit, audit_personas
     from birthmark.commands.calibrate import calibrate, calibrate_plan, calibrate_planted, calibrate_tests
     from birthmark.commands.card import card
+    from birthmark.commands.choose import choose
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
     from birthmark.commands.edit import edit
     from birthmark.commands.implicit import implicit, implicit_grid
@@ -40,6 +41,7 @@ _HOMES = {
     "card": "birthmark.commands.card",
     "check_model": "birthmark.commands.models",
     "check_published": "birthmark.commands.models",
+    "choose": "birthmark.commands.choose",
     "compare": "birthmark.commands.compare",
     "compare_stages": "birthmark.commands.compare",
     "edit": "birthmark.commands.edit",
@@ -74,6 +76,7 @@ __all__ = [
     "card",
     "check_model",
     "check_published",
+    "choose",
     "compare",
     "compare_stages",
     "edit",

@@ -42,6 +42,9 @@ ELSEWHERE = {
     ),
     "birthmark track runs/gemma-hh runs/smollm-hh --dry-run": "tests/training/test_trajectory.py",
     "birthmark track ./trainer-output --lexicon my-words.csv": "tests/training/test_trajectory.py",
+    "birthmark choose gemma-3-270m smollm2-135m-instruct --preferences pairs.jsonl --pairs 64,256": (
+        "tests/training/test_choose.py"
+    ),
 }
 OF_THE_NETWORK = ("--human fetch", "OWNER/", "skywork-80k", "birthmark replicate", "birthmark calibrate tests")
 

@@ -19,6 +19,7 @@ WORDS = {
     "map": ["a.parquet"],
     "track": ["run"],
     "edit": ["model"],
+    "choose": ["a", "b"],
     "models check": ["model"],
     "models fetch": ["model"],
     "models show": ["model"],
@@ -33,6 +34,7 @@ WORDS = {
 }
 VALUES = {
     "bases": "4,6",
+    "pairs": "8",
     "ray": "auto",
     "families": "model=Gemma",
     "base_checkpoints": "model=gemma",

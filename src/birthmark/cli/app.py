@@ -208,6 +208,24 @@ EDIT = Command(
         "birthmark edit ./my-reward-model --lexicon my-words.csv --ensemble reference.parquet --preferences pairs.jsonl --out both",
     ),
 )
+CHOOSE = Command(
+    "choose",
+    "Which base to build on: audit candidates, train small equal reward models on each, test them on held-out pairs.",
+    modes=(
+        Mode(
+            "commands.choose:choose",
+            "cli.show_training:print_choice",
+            plan="commands.plan_choose:plan_choose",
+            show_plan="cli.show_training:print_choice_plan",
+        ),
+    ),
+    panel=TRAIN,
+    examples=(
+        "birthmark choose gemma-3-270m smollm2-135m-instruct --preferences pairs.jsonl --pairs 64,256",
+        "birthmark choose OWNER/base OWNER/other-base --preferences hh-rlhf --pairs 1024 --seeds 5 --target neutral --out choice",
+        "birthmark choose gemma-3-270m smollm2-135m-instruct --preferences pairs.jsonl --pairs 16 --held-out 32 --dry-run",
+    ),
+)
 REPLICATE = Command(
     "replicate",
     "The published study from its data, claim by claim, with a verdict on each.",
@@ -432,7 +450,7 @@ SCHEMA = Command(
 )
 
 ALL: tuple[Command | Group, ...] = (
-    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, EDIT, REPLICATE, CALIBRATE),
+    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, CHOOSE, EDIT, REPLICATE, CALIBRATE),
     *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, CARD, DOCTOR, SCHEMA),
 )
 

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 
 from birthmark.cli.show import gigabytes
 from birthmark.cli.terminal import print_rows, say
-from birthmark.values.formats import minutes
+from birthmark.values.formats import interval, minutes, percent, signed
 
 if TYPE_CHECKING:
     from birthmark.commands.edit import EditResult
-    from birthmark.records import BudgetCheck, Recipe, Stages, Track, TrackPlan, TrainingPlan, TrainingRecord
+    from birthmark.records import (
+        BudgetCheck,
+        Choice,
+        ChoicePlan,
+        Recipe,
+        Stages,
+        Track,
+        TrackPlan,
+        TrainingPlan,
+        TrainingRecord,
+    )
     from birthmark.training.run import TrainingRun
 
 
@@ -140,6 +150,88 @@ def print_track_plan(plans: Sequence[TrackPlan]) -> None:
     ]
     print_rows(columns, rows)
     say("Nothing was done. Times are good to a factor of two.")
+
+
+def print_choice(choice: Choice, out: Path) -> None:
+    """Accuracy and lean of each base and pair count, what is told apart, and which base may be named."""
+    leans = {(item.base, item.pairs, item.lexicon): item for item in choice.leans}
+    header = (
+        "base",
+        "pairs",
+        "seeds",
+        "accuracy",
+        "over pairs",
+        "over seeds",
+        "lean",
+        "over words",
+        "over seeds",
+        "random heads",
+    )
+    for lexicon in choice.lexicons:
+        rows = [
+            (
+                *(item.base, item.pairs, len(item.seeds), percent(item.accuracy, 1)),
+                *(interval(100 * item.pairs_low, 100 * item.pairs_high), _shares(item.seeds_low, item.seeds_high)),
+                *(signed(lean.lean), interval(lean.words_low, lean.words_high)),
+                *(interval(lean.seeds_low, lean.seeds_high), interval(lean.heads_low, lean.heads_high)),
+            )
+            for item in choice.accuracies
+            for lean in [leans[item.base, item.pairs, lexicon]]
+        ]
+        print_rows(header, rows, title=f"{choice.held_out:,} held-out pairs; leans on {lexicon}, in ranks")
+    for at, sentence in enumerate(choice.sentences):
+        say(sentence, bold=at == 0)
+    for warning in choice.warnings:
+        say(f"Note: {warning}")
+    say(f"Written to {out}; look at {out / 'report.html'}")
+
+
+def _shares(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else interval(100 * low, 100 * high)
+
+
+def print_choice_plan(plans: Sequence[ChoicePlan]) -> None:
+    """What each stage would take on each base, here and on other machines."""
+    header = (
+        "stage",
+        "base",
+        "runs",
+        "left",
+        "here, minutes",
+        "laptop",
+        "one GPU",
+        f"Ray, {plans[0].ray_gpus} GPUs",
+        "US dollars",
+        "memory, about",
+    )
+    rows = [
+        (
+            *(plan.stage, plan.base, plan.runs, plan.left, minutes(plan.seconds), minutes(plan.laptop_seconds)),
+            *(minutes(plan.gpu_seconds), minutes(plan.ray_seconds)),
+            None if plan.cost is None else f"{plan.cost:.2f}",
+            gigabytes(plan.memory_bytes),
+        )
+        for plan in plans
+    ]
+    print_rows(header, rows)
+    free = (
+        ""
+        if plans[0].free_bytes is None
+        else f"; {gigabytes(plans[0].free_bytes)} of memory are free on {plans[0].device}"
+    )
+    parts = [
+        f"{name} {sum(value or 0 for value in values) / 60:.0f} minutes"
+        for name, values in (
+            ("here", [plan.seconds for plan in plans]),
+            ("a laptop", [plan.laptop_seconds for plan in plans]),
+            ("one GPU", [plan.gpu_seconds for plan in plans]),
+            (f"Ray with {plans[0].ray_gpus} GPUs", [plan.ray_seconds for plan in plans]),
+        )
+    ]
+    cost = sum(plan.cost or 0 for plan in plans)
+    say(
+        f"In all: {', '.join(parts)}; about {cost:.2f} US dollars of GPU time{free}. Good to a factor of two. Nothing was done."
+    )
 
 
 def print_budgets(checks: Sequence[BudgetCheck]) -> None:

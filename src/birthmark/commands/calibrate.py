@@ -34,6 +34,7 @@ from birthmark.stats.variance import nested_variance
 from birthmark.study import Study, open_study
 from birthmark.values.calibration import ICCS, Results, Truth, compact_studies, fitted_record, full_studies
 from birthmark.values.coverage import full_intervals
+from birthmark.values.forecast_studies import DESIGNS, forecast_studies
 from birthmark.values.joined import join_tables
 from birthmark.values.planning import MOST_ASKED, SD_BASE, SD_RM, plan
 from birthmark.values.word_studies import designs, word_studies
@@ -240,6 +241,8 @@ def simulate(truth: Truth, studies: int, few: int, seed: int, *, quiet: bool) ->
     of_words = max(20, studies // OF_WORDS)
     for design in designs():
         tasks.append(lambda design=design: Results([word_studies(design, of_words, seed)]))  # type: ignore[misc]
+    for history in DESIGNS:
+        tasks.append(lambda history=history: forecast_studies(history, of_words, seed))  # type: ignore[misc]
     results = Results()
     with ThreadPoolExecutor(max_workers=min(2, cpu_count() or 1)) as pool:
         running = [pool.submit(task) for task in tasks]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, Unpack
 
 from birthmark.commands.models import resolve
 from birthmark.records import Recipe, TrainingRecord
@@ -61,8 +61,8 @@ def _field(name: str, help_: str, metavar: str | None = None, **more: Any) -> Op
     return Option(help_, RECIPE, metavar=metavar, show_default=False, **bounds, **more)
 
 
-class RecipeOptions(LabelOptions, SourceOptions, SeedOptions, QuietOptions, total=False):
-    """What `train` takes beside base and pairs: the fields of the recipe (None: the preset's), and of which base."""
+class RecipeFields(TypedDict, total=False):
+    """The fields of the recipe; None is the preset's."""
 
     loss: Annotated[
         Literal["bt", "grm-sft", "grm-dpo"] | None,
@@ -116,6 +116,10 @@ class RecipeOptions(LabelOptions, SourceOptions, SeedOptions, QuietOptions, tota
     text_beta: Annotated[float | None, _field("text_beta", "β of the GRM losses. [default: 0.1]")]
     text_plain: Annotated[bool | None, _field("text_plain", "grm-sft with −log π instead.")]
     text_reference: Annotated[bool | None, _field("text_reference", "Take text log-probabilities less the base's.")]
+
+
+class RecipeOptions(RecipeFields, LabelOptions, SourceOptions, SeedOptions, QuietOptions, total=False):
+    """What `train` takes beside base and pairs: the recipe, and of which base."""
 
 
 class GridOptions(RayOptions, CatalogOptions, QuietOptions, total=False):

@@ -43,6 +43,7 @@ from birthmark.records.calibration import (
     RowModel,
     WordLayout,
 )
+from birthmark.records.choice import Choice, ChoicePlan
 from birthmark.records.comparisons import (
     BudgetCheck,
     HumanAgreement,
@@ -188,6 +189,7 @@ SCHEMAS: dict[str, type[Record]] = {
     "stages": Stages,
     "run": TrainingRecord,
     "birthmark": Edit,
+    "choice": Choice,
 }
 
 __all__ = [
@@ -206,6 +208,8 @@ __all__ = [
     "CategoryWords",
     "Cell",
     "CheckFinding",
+    "Choice",
+    "ChoicePlan",
     "Claim",
     "Clustering",
     "Confound",

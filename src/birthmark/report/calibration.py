@@ -38,6 +38,7 @@ INTERVALS = {
     "models_fixed": "Words, models as run",
     "model_cells": "Words, a model's median rank",
     "word_effects": "Base checkpoints, a single word",
+    "forecast_jackknife_plus": "Forecast of a reward model's lean from its base's",
 }
 
 
@@ -61,6 +62,14 @@ LAYOUT, TEST = Column("layout", "Layout"), Column(("test", "unit"), "Test", test
 LEVEL, ERROR = Column("alpha", "Level", number(".3g")), Column("mc_error", "Error", lambda error: f"± {error:.3f}")
 STUDIES = Column("studies", "Studies", number(","))
 RATES = (LAYOUT, TEST, LEVEL, Column("rate", "False positives", number(".3f")), ERROR, STUDIES)
+OF_FORECASTS = (
+    LAYOUT,
+    Column("level", "Nominal", number(".3f")),
+    Column("coverage", "Coverage", number(".3f")),
+    ERROR,
+    Column("width", "Mean width", number(".1f")),
+    STUDIES,
+)
 COVERAGE = (
     LAYOUT,
     Column("interval", "Interval", interval_name),
@@ -109,6 +118,12 @@ def calibration_figures(record: Calibration) -> list[Figure]:
         _coverage(coverage) if coverage else None,
     )
     return [figure for figure in made if figure is not None]
+
+
+def _forecasts(record: Calibration) -> list[Table]:
+    """How often the intervals of `birthmark choose --history` hold a new reward model on a new base."""
+    rows = [row for row in record.coverage if row.rows == "forecast"]
+    return [Table("Forecasts of a reward model's lean from its base's", OF_FORECASTS, rows)] if rows else []
 
 
 def clustering_name(icc: float) -> str:
@@ -315,7 +330,7 @@ def write_calibration_report(out: Path) -> Path:
         topics += [
             Topic("false-positives", "False positives", [_NULL, *rates, *of_others]),
             Topic("power", "Power", named("power")),
-            Topic("coverage", "Coverage", named("coverage")),
+            Topic("coverage", "Coverage", [*named("coverage"), *_forecasts(record)]),
         ]
     if record.fitted is not None:
         tables = _truth_tables(record.fitted, record.row_models)
