@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from birthmark.commands.audit import audit, audit_personas
     from birthmark.commands.calibrate import calibrate
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
+    from birthmark.commands.consequences import consequences
     from birthmark.commands.implicit import implicit, implicit_grid
     from birthmark.commands.map import map_tables
     from birthmark.commands.models import check_model, resolve
@@ -35,6 +36,7 @@ _HOMES = {
     "check_model": "birthmark.commands.models",
     "compare": "birthmark.commands.compare",
     "compare_stages": "birthmark.commands.compare",
+    "consequences": "birthmark.commands.consequences",
     "explain": "birthmark.commands.score",
     "hold_to_budget": "birthmark.commands.compare",
     "implicit": "birthmark.commands.implicit",
@@ -63,6 +65,7 @@ __all__ = [
     "check_model",
     "compare",
     "compare_stages",
+    "consequences",
     "explain",
     "hold_to_budget",
     "implicit",

@@ -13,8 +13,10 @@ from birthmark.inputs.catalog import Entry
 from birthmark.inputs.text import did_you_mean
 from birthmark.records import (
     SCHEMAS,
+    AnswersPlan,
     BudgetCheck,
     Calibration,
+    Consequences,
     Doctor,
     Effects,
     Explanation,
@@ -120,6 +122,7 @@ OUTPUTS: dict[str, Any] = {
     "audit-output": AuditOutput | PersonasOutput | list[Planned],
     "score-output": ScoreOutput | Explanation | dict[str, ScoreOutput] | list[Planned],
     "implicit-output": Implicit | ImplicitGrid | list[Planned],
+    "consequences-output": Consequences | list[AnswersPlan],
     "compare-output": list[Effects] | list[BudgetCheck] | list[Stages],
     "map-output": Map,
     "track-output": Track | list[TrackPlan],

@@ -18,6 +18,7 @@ PAGES: dict[tuple[str, str | None], str] = {  # command, page → module:functio
     ("implicit", "grid"): "implicit_grid:write_grid_report",
     ("map", None): "map:write_map_report",
     ("track", None): "track:write_track_report",
+    ("consequences", None): "consequences:write_consequences_report",
     ("calibrate", None): "calibration:write_calibration_report",
     ("replicate", None): "replication:write_replication_report",
 }
