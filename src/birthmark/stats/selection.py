@@ -7,6 +7,7 @@ question's answers are nested in it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations
 from math import factorial, log
 
@@ -40,9 +41,9 @@ def best_of_n_kl(n: int) -> float:
 
 
 def kl_from_policy(weights: np.ndarray) -> np.ndarray:
-    """Σ w log(n w) of each question [questions], in nats: how far weights are from the policy's n equal ones."""
-    n = weights.shape[1]
-    return np.asarray(scipy.special.xlogy(weights, n * weights).sum(axis=1))
+    """Σ w log(n w) of each question [...], in nats: how far weights [..., n] are from the policy's n equal ones."""
+    n = weights.shape[-1]
+    return np.asarray(scipy.special.xlogy(weights, n * weights).sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -61,34 +62,49 @@ def soft_choice(rewards: np.ndarray, kl: float) -> SoftChoice:
     the mean of log(n / number of ties at the top) to 0 as β grows. Raises `BirthmarkError` where ties leave no β that
     reaches `kl`, and where rewards do not vary within any question.
     """
-    centred = rewards - rewards.max(axis=1, keepdims=True)
-    spread = float(centred.std(axis=1).mean())
-    if spread == 0:
+    if not (rewards != rewards[:, :1]).any():
         raise BirthmarkError("the rewards do not vary within any question: there is nothing to choose by")
     most = float(kl_from_policy(best_of_n(rewards)).mean())
-    if kl >= most:
+    weights, betas = soft_weights(rewards[None], kl)
+    if np.isnan(betas[0]):
         raise BirthmarkError(
             f"so many rewards are equal within a question that the largest mean KL from the policy is {most:.3f} nats, and "
             f"{kl:.3f} is asked for"
         )
-
-    def excess(log_beta: float) -> float:
-        return float(kl_from_policy(_softmax(centred / (spread * np.exp(log_beta)))).mean()) - kl
-
-    low, high = -1.0, 1.0
-    while excess(low) < 0:
-        low -= 2
-        if low < -600:
-            raise BirthmarkError("the rewards differ too little to be weighed by")
-    while excess(high) > 0:
-        high += 2
-    log_beta = float(scipy.optimize.brentq(excess, low, high, xtol=1e-12))
-    weights = _softmax(centred / (spread * np.exp(log_beta)))
-    return SoftChoice(weights, spread * float(np.exp(log_beta)), float(kl_from_policy(weights).mean()))
+    return SoftChoice(weights[0], float(betas[0]), float(kl_from_policy(weights[0]).mean()))
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    return np.asarray(scipy.special.softmax(logits, axis=1))
+def soft_weights(rewards: np.ndarray, kl: float) -> tuple[np.ndarray, np.ndarray]:
+    """The weights of `soft_choice` for several sets of rewards [sets, questions, n], and each set's β [sets].
+
+    β is found by bisection of its logarithm. Both are NaN for a set whose ties leave no β.
+    """
+    centred = rewards - rewards.max(axis=-1, keepdims=True)
+    spread = centred.std(axis=-1).mean(axis=-1)
+    scaled = centred / np.where(spread > 0, spread, 1.0)[:, None, None]
+    low, high = np.full(len(rewards), -LOG_BETA), np.full(len(rewards), LOG_BETA)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        above = _mean_kl(scaled, middle) > kl
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    lost = (spread == 0) | (_mean_kl(scaled, np.full(len(rewards), -LOG_BETA)) <= kl)
+    beta = np.where(lost, np.nan, spread * np.exp(low))
+    weights = _softmax(scaled, low)
+    weights[lost] = np.nan
+    return weights, beta
+
+
+LOG_BETA, HALVINGS = 32.0, 64  # of β in standard deviations of rewards
+
+
+def _softmax(scaled: np.ndarray, log_beta: np.ndarray) -> np.ndarray:
+    """scaled: [sets, questions, n], at most 0 and 0 at the top of each question; log_beta: [sets]."""
+    raised = np.exp(scaled * np.exp(-log_beta)[:, None, None])
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+
+
+def _mean_kl(scaled: np.ndarray, log_beta: np.ndarray) -> np.ndarray:
+    return kl_from_policy(_softmax(scaled, log_beta)).mean(axis=-1)  # type: ignore[no-any-return]
 
 
 def without_covariate(rewards: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, float]:
@@ -167,10 +183,13 @@ def detectable_difference(se: float, n: int) -> float | None:
     """
     if n < 2:
         return None
-    if se == 0:
-        return 0.0
-    sd = se * np.sqrt(n)
-    return float(scipy.optimize.brentq(lambda shift: paired_power(shift, sd, n) - POWER, 0.0, 100 * se))
+    return se * _detectable_in_errors(n)
+
+
+@cache
+def _detectable_in_errors(n: int) -> float:
+    """`detectable_difference` of n values whose mean has a standard error of 1."""
+    return float(scipy.optimize.brentq(lambda shift: paired_power(shift, float(np.sqrt(n)), n) - POWER, 0.0, 100.0))
 
 
 # ---------------------------------------------------------------------------------------------------- nulls and tests
@@ -196,17 +215,13 @@ def swap_test(a: np.ndarray, b: np.ndarray, counts: np.ndarray, totals: np.ndarr
     return _tail(observed, drawn, exact)
 
 
-def shuffled_rates(
-    weights: np.ndarray, counts: np.ndarray, totals: np.ndarray, draws: int, seed: int = 0
-) -> np.ndarray:
-    """Differences from the policy's rate with the weights shuffled within questions [draws, ...].
+def shuffled_weights(weights: np.ndarray, draws: int, seed: int = 0) -> np.ndarray:
+    """Weights [questions, n] shuffled within questions: [draws, questions, n].
 
-    weights: [questions, n]; counts: [..., questions, n], of each of which the same shuffles are used; totals:
-    [questions, n]. Shuffling rewards within questions is the same, since a question's weights depend on its own rewards.
+    Shuffling rewards within questions is the same, since a question's weights depend on its own rewards alone.
     """
     rng = np.random.default_rng(seed)
-    shuffled = rng.permuted(np.broadcast_to(weights, (draws, *weights.shape)), axis=2)
-    return rates_of(shuffled, counts, totals)
+    return rng.permuted(np.broadcast_to(weights, (draws, *weights.shape)), axis=2)
 
 
 def rates_of(weights: np.ndarray, counts: np.ndarray, totals: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from birthmark.stats.selection import (
     best_of_n_kl,
     kl_from_policy,
     soft_choice,
+    soft_weights,
     within_correlation,
     without_covariate,
 )
@@ -125,17 +126,13 @@ class Judge:
 
     def head_weights(self, rule: Rule, length_fixed: bool) -> np.ndarray:
         """What random heads choose [heads, questions, n]; heads whose rewards are too equal for the KL are left out."""
-        found = []
-        for rewards in self.heads:
-            values = without_covariate(rewards, self.lengths)[0] if length_fixed else rewards
-            if rule == "best":
-                found.append(best_of_n(values))
-                continue
-            try:
-                found.append(soft_choice(values, self.kl).weights)
-            except BirthmarkError:
-                continue
-        return np.array(found).reshape(-1, *self.rewards.shape)
+        values = self.heads
+        if length_fixed:
+            values = np.array([without_covariate(rewards, self.lengths)[0] for rewards in self.heads])
+        if rule == "best":
+            return np.array([best_of_n(rewards) for rewards in values])
+        weights, betas = soft_weights(values, self.kl)
+        return weights[np.isfinite(betas)]
 
     def chooser(self, said: Said) -> Chooser:
         words = said.words.totals

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from statsmodels.stats.multitest import multipletests
@@ -28,7 +28,7 @@ from birthmark.stats.selection import (
     rank_correlation,
     rate_difference,
     rates_of,
-    shuffled_rates,
+    shuffled_weights,
     swap_test,
 )
 from birthmark.values.choices import PER_THOUSAND, Counted, Judge, Said
@@ -46,16 +46,26 @@ RATES: tuple[Rate, ...] = ("per_thousand_words", "share_of_answers")
 # ----------------------------------------------------------------------------------------------------------- shifts
 
 
+class Nulls(NamedTuple):
+    """Weights [draws, questions, n] of one reward model's rule with rewards shuffled, and those of random heads."""
+
+    shuffled: np.ndarray
+    heads: np.ndarray
+
+
 def all_shifts(judges: Sequence[Judge], counted: Counted, said: Said, seed: int) -> list[Shift]:
     """Shifts of every reward model, rule and rate over all questions, with Holm's p; then soft ones group by group."""
     found: list[Shift] = []
     for rule, fixed in RULES:
-        heads = [judge.head_weights(rule, fixed) for judge in judges]
+        nulls = [
+            Nulls(shuffled_weights(judge.weights[rule, fixed], DRAWS, seed), judge.head_weights(rule, fixed))
+            for judge in judges
+        ]
         for rate in RATES:
             of_rule = [
                 shift
-                for judge, drawn in zip(judges, heads, strict=True)
-                for shift in _shifts(judge, counted, said, rule, fixed, rate, drawn, seed)
+                for judge, drawn in zip(judges, nulls, strict=True)
+                for shift in _shifts(judge, counted, said, rule, fixed, rate, drawn)
             ]
             found += _adjusted(of_rule)
     groups = list(dict.fromkeys(said.abouts))
@@ -72,12 +82,10 @@ def _shifts(
     rule: Rule,
     fixed: bool,
     rate: Rate,
-    heads: np.ndarray,
-    seed: int,
+    nulls: Nulls,
 ) -> Iterator[Shift]:
     weights, (values, totals) = judge.weights[rule, fixed], counted.rate(rate, said.words.totals)
-    shuffled = shuffled_rates(weights, values, totals, DRAWS, seed)
-    random = rates_of(heads, values, totals)
+    shuffled, random = (rates_of(drawn, values, totals) for drawn in (nulls.shuffled, nulls.heads))
     for at, category in enumerate(counted.categories):
         labels = {"rule": rule, "rate": rate, "length_fixed": fixed, "about": None}
         yield _shift(judge, counted, category, weights, values[at], totals, labels, shuffled[:, at], random[:, at])
