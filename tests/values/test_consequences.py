@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
@@ -21,7 +22,9 @@ from birthmark.values.consequences import (
     no_families,
     word_rates,
 )
+from birthmark.values.joined import join_tables
 from birthmark.values.wording_consequences import about_answers, answer_warnings, leading
+from report_outs import WORDS, table
 
 ENTRIES = {"care": ("Warm",), "lov*": ("Warm",), "power": ("Strong",), "warm heart": ("Warm",), "gold": ("Rich",)}
 LEXICON = Lexicon("own", ENTRIES, False, None, None, "by hand")
@@ -206,6 +209,29 @@ def test_without_tables_there_is_no_link(planted: Said) -> None:
     judges = judges_of(planted, record("a"), leans=(3.0,))
     found = link(judges, [], LEXICON, [], 0)
     assert found.points == [] and found.rho is None and "--contrasts" in str(found.points_why)
+
+
+@pytest.mark.parametrize("n", [5, 6])
+def test_the_link_is_tested_from_six_reward_models_on(planted: Said, n: int) -> None:
+    lexicon = Lexicon("small", {"caring": ("Communion",), "power": ("Agency",), "love": ("Communion",), "freedom": ("Agency",)}, False, None, None, "by hand")  # fmt: skip
+    counted = Counted.of(lexicon, planted)
+    tables = [
+        table(f"m{at}", "A", f"a{at}", kind="reward", lean=lean, seed=at, tokens=False)
+        for at, lean in enumerate((-1, 1, 0.5, -0.5, 2, 0)[:n])
+    ]
+    entries = {word: (category,) for category, words in WORDS.items() for word in words}
+    own = Lexicon("own", entries, False, None, None, "by hand")
+    named = [record(each.record.model) for each in tables]
+    judges = judges_of(planted, *named, leans=(0.0, 3.0, 1.0, -1.0, 2.0, 0.5)[:n])
+    shifts = [shift for shift in all_shifts(judges, counted, planted, seed=0) if is_main(shift)]
+    found = link(judges, shifts, own, tables, seed=0)
+    assert len(found.points) == n
+    if n < 6:
+        assert found.rho is None and found.rho_why == "with 5 reward models it is drawn and not tested, which takes 6"
+        return
+    x, y = [point.contrast for point in found.points], [point.shift for point in found.points]
+    assert found.rho == pytest.approx(scipy.stats.spearmanr(x, y).statistic) and found.n_orders == 720
+    assert x == pytest.approx(join_tables(tables, own).mean_rank_contrasts)
 
 
 def test_a_reward_model_with_equal_rewards_is_named(planted: Said) -> None:

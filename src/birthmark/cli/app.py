@@ -118,8 +118,8 @@ CONSEQUENCES = Command(
     ),
     panel=MEASURE,
     examples=(
-        "birthmark consequences ./my-reward-model --policy smollm2-135m-instruct -n 4 --max-tokens 16",
-        "birthmark consequences ./my-reward-model --policy smollm2-135m-instruct --prompts my-questions.yaml --dry-run",
+        "birthmark consequences ./my-reward-model --policy smollm2-135m-instruct --prompts my-questions.yaml -n 4 --max-tokens 16",
+        "birthmark consequences ./my-reward-model --policy smollm2-135m-instruct --dry-run",
     ),
 )
 COMPARE_TABLES = Command(

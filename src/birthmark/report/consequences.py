@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from birthmark.foreign import shortened
-from birthmark.records import Consequences, ExamplePair, Shift, ShiftLink, WordRate, read_record
+from birthmark.records import Consequences, ExamplePair, ShiftLink, WordRate, read_record
 from birthmark.report.columns import Column, Table, bare_p, drawn, number, tips, yes
 from birthmark.report.figure import (
     INK,
@@ -138,9 +138,9 @@ def shift_figure(record: Consequences, lexicon: str) -> Figure:
         name=f"shifts-{lexicon}",
         title="How far each reward model would shift the policy's words",
         description="The rate of each category's words in what a reward model chooses softly, less that in what the policy said.",
-        note="A line is the 95% interval over questions; the pale bar holds 95% of random heads on the same states. Where both "
-        "leave out 0 and the point is outside the bar, the reward model shifts words further than chance and than an untrained "
-        "direction.",
+        note="A line is the 95% interval over questions; the pale bar holds 95% of random heads on the same states. Where the "
+        "line leaves out 0 and the point is outside the bar, the reward model shifts words further than chance, and further than "
+        "an untrained direction.",
         build=build,
         table=Table(f"Soft shifts of {lexicon}, words per 1,000 words", MAIN, shifts),
     )
@@ -228,7 +228,11 @@ def write_consequences_report(out: Path) -> Path:
         if len(missing) < sum(is_main(item) and item.lexicon == lexicon for item in record.shifts):
             shifts.append(shift_figure(record, lexicon))
         shifts += [Text(f"{item.model}, {item.category}: {item.shift_why}.", "missing") for item in missing]
-    shifts += [*method_sentences(record), Table("Every shift", EVERY, _all(record))]
+    every = Table("Every shift", EVERY, record.shifts)
+    shifts += [
+        *method_sentences(record),
+        Fold("Every shift: both rules and rates, length held fixed, by group", [every]),
+    ]
     topics = [Topic("shifts", "The shifts", shifts)]
     if record.differences:
         topics.append(Topic("differences", "Between reward models", differences_part(record)))
@@ -254,7 +258,3 @@ def write_consequences_report(out: Path) -> Path:
     topics.append(Topic("policy", "What the policy said", list(about_answers(record.counts))))
     kicker = f"{record.policy.model} answers {record.counts.questions} questions {record.policy.n} times"
     return write_page(out, Page(title(record), opening, topics, kicker=kicker))
-
-
-def _all(record: Consequences) -> list[Shift]:
-    return list(record.shifts)
