@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from birthmark.commands.card import card
     from birthmark.commands.choose import choose
     from birthmark.commands.compare import compare, compare_stages, hold_to_budget
+    from birthmark.commands.consequences import consequences
     from birthmark.commands.edit import edit
     from birthmark.commands.implicit import implicit, implicit_grid
     from birthmark.commands.map import map_tables
@@ -45,6 +46,7 @@ _HOMES = {
     "compare": "birthmark.commands.compare",
     "compare_stages": "birthmark.commands.compare",
     "edit": "birthmark.commands.edit",
+    "consequences": "birthmark.commands.consequences",
     "explain": "birthmark.commands.score",
     "hold_to_budget": "birthmark.commands.compare",
     "implicit": "birthmark.commands.implicit",
@@ -79,6 +81,7 @@ __all__ = [
     "choose",
     "compare",
     "compare_stages",
+    "consequences",
     "edit",
     "explain",
     "hold_to_budget",

@@ -90,6 +90,7 @@ def write_lists(here: Path) -> None:
     rows = [f"{word},{category}" for category, group in words.items() for word in group]
     (here / "my-words.csv").write_text("\n".join(["word,category", *rows]) + "\n")
     (here / "my-prompts.yaml").write_text("mine: {text: 'What matters most?', framing: positive}\n")
+    (here / "my-questions.yaml").write_text("good: What is good?\nsoup: How do I cook soup?\n")
     pairs = [
         {"prompt": f"What is {n} and {n}?", "chosen": f"It is {2 * n}.", "rejected": f"I like {n}."} for n in range(72)
     ]

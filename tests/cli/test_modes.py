@@ -15,6 +15,7 @@ WORDS = {
     "audit": ["model"],
     "score": ["model"],
     "implicit": ["a", "b"],
+    "consequences": ["model"],
     "compare": ["a.parquet", "b.parquet"],
     "map": ["a.parquet"],
     "track": ["run"],

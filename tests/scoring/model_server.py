@@ -235,6 +235,8 @@ class Handler(BaseHTTPRequestHandler):
         count = body.get("logprobs") or 0
         if count > server.most_logprobs:
             return f"Requested sample logprobs of {count}, which is greater than max allowed: {server.most_logprobs}"
+        if "seed" in body:
+            return {"choices": [self.answer_to(ids, body) for ids in prompts]}
         choices = []
         for at, ids in enumerate(prompts):
             after = server.log_probs(ids)
@@ -251,3 +253,18 @@ class Handler(BaseHTTPRequestHandler):
                 choice["logprobs"] = {"top_logprobs": [{f"token_id:{token}": value for token, value in pairs}]}
             choices.append(choice)
         return {"choices": choices[::-1]}
+
+    def answer_to(self, ids: list[int], body: dict[str, Any]) -> dict[str, Any]:
+        """A choice drawn with the request's own seed, as OpenAI's API has it."""
+        drawn: list[int] = []
+        generator = torch.Generator().manual_seed(body["seed"])
+        ends = {self.server.tokenizer.eos_token_id, *body.get("stop_token_ids", ())}
+        while len(drawn) < body["max_tokens"]:
+            after = self.server.log_probs([*ids, *drawn])[-1] / body["temperature"]
+            token = int(torch.multinomial(torch.softmax(after, dim=0), 1, generator=generator))
+            if token in ends:
+                break
+            drawn.append(token)
+        finished = len(drawn) < body["max_tokens"]
+        text = self.server.tokenizer.decode(drawn, skip_special_tokens=True)
+        return {"index": 0, "text": text, "finish_reason": "stop" if finished else "length", "logprobs": None}

@@ -106,6 +106,23 @@ IMPLICIT = Command(
         "birthmark implicit --grid gemma-3-270m -- smollm2-135m-instruct --words love,freedom --out grid",
     ),
 )
+CONSEQUENCES = Command(
+    "consequences",
+    "What reward models would have a policy say: which of its answers each chooses, and how that shifts the lexicon's words.",
+    modes=(
+        Mode(
+            "commands.consequences:consequences",
+            "cli.show_consequences:print_consequences",
+            plan="commands.consequences:plan_consequences",
+            show_plan="cli.show_consequences:print_answers_plan",
+        ),
+    ),
+    panel=MEASURE,
+    examples=(
+        "birthmark consequences ./my-reward-model --policy smollm2-135m-instruct --prompts my-questions.yaml -n 4 --max-tokens 16",
+        "birthmark consequences ./my-reward-model --policy smollm2-135m-instruct --dry-run",
+    ),
+)
 COMPARE_TABLES = Command(
     "compare",
     "Compare model families: the paper's tests, and tests that respect what was sampled.",
@@ -450,7 +467,7 @@ SCHEMA = Command(
 )
 
 ALL: tuple[Command | Group, ...] = (
-    *(AUDIT, SCORE, IMPLICIT, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, CHOOSE, EDIT, REPLICATE, CALIBRATE),
+    *(AUDIT, SCORE, IMPLICIT, CONSEQUENCES, COMPARE_TABLES, MAP, TRAIN_RM, TRACK, CHOOSE, EDIT, REPLICATE, CALIBRATE),
     *(MODELS, LEXICONS, PROMPTS, SCORES, REPORT, CARD, DOCTOR, SCHEMA),
 )
 

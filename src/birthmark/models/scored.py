@@ -17,6 +17,15 @@ class PromptScores:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """One answer of a language model; `tokens` counts those drawn before its end, and `finished` is false at the limit."""
+
+    text: str
+    tokens: int
+    finished: bool
+
+
+@dataclass(frozen=True)
 class Verification:
     """Largest difference between what was scored and another way, over a sample; NaN where a score is NaN."""
 

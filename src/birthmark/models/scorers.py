@@ -258,6 +258,23 @@ class RewardScorer(RewardInputs):
         """The same of conversations as token ids, float32 [conversations, hidden]."""
         return self._read_conversations(conversations, self.engine, _last)
 
+    def score_with_random_heads(
+        self, prompt_text: str, answers: Sequence[str], heads: int, seed: list[int]
+    ) -> np.ndarray:
+        """Rewards of answers of any kind to one prompt, and what random heads give, float32 [answers, 1 + heads].
+
+        A random head is a direction w from a standard normal distribution, drawn from the seed; it gives the state that the
+        reward is read from, times w.
+        """
+        size = self.model.config.get_text_config().hidden_size
+        drawn = np.random.default_rng(seed).standard_normal((size, heads), dtype=np.float32)
+
+        def read(last: torch.Tensor, gate: torch.Tensor | None) -> torch.Tensor:
+            directions = torch.from_numpy(drawn).to(last.device)
+            return torch.cat([self.head(last, gate).float()[:, None], last.float() @ directions], dim=1)
+
+        return self._score_answers(prompt_text, answers, self.engine, read)[0]
+
     def _score_answers(
         self, prompt_text: str, answers: Sequence[str], engine: Engine, read: _Read | None = None
     ) -> tuple[np.ndarray, list[int]]:

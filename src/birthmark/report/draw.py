@@ -19,6 +19,7 @@ PAGES: dict[tuple[str, str | None], str] = {  # command, page → module:functio
     ("map", None): "map:write_map_report",
     ("track", None): "track:write_track_report",
     ("choose", None): "choice:write_choice_report",
+    ("consequences", None): "consequences:write_consequences_report",
     ("calibrate", None): "calibration:write_calibration_report",
     ("replicate", None): "replication:write_replication_report",
 }

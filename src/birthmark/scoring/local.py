@@ -175,14 +175,29 @@ class LocalSession:
                     self._require_finite(text, result)
             yield unit, found
 
+    def score_answers(self, text: str, answers: Sequence[str], *, heads: int, seed: list[int]) -> np.ndarray:
+        """Rewards of any answers to one prompt, then those of random heads: float32 [answers, 1 + heads]."""
+        from birthmark.models.scorers import RewardScorer
+
+        assert isinstance(self.scorer, RewardScorer)
+        with naming(self._name):
+            found = self.scorer.score_with_random_heads(text, answers, heads, seed)
+            self._require_rewards(text, answers, found[:, 0])
+        return found
+
     def _require_finite(self, text: str, result: PromptScores) -> None:
-        if np.isfinite(result.scores).all():
+        self._require_rewards(text, self.candidates["candidate"], result.scores)
+
+    def _require_rewards(self, text: str, answers: Sequence[str] | pl.Series, scores: np.ndarray) -> None:
+        if np.isfinite(scores).all():
             return
         from birthmark.models.limits import first_not_finite
 
-        at = int(np.flatnonzero(~np.isfinite(result.scores))[0])
-        candidate, score = self.candidates["candidate"][at], result.scores[at]
-        what = first_not_finite(self.scorer.model, self.scorer.ids_of(text, at))
+        at = int(np.flatnonzero(~np.isfinite(scores))[0])
+        candidate, score = answers[at], scores[at]
+        reads = self.scorer.encoder
+        ids = reads.conversation(text, candidate) if self.scorer.kind == "reward" else reads.context(text)
+        what = first_not_finite(self.scorer.model, ids)
         raise BirthmarkError(f"the score of {one_line(candidate)!r} is {score}: {what}")
 
     def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
