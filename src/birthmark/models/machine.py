@@ -217,11 +217,30 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def bfloat16_units() -> list[str]:
+    """The units of this CPU that multiply bfloat16 numbers; empty where there are none, or none is known of."""
+    try:
+        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return []
+    return [name for name in ("amx_bf16", "avx512_bf16") if name in flags.split()]
+
+
+def processor_name() -> str:
+    """The CPU as it calls itself, or its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
 def describe() -> dict[str, Any]:
-    """What the machine is: platform, cores, threads, memory in bytes, devices."""
+    """What the machine is: platform, processor, cores, threads, memory in bytes, devices."""
     return {
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor_name(),
+        "bfloat16_units": bfloat16_units(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cores": os.cpu_count(),
