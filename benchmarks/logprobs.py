@@ -28,10 +28,10 @@ from measured import (
     markdown,
     peak_bytes,
     product_seconds,
-    products_alone,
+    products_during,
     require_numbers,
+    seconds_alone,
     timed,
-    tokens_by_pass,
 )
 from transformers.utils import logging
 
@@ -146,10 +146,10 @@ def floor_seconds(scorer: LogProbScorer, texts: list[str]) -> float:
         return own(found, *others)
 
     engine._token_log_probs = counted  # type: ignore[method-assign]
-    passes = tokens_by_pass(engine.decoder, lambda: scorer.score_together(texts))
+    products = products_during(engine.decoder, lambda: scorer.score_together(texts))
     del engine._token_log_probs
     weight = scorer.model.get_output_embeddings().weight
-    seconds, _ = products_alone(engine.decoder, passes)
+    seconds = seconds_alone(products)
     for rows in states:
         block = max(1, LOGITS_IN_CACHE // rows)
         seconds += product_seconds((rows, weight.shape[1], block), times=3) * weight.shape[0] / block

@@ -5,6 +5,7 @@ import math
 import resource
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
@@ -37,37 +38,41 @@ def flops(shape: Shape) -> int:
     return 2 * rows * inner * outer
 
 
-def layer_products(decoder: Any, rows: int) -> dict[Shape, int]:
+def layer_products(decoder: Any, rows: int) -> Counter[Shape]:
     """The products of a decoder's linear layers for so many tokens, and how many of each there are."""
-    found: dict[Shape, int] = {}
-    for layer in decoder.modules():
-        if isinstance(layer, torch.nn.Linear):
-            shape = (rows, layer.in_features, layer.out_features)
-            found[shape] = found.get(shape, 0) + 1
-    return found
+    layers = [layer for layer in decoder.modules() if isinstance(layer, torch.nn.Linear)]
+    return Counter((rows, layer.in_features, layer.out_features) for layer in layers)
 
 
-def tokens_by_pass(decoder: Any, run: Callable[[], Any]) -> list[int]:
-    """How many tokens the model takes in, pass by pass, while something runs."""
+def tokens_during(decoder: Any, run: Callable[[], Any]) -> int:
+    """How many tokens the model takes in while something runs: a prefix once, then suffixes."""
     counts: list[int] = []
     hook = decoder.register_forward_pre_hook(
         lambda layer, given, named: counts.append(named["input_ids"].numel()), with_kwargs=True
     )
     run()
     hook.remove()
-    return counts
+    return sum(counts)
 
 
-def products_alone(decoder: Any, passes: Iterable[int]) -> tuple[float, int]:
-    """Seconds and operations of the linear layers of some passes, each product at the speed measured for its shape."""
-    seconds, operations, known = 0.0, 0, {}
-    for rows in passes:
-        for shape, count in layer_products(decoder, rows).items():
-            if shape not in known:
-                known[shape] = product_seconds(shape, times=3)
-            seconds += count * known[shape]
-            operations += count * flops(shape)
-    return seconds, operations
+def products_during(decoder: Any, run: Callable[[], Any]) -> Counter[Shape]:
+    """The products of a decoder's linear layers while something runs, and how many of each there are."""
+    found: Counter[Shape] = Counter()
+
+    def count(layer: torch.nn.Linear, given: tuple[torch.Tensor, ...]) -> None:
+        found[given[0].numel() // layer.in_features, layer.in_features, layer.out_features] += 1
+
+    layers = [layer for layer in decoder.modules() if isinstance(layer, torch.nn.Linear)]
+    hooks = [layer.register_forward_pre_hook(count) for layer in layers]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def seconds_alone(products: Mapping[Shape, int]) -> float:
+    """What products would take with nothing else, each at the speed measured here for its shape."""
+    return sum(count * product_seconds(shape, times=3) for shape, count in products.items())
 
 
 def peak_bytes() -> int:

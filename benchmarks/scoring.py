@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measured import child, markdown, peak_bytes, products_alone, require_numbers, timed, tokens_by_pass
+from measured import child, markdown, peak_bytes, products_during, require_numbers, seconds_alone, timed, tokens_during
 from random_models import SHAPES, load_drawn_tokenizer, random_model
 from transformers.utils import logging
 from vllm_server import VARIABLE, vllm
@@ -181,10 +181,10 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
     assert isinstance(scorers["prefix"], RewardScorer)
     conversations = scorers["prefix"].encoder.conversations(PROMPT, answers)
     lengths = np.array([len(ids) for ids in conversations])
-    passes = tokens_by_pass(model.get_decoder(), lambda: scorers["prefix"].score(PROMPT))
-    needed = sum(passes)
+    needed = tokens_during(model.get_decoder(), lambda: scorers["prefix"].score(PROMPT))
     on_cpu = device.type == "cpu" and dtype == "float32"
-    alone = products_alone(model.get_decoder(), passes)[0] if on_cpu else None
+    products = products_during(model.get_decoder(), lambda: scorers["prefix"].score(PROMPT)) if on_cpu else {}
+    alone = seconds_alone(products)
     parameters = sum(p.numel() for p in model.parameters()) - model.get_input_embeddings().weight.numel()
     rate = matmul_rate(device, dtype)
 

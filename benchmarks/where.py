@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from logprobs import MODELS, floor_seconds, prepare
-from measured import markdown, products_alone, require_numbers, timed, tokens_by_pass
+from measured import markdown, products_during, require_numbers, seconds_alone, timed
 from torch.profiler import ProfilerActivity, profile, record_function
 from transformers import AttentionInterface
 from transformers.utils import logging
@@ -125,7 +125,7 @@ def measure(name: str, candidates: int) -> list[Row]:
     answers = sampled_answers(tokenizer, candidates)
     rewards = make_scorer(model, tokenizer, kind="reward", words=answers, vocabulary=False, frame="chat")
     run = lambda: rewards.score(PROMPT)
-    alone = lambda: products_alone(model.get_decoder(), tokens_by_pass(model.get_decoder(), run))[0]
+    alone = lambda: seconds_alone(products_during(model.get_decoder(), run))
     return [*rows, row(name, "rewards", run, alone)]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from bfloat16 import plain, share_of_pairs_that_change, split
 from logprobs import VARIABLE, find_minicons
-from measured import child, require_numbers, slope
+from measured import child, layer_products, products_during, require_numbers, slope
 
 
 def test_the_exponent_of_a_power_is_its_own():
@@ -43,3 +43,10 @@ def test_a_split_product_is_far_closer_than_a_rounded_one():
     exact = states.double() @ weight.double().T
     rounded, parts = ((product(states, weight, None) - exact).abs().max() for product in (plain, split))
     assert 1e-3 < rounded < 0.2 and parts < rounded / 100
+
+
+def test_products_are_counted_by_the_rows_that_each_layer_takes_in():
+    decoder = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 2), torch.nn.Linear(2, 2))
+    found = products_during(decoder, lambda: (decoder(torch.zeros(3, 4)), decoder[0](torch.zeros(2, 5, 4))))
+    assert found == {(3, 4, 8): 1, (3, 8, 2): 1, (3, 2, 2): 1, (10, 4, 8): 1}
+    assert layer_products(decoder, 3) + layer_products(decoder[:1], 10) == found
