@@ -37,8 +37,8 @@ test: lint # many tests start a process of their own, which would compile torch 
 test-servers: setup # against a real vLLM: BIRTHMARK_VLLM names an environment that has it
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -m server -n 0 -s -rs
 
-bench: setup
-	@$(BIN)/python benchmarks/scoring.py
+bench: setup # every table of docs/benchmarks.md that a machine has, and bench.json
+	@$(BIN)/python benchmarks/machine.py --out bench.json
 
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -32,9 +32,26 @@ _LLAMA_31 = {
     "bos_token_id": 128_000, "eos_token_id": 128_009, "pad_token_id": 128_004,
 }  # fmt: skip
 
+_SMOLLM2 = {
+    "vocab_size": 49_152, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "tie_word_embeddings": True,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 100_000.0},
+    "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
+}  # fmt: skip
+
 SHAPES: dict[str, PretrainedConfig] = {
     "llama-3.1-8b": LlamaConfig(
         **_LLAMA_31, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32, num_attention_heads=32
+    ),
+    "smollm2-135m": LlamaConfig(
+        **_SMOLLM2, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
+        num_key_value_heads=3,
+    ),
+    "smollm2-360m": LlamaConfig(
+        **_SMOLLM2, hidden_size=960, intermediate_size=2560, num_hidden_layers=32, num_attention_heads=15,
+        num_key_value_heads=5,
+    ),
+    "llama-3.2-1b": LlamaConfig(
+        **_LLAMA_31, hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=32, head_dim=64
     ),
     "llama-3.1-70b": LlamaConfig(
         **_LLAMA_31, hidden_size=8192, intermediate_size=28_672, num_hidden_layers=80, num_attention_heads=64

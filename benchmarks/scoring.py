@@ -17,13 +17,13 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
+from measured import child, markdown, peak_bytes, products_during, require_numbers, seconds_alone, timed, tokens_during
 from random_models import SHAPES, load_drawn_tokenizer, random_model
 from transformers.utils import logging
 from vllm_server import VARIABLE, vllm
@@ -44,8 +44,10 @@ class Row:
     """One way of scoring one model's candidates.
 
     `ratio`: seconds of the published procedure (mean of before and after) ÷ this way's. `bound`: tokens of all
-    conversations ÷ tokens that the prefix engine runs, (prefix + suffix) ÷ suffix but for what forks early. `reached`:
-    the goal is met and the rewards agree; None where there is no goal. What vLLM runs is not counted: None.
+    conversations ÷ tokens that the prefix engine runs, (prefix + suffix) ÷ suffix but for what forks early.
+    `share_of_products`, of the prefix engine on a CPU: what its products alone would take, each at the speed measured for
+    its shape. `peak_bytes` is of a process that scores in this way only. `reached`: the goal is met and the rewards agree;
+    None where there is no goal. What vLLM runs is not counted: None.
     """
 
     model: str
@@ -56,6 +58,8 @@ class Row:
     ratio: float
     bound: float
     share_of_matmul_rate: float | None
+    share_of_products: float | None
+    peak_bytes: int | None
     max_abs_diff: float
     reached: bool | None
 
@@ -113,28 +117,10 @@ def through_vllm(model: Any, tokenizer: Any, scorer: RewardScorer, answers: list
     return result
 
 
-def timed(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """Seconds and result of one call."""
-    start = perf_counter()
-    result = run()
-    return perf_counter() - start, result
-
-
 def padded_tokens(lengths: np.ndarray) -> int:
     """Tokens that batches of 64 padded to their longest run."""
     batches = [lengths[start : start + PLAIN_ROWS] for start in range(0, len(lengths), PLAIN_ROWS)]
     return int(sum(len(batch) * batch.max() for batch in batches))
-
-
-def tokens_that_run(model: Any, run: Callable[[], Any]) -> int:
-    """How many tokens the model takes in while something runs: a prefix once, then suffixes."""
-    counts: list[int] = []
-    hook = model.get_decoder().register_forward_pre_hook(
-        lambda layer, given, named: counts.append(named["input_ids"].numel()), with_kwargs=True
-    )
-    run()
-    hook.remove()
-    return sum(counts)
 
 
 def sampled_answers(tokenizer: Any, count: int) -> list[str]:
@@ -144,13 +130,36 @@ def sampled_answers(tokenizer: Any, count: int) -> list[str]:
     return [texts[index] for index in chosen]
 
 
-def measure(name: str, count: int, device: torch.device, dtype: str, repeats: int) -> list[Row]:
-    """Time the three ways on one model."""
+def load(name: str, device: torch.device, dtype: str) -> tuple[Any, Any]:
+    """A base model by name with a drawn head, and its tokenizer."""
     from birthmark.models.resolve import load_tokenizer, resolve
 
     found = resolve(name) if resolve(name).chat_template else resolve(name, chat_template="plain")
-    model = with_random_head(str(found.path), getattr(torch, dtype), device)
-    return measure_model(name, model, load_tokenizer(found), count, repeats)
+    return with_random_head(str(found.path), getattr(torch, dtype), device), load_tokenizer(found)
+
+
+def measure(name: str, count: int, device: torch.device, dtype: str, repeats: int) -> list[Row]:
+    """Time the three ways on one model, and take the peak memory of each."""
+    rows = measure_model(name, *load(name, device, dtype), count, repeats)
+    ways = {row.way.partition(",")[0] for row in rows} - {"vllm"}
+    peaks = {
+        way: child(__file__, name, "--peak", way, "--candidates", count, "--device", device, "--dtype", dtype)
+        for way in ways
+    }
+    return [replace(row, peak_bytes=peaks.get(row.way.partition(",")[0])) for row in rows]
+
+
+def peak(name: str, way: str, count: int, device: torch.device, dtype: str) -> int:
+    """Peak memory of this process, which scores in one way only: of the slow ways two batches, since all are alike."""
+    model, tokenizer = load(name, device, dtype)
+    answers = sampled_answers(tokenizer, count)
+    if way == "published":
+        published(model, tokenizer, answers[: 2 * PLAIN_ROWS])
+        return peak_bytes()
+    words = answers if way == "prefix" else answers[: 2 * PLAIN_ROWS]
+    scorer = make_scorer(model, tokenizer, kind="reward", words=words, vocabulary=False, frame="chat", engine=way)
+    scorer.score(PROMPT)
+    return peak_bytes()
 
 
 def measure_random(shape: str, folder: str, count: int, device: torch.device, dtype: str, repeats: int) -> list[Row]:
@@ -172,7 +181,10 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
     assert isinstance(scorers["prefix"], RewardScorer)
     conversations = scorers["prefix"].encoder.conversations(PROMPT, answers)
     lengths = np.array([len(ids) for ids in conversations])
-    needed = tokens_that_run(model, lambda: scorers["prefix"].score(PROMPT))
+    needed = tokens_during(model.get_decoder(), lambda: scorers["prefix"].score(PROMPT))
+    on_cpu = device.type == "cpu" and dtype == "float32"
+    products = products_during(model.get_decoder(), lambda: scorers["prefix"].score(PROMPT)) if on_cpu else {}
+    alone = seconds_alone(products)
     parameters = sum(p.numel() for p in model.parameters()) - model.get_input_embeddings().weight.numel()
     rate = matmul_rate(device, dtype)
 
@@ -200,7 +212,7 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
     rows = []
     for way, seconds, tokens, scores in runs:
         difference = float(np.abs(scores - reference).max())
-        goal = REACH.get(name) if way == "prefix" and device.type == "cpu" and dtype == "float32" else None
+        goal = REACH.get(name) if way == "prefix" and on_cpu else None
         rows.append(
             Row(
                 model=name,
@@ -211,6 +223,8 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
                 ratio=mean / seconds,
                 bound=float(lengths.sum() / needed),
                 share_of_matmul_rate=None if tokens is None else 2 * parameters * tokens / seconds / rate,
+                share_of_products=alone / seconds if alone and way == "prefix" else None,
+                peak_bytes=None,
                 max_abs_diff=difference,
                 reached=None if goal is None else bool(mean / seconds >= goal and difference <= AGREEMENT),
             )
@@ -220,18 +234,21 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
 
 def as_markdown(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    lines = [
-        "| model | way | ms a candidate | × published | bound | share of matrix rate | largest difference |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for row in rows:
-        bound = f"{row.bound:.1f}" if row.way == "prefix" else ""
-        share = "" if row.share_of_matmul_rate is None else f"{row.share_of_matmul_rate:.0%}"
-        lines.append(
-            f"| {row.model} | {row.way} | {1000 * row.seconds_per_candidate:.2f} | {row.ratio:.2f} | {bound} | "
-            f"{share} | {row.max_abs_diff:.1e} |"
-        )
-    return "\n".join(lines)
+    percent = lambda share: "" if share is None else f"{share:.0%}"
+    return markdown(
+        {
+            " model": lambda row: row.model,
+            " way": lambda row: row.way,
+            "ms a candidate": lambda row: f"{1000 * row.seconds_per_candidate:.2f}",
+            "× published": lambda row: f"{row.ratio:.2f}",
+            "bound": lambda row: f"{row.bound:.1f}" if row.way == "prefix" else "",
+            "share of matrix rate": lambda row: percent(row.share_of_matmul_rate),
+            "share of these products' rate": lambda row: percent(row.share_of_products),
+            "peak": lambda row: "" if row.peak_bytes is None else f"{row.peak_bytes / 1e9:.2f} GB",
+            "largest difference": lambda row: f"{row.max_abs_diff:.1e}",
+        },
+        rows,
+    )
 
 
 def main() -> None:
@@ -250,6 +267,7 @@ def main() -> None:
     parser.add_argument("--device")
     parser.add_argument("--dtype")
     parser.add_argument("--threads", type=int, help="by default one a core")
+    parser.add_argument("--peak", choices=("published", "plain", "prefix"), help="print one way's peak memory")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -259,12 +277,16 @@ def main() -> None:
         torch.set_num_threads(asked.threads)
     device = choose_device(asked.device)
     dtype = choose_dtype(asked.dtype, device)
+    if asked.peak:
+        print(peak(asked.models[0], asked.peak, asked.candidates, device, dtype))
+        return
     rows = []
     for name in asked.models or ([] if asked.random else list(REACH)):
         rows += measure(name, asked.candidates, device, dtype, asked.repeats)
     for shape, folder in asked.random:
         rows += measure_random(shape, folder, asked.candidates, device, dtype, asked.repeats)
         release_memory()
+    require_numbers(map(asdict, rows))
     machine = describe() | {"device": str(device), "dtype": dtype, "matmul_flops": matmul_rate(device, dtype)}
     if asked.json:
         print(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2))

@@ -164,10 +164,29 @@ def test_a_context_and_its_few_continuations_are_one_pass() -> None:
     assert passes == [20 + 1 + 2]
 
 
+def test_what_contexts_run_together_begin_with_is_run_once() -> None:
+    model = tiny_model("llama")
+    contexts = [PREFIX + [3, 4], PREFIX + [5], PREFIX]
+    own = [3, 2, 1]  # the last token of a context is always its own
+    run = lambda: PrefixEngine(model).log_probs_after(contexts, [[3], [3, 4], [5, 6, 7]])
+    assert tokens_run(model, run) == 19 + sum(own) + 3 * 3
+
+
+def test_a_vocabulary_in_many_blocks_is_the_same_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = PrefixEngine(tiny_model("gemma2"))
+    continuations = endings(20, longest=3, seed=3)
+    following, sums = engine.log_probs(PREFIX, continuations)
+    monkeypatch.setattr(engine_module, "LOGITS_IN_CACHE", 200)
+    pieces, sums_of_pieces = engine.log_probs(PREFIX, continuations)
+    assert np.abs(pieces - following).max() <= 1e-6 and np.abs(sums_of_pieces - sums).max() <= 1e-6
+
+
+@pytest.mark.parametrize("shared", [0, WINDOW + 3], ids=["nothing shared", "a beginning shared"])
 @pytest.mark.parametrize("architecture", CONFIGS)
-def test_contexts_run_together_do_not_see_each_other(architecture: str) -> None:
+def test_contexts_run_together_do_not_see_each_other(architecture: str, shared: int) -> None:
     model = tiny_model(architecture)
     contexts = [PREFIX, PREFIX[:7], random_ids(WINDOW + 9, seed=5)]
+    contexts = [random_ids(shared, seed=8) + context for context in contexts]
     continuations = endings(20, longest=4, seed=3)
     found = PrefixEngine(model).log_probs_after(contexts, continuations)
     for context, (following, sums) in zip(contexts, found, strict=True):

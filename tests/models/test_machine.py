@@ -173,3 +173,12 @@ def test_memory_is_given_back_on_the_gpu_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
     machine.release_memory()
     assert emptied == [True]
+
+
+def test_bfloat16_units_are_those_that_the_cpu_lists(monkeypatch, tmp_path):
+    listed = tmp_path / "cpuinfo"
+    monkeypatch.setattr(machine, "CPU_INFO", listed)
+    assert machine.bfloat16_units() == []
+    listed.write_text("processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu amx_bf16_other avx512_bf16 amx_bf16\n")
+    assert machine.bfloat16_units() == ["amx_bf16", "avx512_bf16"]
+    assert machine.describe()["processor"] == "A CPU"

@@ -302,7 +302,7 @@ def shift_positions(monkeypatch):
 
     def shifted(run):
         positions = own(run).clone()
-        if not run.extending:
+        if not run.extends:
             positions[:, -run.tokens :] += 1
         return positions
 

@@ -24,6 +24,7 @@ PREFIX_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
 PREFIX_CHUNK = 512  # tokens of a long shared prefix that are run at a time
 CONTINUATIONS_AT_ONCE = 2048
 LOGITS_AT_ONCE = 2**25  # numbers in one block of logits, 128 MB in float32
+LOGITS_IN_CACHE = 2**21  # the same on a CPU, 8 MB: log-sum-exp reads a block three times
 
 
 def common_prefix_length(sequences: Sequence[Ids]) -> int:
@@ -44,13 +45,13 @@ def _shared_length(sequences: Sequence[Ids], ordered: Sequence[int]) -> int:
 
 
 def _log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
-    """log Σ exp over the last dimension, float64 on the CPU.
+    """log Σ exp over the last dimension, float64 on the CPU; the logits are overwritten.
 
     Exponentials are added pairwise in float32, the logarithm is taken in float64: `torch.log_softmax` in float32 is off
     by 2e-5 over a vocabulary, this by 3e-7.
     """
     top = logits.amax(dim=-1, keepdim=True)
-    total = (logits - top).exp_().sum(dim=-1)
+    total = logits.sub_(top).exp_().sum(dim=-1)
     return top[..., 0].cpu().double() + total.cpu().double().log()
 
 
@@ -121,13 +122,12 @@ class PlainEngine:
         ids, mask = self._padded([[*context, *continuation[:-1]] for continuation in continuations])
         kept = ids.shape[1] - len(context) + 1
         logits = self._last_logits(ids, kept, attention_mask=mask).float()  # [rows, longest continuation, vocabulary]
+        picked = [
+            [float(logits[row, place, token]) for place, token in enumerate(tokens)]
+            for row, tokens in enumerate(continuations)
+        ]
         normalizers = _log_sum_exp(logits).numpy()
-        return np.array(
-            [
-                sum(float(logits[row, place, token]) - normalizers[row, place] for place, token in enumerate(tokens))
-                for row, tokens in enumerate(continuations)
-            ]
-        )
+        return np.array([sum(values) - normalizers[row, : len(values)].sum() for row, values in enumerate(picked)])
 
     def _last_logits(self, ids: torch.Tensor, kept: int, **inputs: torch.Tensor) -> torch.Tensor:
         """Logits after the last `kept` tokens, [rows, kept, vocabulary]; some classes compute those of all tokens."""
@@ -286,20 +286,26 @@ class PrefixEngine:
         return list(zip(following.astype(np.float32), sums, strict=True))
 
     def _run_together(self, contexts: Sequence[Ids], paths: Sequence[Ids], places: Sequence[int]) -> torch.Tensor:
-        """States at each context's end and at places of the paths after it: [contexts · (1 + places), hidden]."""
-        lengths, follow = [len(path) for path in paths], [token for path in paths for token in path]
-        passes: list[PackedBatch] = []
-        packed: list[int] = []
+        """States at each context's end and at places of the paths after it: [contexts · (1 + places), hidden].
+
+        What all contexts begin with is run once.
+        """
+        device, lengths = self.model.device, [len(path) for path in paths]
+        follow = [token for path in paths for token in path]
+        order = sorted(range(len(contexts)), key=lambda index: list(contexts[index]))
+        common = _shared_length(contexts, order) if len(contexts) > 1 else 0
+        nothing, *prefixes = [SharedPrefix(layers=len(self.decoder.layers)) for _ in range(1 + len(contexts))]
+        packed = list(contexts[0][:common])
+        passes = [PackedBatch(nothing, [common], device, extends=prefixes)] if common else []
         wanted: list[int] = []
-        for context in contexts:
-            shared = SharedPrefix(layers=len(self.decoder.layers))
+        for context, prefix in zip(contexts, prefixes, strict=True):
             passes += [
-                PackedBatch(shared, [len(context)], self.model.device, extending=True),
-                PackedBatch(shared, lengths, self.model.device, start=len(context)),
+                PackedBatch(prefix, [len(context) - common], device, extends=[prefix], start=common),
+                PackedBatch(prefix, lengths, device, start=len(context)),
             ]
-            end = len(packed) + len(context)
+            end = len(packed) + len(context) - common
             wanted += [end - 1, *(end + place for place in places)]
-            packed += [*context, *follow]
+            packed += [*context[common:], *follow]
         return self._run(packed, *passes)[wanted]
 
     @torch.inference_mode()
@@ -348,7 +354,8 @@ class PrefixEngine:
 
         [tokens of all suffixes, hidden], or with `only_last` [suffixes, hidden].
         """
-        run = PackedBatch(shared, [len(suffix) for suffix in suffixes], self.model.device, extending, only_last)
+        lengths, extends = [len(suffix) for suffix in suffixes], [shared] if extending else []
+        run = PackedBatch(shared, lengths, self.model.device, extends, only_last)
         states = self._run([token for suffix in suffixes for token in suffix], run)
         return states[run.last] if only_last and not run.trimming else states
 
@@ -385,7 +392,7 @@ class PrefixEngine:
         And that of every token after each of the states `whole`, float64 [whole, vocabulary].
         """
         vocabulary = self.model.get_output_embeddings().weight.shape[0]
-        block = max(1, LOGITS_AT_ONCE // (4 * len(states)))
+        block = max(1, (LOGITS_IN_CACHE if states.device.type == "cpu" else LOGITS_AT_ONCE // 4) // len(states))
         total = torch.full((len(states),), -torch.inf, dtype=torch.float64)
         row_of, token_of = (torch.from_numpy(numbers).to(states.device) for numbers in (rows, tokens))
         picked = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
@@ -394,8 +401,8 @@ class PrefixEngine:
             logits = self._logits(states, slice(start, start + block))  # [nodes, block]
             here = (token_of >= start) & (token_of < start + block)
             picked[here] = logits[row_of[here], token_of[here] - start]
-            total = torch.logaddexp(total, _log_sum_exp(logits))
             kept.append(logits[list(whole)].cpu())
+            total = torch.logaddexp(total, _log_sum_exp(logits))
         following = torch.cat(kept, dim=1).double() - total[list(whole), None]
         return (picked.cpu().double() - total[rows]).numpy(), following.numpy()
 

@@ -16,6 +16,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.models.memory import Quantize, gigabytes, memory_needed, weight_bytes
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")  # where containers limit memory; psutil does not read it
+CPU_INFO = Path("/proc/cpuinfo")  # Linux's, where there is one
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -217,11 +218,27 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def _cpu_info(name: str) -> str | None:
+    """What Linux says of the first CPU; None where it says nothing."""
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), None)
+
+
+def bfloat16_units() -> list[str]:
+    """The units of this CPU that multiply bfloat16 numbers; empty where there are none, or none is known of."""
+    flags = (_cpu_info("flags") or "").split()
+    return [name for name in ("amx_bf16", "avx512_bf16") if name in flags]
+
+
 def describe() -> dict[str, Any]:
-    """What the machine is: platform, cores, threads, memory in bytes, devices."""
+    """What the machine is: platform, processor, cores, threads, memory in bytes, devices."""
     return {
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": _cpu_info("model name") or platform.processor() or platform.machine(),
+        "bfloat16_units": bfloat16_units(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cores": os.cpu_count(),

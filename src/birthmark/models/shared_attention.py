@@ -43,7 +43,7 @@ class PackedBatch:
     """Packed suffixes after a shared prefix: where each token stands, and which of them are in a layer.
 
     Suffixes lie one after the other in a row of `tokens` tokens; `suffix` and `place` [tokens]: for each token, its
-    suffix and its position in that suffix. With `extending` there is one suffix, which becomes part of the prefix. With `only_last` the
+    suffix and its position in that suffix. With `extends` there is one suffix, which becomes part of those prefixes. With `only_last` the
     last layer takes in the last token of each suffix alone (of the others it needs the keys and values). A run of the
     model takes in one pass, or several side by side that do not see each other; one whose prefix an earlier one among
     them extends begins at `start`, since the prefix has grown to there when a layer comes to it.
@@ -54,12 +54,12 @@ class PackedBatch:
         shared: SharedPrefix,
         lengths: Sequence[int],
         device: torch.device,
-        extending: bool = False,
+        extends: Sequence[SharedPrefix] = (),
         only_last: bool = False,
         start: int | None = None,
     ) -> None:
         self.shared = shared
-        self.extending = extending
+        self.extends = extends
         self.start = shared.length if start is None else start
         self.count, self.longest, self.tokens = len(lengths), max(lengths), sum(lengths)
         ends = torch.tensor(lengths).cumsum(0)
@@ -172,8 +172,8 @@ def _attended(
         softcap,
         run.hidden(sliding_window),
     )
-    if run.extending:
-        run.shared.append(layer, key[0], value[0])
+    for prefix in run.extends:
+        prefix.append(layer, key[0], value[0])
     run.visited.add(layer)
     packed = output[:, :, 0] if run.trimming else output.transpose(1, 2)[run.suffix, run.place]
     return packed[None]
@@ -243,8 +243,8 @@ def attending(decoder: Any, *passes: PackedBatch) -> Iterator[None]:
             raise BirthmarkError(
                 f"{type(decoder).__name__} has layers that the prefix engine does not support: use --engine plain"
             )
-        if run.extending:
-            run.shared.length += run.tokens
+        for prefix in run.extends:
+            prefix.length += run.tokens
 
 
 def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], run: PackedBatch) -> tuple[tuple, dict] | None:

@@ -8,15 +8,13 @@ categories: the largest pooled |t| over them. More than two families: F. Its p a
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.stats.permutation import exact_permutation, max_t, permutation_f
-
-if TYPE_CHECKING:
-    from statsmodels.stats.weightstats import CompareMeans
 
 CONFIDENCE = 0.95
 
@@ -57,8 +55,10 @@ def compare_groups(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
     if min(n_a, n_b) < 2:
         return GroupDifference(difference, difference / pooled, None, None, None, None)
     unweighted = float(np.sqrt((squares_a / (n_a - 1) + squares_b / (n_b - 1)) / 2))
-    t, p, df = _compare(first, second).ttest_ind(usevar="unequal")
-    return GroupDifference(difference, difference / pooled, difference / unweighted, float(t), float(df), float(p))
+    se, df = _welch(first, second)
+    t = difference / se
+    p = float(2 * scipy.stats.t.sf(abs(t), df))
+    return GroupDifference(difference, difference / pooled, difference / unweighted, t, df, p)
 
 
 def welch_interval(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> tuple[float, float] | None:
@@ -71,8 +71,16 @@ def welch_interval(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
     first, second = _sample(a), _sample(b)
     if min(len(first), len(second)) < 2 or not (_varies(first) or _varies(second)):
         return None
-    low, high = _compare(first, second).tconfint_diff(alpha=1 - CONFIDENCE, usevar="unequal")
-    return float(low), float(high)
+    se, df = _welch(first, second)
+    difference, reach = second.mean() - first.mean(), scipy.stats.t.ppf((1 + CONFIDENCE) / 2, df) * se
+    return float(difference - reach), float(difference + reach)
+
+
+def _welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """The standard error √(s_a²/n_a + s_b²/n_b) of a difference in means, and its df by Welch and Satterthwaite."""
+    part_a, part_b = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    df = (part_a + part_b) ** 2 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1))
+    return float(np.sqrt(part_a + part_b)), float(df)
 
 
 def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm", "fdr_bh"]) -> list[float | None]:
@@ -81,21 +89,24 @@ def adjust(p_values: Sequence[float | None], method: Literal["bonferroni", "holm
     Source: Holm (1979), Scandinavian Journal of Statistics 6; `fdr_bh`: Benjamini and Hochberg (1995), Journal of the Royal
     Statistical Society B 57.
     """
-    from statsmodels.stats.multitest import multipletests
-
     known = [i for i, p in enumerate(p_values) if p is not None]
     adjusted: list[float | None] = [None] * len(p_values)
     if known:
-        corrected = multipletests([p_values[i] for i in known], method=method)[1]
+        corrected = _corrected(np.array([p_values[i] for i in known], dtype=float), method)
         for i, p in zip(known, corrected, strict=True):
             adjusted[i] = float(p)
     return adjusted
 
 
-def _compare(a: np.ndarray, b: np.ndarray) -> "CompareMeans":
-    from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
-
-    return CompareMeans(DescrStatsW(b), DescrStatsW(a))
+def _corrected(p: np.ndarray, method: Literal["bonferroni", "holm", "fdr_bh"]) -> np.ndarray:
+    """`adjust` of m numbers: m · p; the running maximum of (m − i) · p₍ᵢ₎, i from 0, in rising order; or scipy's. At most 1."""
+    if method == "fdr_bh":
+        return scipy.stats.false_discovery_control(p, method="bh")
+    if method == "bonferroni":
+        return np.minimum(len(p) * p, 1.0)
+    order, found = np.argsort(p, kind="stable"), np.empty_like(p)
+    found[order] = np.minimum(np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order]), 1.0)
+    return found
 
 
 def _sample(values: Sequence[float] | np.ndarray) -> np.ndarray:
