@@ -209,7 +209,7 @@ def audit(
         if models or with_base or base:
             raise BirthmarkError("name models or a set of them, not both; --with-base goes with models")
         return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames, reference=reference)
-    kind = "reward" if reference else labels["kind"]  # of the models that are audited where none is named
+    kind: Kind | None = "reward" if reference else labels["kind"]  # of the models that are audited where none is named
     found = [resolve_for(measure, model, **labels) for model in models or default_models(measure, kind)]
     if reference:
         require_placeable(found, reference)

@@ -389,7 +389,8 @@ def _leanings(
 ) -> tuple[list[Joined], list[Leanings]]:
     """The reward models' last checkpoints joined under each lexicon, from the track in `folder`."""
     tracked = {run.run: run for run in read_record(folder / "track" / "track.json", Track).runs}
-    tables, rows = [], {}
+    tables: list[ScoreTable] = []
+    rows: dict[tuple[str, int], list[int]] = {}
     for item in trained:
         rows[item.cell] = list(range(len(tables), len(tables) + len(item.runs)))
         for run in item.runs:

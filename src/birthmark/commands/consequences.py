@@ -314,12 +314,12 @@ def _asked(
 def _policy(
     name: str | Path, server: str | None, template: str | Path | None, options: ConsequencesOptions
 ) -> "ResolvedModel":
-    asked = {"quiet": options["quiet"], "catalog": options["catalog"], "chat_template": template}
+    asked: dict[str, Any] = {"quiet": options["quiet"], "catalog": options["catalog"], "chat_template": template}
     if server is not None:
         from birthmark.models.resolve import resolve as find
         from birthmark.scoring.server import source_of
 
-        found = find(source_of(server, str(name)), weights=False, **asked)  # type: ignore[arg-type]
+        found = find(source_of(server, str(name)), weights=False, **asked)
     else:
         found = resolve(name, **asked)
     _require_kind(found.name, found.kind, "logprob")
@@ -332,7 +332,7 @@ def _policy(
 
 def _reward_model(name: str | Path, template: str | Path | None, options: ConsequencesOptions) -> "ResolvedModel":
     """The model, with the chat template where it has none of its own."""
-    asked = {"quiet": options["quiet"], "catalog": options["catalog"]}
+    asked: dict[str, Any] = {"quiet": options["quiet"], "catalog": options["catalog"]}
     found = resolve(name, **asked)
     _require_kind(found.name, found.kind, "reward")
     return found if found.chat_template or template is None else resolve(name, **asked, chat_template=template)

@@ -42,7 +42,7 @@ def plan_audit(
         options["lexicons"] = lexicon
     measure = make_measure(**select(options, MeasureOptions))
     models = tuple(model for model in models if not (among and is_score_table(model)))
-    kind = "reward" if among else options.get("kind")
+    kind: Kind | None = "reward" if among else options.get("kind")
     names = [str(model) for model in models] or (
         list(load_set(catalog_set, catalog)) if catalog_set else default_models(measure, kind)
     )

@@ -26,6 +26,16 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How many answers to each question are drawn, how long each may be, and how."""
+
+    n: int
+    max_tokens: int
+    temperature: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class Verification:
     """Largest difference between what was scored and another way, over a sample; NaN where a score is NaN."""
 

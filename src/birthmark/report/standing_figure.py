@@ -87,7 +87,7 @@ def _row(side: Side, null: HeadsNull | None) -> dict[str, Any]:
 
 
 def _chart(sides: Sequence[Side], ends: tuple[str, str], narrow: bool) -> Any:
-    points = [
+    points: list[dict[str, Any]] = [
         {
             "row": side.name,
             "framing": FRAMED[framing],

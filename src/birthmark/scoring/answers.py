@@ -21,7 +21,7 @@ import polars as pl
 from birthmark.errors import BirthmarkError
 from birthmark.files import read_parquet, write_parquet, write_text
 from birthmark.inputs.candidates import Candidates
-from birthmark.models.scored import PromptScores, Sample
+from birthmark.models.scored import PromptScores, Sample, Sampling
 from birthmark.progress import note, progress_bar
 from birthmark.records import AnswerRewards, PromptSetRecord, read_record, to_json
 from birthmark.scoring.backend import Job
@@ -41,16 +41,6 @@ SCHEMA = {
     "tokens": pl.Int64,
     "finished": pl.Boolean,
 }
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How many answers to each question are drawn, how long each may be, and how."""
-
-    n: int
-    max_tokens: int
-    temperature: float
-    seed: int
 
 
 class Policy(Protocol):

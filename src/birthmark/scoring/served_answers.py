@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
-from birthmark.models.scored import Sample
+from birthmark.models.scored import Sample, Sampling
 from birthmark.scoring.backend import Job
 from birthmark.scoring.measure import Measure
 from birthmark.scoring.server import ServerBackend
@@ -18,7 +18,6 @@ from birthmark.scoring.serving import MALFORMED, Connection, Served
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
-    from birthmark.scoring.answers import Sampling
 
 REASONS = {"stop": True, "length": False}
 
@@ -31,7 +30,7 @@ class ServedPolicy:
         connection: Connection,
         served: Served,
         model: "ResolvedModel",
-        sampling: "Sampling",
+        sampling: Sampling,
         template_date: str | None,
     ) -> None:
         from birthmark.models.encoding import Encoder
@@ -83,9 +82,7 @@ class ServedPolicy:
 
 
 @contextmanager
-def served_policy(
-    address: str, model: "ResolvedModel", sampling: "Sampling", measure: Measure
-) -> Iterator[ServedPolicy]:
+def served_policy(address: str, model: "ResolvedModel", sampling: Sampling, measure: Measure) -> Iterator[ServedPolicy]:
     """The policy, once the server says that it has this model. Raises `BirthmarkError` where it has another."""
     backend = ServerBackend(address)
     backend.settings(Job(model, measure, "chat"))

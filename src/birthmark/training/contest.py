@@ -218,7 +218,7 @@ def prepare_contest(
 
 def _pair_counts(pairs: Sequence[int]) -> list[int]:
     """The counts, smallest first. Raises `BirthmarkError` for none, one twice, or one that is not a whole number above 0."""
-    counts = [pairs] if isinstance(pairs, int) else list(pairs)
+    counts: list[Any] = [pairs] if isinstance(pairs, int) else list(pairs)
     if not counts:
         raise BirthmarkError("--pairs names no count: write whole numbers between commas, such as 64,256")
     for count in counts:

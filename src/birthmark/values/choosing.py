@@ -7,6 +7,7 @@ differences over seeds are of pairs of runs with the same pairs in the same orde
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -117,14 +118,13 @@ def language_leans(languages: Sequence[tuple[str, ScoreTable]], lexicon: Lexicon
     found = []
     for cell, by_seed in leaning.by_seed.items():
         words = leaning.over_words(leaning.of_words[cell], seed)
-        unknown = isinstance(words, NotApplicable)
         found.append(
             BaseLean.build(
                 base=cell[0],
                 lexicon=lexicon.name,
                 lean=float(by_seed[0]),
-                words_low=words if unknown else words.ci_low,
-                words_high=words if unknown else words.ci_high,
+                words_low=words if isinstance(words, NotApplicable) else words.ci_low,
+                words_high=words if isinstance(words, NotApplicable) else words.ci_high,
             )
         )
     return found
@@ -167,7 +167,7 @@ def leans(leanings: Leanings, seed: int = 0) -> list[ChoiceLean]:
             else np.quantile(band, [0.025, 0.975])
         )
         lean = float(by_seed.mean())
-        unknown = isinstance(ends, NotApplicable)
+        low, high = (ends, ends) if isinstance(ends, NotApplicable) else (float(ends[0]), float(ends[1]))
         found.append(
             ChoiceLean.build(
                 base=base,
@@ -179,16 +179,16 @@ def leans(leanings: Leanings, seed: int = 0) -> list[ChoiceLean]:
                 words_low=words if isinstance(words, NotApplicable) else words.ci_low,
                 words_high=words if isinstance(words, NotApplicable) else words.ci_high,
                 **_over_seeds(by_seed),
-                heads=None if unknown else len(leanings.heads[base]),
-                heads_low=ends if unknown else float(ends[0]),
-                heads_high=ends if unknown else float(ends[1]),
-                outside_heads=ends if unknown else not ends[0] <= lean <= ends[1],
+                heads=None if isinstance(ends, NotApplicable) else len(leanings.heads[base]),
+                heads_low=low,
+                heads_high=high,
+                outside_heads=ends if isinstance(ends, NotApplicable) else not ends[0] <= lean <= ends[1],
             )
         )
     return found
 
 
-def _over_seeds(values: np.ndarray) -> dict[str, object]:
+def _over_seeds(values: np.ndarray) -> dict[str, Any]:
     found = mean_of(values)
     if found is None:
         why = NotApplicable(ONE_SEED if len(values) < 2 else ALIKE)
@@ -233,7 +233,6 @@ def _of_accuracy(a: Trained, b: Trained) -> Difference:
 
 def _of_lean(leaning: Leanings, pairs: int, a: str, b: str, seed: int) -> Difference:
     words = leaning.over_words(leaning.of_words[b, pairs] - leaning.of_words[a, pairs], seed)
-    unknown = isinstance(words, NotApplicable)
     by_seed = leaning.by_seed[b, pairs] - leaning.by_seed[a, pairs]
     bands = leaning.band(a, seed), leaning.band(b, seed)
     low = high = None
@@ -247,9 +246,9 @@ def _of_lean(leaning: Leanings, pairs: int, a: str, b: str, seed: int) -> Differ
         base_a=a,
         base_b=b,
         difference=value,
-        sample_low=words if unknown else words.ci_low,
-        sample_high=words if unknown else words.ci_high,
-        p_sample=words if unknown else words.p,
+        sample_low=words if isinstance(words, NotApplicable) else words.ci_low,
+        sample_high=words if isinstance(words, NotApplicable) else words.ci_high,
+        p_sample=words if isinstance(words, NotApplicable) else words.p,
         **_seed_difference(by_seed),
         heads_low=low,
         heads_high=high,
@@ -257,7 +256,7 @@ def _of_lean(leaning: Leanings, pairs: int, a: str, b: str, seed: int) -> Differ
     )
 
 
-def _seed_difference(by_seed: np.ndarray) -> dict[str, object]:
+def _seed_difference(by_seed: np.ndarray) -> dict[str, Any]:
     found = mean_of(by_seed)
     more = {"p": None, "p_holm": None, "told_apart": False, "sentence": ""}
     if found is None:
@@ -293,7 +292,7 @@ def what_it_takes(rows: Sequence[Difference], trained: Sequence[Trained], leanin
             by_pair = (b.correct - a.correct).mean(axis=0)
             by_seed = b.correct.mean(axis=1) - a.correct.mean(axis=1)
             pairs = needed(row.difference, float(by_pair.std(ddof=1))) if len(by_pair) > 1 else None
-            more = {
+            more: dict[str, Any] = {
                 "held_out": pairs or NotApplicable(_never(row, "held-out pairs")),
                 "bases": NotApplicable("the published spread between base checkpoints is of leans, not of accuracies"),
             }
@@ -314,7 +313,7 @@ def what_it_takes(rows: Sequence[Difference], trained: Sequence[Trained], leanin
     return found
 
 
-def _seeds_needed(row: Difference, by_seed: np.ndarray) -> dict[str, object]:
+def _seeds_needed(row: Difference, by_seed: np.ndarray) -> dict[str, Any]:
     if mean_of(by_seed) is None:
         why = NotApplicable(ONE_SEED if len(by_seed) < 2 else ALIKE)
         return {"seeds": why, "detectable": why}

@@ -112,7 +112,7 @@ def _shift(
     shuffled: np.ndarray | None = None,
     heads: np.ndarray | None = None,
 ) -> Shift:
-    nothing = dict.fromkeys(
+    nothing: dict[str, Any] = dict.fromkeys(
         ("policy", "chosen", "se", "ci_low", "ci_high", "detectable", "shuffled_low", "shuffled_high", "p_shuffled",
          "p_adjusted", "heads_low", "heads_high", "p_heads")
     )  # fmt: skip
@@ -126,7 +126,7 @@ def _shift(
         found = rate_difference(weights, np.full(weights.shape, 1 / weights.shape[1]), values, totals)
     except BirthmarkError as error:
         return Shift.build(**named, **nothing, shift=NotApplicable(str(error)))
-    nulls: dict[str, float | None] = {}
+    nulls: dict[str, Any] = {}
     for name, drawn in (("shuffled", shuffled), ("heads", heads)):
         drawn = drawn[np.isfinite(drawn)] if drawn is not None else np.empty(0)
         low, high = np.quantile(drawn, (0.025, 0.975)) if len(drawn) else (None, None)
@@ -218,7 +218,7 @@ def link(
 ) -> ShiftLink:
     """The one-word contrasts of score tables against the shifts of the same reward models, matched by name or slug."""
     labels = {"lexicon": lexicon.name, "categories": list(lexicon.categories)}
-    empty = {"rho": None, "p": None, "n_orders": None}
+    empty: dict[str, Any] = {"rho": None, "p": None, "n_orders": None}
     why = NotApplicable("no score tables are given (--contrasts)")
     if tables and len(lexicon.categories) != 2:
         why = NotApplicable(f"a contrast is of two categories; the lexicon has {len(lexicon.categories)}")
