@@ -3,7 +3,7 @@
 import pytest
 
 from birthmark.records import Line, LineageOf, LineageStage
-from birthmark.report.lineage import leading_line, line_figure
+from birthmark.report.lineage import leading_lines, lines_figure
 from birthmark.values.wording_lineage import line_finding
 
 STAGES = ("pretrained", "instruct", "reward")
@@ -32,17 +32,17 @@ def line(*values: float | None, categories: tuple[str, ...] = ("Agency", "Commun
     ],
 )
 def test_the_title_says_where_the_reward_model_leans_and_where_it_was_born(values, title):
-    assert line_finding(leading_line([line(*values)])[1]).title == title
+    assert line_finding(leading_lines([line(*values)])[0][1]).title == title
 
 
 def test_each_model_of_the_line_is_in_the_sentence():
-    said = line_finding(leading_line([line(40.0, -12.2, 0.2)])[1]).said
+    said = line_finding(leading_lines([line(40.0, -12.2, 0.2)])[0][1]).said
     assert "m0 (pretrained) leans to communion by 40.0 ranks" in said
     assert "m1 (instruction-tuned) leans to agency by 12.2 ranks and m2 (reward model) leans to neither side" in said
 
 
 def test_the_figure_has_a_row_a_model_the_oldest_first():
-    figure = line_figure(*leading_line([line(40.0, 12.0, -3.4)]))
+    figure = lines_figure(leading_lines([line(40.0, 12.0, -3.4)]), {})
     assert [row[0] for row in figure.table.rows] == ["m0", "m1", "m2"] and figure.table.rows[2][-1] == "−3.4"
     assert figure.wide["layer"] and figure.narrow["layer"]
 
@@ -51,4 +51,4 @@ def test_the_figure_has_a_row_a_model_the_oldest_first():
     "lines", [[], [line(1.0)], [line(1.0, None, 2.0)], [line(1.0, 2.0, categories=("A", "B", "C"))]]
 )
 def test_a_line_without_a_leaning_throughout_does_not_lead(lines):
-    assert leading_line(lines) is None
+    assert leading_lines(lines) == []

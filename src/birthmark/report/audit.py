@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from birthmark.foreign import html
-from birthmark.records import Effects, Implicit, Line, LineageOf
+from birthmark.records import Effects, HeadsNull, Implicit, Line, LineageOf
 from birthmark.report.among import among_topic
 from birthmark.report.columns import Column, Table
 from birthmark.report.contents import Contents, read_contents
@@ -26,14 +26,15 @@ from birthmark.report.layout import (
 )
 from birthmark.report.lexicon_figures import lexicon_figures
 from birthmark.report.lexicon_tables import lexicon_tables, mean_table
-from birthmark.report.lineage import leading_line, line_figure, lineage_tables
+from birthmark.report.lineage import leading_lines, lineage_tables, lines_figure
 from birthmark.report.map import map_figures, predictor_tables
 from birthmark.report.models import run_table
 from birthmark.report.overview import overview_table
 from birthmark.scoring.table import ScoreTable, warnings_of
+from birthmark.values.among import published_values
 from birthmark.values.formats import percent, sentence
 from birthmark.values.wording import Finding, finding, key_numbers
-from birthmark.values.wording_lineage import line_finding, lineage_sentence
+from birthmark.values.wording_lineage import lineage_sentence, lines_finding, published_sentence
 from birthmark.values.wording_page import SCORES, caveats, examples, glossary, mass_warning, system_said
 from birthmark.values.wording_pairs import about_predictors, map_sentence
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentence, null_sentences
@@ -58,11 +59,12 @@ def write_report(out: Path | str, tables: Sequence[ScoreTable] = ()) -> Path:
 
 
 def _page(contents: Contents) -> Page:
-    line = _leading_line(contents)
+    lines = _leading_lines(contents)
+    nulls = _nulls(contents, lines)
     figures = [lexicon_figures(item) for item in contents.effects]
-    first = figures[0][:1] if figures and not line else []
-    leading = [line_figure(*line)] if line else first
-    found = line_finding(line[1]) if line else _found(contents)
+    first = figures[0][:1] if figures and not lines else []
+    leading = [lines_figure(lines, nulls)] if lines else first
+    found = lines_finding([item for _, item in lines], nulls) if lines else _found(contents)
     made = (
         _overview(contents),
         among_topic(contents.among) if contents.among else None,
@@ -79,10 +81,16 @@ def _page(contents: Contents) -> Page:
         found.title,
         [
             *_said(contents, found),
-            *(_nulls(contents, line[1]) if line else _against(contents.effects[0]) if contents.effects else ()),
+            *(
+                _said_of_nulls(contents, lines, nulls)
+                if lines
+                else _against(contents.effects[0])
+                if contents.effects
+                else ()
+            ),
             *leading,
-            *_counted(contents, line is not None),
-            *_beside(contents, line is not None),
+            *_counted(contents, bool(lines)),
+            *_beside(contents, bool(lines)),
         ],
         [topic for topic in made if topic is not None],
         kicker=_kicker(contents),
@@ -115,17 +123,33 @@ def _against(effects: Effects) -> list[Part]:
     return [Items(said, "prose against")] if said else []
 
 
-def _nulls(contents: Contents, line: LineageOf) -> list[Part]:
-    """Beside a line of descent, whether random heads on the base lean as far as its reward model does."""
-    models = {stage.model for stage in line.stages}
-    said = [
-        null_sentence(model)
+def _nulls(contents: Contents, lines: Sequence[tuple[Line, LineageOf]]) -> dict[str, HeadsNull]:
+    """What random heads give in the place of each line's reward model, under the line's word list."""
+    lexicons, rewards = {item.lexicon for _, item in lines}, {line.reward_model for line, _ in lines}
+    return {
+        model.model: model.null
         for item in contents.effects
-        if item.lexicon == line.lexicon
+        if item.lexicon in lexicons
         for model in item.models
-        if model.null is not None and model.model in models
-    ]
-    return [Items(said, "prose against")] if said else []
+        if model.null is not None and model.model in rewards
+    }
+
+
+def _said_of_nulls(
+    contents: Contents, lines: Sequence[tuple[Line, LineageOf]], nulls: Mapping[str, HeadsNull]
+) -> list[Part]:
+    """Whether random heads on the base lean as far as a reward model does; where all do, what the published ones show."""
+    lexicon = lines[0][1].lexicon
+    models = [model for item in contents.effects if item.lexicon == lexicon for model in item.models]
+    said = [null_sentence(model) for model in models if model.model in nulls]
+    within = len(nulls) > 1 and all(
+        null.low <= (model.mean_rank_contrast or 0.0) <= null.high
+        for model in models
+        if (null := nulls.get(model.model)) is not None
+    )
+    return (
+        [Items([*said, *([published_sentence(published_values())] if within else [])], "prose against")] if said else []
+    )
 
 
 def _counted(contents: Contents, of_line: bool) -> list[Part]:
@@ -280,10 +304,10 @@ def _run(contents: Contents) -> Topic:
     return Topic("run", "How it was run", parts)
 
 
-def _leading_line(contents: Contents) -> tuple[Line, LineageOf] | None:
-    """The line of descent that the page is about: where one was asked for and no families are tested."""
+def _leading_lines(contents: Contents) -> list[tuple[Line, LineageOf]]:
+    """The lines of descent that the page is about: where some were asked for and no families are tested."""
     tested = any(item.headline is not None and item.headline.estimate is not None for item in contents.effects)
-    return leading_line(contents.lineage.lines) if contents.lineage and not tested else None
+    return leading_lines(contents.lineage.lines) if contents.lineage and not tested else []
 
 
 def _found(contents: Contents) -> Finding:

@@ -12,11 +12,11 @@ from birthmark.foreign import markdown as md
 from birthmark.foreign import markdown_code
 from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_lineage, read_summary
-from birthmark.report.lineage import leading_line
+from birthmark.report.lineage import leading_lines
 from birthmark.report.models import read_at, read_early
 from birthmark.values.formats import interval, p_words, signed
 from birthmark.values.wording import contrast_sign, finding
-from birthmark.values.wording_lineage import line_finding
+from birthmark.values.wording_lineage import lines_finding
 from birthmark.values.wording_page import caveats, mass_warning, quoted, system_said
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentences
 
@@ -45,8 +45,9 @@ def card(
 ) -> str:
     """The card's Markdown; what people brought (names, paths) is escaped."""
     lines = ["## Values", ""]
-    if line := leading_line(lineage.lines) if lineage else None:
-        lines += [md(line_finding(line[1]).text), ""]
+    if found := leading_lines(lineage.lines) if lineage else []:
+        nulls = {model.model: model.null for item in effects for model in item.models if model.null is not None}
+        lines += [md(lines_finding([item for _, item in found], nulls).text), ""]
     for item in effects:
         lines += [f"**{md(finding(item).title)}.** {md(finding(item).text)}", ""]
         beside = [*item.undercuts, *null_sentences(item)]

@@ -1,11 +1,13 @@
 """A reward model beside what it descends from: tables, a figure."""
 
+from collections.abc import Mapping, Sequence
+
 from birthmark.foreign import file_name
-from birthmark.records import Line, LineageOf, LineageStage
+from birthmark.records import HeadsNull, Line, LineageOf, LineageStage
 from birthmark.report.columns import Column, Table, number
 from birthmark.report.figure import Figure
 from birthmark.report.lean_figures import lollipops
-from birthmark.values.formats import signed
+from birthmark.values.formats import interval, signed
 from birthmark.values.wording_lineage import STAGES, has_leanings, lean_words
 from birthmark.values.wording_page import SCORES
 
@@ -53,31 +55,35 @@ def _row(stage: LineageStage) -> dict[str, object]:
 KIND_HUES = 4
 
 
-def leading_line(lines: list[Line]) -> tuple[Line, LineageOf] | None:
-    """The first line and word list of two categories by which every model of it, two or more, has a leaning."""
+def leading_lines(lines: Sequence[Line]) -> list[tuple[Line, LineageOf]]:
+    """The lines that a page begins with, each under the first word list of two categories by which all its models lean."""
+    found: list[tuple[Line, LineageOf]] = []
     for line in lines:
         for item in line.lexicons:
-            if has_leanings(item):
-                return line, item
-    return None
+            if has_leanings(item) and (not found or item.lexicon == found[0][1].lexicon):
+                found.append((line, item))
+                break
+    return found
 
 
-def line_figure(line: Line, item: LineageOf) -> Figure:
-    """The leaning of each model of a line, the oldest on top."""
-    first, second = item.categories
+def lines_figure(lines: Sequence[tuple[Line, LineageOf]], nulls: Mapping[str, HeadsNull]) -> Figure:
+    """The leaning of each model of the lines, each line's oldest on top, with what random heads give of its reward model."""
+    first, second = lines[0][1].categories
+    stages = {stage.model: (item, stage) for _, item in lines for stage in item.stages}
     rows = [
         {
-            "row": stage.model,
+            "row": model,
             "group": SCORES[stage.kind],
             "stage": stage.stage,
             "kind": stage.kind,
             "value": stage.mean_rank_contrast,
             "said": lean_words(item, stage).removeprefix("leans "),
+            "low": nulls[model].low if model in nulls else None,
+            "high": nulls[model].high if model in nulls else None,
         }
-        for stage in item.stages
+        for model, (item, stage) in stages.items()
     ]
-    kinds = list(dict.fromkeys(SCORES[stage.kind] for stage in item.stages))
-    order = [stage.model for stage in item.stages]
+    kinds = list(dict.fromkeys(SCORES[stage.kind] for _, stage in stages.values()))
     table = Table(
         f"Leaning of each model: below zero towards {first}, above towards {second}",
         (
@@ -86,17 +92,19 @@ def line_figure(line: Line, item: LineageOf) -> Figure:
             KIND,
             Column("said", "Leans", tip=True, table=False),
             Column("value", "Places", signed),
+            *([Column(("low", "high"), "Random heads, 95%", interval, tip=True)] if nulls else []),
         ),
         rows,
     )
+    heads = " The thin line beside a reward model spans what 95% of random heads on its base give." if nulls else ""
     return Figure(
-        name=f"{file_name(line.reward_model)}-{item.lexicon}-line",
+        name=f"{file_name(lines[0][0].reward_model)}-{lines[0][1].lexicon}-line",
         title="From the base model to the reward model",
         description=f"Each model's leaning between {first} (left) and {second} (right) in places, the oldest on top.",
-        build=lambda narrow: lollipops(table, order, kinds, KIND_HUES, (first, second), narrow),
+        build=lambda narrow: lollipops(table, list(stages), kinds, KIND_HUES, (first, second), narrow),
         table=table,
         note=(
             f"How much further a model puts {first} words ahead of {second} words when asked for the best thing than when "
-            "asked for the worst, in ranks: of rewards, or of log-probabilities."
+            f"asked for the worst, in ranks: of rewards, or of log-probabilities.{heads}"
         ),
     )

@@ -3,7 +3,10 @@
 Records in, sentences out.
 """
 
-from birthmark.records import LineageOf, LineageStage, Personas
+from collections.abc import Mapping, Sequence
+from statistics import mean
+
+from birthmark.records import HeadsNull, LineageOf, LineageStage, Personas, PublishedValues
 from birthmark.values.formats import capital, listed, places
 from birthmark.values.wording import Finding
 from birthmark.values.wording_families import ASKED
@@ -42,6 +45,58 @@ def line_finding(item: LineageOf) -> Finding:
         f"{ASKED}, {listed(leans)}, in rankings of {words:,} words.",
         "One line of descent shows what was passed on, not how sure that is. Ranks of rewards and of log-probabilities "
         "are shown side by side and never pooled.",
+    )
+
+
+def lines_finding(items: Sequence[LineageOf], nulls: Mapping[str, HeadsNull]) -> Finding:
+    """The finding on one line of descent or several, by whether a reward model leans further than random heads do."""
+    if len(items) == 1:
+        return line_finding(items[0])
+    rewards = [item.stages[-1] for item in items]
+    beyond = [stage for stage in rewards if _is_beyond(stage, nulls)]
+    if beyond:
+        leans = [f"{stage.model} {lean_words(items[0], stage)}" for stage in beyond]
+        title = f"{listed(leans)}: further than random heads do"
+    elif all(stage.model in nulls for stage in rewards):
+        title = f"{'Neither' if len(rewards) == 2 else 'No'} reward model leans further than random heads do"
+    else:
+        title = f"What {listed([stage.model for stage in rewards])} have from their bases"
+    of_lines = [
+        listed([f"{stage.model} ({STAGES[stage.stage]}) {lean_words(item, stage)}" for stage in item.stages])
+        for item in items
+    ]
+    words = max(stage.n_candidates for item in items for stage in item.stages)
+    return Finding(
+        title,
+        f"{ASKED}, in rankings of {words:,} words: {'; '.join(of_lines)}.",
+        "A line of descent shows what was passed on, not how sure that is. Ranks of rewards and of log-probabilities "
+        "are shown side by side and never pooled.",
+    )
+
+
+def _is_beyond(stage: LineageStage, nulls: Mapping[str, HeadsNull]) -> bool:
+    null, value = nulls.get(stage.model), stage.mean_rank_contrast or 0.0
+    return null is not None and not null.low <= value <= null.high
+
+
+def published_sentence(values: PublishedValues) -> str:
+    """What the ten published reward models show, by family over base checkpoints, for those who see nothing in small ones."""
+    lexicon = values.lexicons[0]
+    _, second = lexicon.categories
+    of_family: dict[str, dict[str, list[float]]] = {}
+    for model in lexicon.models:
+        if model.mean_rank_contrast is not None and model.family is not None:
+            of_family.setdefault(str(model.family), {}).setdefault(str(model.base_checkpoint), []).append(
+                model.mean_rank_contrast
+            )
+    said = [
+        f"{mean(mean(of_base) for of_base in bases.values()):+.0f} for {family} ({len(bases)} base checkpoints)"
+        for family, bases in sorted(of_family.items())
+    ]
+    return (
+        f"The ten published reward models, of 2 to 27 billion parameters, all move {second.lower()} words ahead when good "
+        f"things are asked for, in ranks of {lexicon.n_words} nouns: {listed(said)}. So few base checkpoints cannot tell the "
+        "families apart at the 5% level; `birthmark audit RM --among study` places a model among them."
     )
 
 
