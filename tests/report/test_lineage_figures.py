@@ -37,8 +37,8 @@ def test_the_title_says_where_the_reward_model_leans_and_where_it_was_born(value
 
 def test_each_model_of_the_line_is_in_the_sentence():
     said = line_finding(leading_lines([line(40.0, -12.2, 0.2)])[0][1]).said
-    assert "m0 (pretrained) leans to communion by 40.0 ranks" in said
-    assert "m1 (instruction-tuned) leans to agency by 12.2 ranks and m2 (reward model) leans to neither side" in said
+    assert "m0 (pretrained) leans to communion by 40.0 places" in said
+    assert "m1 (instruction-tuned) leans to agency by 12.2 places and m2 (reward model) leans to neither side" in said
 
 
 def test_the_figure_has_a_row_a_model_the_oldest_first():

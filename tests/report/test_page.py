@@ -76,7 +76,7 @@ def test_search_knows_every_shared_candidate_to_the_letter(page: str) -> None:
 
 def test_every_figure_is_also_a_file(two_models: Path, page: str) -> None:
     names = {path.name for path in (two_models / "figures").iterdir()}
-    stems = {"own-logprob-ranks", "own-logprob-leanings", "own-logprob-adjectives", "own-logprob-words"}
+    stems = {"own-logprob-ranks", "own-logprob-standings", "own-logprob-adjectives", "own-logprob-words"}
     stems.add("implicit-gemma-3-270m..smollm2-135m-instruct")
     assert names == {f"{stem}{suffix}" for stem in stems for suffix in (".svg", ".png")}
 
