@@ -1,4 +1,4 @@
-"""Draw the sample pages that the docs show, `docs/samples/*.html`, and the README's figure; `make docs` runs it.
+"""Draw the sample pages that the docs show, `docs/samples/*.html`, and the pictures of their tops; `make docs` runs it.
 
     python docs/generate_samples.py                                    # all whose inputs are at hand
     python docs/generate_samples.py --only audit --data CLONE --runs RUNS
@@ -12,6 +12,7 @@ import argparse
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 
 import birthmark as bm
 from birthmark.commands.report import report
@@ -47,6 +48,36 @@ def track(asked: argparse.Namespace) -> Path | None:
 PAGES: dict[str, Callable[[argparse.Namespace], Path | None]] = {"audit": audit, "ten": ten, "track": track}
 
 
+def picture(name: str) -> None:
+    """`docs/images/<name>-light.png` and `-dark.png`: the top of a page, down to its first figure; needs Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(
+        (path for known in ("chromium", "chromium-browser", "google-chrome") if (path := which(known))), None
+    )
+    if chromium is None:
+        print(f"docs/images/{name}-*.png stay as they are: there is no Chromium here")
+        return
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium)
+        for scheme in ("light", "dark"):
+            page = browser.new_page(
+                viewport={"width": 960, "height": 1400}, color_scheme=scheme, device_scale_factor=1.5
+            )
+            page.goto((SAMPLES / f"{name}.html").as_uri())
+            page.wait_for_selector("figure svg, figure canvas")
+            page.wait_for_timeout(1000)
+            end = page.locator("figure").first.bounding_box()
+            assert end is not None
+            height = end["y"] + end["height"] + 12
+            page.screenshot(
+                path=ROOT / "docs" / "images" / f"{name}-{scheme}.png",
+                clip={"x": 0, "y": 60, "width": 960, "height": height - 60},
+                full_page=True,
+            )
+        browser.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=PAGES, help="this page alone")
@@ -59,9 +90,7 @@ def main() -> None:
             continue
         report(out)
         shutil.copyfile(out / "report.html", SAMPLES / f"{name}.html")
-        for picture in sorted((out / "figures").glob("*-1*.png")):
-            print(f"docs/samples/{name}.html; figures in {picture.parent}")
-            break
+        picture(name)
 
 
 if __name__ == "__main__":
