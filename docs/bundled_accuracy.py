@@ -21,7 +21,7 @@ PAIRS, SEED, TOKENS = 2_000, 0, 96
 
 def main(path: str) -> None:
     source = open_source(path)
-    usable = scan(source).rows
+    usable = scan(source).usable
     trained = set(thin(usable, pairs=PAIRS, every=None, seed=SEED, source=path))
     pairs = read_pairs(source, [row for row in usable if row not in trained])
     for name in BUNDLED:

@@ -73,7 +73,7 @@ def test_it_scores_like_its_adapter_in_plain_transformers():
 
     found = bm.resolve("birthmark-smollm2")
     question, words = "What matters most?", ["love", "freedom"]
-    table = bm.score("birthmark-smollm2", prompt=[question], candidates=words).to_polars()
+    table = bm.score("birthmark-smollm2", prompt=[question], candidates=words).to_polars(wide=True)
     base = AutoModelForSequenceClassification.from_pretrained(found.path, num_labels=1, dtype=torch.float32)
     model = PeftModel.from_pretrained(base, found.adapter).eval()
     tokenizer = AutoTokenizer.from_pretrained(found.path)
