@@ -81,11 +81,12 @@ def test_the_digest_sees_a_text_and_the_order(tmp_path: Path) -> None:
         ('a: "It is {word}."\na: "{word}!"', "occurs twice"),
         ('a: "It is {word}."\nb: "It is {word}."', "same text"),
         ('"a b": "It is {word}."', "cannot be a template's key"),
+        ('word: "It is {word}."', "the candidate alone"),
         ('a: &x {text: "{word}!"}\nb: *x', "aliases"),
         ('a: !!python/object/apply:os.system ["true"]', "constructor|tag"),
         ("a: {text: 'It is {word}.", "line"),
         ("a: It is {word}: yes", "line"),
-        ("a: " + "[" * 1500, "nested too deeply|line"),
+        ("a: " + "[" * 400, "nested too deeply|line"),
         ('"a\x1b[31m": "It is {word}."', "."),
     ],
 )

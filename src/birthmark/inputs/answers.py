@@ -18,10 +18,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
-from birthmark.inputs.prompts import parse_mapping
+from birthmark.inputs.prompts import parse_mapping, prompt_set_record
 from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, read_text
+from birthmark.records import PromptRecord, PromptSetRecord
 
 WORDS, SENTENCES = "words", "sentences"
+WORD = "word"  # the format of an answer that is the candidate alone
 PLACE = "{word}"
 MOST_CHARACTERS = 2000
 HOW_TO_WRITE = (
@@ -93,6 +95,70 @@ def load_answers(name_or_path: str | Path = WORDS) -> AnswerSet:
     return AnswerSet(path.stem, _parse(read_text(path, "answer template", MEGABYTE), one_line(name)))
 
 
+@dataclass(frozen=True)
+class InSentence:
+    """A question, and the sentence in which its answers stand."""
+
+    question: str
+    template: AnswerTemplate
+
+
+Asked = str | InSentence
+"""What is asked: a question alone, where a candidate is the whole answer, or with the sentence in which it stands."""
+
+
+def asked(prompt: PromptRecord) -> Asked:
+    """What a model is asked under a prompt."""
+    return prompt.text if prompt.answer is None else InSentence(prompt.text, AnswerTemplate(text=prompt.answer))
+
+
+def question_of(given: Asked) -> str:
+    return given if isinstance(given, str) else given.question
+
+
+def template_of(given: Asked) -> AnswerTemplate | None:
+    return None if isinstance(given, str) else given.template
+
+
+def crossed(prompts: PromptSetRecord, answers: AnswerSet) -> PromptSetRecord:
+    """Every prompt with the bare candidate (`KEY@word`) and with it in each template (`KEY@TEMPLATE`), format by format.
+
+    Without templates, the prompts as they are.
+    """
+    if not answers.templates:
+        return prompts
+    texts: dict[str, str | None] = {WORD: None, **{key: item.text for key, item in answers.templates.items()}}
+    cells = {
+        f"{key}@{name}": prompt.model_copy(update={"answer": text})
+        for name, text in texts.items()
+        for key, prompt in prompts.prompts.items()
+    }
+    return prompt_set_record(f"{prompts.name}@{answers.name}", cells, prompts.system, prompts.persona)
+
+
+def format_of(key: str) -> str:
+    """The answer format of a crossed prompt, by its key."""
+    return key.rpartition("@")[2]
+
+
+def read_by_language_models(prompts: PromptSetRecord) -> tuple[PromptSetRecord, tuple[str, ...]]:
+    """The prompts of a crossed set that a language model reads differently, and the formats that it does not.
+
+    It reads what stands before the word alone: formats that begin alike have the same scores, and the first of them stands
+    for all. One that begins with the word has those of the word itself.
+    """
+    begins: dict[str, str] = {}
+    for key, prompt in prompts.prompts.items():
+        before = prompt.answer.partition(PLACE)[0] if prompt.answer else ""
+        begins.setdefault(format_of(key), before)
+    first = {before: name for name, before in reversed(begins.items())}
+    left_out = tuple(name for name, before in begins.items() if first[before] != name)
+    if not left_out or all(prompt.answer is None for prompt in prompts.prompts.values()):
+        return prompts, ()
+    kept = {key: prompt for key, prompt in prompts.prompts.items() if format_of(key) not in left_out}
+    return prompt_set_record(prompts.name, kept, prompts.system, prompts.persona), left_out
+
+
 def _parse(text: str, where: str) -> dict[str, AnswerTemplate]:
     content = parse_mapping(text, where, "answer templates", HOW_TO_WRITE)
     templates: dict[str, AnswerTemplate] = {}
@@ -102,6 +168,8 @@ def _parse(text: str, where: str) -> dict[str, AnswerTemplate]:
             raise BirthmarkError(
                 f'{where}: "{one_line(key)}" cannot be a template\'s key: use letters, digits, "_", "-" and "."'
             )
+        if key == WORD:
+            raise BirthmarkError(f'{where}: "{WORD}" is the key of the candidate alone: give the template another one')
         template = _template(key, value, where)
         if (other := texts.setdefault(template.text, key)) != key:
             raise BirthmarkError(f'{where}: the templates "{other}" and "{key}" have the same text: remove one of them')
