@@ -30,10 +30,11 @@ from birthmark.files import (
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.inputs.prompts import NEUTRAL_KEY
 from birthmark.progress import note
-from birthmark.records import Effects, Implicit, InputRecord, StudyRecord, read_record, to_json
+from birthmark.records import AnswerFormats, Effects, Implicit, InputRecord, StudyRecord, read_record, to_json
 from birthmark.scoring.measure import Measure, choose_frames, refuse_reading_options, versions
 from birthmark.scoring.options import ChosenFrame, FrameOption
 from birthmark.scoring.table import ScoreTable, read_scores
+from birthmark.values.answers import answer_formats
 from birthmark.values.comparison import EffectsOptions, all_effects
 from birthmark.values.implicit import Joining, implicit_rewards, word_rewards
 from birthmark.values.random_heads import Nulls, with_nulls
@@ -221,6 +222,18 @@ def write_effects(
     for name, result in results.items():
         write_text(out / "effects" / f"{name}.json", to_json(result))
     return list(results.values())
+
+
+def write_answers(
+    tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], out: Path, *, seed: int
+) -> AnswerFormats | None:
+    """Write `out/answers.json` where tables were scored in sentences: whether one-word values hold there."""
+    record = answer_formats(tables, lexicons, seed=seed)
+    if record is None:
+        (out / "answers.json").unlink(missing_ok=True)
+    else:
+        write_text(out / "answers.json", to_json(record))
+    return record
 
 
 def write_implicit(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from birthmark.inputs.answers import Asked, asked
 from birthmark.models.resolve import resolve
 from birthmark.models.scorers import LogProbScorer
 from birthmark.scoring import backends, resume
@@ -30,6 +31,7 @@ CHANGED: dict[str, Any] = {  # None: made in a test of its own below
     "prompt": "worst_ever_one",
     "lexicons": "more.csv",
     "candidates": "love,hope",
+    "answers": "late.yaml",
     "system": "You are a pirate.",
     "controls": "prompt",
     "frame": "qa",
@@ -59,6 +61,7 @@ FILES = {
     "words.csv": "word,category\nlove,A\nfreedom,B\npower,B\n",
     "more.csv": "word,category\nlove,A\nfreedom,B\nfamily,A\n",
     "more.yaml": "best_ever_one: {text: 'What is good?', framing: positive}\n",
+    "late.yaml": 'late: "I say {word}."\n',
     "catalog.toml": '[models."mine"]\npath = "nowhere"\nkind = "logprob"\n',
 }
 
@@ -111,7 +114,7 @@ def test_every_option_has_another_value_here():
 @pytest.mark.parametrize("name", [name for name in MOVES if CHANGED[name] is not None])
 def test_nothing_is_reused_where_an_option_that_moves_scores_differs(name, job_of, world, monkeypatch):
     first = score(job_of(), world / "out")
-    scored: list[str] = []
+    scored: list[Asked] = []
     original = LogProbScorer.score_together
     monkeypatch.setattr(
         LogProbScorer, "score_together", lambda self, texts: scored.extend(texts) or original(self, texts)
@@ -119,7 +122,7 @@ def test_nothing_is_reused_where_an_option_that_moves_scores_differs(name, job_o
     job = job_of(**{name: CHANGED[name]})
     second = score(job, world / "out")
     assert second.record.key != first.record.key
-    assert scored == [prompt.text for prompt in job.measure.prompts.prompts.values()]
+    assert scored == [asked(prompt) for prompt in job.prompts.prompts.values()]
 
 
 @pytest.mark.parametrize(("name", "value"), [("quantize", "8bit"), ("device_map", "auto"), ("kind", "reward")])

@@ -14,7 +14,18 @@ from birthmark.values.wording_among import basis_sentence, ordinal, share_senten
 
 if TYPE_CHECKING:
     from birthmark.commands.audit import AuditResult
-    from birthmark.records import Among, Effects, Implicit, ImplicitGrid, Lineage, Map, PrecisionCheck, Replication
+    from birthmark.commands.compare import Compared
+    from birthmark.records import (
+        Among,
+        AnswerFormats,
+        Effects,
+        Implicit,
+        ImplicitGrid,
+        Lineage,
+        Map,
+        PrecisionCheck,
+        Replication,
+    )
     from birthmark.scoring.table import ScoreTable
 
 SHOWN_ROWS = 20
@@ -74,8 +85,17 @@ def print_audit(result: AuditResult) -> None:
         print_lineage(result.lineage)
     if result.among is not None:
         print_among(result.among)
+    print_formats(result.formats)
     print_precision(result.tables)
     say(f"Written to {result.out}; look at {result.report}")
+
+
+def print_formats(record: AnswerFormats | None) -> None:
+    """Whether each model's values hold in sentences, where they were scored there."""
+    from birthmark.report.text import in_text, short_names
+
+    for item in record.models if record else ():
+        say(in_text(item.sentence, short_names(other.model for other in record.models)))  # type: ignore[union-attr]
 
 
 def print_among(record: Among) -> None:
@@ -223,12 +243,13 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         say(f"Written to {out}; look at {out / 'report.html'}")
 
 
-def print_compared(results: Sequence[Effects], out: Path | None, word: str | None) -> None:
+def print_compared(results: Compared, out: Path | None, word: str | None) -> None:
     """The effects, or one word's difference alone."""
     if word is not None:
         print_word(results, word)
     else:
         print_effects(results, out)
+        print_formats(results.formats)
 
 
 def print_word(results: Sequence[Effects], word: str) -> None:

@@ -20,6 +20,7 @@ from birthmark.inputs.prompts import NEUTRAL, load_personas
 from birthmark.progress import note
 from birthmark.records import (
     Among,
+    AnswerFormats,
     Effects,
     Implicit,
     Kind,
@@ -48,7 +49,7 @@ from birthmark.scoring.options import (
     ScoringOptions,
 )
 from birthmark.scoring.table import ScoreTable, is_score_table
-from birthmark.study import Study, open_measure, open_study, write_effects, write_implicit
+from birthmark.study import Study, open_measure, open_study, write_answers, write_effects, write_implicit
 from birthmark.values.among import Reference
 from birthmark.values.comparison import by_kind
 from birthmark.values.random_heads import Nulls
@@ -92,6 +93,7 @@ class AuditResult(Shown):
     lineage: Lineage | None = None
     map: Map | None = None
     among: Among | None = None
+    formats: AnswerFormats | None = None
 
     @property
     def answers(self) -> list[str]:
@@ -119,6 +121,7 @@ class AuditResult(Shown):
             "lineage": self.lineage.model_dump(mode="json") if self.lineage else None,
             "map": self.map.model_dump(mode="json") if self.map else None,
             "among": self.among.model_dump(mode="json") if self.among else None,
+            "formats": self.formats.model_dump(mode="json") if self.formats else None,
         }
 
     def summary(self) -> str:
@@ -294,6 +297,8 @@ def _finish(
             controls=measure.controls,
             nulls=nulls,
         )
+    with study.timed("answers"):
+        formats = write_answers(tables, (*measure.lexicons, *measure.beside), out, seed=measure.seed)
     with study.timed("implicit"):
         implicit = _first_implicit(tables, measure.lexicons, out)
     lineage = _write_lineage(lines, results, out)
@@ -308,7 +313,7 @@ def _finish(
         *(placed.warnings if placed else ()),
     }
     report = study.finish(sorted(warnings), quiet=measure.quiet)
-    return AuditResult(out, tables, results, implicit, report, lineage, relations, placed)
+    return AuditResult(out, tables, results, implicit, report, lineage, relations, placed, formats)
 
 
 def _kept_among(out: Path) -> Among | None:

@@ -12,12 +12,13 @@ from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.files import slug_of, write_text
 from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
-from birthmark.records import BudgetCheck, Effects, Stages, to_json
+from birthmark.records import AnswerFormats, BudgetCheck, Effects, Stages, to_json
 from birthmark.records.base import Row, Shown
 from birthmark.scoring.declarations import MODEL, Argument, Option, checked, with_options
 from birthmark.scoring.options import OUT_HELP, CatalogOptions, ControlOptions, Lexicons, MixedFrames, SeedOptions
 from birthmark.scoring.table import ScoreTable, read_scores
-from birthmark.study import open_study, write_effects
+from birthmark.study import open_study, write_answers, write_effects
+from birthmark.values.answers import answer_formats
 from birthmark.values.budget import check_budget, parse_budget
 from birthmark.values.comparison import EffectsOptions, all_effects, check_frames, group_models, name_bases, teams
 from birthmark.values.random_heads import read_head_words
@@ -62,7 +63,12 @@ class StagesOptions(CatalogOptions, SeedOptions, total=False):
 
 
 class Compared(Shown, list[Effects]):
-    """What `compare` finds: a list of `Effects`, one a lexicon and kind of score, that shows itself."""
+    """What `compare` finds: a list of `Effects`, one a lexicon and kind of score, that shows itself.
+
+    `formats`: whether these values hold in sentences, where the tables were scored there.
+    """
+
+    formats: AnswerFormats | None = None
 
     def summary(self) -> str:
         return "\n".join(item.summary() for item in self)
@@ -147,7 +153,9 @@ def compare(
         "teams": teams(models, known),
     }
     if out is None:
-        return Compared(all_effects(named, words, **how).values())
+        found = Compared(all_effects(named, words, **how).values())
+        found.formats = answer_formats(named, words, seed=options["seed"])
+        return found
     digests = [table.record.sha256 for table in named]
     study = open_study(Path(out), "compare", {"tables": digests, "groups": how["groups"]})
     for table in named:
@@ -156,8 +164,11 @@ def compare(
         study.add_input("lexicon", lexicon.name, lexicon.sha256)
     with study.timed("effects"):
         results = write_effects(named, words, study.out, **how)
+    formats = write_answers(named, words, study.out, seed=options["seed"])
     study.finish(sorted({*disagreement(results), *(text for item in results for text in item.warnings)}))
-    return Compared(results)
+    found = Compared(results)
+    found.formats = formats
+    return found
 
 
 @checked

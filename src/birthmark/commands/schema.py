@@ -14,6 +14,7 @@ from birthmark.inputs.text import did_you_mean
 from birthmark.records import (
     SCHEMAS,
     Among,
+    AnswerFormats,
     AnswersPlan,
     BudgetCheck,
     Calibration,
@@ -79,6 +80,7 @@ class AuditOutput(Record):
     lineage: Lineage | None = None
     map: Map | None = None
     among: Among | None = None
+    formats: AnswerFormats | None = None
 
 
 class ScoreOutput(Record):

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, Unpack
 
 from birthmark.commands.models import resolve, resolve_for
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.answers import asked
 from birthmark.inputs.prompts import load_personas
 from birthmark.records import Explanation
+from birthmark.scoring.backend import Job
 from birthmark.scoring.backends import models_at_once
 from birthmark.scoring.declarations import QUESTION, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options, under
 from birthmark.scoring.options import (
+    AnswerOptions,
     ChosenFrame,
     EngineOptions,
     FrameOptions,
@@ -80,6 +83,7 @@ Personas = Annotated[
 
 class ExplainOptions(
     QuestionOptions,
+    AnswerOptions,
     SystemOptions,
     FrameOptions,
     ProtocolOptions,
@@ -109,7 +113,7 @@ class AttributeOptions(
     """What decides a reward model's attributes, and how it is run."""
 
 
-class ScoreOptions(PersonaOptions, SystemOptions, ModelOptions, total=False):
+class ScoreOptions(PersonaOptions, AnswerOptions, SystemOptions, ModelOptions, total=False):
     """All that `score` takes beside the model."""
 
 
@@ -168,7 +172,7 @@ def score_attributes(model: Model, *, out: Out = None, **options: Unpack[Attribu
 
 @with_options
 def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
-    """What a model reads for the first prompt and the first candidate: the conversation, its token ids, what is shared,
+    """What a model reads for the first prompt (in the first sentence) and the first candidate: the conversation, its token ids, what is shared,
     which token the score is read at.
 
     Nothing is scored and the model is not loaded; a `server` is asked what it reads. Raises `BirthmarkError` as `score` does.
@@ -180,11 +184,12 @@ def explain(model: Model, **options: Unpack[ExplainOptions]) -> Explanation:
     refuse_reading_options([found], measure)
     (frame,) = choose_frames([found], measure.frame, measure.protocol)
     candidates = measure.candidates_for(found.kind)
-    key, prompt = next(iter(measure.prompts.prompts.items()))
+    prompts = Job(found, measure, frame).prompts.prompts
+    key = next((key for key, prompt in prompts.items() if prompt.answer), next(iter(prompts)))
     explained = run(
         found,
         prompt=key,
-        question=prompt.text,
+        asked=asked(prompts[key]),
         words=candidates.words,
         vocabulary=candidates.vocabulary,
         frame=frame,

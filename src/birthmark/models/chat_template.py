@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.answers import Asked, question_of, template_of
 from birthmark.models.encoding import Bos, Encoder, Frame, Protocol, read_vocabulary, unknown_answers
 from birthmark.models.engine import common_prefix_length
 from birthmark.models.heads.base import RewardHead
@@ -230,7 +231,7 @@ def explain(
     model: ResolvedModel,
     *,
     prompt: str,
-    question: str,
+    asked: Asked,
     words: Sequence[str],
     vocabulary: bool,
     frame: Frame,
@@ -254,18 +255,18 @@ def explain(
     candidates = list(words) or list(read_vocabulary(tokenizer, len(tokenizer), protocol).texts if vocabulary else ())
     if not candidates:
         raise BirthmarkError("there are no candidates: give words, or use the vocabulary")
-    candidate = candidates[0]
+    candidate, template = candidates[0], template_of(asked)
     head = reward_head(model) if kind == "reward" else None
     if kind == "reward":
-        conversations = encoder.conversations(question, candidates[:CONVERSATIONS])
+        conversations = encoder.conversations(asked, candidates[:CONVERSATIONS])
         ids, shared = conversations[0], common_prefix_length(conversations)
-        rendered = encoder.render(question, candidate)
+        rendered = encoder.render(question_of(asked), template.fill(candidate) if template else candidate)
     else:
-        ids = encoder.context(question)
+        ids = encoder.context(asked)
         shared = len(ids)
-        rendered = encoder.written(question)
+        rendered = encoder.written(asked)
     gates = head.gate_positions([ids]) if head else None
-    forms = encoder.forms(candidate) if kind == "logprob" else ()
+    forms = encoder.forms(candidate, template) if kind == "logprob" else ()
     reading = reading_of(model, tokenizer, head, read) if kind == "reward" else None
     facts = read_facts(encoder, candidates if kind == "reward" else None, reading)
     return Explanation(
@@ -275,7 +276,7 @@ def explain(
         frame=encoder.frame,
         protocol=protocol,
         prompt=prompt,
-        question=question,
+        question=question_of(asked),
         system=system,
         system_place=encoder.system_place,
         template_system=facts.system,

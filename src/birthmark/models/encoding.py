@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.inputs.answers import AnswerTemplate, Asked, question_of, template_of
 from birthmark.models.guard import limited
 
 Frame = Literal["chat", "qa", "bare"]
@@ -173,26 +174,33 @@ class Encoder:
         if system is not None:
             self.system_place = self._place_of(system)
 
-    def context(self, prompt_text: str) -> list[int]:
-        """What an LM reads before the answer.
+    def context(self, asked: Asked) -> list[int]:
+        """What an LM reads before the answer, or before the word in the sentence that the answer is.
 
         `chat`: the template with the assistant's turn opened; `qa`: exactly `Question: {prompt}\\nAnswer:`; `bare`: the
-        prompt alone. The last two begin with the special tokens that the tokenizer begins a text with.
+        prompt alone. The last two begin with the special tokens that the tokenizer begins a text with. A sentence follows
+        (after a space, where no chat template opens its turn) up to the word, and to the space before it, which is the word's.
         """
-        text = self.written(prompt_text)
+        text = self.written(asked)
         if self.frame == "chat":
-            self._require_question(prompt_text, text)
+            self._require_question(question_of(asked), self.render(question_of(asked)))
             return self._encode_rendered([text])[0]
         return [*self.prepended, *next(_tokenized(self.tokenizer, [text], special=False))]
 
-    def written(self, prompt_text: str) -> str:
+    def written(self, asked: Asked) -> str:
         """`context` as text."""
+        question, template = question_of(asked), template_of(asked)
+        before = template.before.removesuffix(" ") if template else ""
         if self.frame == "chat":
-            return self.render(prompt_text)
-        return f"Question: {prompt_text}\nAnswer:" if self.frame == "qa" else prompt_text
+            return self.render(question) + before
+        text = f"Question: {question}\nAnswer:" if self.frame == "qa" else question
+        return f"{text} {before}" if before else text
 
-    def conversations(self, prompt_text: str, answers: Sequence[str]) -> list[list[int]]:
+    def conversations(self, asked: Asked, answers: Sequence[str]) -> list[list[int]]:
         """What an RM reads, one list of ids per answer: each complete conversation rendered and tokenized as a whole."""
+        prompt_text, template = question_of(asked), template_of(asked)
+        if template:
+            answers = [template.fill(answer) for answer in answers]
         before = self._asked(prompt_text)
         turns = [[*before, {"role": "assistant", "content": answer}] for answer in answers]
         rendered = self._render(turns, opened=False)
@@ -211,16 +219,18 @@ class Encoder:
         """
         return self._encode_rendered(self._render([[dict(turn) for turn in turns] for turns in dialogues], opened))
 
-    def conversation(self, prompt_text: str, answer: str) -> list[int]:
+    def conversation(self, asked: Asked, answer: str) -> list[int]:
         """`conversations` for one answer."""
-        return self.conversations(prompt_text, [answer])[0]
+        return self.conversations(asked, [answer])[0]
 
-    def forms(self, word: str) -> tuple[str, ...]:
+    def forms(self, word: str, template: AnswerTemplate | None = None) -> tuple[str, ...]:
         """The forms of a word after a context.
 
         As given and capitalised, each without and with a leading space, without duplicates; under the study's protocol only
-        the word exactly as given.
+        the word exactly as given. Within a sentence the word as given, after the space that stands before it.
         """
+        if template and template.before:
+            return (f" {word}" if template.before.endswith(" ") else word,)
         if self.protocol == "christian2026":
             return (word,)
         capitalised = word[:1].upper() + word[1:]

@@ -4,7 +4,9 @@ A scorer combines an encoder (text to ids), an engine (ids to states and log-pro
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +14,7 @@ import polars as pl
 import torch
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.answers import AnswerTemplate, Asked, template_of
 from birthmark.models.chat_template import read_facts
 from birthmark.models.encoding import (
     Bos,
@@ -39,11 +42,25 @@ FEWEST_CHECKED = 6  # candidates after a prompt
 _Read = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
+@dataclass(frozen=True)
+class WordForms:
+    """Distinct token sequences of the words' forms, for each word the indices of its own, and those that begin with no other."""
+
+    sequences: list[tuple[int, ...]]
+    of_words: list[list[int]]
+    disjoint: list[int]
+
+    @property
+    def longest(self) -> int:
+        return max(map(len, self.sequences), default=1)
+
+
 class LogProbScorer:
     """log p(candidate | context) from a causal LM.
 
     A vocabulary row is its own token's log-probability; a word's is the log of the sum over its forms, each form's
-    the sum of its tokens' (chain rule). `limits` are by default those of `model`, which may be None where they are given
+    the sum of its tokens' (chain rule). Within a sentence a word has one form, and the context is what stands before it; what
+    follows it has no part. `limits` are by default those of `model`, which may be None where they are given
     and the engine runs elsewhere; such an engine gives no next tokens where there is no vocabulary.
     """
 
@@ -63,58 +80,79 @@ class LogProbScorer:
         self.encoder = encoder
         self.engine = engine
         self.left_out = _left_out(vocabulary)
-        self.unknown_words, self._forms, self._word_forms = _tokenize_words(encoder, words)
-        words = _known(words, self.unknown_words, vocabulary)
+        self.unknown_words, *forms = _tokenize_words(encoder, words)
+        self._words = _known(words, self.unknown_words, vocabulary)
+        words = self._words
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
         self.chat = read_facts(encoder)
         self.limits = limits or Limits.of(model, encoder.tokenizer)
-        self.limits.check(self._forms)
+        self._alone = WordForms(*forms, _without_continuations(forms[0]))
+        self._within: dict[str, WordForms] = {}  # a sentence, by the sign before the word
+        self.limits.check(self._alone.sequences)
         self._tokens = np.array(vocabulary.token_ids if vocabulary else (), dtype=np.int64)
         self.word_tokens = {
-            word: max(len(self._forms[form]) for form in forms)
-            for word, forms in zip(words, self._word_forms, strict=True)
+            word: max(len(self._alone.sequences[form]) for form in forms)
+            for word, forms in zip(words, self._alone.of_words, strict=True)
         }
-        self._disjoint = _without_continuations(self._forms)
 
-    def score(self, prompt_text: str) -> PromptScores:
+    def score(self, prompt_text: Asked) -> PromptScores:
         """Score every candidate after one prompt."""
         return self.score_together([prompt_text])[0]
 
-    def batches(self, prompt_texts: Sequence[str]) -> list[range]:
-        """Which of the prompts are scored together."""
-        return self.engine.batches([self._context(text) for text in prompt_texts], self._forms)
+    def batches(self, prompt_texts: Sequence[Asked]) -> list[range]:
+        """Which of the prompts are scored together: neighbours after which the words have the same forms."""
+        found: list[range] = []
+        for _, group in groupby(range(len(prompt_texts)), lambda at: _before(template_of(prompt_texts[at]))):
+            places = list(group)
+            texts = [prompt_texts[at] for at in places]
+            batches = self.engine.batches([self._context(text) for text in texts], self._forms(texts[0]).sequences)
+            found += [range(places[0] + batch.start, places[0] + batch.stop) for batch in batches]
+        return found
 
-    def score_together(self, prompt_texts: Sequence[str]) -> list[PromptScores]:
+    def score_together(self, prompt_texts: Sequence[Asked]) -> list[PromptScores]:
         """Score every candidate after each prompt of a batch."""
-        contexts = [self._context(text) for text in prompt_texts]
-        found = self.engine.log_probs_after(contexts, self._forms)
-        return [self._scores(context, *of_it) for context, of_it in zip(contexts, found, strict=True)]
+        contexts, forms = [self._context(text) for text in prompt_texts], self._forms(prompt_texts[0])
+        found = self.engine.log_probs_after(contexts, forms.sequences)
+        return [self._scores(context, *of_it, forms) for context, of_it in zip(contexts, found, strict=True)]
 
-    def ids_of(self, prompt_text: str, row: int) -> list[int]:
+    def ids_of(self, prompt_text: Asked, row: int) -> list[int]:
         """What is read for the candidate of a row."""
         return self.encoder.context(prompt_text)
 
-    def _context(self, prompt_text: str) -> list[int]:
+    def _context(self, prompt_text: Asked) -> list[int]:
         context = self.encoder.context(prompt_text)
-        self.limits.check([context], further=max(map(len, self._forms), default=1) - 1)
+        self.limits.check([context], further=self._forms(prompt_text).longest - 1)
         return context
 
-    def _scores(self, context: list[int], following: np.ndarray, forms: np.ndarray) -> PromptScores:
-        scores = self._join(following, forms, np.arange(len(self._tokens)), self._word_forms)
+    def _forms(self, prompt_text: Asked) -> WordForms:
+        """The words' forms where they stand."""
+        template = template_of(prompt_text)
+        if template is None or not template.before:
+            return self._alone
+        sign = _before(template)
+        if sign not in self._within:
+            sequences, of_words = _distinct(self.encoder, [self.encoder.forms(word, template) for word in self._words])
+            self._within[sign] = WordForms(sequences, of_words, _without_continuations(sequences))
+        return self._within[sign]
+
+    def _scores(
+        self, context: list[int], following: np.ndarray, log_probs: np.ndarray, forms: WordForms
+    ) -> PromptScores:
+        scores = self._join(following, log_probs, np.arange(len(self._tokens)), forms.of_words)
         probabilities = np.exp(following.astype(np.float64))
         mass = Mass(
-            lexicon=float(np.exp(forms[self._disjoint]).sum()),
+            lexicon=float(np.exp(log_probs[forms.disjoint]).sum()),
             left_out=float(np.delete(probabilities, self._tokens).sum()) if len(probabilities) else 1.0,
         )
         return PromptScores(scores, context, mass)
 
     def verify(
         self,
-        prompt_texts: Sequence[str],
+        prompt_texts: Sequence[Asked],
         sample: int = 64,
         seed: int = 0,
-        scored: Mapping[str, np.ndarray] | None = None,
+        scored: Mapping[Asked, np.ndarray] | None = None,
     ) -> Verification:
         """Rescore a seeded sample of candidates (words and tokens) with the plain engine after each of the prompts.
 
@@ -124,16 +162,17 @@ class LogProbScorer:
 
     def sample_rows(self, sample: int, seed: int) -> np.ndarray:
         """A seeded sample of the candidates' rows."""
-        return sample_rows(len(self._tokens), len(self._word_forms), sample, seed)
+        return sample_rows(len(self._tokens), len(self._words), sample, seed)
 
-    def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
+    def score_rows(self, prompt_text: Asked, rows: np.ndarray, engine: Engine) -> np.ndarray:
         """Scores of some rows, float32 [rows], computed by the given engine."""
         tokens = rows[rows < len(self._tokens)]
-        chosen = [self._word_forms[row - len(self._tokens)] for row in rows[rows >= len(self._tokens)]]
+        every = self._forms(prompt_text)
+        chosen = [every.of_words[row - len(self._tokens)] for row in rows[rows >= len(self._tokens)]]
         used = sorted({form for forms in chosen for form in forms})
         place = {form: index for index, form in enumerate(used)}
         context = self._context(prompt_text)
-        following, forms = engine.log_probs(context, [self._forms[form] for form in used])
+        following, forms = engine.log_probs(context, [every.sequences[form] for form in used])
         return self._join(following, forms, tokens, [[place[form] for form in word] for word in chosen])
 
     def _join(
@@ -191,26 +230,26 @@ class RewardScorer(RewardInputs):
         self.engine = engine
         self.head = head
 
-    def score(self, prompt_text: str) -> PromptScores:
+    def score(self, prompt_text: Asked) -> PromptScores:
         """Score every candidate after one prompt."""
         answers = self.candidates["candidate"].to_list()
         scores, shared = self._score_answers(prompt_text, answers, self.engine)
         return PromptScores(scores, shared, None)
 
-    def batches(self, prompt_texts: Sequence[str]) -> list[range]:
+    def batches(self, prompt_texts: Sequence[Asked]) -> list[range]:
         """Each prompt alone."""
         return [range(index, index + 1) for index in range(len(prompt_texts))]
 
-    def score_together(self, prompt_texts: Sequence[str]) -> list[PromptScores]:
+    def score_together(self, prompt_texts: Sequence[Asked]) -> list[PromptScores]:
         """Score every candidate after each of the prompts."""
         return [self.score(text) for text in prompt_texts]
 
     def verify(
         self,
-        prompt_texts: Sequence[str],
+        prompt_texts: Sequence[Asked],
         sample: int = 64,
         seed: int = 0,
-        scored: Mapping[str, np.ndarray] | None = None,
+        scored: Mapping[Asked, np.ndarray] | None = None,
     ) -> Verification:
         """Rescore a seeded sample of candidates with the plain engine; see `LogProbScorer.verify`.
 
@@ -219,7 +258,7 @@ class RewardScorer(RewardInputs):
         sample = min(sample, max(FEWEST_CHECKED, self._affordable(prompt_texts[0])))
         return verify_rows(self, prompt_texts, self.sample_rows(sample, seed), scored or {})
 
-    def _affordable(self, prompt_text: str) -> int:
+    def _affordable(self, prompt_text: Asked) -> int:
         """How many whole conversations have a quarter of the tokens of one prompt's shared prefix and all its endings."""
         answers = self.candidates["candidate"]
         some = answers.gather(np.linspace(0, len(answers) - 1, min(len(answers), 32)).astype(int)).to_list()
@@ -228,15 +267,15 @@ class RewardScorer(RewardInputs):
         shared = common_prefix_length(conversations)
         return int(CHECKED_SHARE * (shared + len(answers) * (whole - shared)) / whole)
 
-    def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray:
+    def score_rows(self, prompt_text: Asked, rows: np.ndarray, engine: Engine) -> np.ndarray:
         """Scores of some rows, float32 [rows], computed by the given engine."""
         return self._score_answers(prompt_text, self.candidates["candidate"].gather(rows).to_list(), engine)[0]
 
-    def ids_of(self, prompt_text: str, row: int) -> list[int]:
+    def ids_of(self, prompt_text: Asked, row: int) -> list[int]:
         """What is read for the candidate of a row."""
         return self.encoder.conversation(prompt_text, self.candidates["candidate"][row])
 
-    def score_attributes(self, prompt_text: str) -> np.ndarray:
+    def score_attributes(self, prompt_text: Asked) -> np.ndarray:
         """Each candidate's reward and its head's attributes after one prompt, float32 [candidates, 1 + attributes].
 
         Raises `BirthmarkError` where the head has no attributes.
@@ -250,7 +289,7 @@ class RewardScorer(RewardInputs):
 
         return self._score_answers(prompt_text, self.candidates["candidate"].to_list(), self.engine, read)[0]
 
-    def states(self, prompt_text: str) -> np.ndarray:
+    def states(self, prompt_text: Asked) -> np.ndarray:
         """The states that the head reads each candidate's reward from after one prompt, float32 [candidates, hidden]."""
         return self._score_answers(prompt_text, self.candidates["candidate"].to_list(), self.engine, _last)[0]
 
@@ -259,7 +298,7 @@ class RewardScorer(RewardInputs):
         return self._read_conversations(conversations, self.engine, _last)
 
     def score_with_random_heads(
-        self, prompt_text: str, answers: Sequence[str], heads: int, seed: list[int]
+        self, prompt_text: Asked, answers: Sequence[str], heads: int, seed: list[int]
     ) -> np.ndarray:
         """Rewards of answers of any kind to one prompt, and what random heads give, float32 [answers, 1 + heads].
 
@@ -276,7 +315,7 @@ class RewardScorer(RewardInputs):
         return self._score_answers(prompt_text, answers, self.engine, read)[0]
 
     def _score_answers(
-        self, prompt_text: str, answers: Sequence[str], engine: Engine, read: _Read | None = None
+        self, prompt_text: Asked, answers: Sequence[str], engine: Engine, read: _Read | None = None
     ) -> tuple[np.ndarray, list[int]]:
         """Rewards, float32 [answers] (or what `read` makes of the states), and the ids that begin all conversations."""
 
@@ -401,21 +440,28 @@ def _tokenize_words(
     `BirthmarkError` for a form without tokens.
     """
     texts = [encoder.forms(word) for word in words]
-    every = [form for forms in texts for form in forms]
-    lost = unknown_words(encoder.tokenizer, every)
-    ids = iter(encoder.form_ids(every))
+    lost = unknown_words(encoder.tokenizer, [form for forms in texts for form in forms])
+    written = [[form for form in forms if form not in lost] for forms in texts]
+    unknown = tuple(word for word, forms in zip(words, written, strict=True) if not forms)
+    return unknown, *_distinct(encoder, [forms for forms in written if forms])
+
+
+def _distinct(encoder: Encoder, texts: Sequence[Sequence[str]]) -> tuple[list[tuple[int, ...]], list[list[int]]]:
+    """The distinct token sequences of words' forms, and for each word the indices of its own."""
+    ids = iter(encoder.form_ids([form for forms in texts for form in forms]))
     index: dict[tuple[int, ...], int] = {}
-    unknown, word_forms = [], []
-    for word, forms in zip(words, texts, strict=True):
-        written = [(form, next(ids)) for form in forms]
-        sequences = dict.fromkeys(sequence for form, sequence in written if form not in lost)
+    word_forms = []
+    for forms in texts:
+        sequences = dict.fromkeys(next(ids) for _ in forms)
         if () in sequences:
-            raise BirthmarkError(f"the candidate '{word}' has no tokens: remove it from the candidates")
-        if not sequences:
-            unknown.append(word)
-        else:
-            word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
-    return tuple(unknown), list(index), word_forms
+            raise BirthmarkError(f"the candidate '{forms[0]}' has no tokens: remove it from the candidates")
+        word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
+    return list(index), word_forms
+
+
+def _before(template: AnswerTemplate | None) -> str:
+    """The sign that a word stands after in a sentence: a space or another; nothing where the word begins."""
+    return template.before[-1:] and (" " if template.before.endswith(" ") else "…") if template else ""
 
 
 def _known(words: Sequence[str], unknown: Sequence[str], vocabulary: Vocabulary | None) -> list[str]:

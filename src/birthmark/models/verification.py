@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from birthmark.inputs.answers import Asked
 from birthmark.models.engine import Engine, PlainEngine
 from birthmark.models.scored import Verification
 from birthmark.records import Kind
@@ -29,11 +30,11 @@ class ScoresRows(Protocol):
     @property
     def engine(self) -> Engine: ...
 
-    def score_rows(self, prompt_text: str, rows: np.ndarray, engine: Engine) -> np.ndarray: ...
+    def score_rows(self, prompt_text: Asked, rows: np.ndarray, engine: Engine) -> np.ndarray: ...
 
 
 def verify_rows(
-    scorer: ScoresRows, prompt_texts: Sequence[str], rows: np.ndarray, scored: Mapping[str, np.ndarray]
+    scorer: ScoresRows, prompt_texts: Sequence[Asked], rows: np.ndarray, scored: Mapping[Asked, np.ndarray]
 ) -> Verification:
     """Score rows with the plain engine after each prompt, and compare with `scored` or else with the scorer's own engine.
 
@@ -55,7 +56,7 @@ def verify_rows(
     return Verification(max_abs_diff=difference, bound=bound, seconds=perf_counter() - start)
 
 
-def plain_noise(scorer: ScoresRows, rows: np.ndarray, plain: Mapping[str, np.ndarray]) -> float:
+def plain_noise(scorer: ScoresRows, rows: np.ndarray, plain: Mapping[Asked, np.ndarray]) -> float:
     """By how much plain scores differ from themselves one conversation at a time, and with perturbed rounding.
 
     At least a unit in the last place of float32 of the largest score.

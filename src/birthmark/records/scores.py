@@ -2,13 +2,18 @@
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from birthmark.records.base import Framing, Kind, ReasonIn, Record, Slug
 
 
 class PromptRecord(Record):
+    """`answer` is the sentence in which a candidate stands, with `{word}` in its place; where it stands alone there is none."""
+
     text: str
     framing: Framing | None = None
     factors: dict[str, str] = {}
+    answer: str | None = Field(None, exclude_if=lambda answer: answer is None)
 
 
 class PromptSetRecord(Record):

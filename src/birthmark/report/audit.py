@@ -6,6 +6,7 @@ from pathlib import Path
 from birthmark.foreign import html
 from birthmark.records import Effects, HeadsNull, Implicit, Line, LineageOf
 from birthmark.report.among import among_topic
+from birthmark.report.answers import answers_topic
 from birthmark.report.columns import Column, Table
 from birthmark.report.contents import Contents, read_contents
 from birthmark.report.figure import Figure
@@ -68,6 +69,7 @@ def _page(contents: Contents) -> Page:
     made = (
         _overview(contents),
         among_topic(contents.among) if contents.among else None,
+        answers_topic(contents.answers) if contents.answers else None,
         _lineage(contents),
         _map(contents),
         _look_up(contents),

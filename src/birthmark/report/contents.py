@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from birthmark.errors import BirthmarkError
 from birthmark.records import (
     Among,
+    AnswerFormats,
     Effects,
     Framing,
     Implicit,
@@ -65,6 +66,7 @@ class Contents:
     lineage: Lineage | None = None
     map: Map | None = None
     among: Among | None = None
+    answers: AnswerFormats | None = None
 
 
 def read_contents(out: Path, tables: Sequence[ScoreTable] = ()) -> Contents:
@@ -94,7 +96,7 @@ def read_contents(out: Path, tables: Sequence[ScoreTable] = ()) -> Contents:
         tokens += of_tokens
         words += of_words
     lineage, relations = _optional(out / "lineage.json", Lineage), _optional(out / "map.json", Map)
-    among = _optional(out / "among.json", Among)
+    among, answers = _optional(out / "among.json", Among), _optional(out / "answers.json", AnswerFormats)
     return Contents(
         _as_shown(study, names),
         [renamed(item, names) for item in effects],
@@ -105,6 +107,7 @@ def read_contents(out: Path, tables: Sequence[ScoreTable] = ()) -> Contents:
         renamed(lineage, names) if lineage else None,
         renamed(relations, names) if relations else None,
         renamed(among, names) if among else None,
+        renamed(answers, names) if answers else None,
     )
 
 

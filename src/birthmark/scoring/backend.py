@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.answers import Asked, read_by_language_models
 from birthmark.inputs.candidates import Candidates
 from birthmark.models.scored import PromptScores, Verification, sample_rows
-from birthmark.records import LeftOut, ServedBy
+from birthmark.records import LeftOut, PromptSetRecord, ServedBy
 from birthmark.scoring.declarations import options_in
 from birthmark.scoring.measure import Measure
 from birthmark.scoring.options import ChosenFrame, MeasureOptions
@@ -54,6 +55,26 @@ class Job:
     @cached_property
     def candidates(self) -> Candidates:
         return self.measure.candidates_for(self.model.kind)
+
+    @property
+    def prompts(self) -> PromptSetRecord:
+        """What this model is asked; see `inputs.answers.read_by_language_models`."""
+        return self._read_alike[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """Answer formats that are another one for this model, and what the candidates' words were."""
+        left_out = self._read_alike[1]
+        alike = (
+            "a language model reads what stands before the word alone, so answer formats that begin like an earlier one are not "
+            f"scored again: {', '.join(left_out)}"
+        )
+        return [*([alike] if left_out else []), *self.candidates.notes]
+
+    @cached_property
+    def _read_alike(self) -> tuple[PromptSetRecord, tuple[str, ...]]:
+        prompts = self.measure.prompts
+        return (prompts, ()) if self.model.kind == "reward" else read_by_language_models(prompts)
 
 
 @dataclass(frozen=True)
@@ -121,13 +142,15 @@ class Session(Protocol):
     def candidates(self) -> pl.DataFrame:
         """The table's rows: `candidate`, and `token_id` (null for a word); token rows first."""
 
-    def units(self, texts: Sequence[str]) -> list[Unit]:
+    def units(self, texts: Sequence[Asked]) -> list[Unit]:
         """The work that these prompts are; the same texts give the same units. Each prompt's blocks cover all rows."""
 
-    def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
+    def score(self, texts: Sequence[Asked], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         """Each of the units with its scores, prompt by prompt, as soon as it is done, in any order."""
 
-    def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
+    def verify(
+        self, texts: Sequence[Asked], *, sample: int, seed: int, scored: Mapping[Asked, np.ndarray]
+    ) -> Verification:
         """Score a seeded sample of the candidates in a slower, simpler way, and compare with `scored`, by text."""
 
 
@@ -147,7 +170,7 @@ class Backend(Protocol):
     def open(self, job: Job) -> AbstractContextManager[Session]:
         """A session of the model; its memory is given back at the end."""
 
-    def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    def rescore(self, job: Job, texts: Sequence[Asked], rows: np.ndarray) -> np.ndarray:
         """Scores [texts, rows] in float32, for `--verify`; raises `CannotRescore` where that is not possible."""
 
 

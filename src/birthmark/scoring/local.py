@@ -10,6 +10,7 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.inputs.answers import Asked
 from birthmark.inputs.catalog import Entry
 from birthmark.progress import note
 from birthmark.scoring.backend import (
@@ -119,7 +120,7 @@ class LocalBackend:
         )
         return LocalSession(scorer, facts, model.name)
 
-    def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray, dtype: str = "float32") -> np.ndarray:
+    def rescore(self, job: Job, texts: Sequence[Asked], rows: np.ndarray, dtype: str = "float32") -> np.ndarray:
         """By the plain engine, in float32 or another precision of at most its size."""
         from birthmark.models.machine import release_memory
 
@@ -161,11 +162,11 @@ class LocalSession:
         """Refer to the model no longer, so that its memory can be given back."""
         self._scorer = None
 
-    def units(self, texts: Sequence[str]) -> list[Unit]:
+    def units(self, texts: Sequence[Asked]) -> list[Unit]:
         with naming(self._name):
             return [Unit(batch, range(self.candidates.height)) for batch in self.scorer.batches(texts)]
 
-    def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
+    def score(self, texts: Sequence[Asked], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         """Raises `BirthmarkError` that names the model, for a prompt that it cannot read and for scores that are no numbers."""
         for unit in units:
             asked = [texts[index] for index in unit.prompts]
@@ -185,10 +186,10 @@ class LocalSession:
             self._require_rewards(text, answers, found[:, 0])
         return found
 
-    def _require_finite(self, text: str, result: PromptScores) -> None:
+    def _require_finite(self, text: Asked, result: PromptScores) -> None:
         self._require_rewards(text, self.candidates["candidate"], result.scores)
 
-    def _require_rewards(self, text: str, answers: Sequence[str] | pl.Series, scores: np.ndarray) -> None:
+    def _require_rewards(self, text: Asked, answers: Sequence[str] | pl.Series, scores: np.ndarray) -> None:
         if np.isfinite(scores).all():
             return
         from birthmark.models.limits import first_not_finite
@@ -200,7 +201,9 @@ class LocalSession:
         what = first_not_finite(self.scorer.model, ids)
         raise BirthmarkError(f"the score of {one_line(candidate)!r} is {score}: {what}")
 
-    def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
+    def verify(
+        self, texts: Sequence[Asked], *, sample: int, seed: int, scored: Mapping[Asked, np.ndarray]
+    ) -> Verification:
         return self.scorer.verify(texts, sample=sample, seed=seed, scored=scored)
 
     @property
@@ -257,7 +260,7 @@ def _scorer(network: Any, tokenizer: Any, job: Job, engine: EngineName) -> "Scor
     )
 
 
-def _plainly(job: Job, device: str, dtype: str, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+def _plainly(job: Job, device: str, dtype: str, texts: Sequence[Asked], rows: np.ndarray) -> np.ndarray:
     from birthmark.models.loading import load_model
     from birthmark.models.resolve import load_tokenizer
 

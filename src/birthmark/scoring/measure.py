@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.inputs.answers import WORDS, crossed, load_answers
 from birthmark.inputs.candidates import KEYWORDS, Candidates, CandidateSpec, candidate_spec, load_candidates
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
 from birthmark.inputs.prompts import load_prompts, prompt_set_record, select_prompts, with_neutral
@@ -89,6 +90,7 @@ class Measure:
     backend: str = "local"  # the name of what scores
     ray: str | None = None  # the address of the cluster that the local backend runs on
     server: str | None = None  # the address of what scores, in the place of a backend
+    answers: str = WORDS  # the name of the sentences that the prompts are crossed with
     read: Read = "class"
     bos: BosOption = "auto"
     controls: tuple[str, ...] = ()
@@ -113,7 +115,7 @@ class Measure:
     def of_study(self, frame: str | None) -> dict[str, object]:
         """What all models of one OUT have in common; the frame is the language models', null while there are none.
 
-        Holds every option that is declared `of_study`: prompt, system prompt and controls are in the prompts' digest.
+        Holds every option that is declared `of_study`: prompt, answers, system prompt and controls are in the prompts' digest.
         Candidates of a person's own have a digest as well, so that a file that was edited is seen.
         """
         own = self.candidates is not None and self.candidates not in KEYWORDS
@@ -156,6 +158,10 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
 
         parse_template_date(options["template_date"])
     lexicons, candidates = load_lexicons(options["lexicons"] or "starter"), candidate_spec(options["candidates"])
+    answers = load_answers(options["answers"])
+    if answers.templates:
+        _require_sentences_can_be_asked(options)
+        prompt_set, candidates = crossed(prompt_set, answers), candidates or "lexicon"
     if candidates is not None and candidates not in KEYWORDS:
         load_candidates(candidates, lexicons, "reward")  # what is wrong with them is said before a model is looked up
     return Measure(
@@ -163,6 +169,7 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         lexicons=lexicons,
         neighbour=not options["lexicons"],
         candidates=candidates,
+        answers=answers.name,
         controls=controls,
         frame=options["frame"],
         protocol=options["protocol"],
@@ -181,6 +188,20 @@ def make_measure(**options: Unpack[MeasureOptions]) -> Measure:
         seed=options["seed"],
         quiet=options["quiet"],
     )
+
+
+def _require_sentences_can_be_asked(options: MeasureOptions) -> None:
+    """Raise `BirthmarkError` for an option that does not go with answers in sentences."""
+    asked = {
+        "--server": options["server"] is not None,
+        f"--backend {one_line(options['backend'])}": options["backend"] != LOCAL,
+        "--ray": bool(options["ray"]),
+        "--protocol christian2026": options["protocol"] == "christian2026",
+        "--candidates vocabulary": options["candidates"] == "vocabulary",
+        "--control prompt": any(NEUTRAL_CONTROL in control for control in parse_controls(options["controls"])),
+    }
+    for flag in (flag for flag, given in asked.items() if given):
+        raise BirthmarkError(f"{flag} does not go with --answers {one_line(options['answers'])}: leave one of them out")
 
 
 BACKENDS = "birthmark.backends"  # the entry points of other packages' backends

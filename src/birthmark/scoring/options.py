@@ -88,6 +88,22 @@ class CandidateOptions(TypedDict, total=False):
     ]
 
 
+class AnswerOptions(TypedDict, total=False):
+    answers: Annotated[
+        str | Path,
+        Option(
+            "What a candidate stands in: alone, or in each of a set of sentences too; a YAML file of your own.",
+            QUESTION,
+            default="words",
+            metavar="words|sentences|FILE",
+            moves_score=True,
+            of_study=True,
+            command_line=str,
+            place="name",
+        ),
+    ]
+
+
 class QuestionOptions(PromptSetOptions, PromptOptions, CandidateOptions, total=False):
     """What is asked, and which answers are scored."""
 
@@ -369,7 +385,7 @@ class PersonaOptions(QuestionOptions, RunOptions, total=False):
     """What is asked of every model under a persona, whose system prompt is the persona's."""
 
 
-class MeasureOptions(PersonaOptions, SystemOptions, ControlOptions, total=False):
+class MeasureOptions(PersonaOptions, AnswerOptions, SystemOptions, ControlOptions, total=False):
     """What `measure.make_measure` takes: what is asked of every model, and how it is run."""
 
 

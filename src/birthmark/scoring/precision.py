@@ -6,6 +6,7 @@ import numpy as np
 import scipy
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.answers import asked
 from birthmark.progress import note
 from birthmark.records import Kind, NotApplicable, PrecisionCheck, ScoreRecord
 from birthmark.scoring.backend import Backend, CannotRescore, Job
@@ -32,7 +33,7 @@ def _measure(table: ScoreTable, job: Job, backend: Backend) -> PrecisionCheck | 
     keys = sorted(np.random.default_rng(seed).permutation(len(table.prompt_keys))[:PROMPTS])
     columns = [table.prompt_keys[index] for index in keys]
     try:
-        reference = backend.rescore(job, [table.prompts[column].text for column in columns], rows)
+        reference = backend.rescore(job, [asked(table.prompts[column]) for column in columns], rows)
     except CannotRescore as error:
         return NotApplicable(str(error))
     return compare_precision(

@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from birthmark.files import atomic_path, sha256_of
+from birthmark.inputs.answers import WORDS, Asked
 from birthmark.models.scored import PromptScores
 from birthmark.records import Mass
 from birthmark.scoring.backend import Backend, Job, Settings
@@ -40,6 +41,8 @@ def option_values(job: Job, backend: Backend, settings: Settings) -> dict[str, A
     """
     resolved = _resolved(job, backend, settings)
     names = [name for name, option in options_in(ScoringOptions).items() if option.moves_score]
+    if job.measure.answers == WORDS:
+        names.remove("answers")  # so that tables are found which are older than the option
     if lost := [name for name in names if name not in resolved and name not in Measure.__dataclass_fields__]:
         raise LookupError(f"the option {lost[0]} moves scores, and the resume key has no value of it: add it here")
     return {name: resolved[name] if name in resolved else getattr(job.measure, name) for name in names}
@@ -47,9 +50,9 @@ def option_values(job: Job, backend: Backend, settings: Settings) -> dict[str, A
 
 def _resolved(job: Job, backend: Backend, settings: Settings) -> dict[str, Any]:
     """What the options come to whose own value says too little, such as `auto` or the name of a file."""
-    prompts, digests = job.measure.prompts.sha256, job.model.digests
+    prompts, digests = job.prompts.sha256, job.model.digests
     return {
-        **dict.fromkeys(("prompts", "prompt", "system", "controls"), prompts),
+        **dict.fromkeys(("prompts", "prompt", "answers", "system", "controls"), prompts),
         **dict.fromkeys(("lexicons", "candidates"), job.candidates.sha256),
         "frame": job.frame,
         "bos": job.measure.bos_for(job.model) if job.model.kind == "reward" else job.measure.bos,
@@ -80,7 +83,7 @@ class Kept:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def read(self, text: str, rows: range, n_rows: int) -> PromptScores | None:
+    def read(self, text: Asked, rows: range, n_rows: int) -> PromptScores | None:
         """What an earlier run finished, or None where there is none or it is not whole."""
         if self._folder is None:
             return None
@@ -98,7 +101,7 @@ class Kept:
             mass=Mass(lexicon=float(mass[0]), left_out=float(mass[1])) if mass.size else None,
         )
 
-    def write(self, text: str, rows: range, n_rows: int, result: PromptScores) -> None:
+    def write(self, text: Asked, rows: range, n_rows: int, result: PromptScores) -> None:
         if self._folder is None:
             return
         mass = result.mass
@@ -114,7 +117,8 @@ class Kept:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _file(self, text: str, rows: range, n_rows: int) -> Path:
+    def _file(self, text: Asked, rows: range, n_rows: int) -> Path:
         assert self._folder is not None
+        text = text if isinstance(text, str) else f"{text.question}\0{text.template.text}"
         block = "" if rows == range(n_rows) else f"-{rows.start}-{rows.stop}"
         return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}{block}.npz"

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError, CheckFailed
+from birthmark.inputs.answers import Asked, asked
 from birthmark.models.scored import PromptScores
 from birthmark.progress import note, progress_bar
 from birthmark.records import Kind, NotApplicable, ScoreRecord
@@ -94,8 +95,8 @@ def _scored_table(job: Job, backend: Backend, key: str, out: Path | None, kept: 
 
 def _score_prompts(session: Session, job: Job, kept: Kept) -> tuple[dict[str, PromptScores], float]:
     """The scores after each prompt by its key, kept or scored now, and the seconds that scoring took."""
-    prompts, n_rows = job.measure.prompts.prompts, session.candidates.height
-    texts = [prompt.text for prompt in prompts.values()]
+    prompts, n_rows = job.prompts.prompts, session.candidates.height
+    texts = [asked(prompt) for prompt in prompts.values()]
     units = session.units(texts)
     parts: list[dict[int, PromptScores]] = [{} for _ in texts]  # of each prompt, by the block's first row
     total = 0.0
@@ -110,7 +111,7 @@ def _score_prompts(session: Session, job: Job, kept: Kept) -> tuple[dict[str, Pr
 
 
 def _finished_units(
-    session: Session, texts: Sequence[str], units: Sequence[Unit], kept: Kept
+    session: Session, texts: Sequence[Asked], units: Sequence[Unit], kept: Kept
 ) -> Iterator[tuple[int, range, PromptScores, float]]:
     """Each prompt's place, block of rows and scores, with the seconds they took just now.
 
@@ -177,7 +178,7 @@ def _assemble(session: Session, scored: Mapping[str, PromptScores], job: Job, ba
         frame=job.frame,
         protocol=measure.protocol,
         digests=model.digests,
-        prompt_set=measure.prompts,
+        prompt_set=job.prompts,
         candidates_sha256=job.candidates.sha256,
         n_tokens=n_tokens,
         n_words=frame.height - n_tokens,
@@ -191,7 +192,7 @@ def _assemble(session: Session, scored: Mapping[str, PromptScores], job: Job, ba
         verify_seconds=None,
         verify_max_abs_diff=None,
         candidates_per_second=None,
-        warnings=[*facts.warnings, *job.candidates.notes],
+        warnings=[*facts.warnings, *job.notes],
     )
     return ScoreTable(frame, record)
 
@@ -204,7 +205,7 @@ def _self_check(
         return {"verify_why": why}
     measure, keys = job.measure, list(scored)
     chosen = sorted(np.random.default_rng(measure.seed).permutation(len(keys))[:VERIFY_PROMPTS])
-    texts = {measure.prompts.prompts[keys[index]].text: scored[keys[index]].scores for index in chosen}
+    texts = {asked(job.prompts.prompts[keys[index]]): scored[keys[index]].scores for index in chosen}
     sample = measure.sample or VERIFY_SAMPLE[job.model.kind]
     result = session.verify(list(texts), sample=sample, seed=measure.seed, scored=texts)
     if not result.passed:

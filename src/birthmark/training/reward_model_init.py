@@ -18,6 +18,7 @@ import torch
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.inputs.answers import asked
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine_choice import choose_engine
 from birthmark.models.folder import SPECIAL_TOKENS, and_more
@@ -276,7 +277,7 @@ def random_head_words(
     weights: np.ndarray | None = None
     ranks = {name: np.empty((len(prompts), len(rows), heads), dtype=np.float32) for name, rows in at.items()}
     for place, prompt in enumerate(prompts):
-        states = _states(engine, encoder.conversations(prompt.text, every))
+        states = _states(engine, encoder.conversations(asked(prompt), every))
         if weights is None:
             weights = rng.standard_normal((states.shape[1], heads), dtype=np.float32)
         rewards = states @ weights  # [words, heads]
