@@ -80,14 +80,14 @@ class LogProbScorer:
         self.encoder = encoder
         self.engine = engine
         self.left_out = _left_out(vocabulary)
-        self.unknown_words, *forms = _tokenize_words(encoder, words)
+        self.unknown_words, sequences, of_words = _tokenize_words(encoder, words)
         self._words = _known(words, self.unknown_words, vocabulary)
         words = self._words
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
         self.chat = read_facts(encoder)
         self.limits = limits or Limits.of(model, encoder.tokenizer)
-        self._alone = WordForms(*forms, _without_continuations(forms[0]))
+        self._alone = WordForms(sequences, of_words, _without_continuations(sequences))
         self._within: dict[str, WordForms] = {}  # a sentence, by the sign before the word
         self.limits.check(self._alone.sequences)
         self._tokens = np.array(vocabulary.token_ids if vocabulary else (), dtype=np.int64)
