@@ -19,7 +19,7 @@ def backend_of(measure: Measure) -> Backend:
     if measure.server is not None:
         from birthmark.scoring.server import ServerBackend
 
-        return ServerBackend(measure.server)
+        return ServerBackend(measure.server)  # type: ignore[return-value]  # sentences are refused with a server
     if measure.ray is not None:
         from birthmark.scoring.ray_backend import RayBackend
 
