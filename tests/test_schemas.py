@@ -13,7 +13,7 @@ from birthmark.records import SCHEMAS
 from tiny_runs import write_small_lexicon
 
 PROMPTS = ("--prompt", "best_ever_one", "--prompt", "worst_ever_one")
-FOLDERS = {"scores": "score", "effects": "effects", "implicit": "implicit"}
+FOLDERS = {"scores": "score", "effects": "effects", "implicit": "implicit", "random-heads": "random-heads"}
 FILES = {"study.json": "study", "replication.json": "replication", "map.json": "map", "grid.json": "grid"}
 
 

@@ -81,6 +81,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("file", "x", "a.parquet", "b.parquet", "file.csv", "file.yaml", "file.parquet"):
         (tmp_path / name).write_text("x")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "out").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
     monkeypatch.chdir(tmp_path)
@@ -106,6 +107,8 @@ def test_every_path_is_refused_where_it_is_not_what_is_wanted(
         else:
             needed = chosen(mode)
             flag = flag_of(option, annotation)
+            if "--out" in needed:  # a new folder, which nothing is wrong with
+                needed[needed.index("--out") + 1] = "new"
             if flag in needed:  # the option that chooses the mode, or that it cannot do without
                 needed[needed.index(flag) + 1] = value
             else:
@@ -129,7 +132,7 @@ def test_every_option_that_takes_a_path_says_what_kind() -> None:
             or {"FILE", "DIR", "YAML", "MODEL"} & set(str(option_of(annotation).metavar).split("|"))
         )
     }
-    assert {each.split()[-1] for each in lost} <= {"candidates"}  # words or a file: the reader of candidates tells
+    assert {each.split()[-1] for each in lost} <= {"candidates", "target"}  # words or a file, a number or a model
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def undercuts(effects: Effects) -> list[str]:
 def _unreliable(found: Sensitivity) -> list[str]:
     of = (("other words", found.spearman_brown), ("other questions", found.icc_prompts))
     return [
-        f"With {what} the models' contrasts could come out otherwise: their reliability is {decimal(value)}, below {decimal(RELIABLE, 1)}."
+        f"With {what} the models' contrasts could come out otherwise: their reliability is {decimal(max(0.0, value))}, below {decimal(RELIABLE, 1)}."
         for what, value in of
         if value is not None and value < RELIABLE
     ]
@@ -85,7 +85,7 @@ def null_sentence(item: ModelContrast) -> str:
     assert null is not None
     value = item.mean_rank_contrast or 0.0
     inside = "within" if null.low <= value <= null.high else "outside"
-    body = null.base if null.of_base else "its own trained body"
+    body = item.base_checkpoint if null.of_base else "its own trained body"
     return (
         f"{item.model} moves {places(value)}: {inside} what {null.n_heads:,} random heads on {body} give, "
         f"{interval(null.low, null.high)} in 95% of them ({p_words(null.p)})."
