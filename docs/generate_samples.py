@@ -17,7 +17,7 @@ from shutil import which
 import birthmark as bm
 from birthmark.commands.report import report
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "docs" / "samples"
 WORK = ROOT / "build" / "samples"
 PROMPTS = [f"{adjective}_ever_one" for adjective in ("best", "good", "greatest", "worst", "bad", "terrible")]
