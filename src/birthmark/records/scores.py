@@ -13,7 +13,7 @@ class PromptRecord(Record):
     text: str
     framing: Framing | None = None
     factors: dict[str, str] = {}
-    answer: str | None = Field(None, exclude_if=lambda answer: answer is None)
+    answer: str | None = Field(default=None, exclude_if=lambda answer: answer is None)
 
 
 class PromptSetRecord(Record):

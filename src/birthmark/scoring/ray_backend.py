@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.answers import Asked
 from birthmark.models.memory import count_model, memory_needed
 from birthmark.progress import note
 from birthmark.scoring.backend import (
@@ -82,7 +83,7 @@ class RayBackend:
             self._kept.__exit__()
             self._kept = None
 
-    def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    def rescore(self, job: Job, texts: Sequence[Asked], rows: np.ndarray) -> np.ndarray:
         """By the plain engine in float32, in an actor that has the memory for it."""
         settings = self.settings(job)
         request = request_for(job, replace(settings, dtype="float32"))
@@ -174,11 +175,11 @@ class RaySession:
     def candidates(self) -> pl.DataFrame:
         return self._described[1]
 
-    def units(self, texts: Sequence[str]) -> list[Unit]:
+    def units(self, texts: Sequence[Asked]) -> list[Unit]:
         cut = lambda actor, _: _ask(actor.units, self._sent, list(texts))
         return _only(self._places.run([None], cut, lambda _: "cutting the work into units"))
 
-    def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
+    def score(self, texts: Sequence[Asked], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         """Raises `BirthmarkError` that names a unit which failed three times, once the others are done."""
 
         def start(actor: Any, unit: Unit) -> Any:
@@ -186,7 +187,9 @@ class RaySession:
 
         yield from self._places.run(units, start, self._named, give_back=True)
 
-    def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
+    def verify(
+        self, texts: Sequence[Asked], *, sample: int, seed: int, scored: Mapping[Asked, np.ndarray]
+    ) -> Verification:
         check = lambda actor, _: _ask(actor.verify, self._sent, list(texts), sample, seed, dict(scored))
         return _only(self._places.run([None], check, lambda _: f"the self-check of {self._job.model.name}"))
 
@@ -243,20 +246,20 @@ class _Actor:
     def describe(self, sent: _Sent) -> tuple[Facts, pl.DataFrame] | BirthmarkError:
         return or_error(lambda: (self._session(sent).facts, self._session(sent).candidates))
 
-    def units(self, sent: _Sent, texts: Sequence[str]) -> list[Unit] | BirthmarkError:
+    def units(self, sent: _Sent, texts: Sequence[Asked]) -> list[Unit] | BirthmarkError:
         return or_error(lambda: self._session(sent).units(texts))
 
-    def score(self, sent: _Sent, texts: Sequence[str], unit: Unit) -> list[PromptScores] | BirthmarkError:
+    def score(self, sent: _Sent, texts: Sequence[Asked], unit: Unit) -> list[PromptScores] | BirthmarkError:
         """texts: those of the unit's prompts."""
         alone = Unit(range(len(texts)), unit.rows)
         return or_error(lambda: next(self._session(sent).score(texts, [alone]))[1])
 
     def verify(
-        self, sent: _Sent, texts: Sequence[str], sample: int, seed: int, scored: Mapping[str, np.ndarray]
+        self, sent: _Sent, texts: Sequence[Asked], sample: int, seed: int, scored: Mapping[Asked, np.ndarray]
     ) -> Verification | BirthmarkError:
         return or_error(lambda: self._session(sent).verify(texts, sample=sample, seed=seed, scored=scored))
 
-    def rescore(self, sent: _Sent, texts: Sequence[str], rows: np.ndarray) -> np.ndarray | BirthmarkError:
+    def rescore(self, sent: _Sent, texts: Sequence[Asked], rows: np.ndarray) -> np.ndarray | BirthmarkError:
         return or_error(lambda: LocalBackend().rescore(_here(sent), texts, rows))
 
     def _session(self, sent: _Sent) -> LocalSession:

@@ -101,7 +101,9 @@ def _leans(
     rows, at = np.nonzero(member)
     values = framing_contrast(place_values(ranks, member), asked)  # [formats, places]
     try:
-        return compare_words_many(values, [names[row] for row in rows], stems(words[word] for word in at), seed=seed)
+        return compare_words_many(
+            values, [names[row] for row in rows], stems(words[int(word)] for word in at), seed=seed
+        )
     except BirthmarkError as error:
         return NotApplicable(str(error))
 
