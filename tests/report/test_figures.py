@@ -132,7 +132,7 @@ def test_figures_show_themselves_in_a_notebook(effects: Effects) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "digits", "text"), [(None, 1, "–"), (-3.25, 1, "−3.2"), (0.0, 1, "+0.0"), (0.00002, 2, "+2.0e−05")]
+    ("value", "digits", "text"), [(None, 1, "–"), (-3.25, 1, "−3.2"), (0.0, 1, "0.0"), (0.00002, 2, "+0.000020")]
 )
 def test_differences_are_signed(value: float | None, digits: int, text: str) -> None:
     assert signed(value, digits) == text

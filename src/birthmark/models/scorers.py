@@ -80,14 +80,13 @@ class LogProbScorer:
         self.encoder = encoder
         self.engine = engine
         self.left_out = _left_out(vocabulary)
-        self.unknown_words, sequences, of_words = _tokenize_words(encoder, words)
+        self.unknown_words, self._alone = _tokenize_words(encoder, words)
         self._words = _known(words, self.unknown_words, vocabulary)
         words = self._words
         self.candidates = _candidates(vocabulary, words)
         self.template_date = encoder.template_date
         self.chat = read_facts(encoder)
         self.limits = limits or Limits.of(model, encoder.tokenizer)
-        self._alone = WordForms(sequences, of_words, _without_continuations(sequences))
         self._within: dict[str, WordForms] = {}  # a sentence, by the sign before the word
         self.limits.check(self._alone.sequences)
         self._tokens = np.array(vocabulary.token_ids if vocabulary else (), dtype=np.int64)
@@ -132,8 +131,7 @@ class LogProbScorer:
             return self._alone
         sign = _before(template)
         if sign not in self._within:
-            sequences, of_words = _distinct(self.encoder, [self.encoder.forms(word, template) for word in self._words])
-            self._within[sign] = WordForms(sequences, of_words, _without_continuations(sequences))
+            self._within[sign] = _distinct(self.encoder, [self.encoder.forms(word, template) for word in self._words])
         return self._within[sign]
 
     def _scores(
@@ -430,11 +428,8 @@ def _left_out(vocabulary: Vocabulary | None) -> LeftOut | None:
     )
 
 
-def _tokenize_words(
-    encoder: Encoder, words: Sequence[str]
-) -> tuple[tuple[str, ...], list[tuple[int, ...]], list[list[int]]]:
-    """The words that the tokenizer cannot write, distinct token sequences of all forms, and for each other word the indices
-    of its own.
+def _tokenize_words(encoder: Encoder, words: Sequence[str]) -> tuple[tuple[str, ...], WordForms]:
+    """The words that the tokenizer cannot write, and the forms of the others.
 
     Two forms of a word that are the same tokens count once; a form that the tokenizer cannot write does not count. Raises
     `BirthmarkError` for a form without tokens.
@@ -443,11 +438,11 @@ def _tokenize_words(
     lost = unknown_words(encoder.tokenizer, [form for forms in texts for form in forms])
     written = [[form for form in forms if form not in lost] for forms in texts]
     unknown = tuple(word for word, forms in zip(words, written, strict=True) if not forms)
-    return unknown, *_distinct(encoder, [forms for forms in written if forms])
+    return unknown, _distinct(encoder, [forms for forms in written if forms])
 
 
-def _distinct(encoder: Encoder, texts: Sequence[Sequence[str]]) -> tuple[list[tuple[int, ...]], list[list[int]]]:
-    """The distinct token sequences of words' forms, and for each word the indices of its own."""
+def _distinct(encoder: Encoder, texts: Sequence[Sequence[str]]) -> WordForms:
+    """The forms of words as token sequences, each once."""
     ids = iter(encoder.form_ids([form for forms in texts for form in forms]))
     index: dict[tuple[int, ...], int] = {}
     word_forms = []
@@ -456,7 +451,7 @@ def _distinct(encoder: Encoder, texts: Sequence[Sequence[str]]) -> tuple[list[tu
         if () in sequences:
             raise BirthmarkError(f"the candidate '{forms[0]}' has no tokens: remove it from the candidates")
         word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
-    return list(index), word_forms
+    return WordForms(list(index), word_forms, _without_continuations(list(index)))
 
 
 def _before(template: AnswerTemplate | None) -> str:

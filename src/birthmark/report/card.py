@@ -137,7 +137,7 @@ def _difference(item: Effects) -> list[str]:
     a, b = (md(family) for family in item.families[:2])
     return [
         "",
-        f"Contrast of mean ranks, {b} − {a} {over}: {signed(estimate)} places{_interval(low, high, digits=1)}, {p_words(p)}. {contrast_sign(item.categories)}",
+        f"Contrast of mean ranks, {b} − {a} {over}: {signed(estimate)} places{_interval(low, high, digits=1)}, {p_words(p)}. {md(contrast_sign(item.categories))}",
     ]
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.inputs.answers import Asked, question_of
 from birthmark.records import ServedBy
 from birthmark.scoring.backend import CannotRescore, Facts, Job, PromptScores, Unit, Verification
 from birthmark.scoring.local import LocalBackend, about_unknown, naming
@@ -126,7 +127,9 @@ class ServedSession:
                 "is the first that differs: serve the model that was named"
             )
 
-    def verify(self, texts: Sequence[str], *, sample: int, seed: int, scored: Mapping[str, np.ndarray]) -> Verification:
+    def verify(
+        self, texts: Sequence[Asked], *, sample: int, seed: int, scored: Mapping[Asked, np.ndarray]
+    ) -> Verification:
         """A sample by the model's files here, the plain engine and float32.
 
         The bound is the one between two engines in float32, 1e-4 (rewards: times their standard deviation, if that is
@@ -197,19 +200,19 @@ class RewardSession(ServedSession):
             warnings=(*self.warnings(noise), *more),
         )
 
-    def units(self, texts: Sequence[str]) -> list[Unit]:
+    def units(self, texts: Sequence[Asked]) -> list[Unit]:
         """Each prompt alone, in blocks of candidates."""
         count = len(self.answers)
         blocks = [range(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
         return [Unit(range(index, index + 1), rows) for index in range(len(texts)) for rows in blocks]
 
-    def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
+    def score(self, texts: Sequence[Asked], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         """The next unit is tokenized while the server runs one."""
         from birthmark.models.packing import prefetch
 
         def tokenize(unit: Unit) -> tuple[Unit, list[str], tuple[list[Any], list[int]]]:
             answers = self.answers[unit.rows.start : unit.rows.stop]
-            return unit, answers, self._inputs_of(texts[unit.prompts.start], answers)
+            return unit, answers, self._inputs_of(question_of(texts[unit.prompts.start]), answers)
 
         with naming(self.job.model.name):
             for unit, answers, (asked, shared) in prefetch(units, tokenize):

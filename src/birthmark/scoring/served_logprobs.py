@@ -9,6 +9,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.inputs.answers import Asked
 from birthmark.scoring.backend import Job, PromptScores, Unit
 from birthmark.scoring.local import naming
 from birthmark.scoring.served import Ids, ServedSession, named, smaller_vocabulary
@@ -54,11 +55,11 @@ class LogProbSession(ServedSession):
         found, again = self.asking.chains(context, probe), self.asking.chains(context, probe)
         self.facts = self.make_facts(start, float(np.abs(found - again).max()))
 
-    def units(self, texts: Sequence[str]) -> list[Unit]:
+    def units(self, texts: Sequence[Asked]) -> list[Unit]:
         """Each prompt alone."""
         return [Unit(range(index, index + 1), range(self.candidates.height)) for index in range(len(texts))]
 
-    def score(self, texts: Sequence[str], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
+    def score(self, texts: Sequence[Asked], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         with naming(self.job.model.name):
             for unit in units:
                 yield unit, self.inputs.score_together([texts[unit.prompts.start]])

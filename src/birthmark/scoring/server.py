@@ -15,6 +15,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.inputs.answers import Asked
 from birthmark.progress import note
 from birthmark.scoring.backend import Job, Settings, refuse_options
 from birthmark.scoring.local import LocalBackend, naming
@@ -76,7 +77,7 @@ class ServerBackend:
         finally:
             connection.close()
 
-    def rescore(self, job: Job, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    def rescore(self, job: Job, texts: Sequence[Asked], rows: np.ndarray) -> np.ndarray:
         """By the model's files here, with the plain engine in float32."""
         return LocalBackend().rescore(job, texts, rows)
 

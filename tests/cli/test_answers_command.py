@@ -1,0 +1,40 @@
+"""`--answers` from end to end: an audit in sentences, its page and terminal, and what compare says of its tables."""
+
+import json
+
+import jsonschema
+
+from birthmark.commands.schema import json_schema
+
+ASKED = [f"--prompt={key}" for key in ("best_ever_one", "good_ever_one", "worst_ever_one", "bad_ever_one")]
+
+
+def test_an_audit_in_sentences_says_on_page_and_terminal_whether_values_hold(birthmark, tiny_lm, tiny_rm, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text('late: "I say {word}."\nearly: "{word}, I say."\n', encoding="utf-8")
+    words = tmp_path / "small.csv"
+    rows = [f"{word},A" for word in ("power", "freedom", "success")] + [
+        f"{word},B" for word in ("love", "family", "care")
+    ]
+    words.write_text("\n".join(["word,category", *rows]), encoding="utf-8")
+    out = tmp_path / "out"
+    answer = birthmark(
+        "audit", tiny_lm, tiny_rm, *ASKED, "--answers", own, "--lexicon", words, "--heads", "20", "--out", out
+    )
+    assert answer.code == 0, answer.err
+    found = json.loads((out / "answers.json").read_text(encoding="utf-8"))
+    jsonschema.validate(found, json_schema("answers"))
+    by_kind = {item["kind"]: [lean["format"] for lean in item["formats"]] for item in found["models"]}
+    assert by_kind == {"reward": ["word", "late", "early"], "logprob": ["word", "late"]}
+    for item in found["models"]:
+        assert item["sentence"].split(":")[0].split("/")[-1].split(",")[0] in answer.out
+    assert "hold in sentences" in answer.out or "no lean" in answer.out
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Do these values hold in sentences?" in page
+    tables = sorted((out / "scores").glob("*.parquet"))
+    compared = birthmark("compare", *tables, "--lexicon", words, "--out", tmp_path / "compared")
+    assert compared.code == 0, compared.err
+    again = json.loads((tmp_path / "compared" / "answers.json").read_text(encoding="utf-8"))
+    assert again["models"] == found["models"]
+    other = birthmark("audit", tiny_rm, *ASKED, "--lexicon", words, "--heads", "0", "--out", out)
+    assert other.is_error("holds another study", "christian2026@own")
