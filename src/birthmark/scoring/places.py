@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 3  # a piece of work that fails so often is given up
 SCHEDULING_SECONDS = 30.0  # without a place for so long, a run says what it waits for, and ends
+UNREACHABLE_SECONDS = 60.0  # an actor that cannot be reached for so long counts as failed
 POLL_SECONDS = 0.5
 GIVEN_UP = 3  # pieces of work given up before the run goes on no further
 
@@ -131,6 +132,7 @@ class Places(Generic[T]):
         waiting = list(reversed(items))
         flying: dict[Any, tuple[Place[T], Any]] = {}
         idle, failed, since = list(self.places), list[str](), monotonic()
+        unreachable: dict[int, float] = {}
         while flying or waiting:
             for place in [place for place in idle if waiting and (place.given or place.is_there())]:
                 idle.remove(place)
@@ -150,6 +152,11 @@ class Places(Generic[T]):
                 try:
                     result = ray.get(ref)
                 except ray.exceptions.RayError as error:
+                    if self._may_be_lost(error, unreachable, item):
+                        place.given = False
+                        waiting.append(item)
+                        sleep(POLL_SECONDS)
+                        continue
                     failed.append(f"{name(item)} failed {ATTEMPTS} times ({_cause(error)})")
                     if len(failed) >= GIVEN_UP:
                         waiting.clear()
@@ -168,6 +175,15 @@ class Places(Generic[T]):
             raise BirthmarkError(
                 f"{failed[0]}{more}: what else is finished is kept; run the same command again to try it again"
             )
+
+    @staticmethod
+    def _may_be_lost(error: Exception, unreachable: dict[int, float], item: object) -> bool:
+        """Whether an actor cannot be reached, for less than a while: its machine may be gone, which Ray finds out in seconds."""
+        import ray
+
+        if not isinstance(error, ray.exceptions.ActorUnavailableError):
+            return False
+        return monotonic() - unreachable.setdefault(id(item), monotonic()) < UNREACHABLE_SECONDS
 
     def _give_back(self, idle: list[Place[T]]) -> None:
         """Idle places are room for others; one stays, for the self-check."""
