@@ -1,6 +1,7 @@
 """A choice of bases from end to end on tiny models: what it writes, what it compares, what it refuses, what it would take."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from birthmark.errors import BirthmarkError
 from birthmark.models.resolve import resolve
 from birthmark.training.data import Pair, read_pair
 from birthmark.training.heldout import pair_rewards
-from tiny_models import write_tiny_model
 from tiny_runs import write_small_lexicon
 
 TWO = ("best_ever_one", "worst_ever_one")
@@ -135,7 +135,7 @@ def test_a_dry_run_says_what_is_left_on_each_base_and_writes_nothing(asked, tmp_
         ({"pairs": [4, 4]}, "--pairs has 4 twice"),
         ({"target": "7"}, "out of reach: with 6 words a contrast lies between -6 and 6 ranks"),
         ({"target": "nan"}, "out of reach"),
-        ({"target": "no-such-model"}, "--target is neutral, a number of ranks or a model: no model named"),
+        ({"target": "no-such-model"}, "--target is neutral, a number of ranks or a model: no model no-such-model"),
         ({"prompt": ("best_ever_one",)}, "prompts of both framings"),
     ],
     ids=lambda value: "-".join(f"{k}" for k in value) if isinstance(value, dict) else None,
@@ -144,7 +144,7 @@ def test_what_cannot_be_chosen_from_is_one_line_before_anything_is_written(
     asked, tiny_rm, tmp_path, change: dict[str, Any], said: str
 ):
     bases: Any = asked["bases"]
-    same = write_tiny_model(tmp_path / "copy") if change.get("bases") == "same" else None
+    same = shutil.copytree(bases[0], tmp_path / "copy") if change.get("bases") == "same" else None
     bases = {1: bases[:1], "same": (bases[0], same), "reward": (bases[0], tiny_rm)}.get(change.get("bases"), bases)
     options = {**{name: value for name, value in asked.items() if name != "bases"}, **change}
     options.pop("bases", None)
