@@ -236,6 +236,7 @@ class _Tracker:
             family=series.facts.family or self.options["family"],
             base_checkpoint=series.facts.base_checkpoint or self.options["base_checkpoint"],
             quiet=self.measure.quiet,
+            says_origin=False,
         )
         weights = model.digests.adapter or model.digests.weights
         return replace(model, slug=f"{slug_of(series.run)}-step-{item.step:06d}-{weights[:8]}")

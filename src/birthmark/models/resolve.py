@@ -89,12 +89,14 @@ def resolve(
     quiet: bool = False,
     note: Note | None = None,
     weights: bool = True,
+    says_origin: bool = True,
 ) -> ResolvedModel:
     """Find a model and make it available: embedded ones are downloaded and converted once, hub ids are downloaded.
 
     `catalog`: a file that updates the bundled catalog, or a catalog. `kind`, `family` and `base_checkpoint` override known
     values. `chat_template`: `plain` or a file. `note` reports slow steps (None: on stderr), unless `quiet`. Without
-    `weights`, for a model that runs elsewhere, they are not downloaded and need not be there.
+    `weights`, for a model that runs elsewhere, they are not downloaded and need not be there. `says_origin`: report where
+    family and base checkpoint were read, which the many checkpoints of one run need not.
 
     Raises `BirthmarkError` for an unknown name (with the closest ones), a folder without weights or tokenizer, pickles, and
     a model that needs its own code; and as `fetch_wheel` and `fetch_snapshot` do.
@@ -108,7 +110,7 @@ def resolve(
         base_checkpoint=base_checkpoint or found.base_checkpoint,
         origin=found.origin if family is None or base_checkpoint is None else None,
     )
-    if report and found.origin and (found.family or found.base_checkpoint):
+    if report and says_origin and found.origin and (found.family or found.base_checkpoint):
         report(
             f"{found.slug}: family {found.family or 'not known'}, base checkpoint {found.base_checkpoint or 'not known'} "
             f"({found.origin}); --family and --base-checkpoint say otherwise"
