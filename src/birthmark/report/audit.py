@@ -27,7 +27,7 @@ from birthmark.report.layout import (
 )
 from birthmark.report.lexicon_figures import lexicon_figures
 from birthmark.report.lexicon_tables import lexicon_tables, mean_table
-from birthmark.report.lineage import leading_lines, lineage_tables, lines_figure
+from birthmark.report.lineage import leading_lines, lineage_tables, lines_figure, nulls_of_lines
 from birthmark.report.map import map_figures, predictor_tables
 from birthmark.report.models import run_table
 from birthmark.report.overview import overview_table
@@ -61,7 +61,7 @@ def write_report(out: Path | str, tables: Sequence[ScoreTable] = ()) -> Path:
 
 def _page(contents: Contents) -> Page:
     lines = _leading_lines(contents)
-    nulls = _nulls(contents, lines)
+    nulls = nulls_of_lines(lines, contents.effects)
     figures = [lexicon_figures(item) for item in contents.effects]
     first = figures[0][:1] if figures and not lines else []
     leading = [lines_figure(lines, nulls)] if lines else first
@@ -123,18 +123,6 @@ def _against(effects: Effects) -> list[Part]:
     """What undercuts the finding, and whether random heads give as much."""
     said = [*effects.undercuts, *null_sentences(effects)]
     return [Items(said, "prose against")] if said else []
-
-
-def _nulls(contents: Contents, lines: Sequence[tuple[Line, LineageOf]]) -> dict[str, HeadsNull]:
-    """What random heads give in the place of each line's reward model, under the line's word list."""
-    lexicons, rewards = {item.lexicon for _, item in lines}, {line.reward_model for line, _ in lines}
-    return {
-        model.model: model.null
-        for item in contents.effects
-        if item.lexicon in lexicons
-        for model in item.models
-        if model.null is not None and model.model in rewards
-    }
 
 
 def _said_of_nulls(

@@ -12,7 +12,7 @@ from birthmark.foreign import markdown as md
 from birthmark.foreign import markdown_code
 from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_lineage, read_summary
-from birthmark.report.lineage import leading_lines
+from birthmark.report.lineage import leading_lines, nulls_of_lines
 from birthmark.report.models import read_at, read_early
 from birthmark.values.formats import interval, p_words, signed
 from birthmark.values.wording import contrast_sign, finding
@@ -46,8 +46,7 @@ def card(
     """The card's Markdown; what people brought (names, paths) is escaped."""
     lines = ["## Values", ""]
     if found := leading_lines(lineage.lines) if lineage else []:
-        nulls = {model.model: model.null for item in effects for model in item.models if model.null is not None}
-        lines += [md(lines_finding([item for _, item in found], nulls).text), ""]
+        lines += [md(lines_finding([item for _, item in found], nulls_of_lines(found, effects)).text), ""]
     for item in effects:
         lines += [f"**{md(finding(item).title)}.** {md(finding(item).text)}", ""]
         beside = [*item.undercuts, *null_sentences(item)]

@@ -24,7 +24,7 @@ from birthmark.report.figure import (
     rows_axis,
 )
 from birthmark.report.lean_figures import adjective_figure, evidence_figure, word_figure
-from birthmark.report.lineage import leading_lines, lines_figure
+from birthmark.report.lineage import leading_lines, lines_figure, nulls_of_lines
 from birthmark.report.standing_figure import standing_figure
 from birthmark.report.text import renamed, short_names
 from birthmark.values.formats import asked_for, interval
@@ -233,8 +233,13 @@ def leading_chart(effects: Sequence[Effects], lineage: Lineage | None) -> Any:
     lineage = renamed(lineage, names) if lineage else None
     tested = any(item.headline is not None and item.headline.estimate is not None for item in effects)
     lines = leading_lines(lineage.lines) if lineage and not tested else []
-    nulls = {model.model: model.null for item in effects for model in item.models if model.null is not None}
-    figures = [lines_figure(lines, nulls)] if lines else lexicon_figures(effects[0])[:1] if effects else []
+    figures = (
+        [lines_figure(lines, nulls_of_lines(lines, effects))]
+        if lines
+        else lexicon_figures(effects[0])[:1]
+        if effects
+        else []
+    )
     if not figures:
         raise BirthmarkError(
             "there is no figure to draw of these models, prompts and categories: .to_polars() has the numbers"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from birthmark.foreign import file_name
-from birthmark.records import HeadsNull, Line, LineageOf, LineageStage
+from birthmark.records import Effects, HeadsNull, Line, LineageOf, LineageStage
 from birthmark.report.columns import Column, Table, number
 from birthmark.report.figure import Figure
 from birthmark.report.lean_figures import lollipops
@@ -64,6 +64,18 @@ def leading_lines(lines: Sequence[Line]) -> list[tuple[Line, LineageOf]]:
                 found.append((line, item))
                 break
     return found
+
+
+def nulls_of_lines(lines: Sequence[tuple[Line, LineageOf]], effects: Sequence[Effects]) -> dict[str, HeadsNull]:
+    """What random heads give in the place of each line's reward model, under the line's word list."""
+    lexicons, rewards = {item.lexicon for _, item in lines}, {line.reward_model for line, _ in lines}
+    return {
+        model.model: model.null
+        for item in effects
+        if item.lexicon in lexicons
+        for model in item.models
+        if model.null is not None and model.model in rewards
+    }
 
 
 def lines_figure(lines: Sequence[tuple[Line, LineageOf]], nulls: Mapping[str, HeadsNull]) -> Figure:
