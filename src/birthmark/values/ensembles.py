@@ -3,10 +3,8 @@
 Where an ensemble's models can be run, their rewards of held-out pairs give it an accuracy too.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
@@ -15,6 +13,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import AmongPublished, Ensemble, NotApplicable, PromptRecord
 from birthmark.scoring.table import ScoreTable
+from birthmark.values.among import published_values
 from birthmark.values.editing import Asked, ask, lean_change
 from birthmark.values.ranks import lexicon_scores
 
@@ -126,26 +125,26 @@ def among_published(
 
     Over the words that the published models were scored with, ranked among themselves.
     """
-    known = json.loads(files("birthmark.values").joinpath("published_values.json").read_text(encoding="utf-8"))
-    found = next((item for item in known["lexicons"] if item["sha256"] == lexicon.sha256), None)
-    if found is None or len(found["categories"]) != 2:
+    known = published_values()
+    found = next((item for item in known.lexicons if item.sha256 == lexicon.sha256), None)
+    if found is None or len(found.categories) != 2:
         return NotApplicable("the published reward models' contrasts are not known for this lexicon")
-    if found["categories"] != list(asked.categories) or set(asked.prompts) - set(known["prompts"]):
+    if list(found.categories) != list(asked.categories) or set(asked.prompts) - set(known.prompts):
         return NotApplicable("the published reward models were asked about other categories, or other prompts")
-    wanted = set(found["words"] or lexicon.words)
+    wanted = set(found.words or lexicon.words)
     words, prompts = np.array([word in wanted for word in asked.words]), np.ones(len(asked.prompts), dtype=bool)
     if words.sum() < len(wanted):
         return NotApplicable(
             f"{len(wanted) - int(words.sum())} of the published words could not be scored by this model"
         )
     leans = [asked.lean(scores, words, prompts) / asked.scale(words) for scores in (before, after)]
-    models = {item["model"]: float(item["mean_rank_contrast"]) for item in found["models"]}
+    models = {item.model: item.mean_rank_contrast for item in found.models if item.mean_rank_contrast is not None}
     return AmongPublished(
-        source=known["source"],
+        source=known.source,
         models=models,
         n_words=len(wanted),
         n_prompts=len(asked.prompts),
-        published_prompts=len(known["prompts"]),
+        published_prompts=len(known.prompts),
         before=leans[0],
         after=leans[1],
         below_before=sum(value < leans[0] for value in models.values()),
