@@ -35,35 +35,31 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 LONGEST = (  # files that take longest, begun first: a long one begun last would run alone at the end
     "test_ray.py",  # waits for processes that start, while the other worker works
-    "test_help_examples.py",
+    "test_real_audit.py",
     "test_page_in_browser.py",
-    "test_catalog_set.py",
+    "test_help_examples.py",
     "test_head_oracles.py",
-    "test_zoo.py",
-    "test_reading.py",
-    "test_template_checks.py",
-    "test_implicit.py",
-    "test_chat_template.py",
-    "test_schemas.py",
+    "test_embedded.py",
     "test_scoring_run.py",
     "test_stores.py",
+    "test_zoo.py",
+    "test_server.py",
+    "test_template_checks.py",
+    "test_catalog_set.py",
+    "test_peak_memory.py",
+    "test_scorers.py",
+    "test_hostile_runs.py",
+    "test_schemas.py",
+    "test_choose.py",
+    "test_implicit.py",
+    "test_chat_template.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share a worker, so that what they stand on is made once; so do all that run real models, first of all."""
-    for item in items:
-        if item.get_closest_marker("real_model"):
-            item.add_marker(pytest.mark.xdist_group("real_model"))
-        elif not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-    items.sort(key=_place)
-
-
-def _place(item: pytest.Item) -> int:
-    if item.get_closest_marker("real_model"):
-        return -1
-    return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+    """Long files first; a file's tests share a worker (`--dist loadfile`), so that what they stand on is made once."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @pytest.hookimpl(wrapper=True)

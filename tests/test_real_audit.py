@@ -14,7 +14,7 @@ import birthmark as bm
 from birthmark.cli import main
 from birthmark.scoring.table import ScoreTable
 
-pytestmark = [pytest.mark.real_model, pytest.mark.xdist_group("real_audit")]  # what they share is made once
+pytestmark = pytest.mark.real_model
 
 GEMMA, SMOLLM = "gemma-3-270m", "smollm2-135m-instruct"
 QUESTION = "What, in one word, is the greatest thing ever?"

@@ -12,7 +12,6 @@ from birthmark.commands.schema import OUTPUTS, json_schema
 from birthmark.records import SCHEMAS
 from tiny_runs import write_small_lexicon
 
-pytestmark = pytest.mark.xdist_group("schemas")  # what they share is made once
 PROMPTS = ("--prompt", "best_ever_one", "--prompt", "worst_ever_one")
 FOLDERS = {"scores": "score", "effects": "effects", "implicit": "implicit", "random-heads": "random-heads"}
 FILES = {"study.json": "study", "replication.json": "replication", "map.json": "map", "grid.json": "grid"}

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from birthmark.commands.audit import audit, audit_personas
+    from birthmark.commands.audit import audit
+    from birthmark.commands.audit_personas import audit_personas
     from birthmark.commands.calibrate import calibrate, calibrate_plan, calibrate_planted, calibrate_tests
     from birthmark.commands.card import card
     from birthmark.commands.choose import choose
@@ -34,7 +35,7 @@ _HOMES = {
     "CheckFailed": "birthmark.errors",
     "ValuesCallback": "birthmark.training.callback",
     "audit": "birthmark.commands.audit",
-    "audit_personas": "birthmark.commands.audit",
+    "audit_personas": "birthmark.commands.audit_personas",
     "calibrate": "birthmark.commands.calibrate",
     "calibrate_plan": "birthmark.commands.calibrate",
     "calibrate_planted": "birthmark.commands.calibrate",

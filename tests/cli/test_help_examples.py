@@ -18,8 +18,6 @@ import birthmark as bm
 from birthmark.cli.app import command_tree
 from tiny_models import write_tiny_model
 
-pytestmark = pytest.mark.xdist_group("examples")  # what they share is made once
-
 ELSEWHERE = {
     "birthmark audit": "tests/test_real_audit.py",
     "birthmark audit --catalog-set study --out ten": "tests/test_zoo.py",

@@ -148,7 +148,25 @@ def test_a_template_shows_a_pinned_date(template, asked, shown, recorded):
 
 def test_many_unclosed_dates_take_no_time():
     template = "strftime_now('" * 40_000
-    assert pin_template(template, None) == (template, "2024-07-26")
+    pinned, day = pin_template(template, None)
+    assert pinned.endswith(template) and day == "2024-07-26"
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("{% set layout = '%d %B %Y' %}It is {{ strftime_now(layout) }}.\n", "It is 31 January 2025."),
+        (
+            "\n{% set now = strftime_now %}It is {{ now('%A, %-d.%-m.%y %H:%M, 100%%') }}.\n",
+            "\nIt is Friday, 31.1.25 00:00, 100%.",
+        ),
+        ("{{ strftime_now(format='%j') }} {{ strftime_now('%e') }}\n", "031 31"),
+        ("{% macro day() %}{{ strftime_now('%d ' ~ '%b') }}{% endmacro %}{{ day() }}\n", "31 Jan"),
+    ],
+)
+def test_a_date_by_a_variable_or_under_another_name_is_pinned_too(template, shown):
+    encoder = Encoder(make_tokenizer(template + CHAT_TEMPLATE), "chat", template_date="2025-01-31")
+    assert encoder.render(PROMPT).startswith(shown) and encoder.template_date == "2025-01-31"
 
 
 @pytest.mark.parametrize(
@@ -158,6 +176,12 @@ def test_many_unclosed_dates_take_no_time():
         ("{{ 10**10**9 }}", "powers"),
         ("{% set n = 9 %}{{ n ** n ** n ** n }}", "powers"),
         ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+        ("{{ 'x' * 99999999999 }}", "too large"),
+        ("{{ '%099999999999d' % 3 }}", "too large"),
+        ("{{ '{:>99999999999}'.format(3) }}", "too large"),
+        ("{{ 'x' | center(99999999999) }}", "too large"),
+        ("{{ ('x' * 100000).replace('x', 'x' * 100000) }}", "too large"),
+        ("{{ 'x' * 20000000 }}", "too large"),
     ],
 )
 def test_a_template_that_would_not_end_is_refused_at_once(bomb, said):

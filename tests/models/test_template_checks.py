@@ -160,14 +160,8 @@ def test_scores_that_do_not_differ_are_wrong(checkpoint, tmp_path):
     assert level(checked(dead), "scores") == "wrong"
 
 
-def test_a_date_in_a_way_that_cannot_be_pinned_is_wrong(tmp_path):
-    template = "{% set layout = '%d %b %Y' %}{{ strftime_now(layout) }}\n" + CHAT_TEMPLATE
-    found = checked(write_tiny_model(tmp_path / "dated", reward=True, chat_template=template))
-    assert level(found, "date") == "wrong"
-
-
 def test_a_pinned_date_and_a_system_prompt_of_the_templates_own_are_noted(tmp_path):
-    template = "<turn>system\nIt is {{ strftime_now('%Y-%m-%d') }}.</turn>\n" + CHAT_TEMPLATE
+    template = "<turn>system\n{% set layout = '%Y-%m-%d' %}It is {{ strftime_now(layout) }}.</turn>\n" + CHAT_TEMPLATE
     folder = write_tiny_model(tmp_path / "dated", reward=True, chat_template=template)
     found = checked(folder, template_date="2025-03-01")
     assert level(found, "date") == "note" and "2025-03-01" in message(found, "date")

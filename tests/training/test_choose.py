@@ -21,7 +21,6 @@ from birthmark.training.heldout import pair_rewards
 from tiny_runs import write_small_lexicon
 
 TWO = ("best_ever_one", "worst_ever_one")
-pytestmark = pytest.mark.xdist_group("choose")  # what they share is made once
 COUNTS = [4, 8]
 
 

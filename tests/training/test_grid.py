@@ -96,6 +96,7 @@ def test_a_run_that_fails_does_not_stop_the_others(
         ({"pairs": [500]}, "500"),
         ({"pairs": [8, 8]}, "twice"),
         ({"chat_template": None}, "--chat-template"),
+        ({"bases": [{"model": "x", "family": "a\x1b[2J"}]}, "family.*control character"),
     ],
 )
 def test_a_grid_that_cannot_be_raises_before_the_first_run(changes: dict, words: str, grid_file: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_grid_that_cannot_be_raises_before_the_first_run(changes: dict, words:
         plan_grid(grid_file)
 
 
-@pytest.mark.parametrize("content", ["- a\n", "a: [", "!!python/object:os.system {}"])
+@pytest.mark.parametrize("content", ["- a\n", "a: [", "!!python/object:os.system {}", "[a, " * 5000])
 def test_a_file_that_is_no_grid_is_one_line(content: str, tmp_path: Path) -> None:
     (tmp_path / "grid.yaml").write_text(content)
     with pytest.raises(BirthmarkError, match="grid.yaml") as error:

@@ -93,6 +93,15 @@ def test_a_file_that_is_no_preference_file_is_one_line(name: str, content: bytes
     assert "\n" not in str(error.value)
 
 
+def test_a_row_of_absurd_length_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    long = "a" * 11_000_000
+    for name in ("long.jsonl.gz", "long.parquet"):
+        write_rows(tmp_path / name, [{"chosen": long, "rejected": "b"}])
+        assert (tmp_path / name).stat().st_size < 1_000_000
+        with pytest.raises(BirthmarkError, match="over 10,000,000 characters|11 MB in 1 rows"):
+            scan(open_source(tmp_path / name))
+
+
 @pytest.mark.parametrize("name", ["missing.jsonl", "folder/missing.jsonl", "nothing"])
 def test_a_file_that_is_not_there_is_not_looked_for_on_the_hub(name: str) -> None:
     with pytest.raises(BirthmarkError, match="neither a file, nor a hub id"):

@@ -21,7 +21,7 @@ AUDIT = Command(
     modes=(
         Mode("commands.audit:audit", "cli.show:print_audit", plan="commands.plan:plan_audit"),
         Mode(
-            "commands.audit:audit_personas",
+            "commands.audit_personas:audit_personas",
             "cli.show_measure:print_personas",
             when="personas",
             plan="commands.plan:plan_personas",

@@ -12,7 +12,7 @@ from birthmark.report.text import renamed, short_names
 from birthmark.values.wording_lineage import personas_sentence
 
 if TYPE_CHECKING:
-    from birthmark.commands.audit import PersonasResult
+    from birthmark.commands.audit_personas import PersonasResult
     from birthmark.records import Explanation, ModelCheck, PublishedCheck
     from birthmark.scoring.attributes import AttributeScores
     from birthmark.scoring.table import ScoreTable

@@ -1,22 +1,22 @@
 """`birthmark audit`: models end to end. Score them, compare them, trace the implicit reward, draw the page.
 
-Also a set of models one after the other, reward models beside what they descend from, and the same audit under several
-system prompts (`audit_personas`).
+Also a set of models one after the other. What reward models descend from is in `lineage`, an audit under several system
+prompts in `audit_personas`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from birthmark.commands.among import AmongOption, StudyFiles, find_others, map_among, require_placeable, write_among
-from birthmark.commands.models import resolve, resolve_for
-from birthmark.commands.score import Personas, score_each
+from birthmark.commands.lineage import lines_of, write_lineage
+from birthmark.commands.models import resolve_for
+from birthmark.commands.score import score_each
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.files import write_text
-from birthmark.inputs.catalog import Catalog, ancestry, find_entry, load_catalog, load_set
+from birthmark.inputs.catalog import Catalog, find_entry, load_catalog, load_set
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.inputs.prompts import NEUTRAL, load_personas
 from birthmark.progress import note
 from birthmark.records import (
     Among,
@@ -26,34 +26,26 @@ from birthmark.records import (
     Kind,
     Lineage,
     Map,
-    PersonaLeaning,
-    Stage,
     read_record,
     to_json,
-)
-from birthmark.records import (
-    Personas as PersonasRecord,
 )
 from birthmark.records.base import Row, Shown
 from birthmark.report.text import in_text, short_names
 from birthmark.scoring.declarations import MODEL, RUN, Argument, Option, select, with_options
-from birthmark.scoring.measure import Measure, make_measure, under
+from birthmark.scoring.measure import Measure, make_measure
 from birthmark.scoring.options import (
     ChosenFrame,
-    ControlOptions,
     MeasureOptions,
     MixedFrames,
     ModelOptions,
     Out,
-    PersonaOptions,
     ScoringOptions,
 )
 from birthmark.scoring.table import ScoreTable, is_score_table
-from birthmark.study import Study, open_measure, open_study, write_answers, write_effects, write_implicit
+from birthmark.study import Study, open_measure, write_answers, write_effects, write_implicit
 from birthmark.values.among import Reference
 from birthmark.values.comparison import by_kind
 from birthmark.values.random_heads import Nulls
-from birthmark.values.stages import line_of
 from birthmark.values.wording import disagreement
 
 if TYPE_CHECKING:
@@ -75,10 +67,6 @@ Models = Annotated[
         place="name",
     ),
 ]
-
-
-class AuditPersonasOptions(PersonaOptions, ControlOptions, ModelOptions, total=False):
-    """All that `audit_personas` takes beside the personas."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -217,12 +205,12 @@ def audit(
     if reference:
         require_placeable(found, reference)
     if models:
-        lines = _lines(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
+        lines = lines_of(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
     else:
         by_name = {model.name: model for model in found}
         lines = [[by_name[base], by_name[name]] for name, base in BUNDLED.items() if {base, name} <= {*by_name}]
     every = {model.name: model for line in lines for model in line} | {model.name: model for model in found}
-    return _audit(
+    return audit_resolved(
         list(every.values()),
         measure,
         Path(out),
@@ -239,7 +227,7 @@ def default_models(measure: Measure, kind: Kind | None) -> list[str]:
     return [*(EMBEDDED if kind != "reward" else ()), *rewards]
 
 
-def _audit(
+def audit_resolved(
     models: "Sequence[ResolvedModel]",
     measure: Measure,
     out: Path,
@@ -301,7 +289,7 @@ def _finish(
         formats = write_answers(tables, (*measure.lexicons, *measure.beside), out, seed=measure.seed)
     with study.timed("implicit"):
         implicit = _first_implicit(tables, measure.lexicons, out)
-    lineage = _write_lineage(lines, results, out)
+    lineage = write_lineage(lines, results, out)
     placed = write_among(tables, measure.lexicons, reference, out, measure.seed) if reference else _kept_among(out)
     around = map_among(tables, reference, measure.seed) if reference else None
     relations = _write_map(tables, out, measure.seed, around, mapped=mapped)
@@ -342,68 +330,6 @@ def _write_map(tables: Sequence[ScoreTable], out: Path, seed: int, around: Map |
     record = around or relate(most, seed=seed)
     write_text(out / "map.json", to_json(record))
     return record
-
-
-# ------------------------------------------------------------------------------- a reward model beside what it descends from
-
-
-def _lines(
-    found: "Sequence[ResolvedModel]", named: Sequence[str], labels: Mapping[str, Any], quiet: bool
-) -> "list[list[ResolvedModel]]":
-    """Each model with what it descends from, the oldest first; what is not known of a base's family is the model's."""
-    catalog = labels["catalog"]
-    known = load_catalog(Path(str(catalog)) if catalog else None)
-    lines = []
-    for model in found:
-        names = bases_of(model, named, known)
-        bases = [resolve(name, quiet=quiet, catalog=catalog) for name in reversed(names)]
-        labelled = [
-            replace(base, family=base.family or model.family, base_checkpoint=base.base_checkpoint or base.slug)
-            for base in bases
-        ]
-        lines.append([*labelled, model])
-    return lines
-
-
-def bases_of(model: "ResolvedModel", named: Sequence[str], catalog: Catalog) -> list[str]:
-    """The models that a reward model descends from, nearest first: those named, else by the catalog.
-
-    Raises `BirthmarkError` for a language model, and where the base checkpoint is not known.
-    """
-    if model.kind != "reward":
-        raise BirthmarkError(f"{model.name} is a language model: --with-base shows a reward model beside its base")
-    if named:
-        return list(named)
-    if model.base_checkpoint is None:
-        raise BirthmarkError(
-            f"the base checkpoint of {model.name} is not known: say it with --base-checkpoint NAME, or name the models to "
-            "score beside it with --base, nearest first"
-        )
-    return ancestry(catalog, model.base_checkpoint)
-
-
-def _write_lineage(lines: "Sequence[Sequence[ResolvedModel]]", results: Sequence[Effects], out: Path) -> Lineage | None:
-    """Write `out/lineage.json`: reward models beside what they descend from, those of earlier runs among them."""
-    path = out / "lineage.json"
-    earlier = read_record(path, Lineage).lines if path.is_file() else []
-    stages = {stage.model: stage.stage for line in earlier for item in line.lexicons for stage in item.stages}
-    stages |= {model.name: stage_of(model) for line in lines for model in line}
-    members = {line.reward_model: line.models for line in earlier}
-    members |= {line[-1].name: [model.name for model in line] for line in lines}
-    if not members:
-        return None
-    record = Lineage(lines=[line_of(reward, models, stages, results) for reward, models in members.items()])
-    write_text(path, to_json(record))
-    return record
-
-
-def stage_of(model: "ResolvedModel") -> Stage:
-    """`reward` of an RM; of an LM what the catalog says, else one with a chat template was tuned."""
-    if model.kind == "reward":
-        return "reward"
-    if model.entry and model.entry.stage:
-        return model.entry.stage
-    return "instruct" if model.chat_template else "pretrained"
 
 
 # ------------------------------------------------------------------------------------------------------ a set of models
@@ -474,81 +400,3 @@ def _said_at_the_end(failed: Mapping[str, BirthmarkError], n_models: int, result
 def _is_reward(catalog: Catalog, name: str) -> bool:
     entry = find_entry(catalog, name)
     return entry is not None and entry.kind == "reward"
-
-
-# -------------------------------------------------------------------------------------------------------------- personas
-
-
-@dataclass(frozen=True, repr=False)
-class PersonasResult(Shown):
-    """An audit a persona, the neutral control first, and what each persona changes."""
-
-    out: Path
-    audits: dict[str, AuditResult]
-    record: PersonasRecord
-
-    def to_dict(self) -> dict[str, object]:
-        """What `--json` prints."""
-        return {"out": str(self.out), **self.record.model_dump(mode="json")}
-
-    def summary(self) -> str:
-        return f"{len(self.audits)} personas in {self.out}"
-
-    def rows(self) -> list[Row]:
-        """A row a persona, lexicon and model."""
-        return [leaning.model_dump() for leaning in self.record.leanings]
-
-
-@with_options
-def audit_personas(
-    *models: Models,
-    personas: Personas,
-    out: Out = "birthmark-audit",
-    mixed_frames: MixedFrames = False,
-    **options: Unpack[AuditPersonasOptions],
-) -> PersonasResult:
-    """Audit models under each system prompt of a file: a whole audit in `out/<persona>`, and `out/personas.json`.
-
-    With no model, the two embedded base models. Raises `BirthmarkError` as `audit` and `load_personas` do.
-    """
-    systems = load_personas(personas)
-    measure = make_measure(**select(options, MeasureOptions))
-    found = [resolve_for(measure, model, **options) for model in models or EMBEDDED]
-    study = open_study(Path(out), "audit", {"personas": dict(systems)}, page="personas")
-    audits = {
-        persona: _audit(found, under(measure, persona, system), study.out / persona, mixed_frames=mixed_frames)
-        for persona, system in systems.items()
-    }
-    record = PersonasRecord(neutral=NEUTRAL, systems=dict(systems), leanings=_leanings(audits))
-    write_text(study.out / "personas.json", to_json(record))
-    study.finish([], quiet=measure.quiet)
-    return PersonasResult(study.out, audits, record)
-
-
-def _leanings(audits: Mapping[str, AuditResult]) -> list[PersonaLeaning]:
-    """Each persona's contrast of each model, and how far that lies from the neutral one."""
-    control = {
-        (effects.lexicon, effects.kind, model.model): model.mean_rank_contrast
-        for effects in audits[NEUTRAL].effects
-        for model in effects.models
-    }
-    found = []
-    for persona, result in audits.items():
-        for effects in result.effects:
-            for model in effects.models:
-                before = control.get((effects.lexicon, effects.kind, model.model))
-                after = model.mean_rank_contrast
-                found.append(
-                    PersonaLeaning(
-                        persona=persona,
-                        lexicon=effects.lexicon,
-                        categories=effects.categories,
-                        kind=effects.kind,
-                        model=model.model,
-                        family=model.family,
-                        contrast=model.contrast,
-                        mean_rank_contrast=after,
-                        shift=None if before is None or after is None else after - before,
-                    )
-                )
-    return found

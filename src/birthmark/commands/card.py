@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from birthmark.errors import BirthmarkError
 from birthmark.files import atomic_path
 from birthmark.foreign import one_line
-from birthmark.inputs.text import MEGABYTE, is_file
+from birthmark.inputs.text import MEGABYTE, is_file, is_nested_too_deeply
 from birthmark.report.card import write_card
 from birthmark.scoring.declarations import Argument, Option, checked
 
@@ -117,6 +117,8 @@ def _parsed(page: Path, text: str) -> "ModelCard":
     import yaml
     from huggingface_hub import ModelCard
 
+    if is_nested_too_deeply(text):
+        raise BirthmarkError(f"{page}: its front matter is nested too deeply")
     try:
         return ModelCard(text, ignore_metadata_errors=True)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from birthmark.errors import BirthmarkError
 from birthmark.files import check_name, require_unlike
 from birthmark.foreign import one_line
-from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, looks_like_file, read_text
+from birthmark.inputs.text import MEGABYTE, did_you_mean, is_file, is_nested_too_deeply, looks_like_file, read_text
 from birthmark.inputs.words import clean_text, clean_word, one_edit_apart
 from birthmark.records import Framing, PromptRecord, PromptSetRecord
 
@@ -213,6 +213,9 @@ def parse_mapping(text: str, where: str, what: str, how: str) -> dict[object, ob
 
     Raises `BirthmarkError` for a text that is not YAML, not a mapping, empty, or has a duplicate key.
     """
+    too_deep = f"{where} is nested too deeply: {how}"
+    if is_nested_too_deeply(text):
+        raise BirthmarkError(too_deep)
     try:
         content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -222,7 +225,7 @@ def parse_mapping(text: str, where: str, what: str, how: str) -> dict[object, ob
     except (yaml.YAMLError, ValueError) as error:
         raise BirthmarkError(f"{where} is not YAML ({one_line(error)}): {how}") from None
     except RecursionError:
-        raise BirthmarkError(f"{where} is nested too deeply: {how}") from None
+        raise BirthmarkError(too_deep) from None
     if not isinstance(content, dict):
         raise BirthmarkError(f"{where} is not a mapping of keys to {what}: {how}")
     if not content:

@@ -20,6 +20,17 @@ def suggest(name: str, names: Iterable[str]) -> str:
 
 
 MEGABYTE = 1_000_000
+DEEPEST = 100
+
+
+def is_nested_too_deeply(text: str) -> bool:
+    """Whether a YAML text opens over a hundred brackets within each other, over which a YAML reader takes seconds."""
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def read_text(path: Path, what: str, max_bytes: int) -> str:

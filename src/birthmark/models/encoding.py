@@ -12,7 +12,7 @@ from typing import Any, Literal
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.inputs.answers import AnswerTemplate, Asked, question_of, template_of
-from birthmark.models.guard import limited
+from birthmark.models.guard import limited, limited_memory
 
 Frame = Literal["chat", "qa", "bare"]
 Protocol = Literal["birthmark", "christian2026"]
@@ -21,8 +21,12 @@ Turns = list[dict[str, str]]
 
 TEXTS_AT_ONCE = 1024
 TEMPLATE_SECONDS = 5.0  # a template that takes longer over one conversation does not end
+TEMPLATE_BYTES = 2**30  # nor does one that wants more memory
+LONGEST_RENDERED = 10_000_000  # characters of one conversation
 DEFAULT_TEMPLATE_DATE = date(2024, 7, 26)
 _DATE_CALL = re.compile(r"""strftime_now\(\s{0,9}(["'])([^"'\\\n]{1,100})\1\s{0,9}\)""")
+_DATE_NAME = re.compile(r"\bstrftime_now\b(?!\s+is\s)")
+_DATE_CODES = "aAwdbBmyYHIMpSfzZjUWcxXGuV"
 _DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
 _UNUSED_NAME = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|\[unused\d+\]")
 
@@ -129,7 +133,18 @@ def pin_template(template: str, template_date: str | None) -> tuple[str, str | N
     pinned = _DATE_CALL.sub(lambda call: repr(day.strftime(call[2])), template)
     if fallback:
         pinned = pinned.replace(fallback[1], day.strftime("%d %b %Y"))
+    if _DATE_NAME.search(pinned):
+        pinned = _fixed_clock(day) + pinned
     return pinned, day.isoformat()
+
+
+def _fixed_clock(day: date) -> str:
+    """A macro that stands for the clock of a template that asks for a date by a variable, or under another name."""
+    midnight = datetime(day.year, day.month, day.day)
+    values = {f"%{code}": midnight.strftime(f"%{code}") for code in _DATE_CODES}
+    values |= {"%-d": str(day.day), "%-m": str(day.month), "%e": f"{day.day:2d}", "%%": "%"}
+    written = "".join(f" | replace({code!r}, {value!r})" for code, value in values.items())
+    return f"{{%- macro strftime_now(format) %}}{{{{ format{written} }}}}{{%- endmacro +%}}"
 
 
 class Encoder:
@@ -285,18 +300,24 @@ class Encoder:
 
     def _render(self, conversations: list[Turns], opened: bool) -> list[str]:
         too_long = "the chat template does not end on this conversation: use --chat-template"
+        too_large = "the chat template writes a text too large to read: use --chat-template"
         try:
-            with limited(TEMPLATE_SECONDS + len(conversations) / 10, too_long):
-                return self.tokenizer.apply_chat_template(
+            with limited(TEMPLATE_SECONDS + len(conversations) / 10, too_long), limited_memory(TEMPLATE_BYTES):
+                rendered = self.tokenizer.apply_chat_template(
                     conversations, chat_template=self.template, add_generation_prompt=opened, tokenize=False
                 )
         except BirthmarkError:
             raise
+        except MemoryError:
+            raise BirthmarkError(too_large) from None
         except Exception as error:  # a template is a program and can raise anything
             reason = one_line(error, 200)
             raise BirthmarkError(
                 f"the chat template fails on this conversation ({reason}): use --chat-template"
             ) from error
+        if max(map(len, rendered), default=0) > LONGEST_RENDERED:
+            raise BirthmarkError(too_large)
+        return rendered
 
     def _encode_rendered(self, rendered: list[str]) -> list[list[int]]:
         """Ids of rendered conversations: a tokenizer that begins a text with a BOS adds it to the template's own (`two`),

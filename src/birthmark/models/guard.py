@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from birthmark.errors import NO_SPACE, BirthmarkError
 from birthmark.foreign import one_line
 
@@ -141,6 +143,28 @@ def limited(seconds: float, message: str) -> Iterator[None]:
             timer.cancel()
     except _TooLong:
         raise BirthmarkError(message) from None
+
+
+@contextmanager
+def limited_memory(more: int) -> Iterator[None]:
+    """Within the block the process may take at most so many bytes of memory more: what wants them gets a `MemoryError`.
+
+    Where the system keeps no such limit (macOS, Windows), nothing is limited.
+    """
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = psutil.Process().memory_info().vms + more
+        ours = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (ours if soft == resource.RLIM_INFINITY else min(ours, soft), hard))
+    except (ImportError, ValueError, OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def read_config(folder: Path) -> Any:

@@ -13,6 +13,7 @@ import yaml
 
 from birthmark.inputs.catalog import HUB_ID, Catalog, Entry, find_entry
 from birthmark.inputs.fetch import cache_folder
+from birthmark.inputs.text import is_nested_too_deeply
 from birthmark.models.folder import ADAPTER_CONFIG
 
 CARD = "README.md"
@@ -63,7 +64,7 @@ def base_of_card(path: Path) -> str | None:
     except OSError:
         return None
     front = re.match(r"\s*---\s*\n(.*?)\n---\s*(?:\n|$)", text.replace("\r\n", "\n"), re.DOTALL)
-    if front is None:
+    if front is None or is_nested_too_deeply(front[1]):
         return None
     try:
         facts = yaml.safe_load(front[1])

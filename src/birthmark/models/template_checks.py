@@ -4,7 +4,6 @@ Each check is a small function that yields findings. It gets the tokenizer, the 
 (`Case`); the last checks also get the loaded model.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -188,13 +187,8 @@ def unknown(case: Case) -> Found:
 
 
 def date(case: Case) -> Found:
-    """The template shows no date except a pinned one."""
-    template = case.encoder.template or ""
-    if re.search(r"strftime_now\s*\(", template):
-        yield wrong(
-            "date", "the chat template prints today's date in a way that cannot be pinned: use --chat-template FILE"
-        )
-    elif case.encoder.template_date:
+    """The date that a template shows is pinned."""
+    if case.encoder.template_date:
         yield note("date", f"the chat template shows a date, pinned to {case.encoder.template_date} (--template-date)")
     elif case.encoder.frame == "chat":
         yield ok("date", "the chat template shows no date")

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from birthmark.errors import BirthmarkError
 from birthmark.files import check_path, slug_of
 from birthmark.foreign import one_line
-from birthmark.inputs.text import MEGABYTE, read_text
+from birthmark.inputs.text import MEGABYTE, is_nested_too_deeply, read_text
 from birthmark.progress import note, progress_bar
 from birthmark.records import TrainingLoss, TrainingRecord
+from birthmark.records.base import Label
 from birthmark.scoring.options import MAX_SEED
 from birthmark.scoring.places import run_tasks
 from birthmark.training.recipe import Preset, make_recipe
@@ -33,8 +34,8 @@ class GridBase(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    family: str | None = None
-    base_checkpoint: str | None = None
+    family: Label | None = None
+    base_checkpoint: Label | None = None
     revision: str | None = None
     chat_template: str | None = None
 
@@ -66,8 +67,11 @@ class GridRun:
 def read_grid(path: Path) -> GridFile:
     """Read a grid. Raises `BirthmarkError` if it is missing, not YAML, or has an unknown key or invalid value."""
     check_path(path, "file", "with --grid")
+    text = read_text(path, "grid", MEGABYTE)
+    if is_nested_too_deeply(text):
+        raise BirthmarkError(f"the grid {path} cannot be read: it is nested too deeply")
     try:
-        content = yaml.safe_load(read_text(path, "grid", MEGABYTE))
+        content = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise BirthmarkError(f"the grid {path} cannot be read: {one_line(error, 200)}") from None
     try:

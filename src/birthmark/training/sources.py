@@ -27,6 +27,8 @@ NAMED: dict[str, tuple[str, str | None, str]] = {
     "hh-rlhf": ("Anthropic/hh-rlhf", None, "train"),
 }
 _ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
+LONGEST_ROW = 10_000_000  # bytes or characters; the longest published conversations have some hundred thousand
+LARGEST_GROUP = 4_000_000_000
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -135,7 +137,9 @@ def _json_lines(path: Path) -> Iterator[Row]:
     number = 0
     try:
         with opened(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST_ROW + 1), ""), start=1):
+                if len(line) > LONGEST_ROW:
+                    raise ValueError(f"a line has over {LONGEST_ROW:,} characters")
                 if line.strip():
                     yield _row(json.loads(line), path, number)
     except _UNREADABLE as error:
@@ -171,10 +175,21 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024):
+            _require_short_rows(path, file.metadata)
+            for batch in file.iter_batches(batch_size=128):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise BirthmarkError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from None
+
+
+def _require_short_rows(path: Path, metadata: Any) -> None:
+    """Raise `BirthmarkError` where a row group, which is read as a whole, is too large by the file's own account."""
+    for place in range(metadata.num_row_groups):
+        group = metadata.row_group(place)
+        if group.total_byte_size > min(LONGEST_ROW * max(group.num_rows, 1), LARGEST_GROUP):
+            raise BirthmarkError(
+                f"{path} has {group.total_byte_size / 1e6:,.0f} MB in {group.num_rows:,} rows: is it a preference file?"
+            )
 
 
 def _hub_source(hub_id: str, config: str | None, split: str) -> Source:
