@@ -16,12 +16,15 @@ from typing import Any
 
 import pytest
 
+from birthmark.commands.replicate import replicate_study
 from birthmark.files import write_text
+from preference_files import pair_rows, write_rows
 from report_outs import WORDS, lexicon_file, table
 from tiny_runs import prompt_options, write_run
 
 FOUR = prompt_options(("best_ever_one", "greatest_ever_one", "worst_ever_one", "bad_ever_one"))
-COMMANDS = ("score", "audit", "compare", "implicit", "map", "track", "train", "grid", "calibrate")
+COMMANDS = ("score", "audit", "compare", "implicit", "map", "track", "train", "grid", "calibrate", "replicate", "edit", "consequences")  # fmt: skip
+NOT_QUIET = ("compare", "map")
 OF_TIME = {"seconds", "load_seconds", "verify_seconds", "prepare_seconds", "candidates_per_second", "durations", "wall_seconds"}  # fmt: skip
 
 
@@ -45,6 +48,11 @@ def commands(
         for chosen, rejected in [drawn.sample(["love", "freedom", "power", "a long walk", "my friends"], 2)]
     ]
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    pairs_to_test = write_rows(folder / "pairs-to-test.jsonl", pair_rows(44))
+    questions = folder / "questions.yaml"
+    questions.write_text(
+        "\n".join(f'{key}: {{text: "What about {key}?", about: food}}' for key in ("soup", "rain", "rest"))
+    )
     small = {"lora_rank": 2, "batch": 4, "checkpoint_every": 2}
     grid = {"bases": [str(tiny_lm)], "sources": [str(pairs)], "pairs": [8], "preset": "small", "recipe": small}
     (folder / "grid.yaml").write_text(json.dumps(grid), encoding="utf-8")
@@ -60,8 +68,11 @@ def commands(
         "train": ["train", "--base", str(tiny_lm), "--preferences", str(pairs), *recipe],
         "grid": ["train", "--grid", str(folder / "grid.yaml"), "--report-to", "none"],
         "calibrate": ["calibrate", "tests", "--studies", "20", "--data", str(shared / "paper-data")],
-    }
-    return {name: words if name in ("compare", "map") else [*words, "--quiet"] for name, words in found.items()}
+        "replicate": ["replicate", "--data", str(shared / "paper-data")],
+        "edit": ["edit", str(tiny_rm), "--preferences", str(pairs_to_test), *lexicon, *FOUR],
+        "consequences": ["consequences", str(tiny_rm), "--policy", str(tiny_lm), "-n", "3", "--max-tokens", "4", "--prompts", str(questions)],
+    }  # fmt: skip
+    return {name: words if name in NOT_QUIET else [*words, "--quiet"] for name, words in found.items()}
 
 
 def results(out: Path) -> dict[str, object]:
@@ -95,12 +106,23 @@ class Disk:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+REPLICATED: list[Any] = []
+
+
+def replicated_once(*arguments: Any, **options: Any) -> Any:
+    """The same numbers for each of the command's runs."""
+    if not REPLICATED:
+        REPLICATED.append(replicate_study(*arguments, **options))
+    return REPLICATED[0]
+
+
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     made = Disk()
     monkeypatch.setattr("birthmark.files.os.fsync", made.sync)
     monkeypatch.setattr("birthmark.commands.calibrate.label_shuffle", lambda files: [])  # seconds of computing
     monkeypatch.setattr("birthmark.commands.calibrate.ICCS", (0.85,))
+    monkeypatch.setattr("birthmark.commands.replicate.replicate_study", replicated_once)
     return made
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from birthmark.records import Line, LineageOf, LineageStage
-from birthmark.report.lineage import leading_lines, lines_figure
+from birthmark.records import Effects, Line, LineageOf, LineageStage
+from birthmark.records.effects import HeadsNull, ModelContrast
+from birthmark.report.lineage import leading_lines, lines_figure, nulls_of_lines
 from birthmark.values.wording_lineage import line_finding
 
 STAGES = ("pretrained", "instruct", "reward")
@@ -52,3 +53,19 @@ def test_the_figure_has_a_row_a_model_the_oldest_first():
 )
 def test_a_line_without_a_leaning_throughout_does_not_lead(lines):
     assert leading_lines(lines) == []
+
+
+def test_a_reward_model_is_judged_by_the_random_heads_of_its_own_word_list():
+    def of_lexicon(name: str, low: float) -> Effects:
+        null = HeadsNull(base="m0", of_base=True, n_heads=100, low=low, high=-low, p=0.5)
+        facts = {"family": "F", "base_checkpoint": "m0", "contrast": 1.0, "mean_rank_contrast": 1.0}
+        models = [ModelContrast.model_construct(model=model, null=null, **facts) for model in ("m2", "other")]
+        return Effects.model_construct(lexicon=name, models=models)
+
+    lines = leading_lines([line(40.0, 12.0, 3.4)])
+    for effects in (
+        [of_lexicon("words", -5.0), of_lexicon("others", -9.0)],
+        [of_lexicon("others", -9.0), of_lexicon("words", -5.0)],
+    ):
+        nulls = nulls_of_lines(lines, effects)
+        assert {model: null.low for model, null in nulls.items()} == {"m2": -5.0}

@@ -11,9 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import psutil
@@ -23,11 +22,11 @@ import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.models.resolve import resolve
 from birthmark.scoring import cluster as clusters
-from birthmark.scoring import places
+from birthmark.scoring import places, ray_backend
 from birthmark.scoring.cluster import Request, connect
 from birthmark.scoring.measure import make_measure
 from birthmark.scoring.places import Places, run_tasks
-from birthmark.scoring.ray_backend import RayBackend, gpus_for
+from birthmark.scoring.ray_backend import RayBackend, _Actor, gpus_for
 from birthmark.scoring.resume import Kept
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: make extras")
@@ -73,14 +72,12 @@ def hold(cpus: int) -> Any:
     return holder
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """Room for one worker only, within the block."""
+@pytest.fixture
+def alone(address: str) -> Iterator[str]:
+    """The Ray with room for one worker, which takes seconds to start."""
     holder = hold(1)
-    try:
-        yield
-    finally:
-        ray.kill(holder)
+    yield address
+    ray.kill(holder)
 
 
 def wait_until(there: Callable[[], bool], *, pause: float = 0.1) -> None:
@@ -151,7 +148,7 @@ def test_a_reward_model_has_the_local_runs_bytes(address, local, tiny_rm, tmp_pa
     assert not list((tmp_path / ".work").glob("*"))
 
 
-def test_an_audit_on_the_command_line_has_the_local_tables(address, tiny_lm, tiny_base, birthmark, tmp_path):
+def test_an_audit_on_the_command_line_has_the_local_tables(alone, tiny_lm, tiny_base, birthmark, tmp_path):
     asked = ("--prompt", PROMPTS[0], "--candidates", "lexicon", "--frame", "qa", "--quiet")
     assert birthmark("audit", tiny_lm, tiny_base, *asked, "--out", tmp_path / "local").code == 0
     answer = birthmark("audit", "--ray", tiny_lm, tiny_base, *asked, "--out", tmp_path / "ray")
@@ -183,7 +180,7 @@ def test_killed_workers_change_no_byte(address, local, tiny_rm, tmp_path, monkey
     assert len(written) == len(set(written)) == len(PROMPTS)
 
 
-def test_ray_takes_up_what_a_local_run_left(address, local, tiny_rm, tmp_path, monkeypatch, written):
+def test_ray_takes_up_what_a_local_run_left(alone, local, tiny_rm, tmp_path, monkeypatch, written):
     def stop(finished: int) -> None:
         if finished == 3:
             raise KeyboardInterrupt
@@ -196,12 +193,12 @@ def test_ray_takes_up_what_a_local_run_left(address, local, tiny_rm, tmp_path, m
     assert len(written) == len(set(written)) == len(PROMPTS)
 
 
-def test_a_local_run_takes_up_what_ray_left(address, local, tiny_rm, tmp_path, monkeypatch, written):
+def test_a_local_run_takes_up_what_ray_left(alone, local, tiny_rm, tmp_path, monkeypatch, written):
     def stop(finished: int) -> None:
         if finished == 3:
             raise KeyboardInterrupt
 
-    with alone(), monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         after(patch, written, stop)
         score(tiny_rm, tmp_path, ray=True)
     wait_until(lambda: not workers())  # Ray ends them a moment later
@@ -237,18 +234,17 @@ def test_a_lost_machine_changes_no_byte(address, local, tiny_rm, tmp_path, monke
     wait_until(lambda: len(clusters.nodes()) == 1)
 
 
-def test_a_killed_driver_is_taken_up_where_it_stopped(address, local, tiny_rm, tmp_path, written):
+def test_a_killed_driver_is_taken_up_where_it_stopped(alone, local, tiny_rm, tmp_path, written):
     asked = [part for prompt in PROMPTS for part in ("--prompt", prompt)]
-    line = [sys.executable, "-m", "birthmark", "score", str(tiny_rm), "--ray", address, "--candidates", WORDS, *asked]
-    with alone():
-        driver = subprocess.Popen([*line, "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
-        try:
-            wait_until(
-                lambda: len(list((tmp_path / ".work").glob("*/*.npz"))) >= 2 or driver.poll() is not None, pause=0.002
-            )
-        finally:
-            driver.kill()
-            driver.wait()
+    line = [sys.executable, "-m", "birthmark", "score", str(tiny_rm), "--ray", alone, "--candidates", WORDS, *asked]
+    driver = subprocess.Popen([*line, "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(
+            lambda: len(list((tmp_path / ".work").glob("*/*.npz"))) >= 2 or driver.poll() is not None, pause=0.002
+        )
+    finally:
+        driver.kill()
+        driver.wait()
     kept = len(list((tmp_path / ".work").glob("*/*.npz")))
     finished = bool(list((tmp_path / "scores").glob("*.parquet")))  # before it was killed, which takes a moment
     assert kept >= 2 or finished
@@ -257,37 +253,24 @@ def test_a_killed_driver_is_taken_up_where_it_stopped(address, local, tiny_rm, t
     assert len(written) == (0 if finished else len(PROMPTS) - kept)
 
 
+class Dies(_Actor):
+    """An actor that is lost over one prompt, whoever takes it up."""
+
+    def score(self, sent: Any, texts: Any, unit: Any) -> Any:
+        if unit.prompts.start == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().score(sent, texts, unit)
+
+
 def test_a_unit_that_fails_three_times_is_named_and_the_rest_kept(
-    address, local, tiny_rm, tmp_path, monkeypatch, written
+    alone, local, tiny_rm, tmp_path, monkeypatch, written
 ):
-    over = False
-
-    def kill_scoring() -> None:
-        while not over:
-            for worker in workers():
-                with suppress(psutil.Error, IndexError):
-                    if "score" in worker.cmdline()[0]:
-                        worker.kill()
-            time.sleep(0.002)
-
-    thread = Thread(target=kill_scoring, daemon=True)
-
-    def begin(finished: int) -> None:
-        if finished == 2:
-            for worker in workers():  # a started one has the model, and would be done before it is seen
-                worker.kill()
-            thread.start()
-
-    try:
-        with alone(), monkeypatch.context() as patch, pytest.raises(BirthmarkError, match=NAMED):
-            patch.setattr(places, "GIVEN_UP", 1)
-            after(patch, written, begin)
-            score(tiny_rm, tmp_path, ray=True)
-    finally:
-        over = True
-        if thread.is_alive():
-            thread.join()
-    assert len(list((tmp_path / ".work").glob("*/*.npz"))) == len(written) == 2
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
+    with monkeypatch.context() as patch, pytest.raises(BirthmarkError, match=NAMED):
+        patch.setattr(ray_backend, "_Actor", Dies)
+        score(tiny_rm, tmp_path, ray=True)
+    kept = len(list((tmp_path / ".work").glob("*/*.npz")))
+    assert kept == len(written) == len(PROMPTS) - 1
     score(tiny_rm, tmp_path)
     assert bytes_of(tmp_path) == bytes_of(local)
     assert len(written) == len(set(written)) == len(PROMPTS)
@@ -447,7 +430,7 @@ def test_the_resume_key_is_the_local_runs(address, tiny_rm):
 # ------------------------------------------------------------------------------------------- checkpoints, cells and runs
 
 
-def test_checkpoints_have_the_local_tables(address, tiny_lm, tmp_path):
+def test_checkpoints_have_the_local_tables(alone, tiny_lm, tmp_path):
     from tiny_runs import write_run
 
     run = write_run(tmp_path / "run", tiny_lm, steps=(0, 1))
@@ -470,7 +453,7 @@ def test_planted_cells_are_the_local_ones(address, tmp_path):
     assert len(kept) == 2 and bm.calibrate("planted", ray=True, out=tmp_path / "out", **asked).planted == found.planted
 
 
-def test_a_grids_runs_are_the_local_ones(address, tiny_lm, tmp_path):
+def test_a_grids_runs_are_the_local_ones(alone, tiny_lm, tmp_path):
     from birthmark.commands.train import train_grid
 
     rows = [{"prompt": f"What matters {n}?", "chosen": f"love {n}", "rejected": f"power {n}"} for n in range(8)]

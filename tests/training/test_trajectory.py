@@ -266,8 +266,6 @@ def test_what_cannot_be_tracked_is_one_line(birthmark, tmp_path, tiny_lm, words)
     broken = write_run(tmp_path / "broken", tiny_lm, steps=(0, 1))
     (broken / "run.json").write_text("{", encoding="utf-8")
     assert birthmark("track", broken, *asked).is_error("run.json")
-    (broken / "run.json").write_text(json.dumps({"family": "a\u001b[2J"}), encoding="utf-8")
-    assert birthmark("track", broken, *asked).is_error("run.json", "control character")
     (broken / "run.json").unlink()
     weights = broken / "checkpoints" / "step-000001" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:2000])

@@ -28,7 +28,7 @@ from birthmark.records import Calibration, Plan, read_record, to_json
 from birthmark.records.calibration import PlantedMetric
 from birthmark.scoring.declarations import Option, checked, with_options
 from birthmark.scoring.measure import ray_address
-from birthmark.scoring.options import OUT_HELP, CatalogOptions, MachineOptions, QuietOptions, RayOptions, SeedOptions
+from birthmark.scoring.options import CatalogOptions, MachineOptions, QuietOptions, RayOptions, SeedOptions, out_option
 from birthmark.stats.simulation import fit_rows
 from birthmark.stats.variance import nested_variance
 from birthmark.study import Study, open_study
@@ -48,14 +48,7 @@ RANKS = {"least": 0, "most": MOST_RANKS}
 
 Out = Annotated[
     "str | Path | None",
-    Option(
-        OUT_HELP,
-        None,
-        default=Path("birthmark-calibrate"),
-        metavar="DIR",
-        command_line=Path,
-        place="out",
-    ),
+    out_option("birthmark-calibrate"),
 ]
 Clone = Annotated[
     "str | Path | None",

@@ -15,7 +15,7 @@ from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, loa
 from birthmark.records import AnswerFormats, BudgetCheck, Effects, Stages, to_json
 from birthmark.records.base import Row, Shown
 from birthmark.scoring.declarations import MODEL, Argument, Option, checked, with_options
-from birthmark.scoring.options import OUT_HELP, CatalogOptions, ControlOptions, Lexicons, MixedFrames, SeedOptions
+from birthmark.scoring.options import CatalogOptions, ControlOptions, Lexicons, MixedFrames, SeedOptions, out_option
 from birthmark.scoring.table import ScoreTable, read_scores
 from birthmark.study import open_study, write_answers, write_effects
 from birthmark.values.answers import answer_formats
@@ -28,14 +28,7 @@ from birthmark.values.wording import disagreement
 Table = str | Path | ScoreTable
 Out = Annotated[
     "str | Path | None",
-    Option(
-        OUT_HELP,
-        None,
-        default=Path("birthmark-compare"),
-        metavar="DIR",
-        command_line=Path,
-        place="out",
-    ),
+    out_option("birthmark-compare"),
 ]
 Tables = Annotated[
     Sequence[Table],

@@ -28,12 +28,12 @@ from birthmark.scoring.answers import (
 from birthmark.scoring.declarations import MODEL, QUESTION, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, make_measure
 from birthmark.scoring.options import (
-    OUT_HELP,
     CatalogOptions,
     EngineOptions,
     Lexicons,
     MachineOptions,
     MeasureOptions,
+    Out,
     PlacementOptions,
     QuietOptions,
     ReadingOptions,
@@ -106,7 +106,6 @@ Contrasts = Annotated[
         place="file",
     ),
 ]
-Out = Annotated["str | Path", Option(OUT_HELP, metavar="DIR", command_line=Path, place="out")]
 
 
 class ConsequencesOptions(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 from birthmark.commands.models import resolve
 from birthmark.commands.train import Preferences
 from birthmark.errors import BirthmarkError
-from birthmark.files import LOCK, write_text
+from birthmark.files import LOCK, lock_folder, write_text
 from birthmark.foreign import one_line
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon
 from birthmark.records import (
@@ -39,10 +39,13 @@ from birthmark.values.ensembles import Member, ensemble
 from birthmark.values.wording_edit import model_card
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from birthmark.models.resolve import ResolvedModel
     from birthmark.training.editing import Edited, EditRequest
 
 MAX_TOKENS = 512
+UNFINISHED = ".editing"  # in a folder while it is written
 MOST_PAIRS = 1_000_000
 
 Model = Annotated[str | Path, Argument("A reward model: a catalog name, a hub id or a folder.", "RM", place="name")]
@@ -176,7 +179,7 @@ def edit(
     from birthmark.training.editing import EditRequest, compute
 
     out = Path(out)
-    _require_empty(out)
+    lock = _lock_new(out)
     words = two_categories(_load(lexicon), [categories] if isinstance(categories, str) else list(categories))
     measure = make_measure(**{**select(options, MeasureOptions), "lexicons": (words,), "candidates": "lexicon"})
     ask(words.words, words, dict(measure.prompts.prompts), seed=measure.seed)  # what is wrong is said before loading
@@ -200,14 +203,18 @@ def edit(
     together = _ensemble(request, edited, others)
     record = edit_record(request, edited, read_edit(found.adapter or found.path), together, no_second)
     page = _write(found, edited, record, out)
+    lock.release()
     return EditResult(out, record, page)
 
 
-def _require_empty(out: Path) -> None:
-    if out.is_dir() and {item.name for item in out.iterdir()} - {LOCK}:
+def _lock_new(out: Path) -> "FileLock":
+    """The lock of a new folder, or of one that an edit left unfinished, whose files are written again."""
+    if out.is_dir() and {item.name for item in out.iterdir()} - {LOCK} and not (out / UNFINISHED).exists():
         raise BirthmarkError(
             f"{out} holds files already, and an edited model needs a folder of its own: name a new one with --out"
         )
+    out.mkdir(parents=True, exist_ok=True)
+    return lock_folder(out)
 
 
 def _load(lexicon: "str | Path | Lexicon") -> Lexicon:
@@ -290,7 +297,10 @@ def _write(model: "ResolvedModel", edited: "Edited", record: Edit, out: Path) ->
 
     card = (model.adapter or model.path) / "README.md"
     said = card.read_text(encoding="utf-8", errors="replace").rstrip() + "\n\n" if card.is_file() else ""
+    write_text(out / UNFINISHED, "")
     write_edited(model, edited.end, edited.weights, out)
     write_text(out / "birthmark.json", to_json(record))
     write_text(out / "README.md", said + model_card(record))
-    return draw(out)
+    page = draw(out)
+    (out / UNFINISHED).unlink()
+    return page

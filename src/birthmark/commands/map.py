@@ -9,7 +9,7 @@ from birthmark.files import write_text
 from birthmark.inputs.published import HumanRanking, fetch_elo_files, is_elo_file, read_human_ranking
 from birthmark.records import Map, to_json
 from birthmark.scoring.declarations import Argument, Option, with_options
-from birthmark.scoring.options import OUT_HELP, SeedOptions
+from birthmark.scoring.options import SeedOptions, out_option
 from birthmark.scoring.table import ScoreTable, read_elo_scores, read_scores
 from birthmark.study import open_study
 from birthmark.values.relations import relate
@@ -40,14 +40,7 @@ def map_tables(
     ] = None,
     out: Annotated[
         "str | Path | None",
-        Option(
-            OUT_HELP,
-            None,
-            default=Path("birthmark-map"),
-            metavar="DIR",
-            command_line=Path,
-            place="out",
-        ),
+        out_option("birthmark-map"),
     ] = None,
     **options: Unpack[SeedOptions],
 ) -> Map:

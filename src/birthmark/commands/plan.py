@@ -142,8 +142,9 @@ def facts_of(
     the catalog, nor a folder, nor a hub id.
     """
     from birthmark.models.hub import cached_folder
+    from birthmark.models.kinds import base_of_adapter, kind_in
     from birthmark.models.memory import count_parameters
-    from birthmark.models.resolve import base_of_adapter, kind_in, last_checkpoint
+    from birthmark.models.resolve import last_checkpoint
 
     known, folder = find_entry(catalog, str(model)), Path(model)
     if known is not None and folder.is_dir() and str(model) not in catalog:

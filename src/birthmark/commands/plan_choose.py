@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack
 
-from birthmark.commands.choose import HELD_OUT, ChooseOptions, recipe_changes, require_leans
+from birthmark.commands.choose import HELD_OUT, ChooseOptions, contest_of, require_leans
 from birthmark.commands.plan import ANSWER_TOKENS, CONTEXT_TOKENS, plan_runs
 from birthmark.models.machine import estimate
 from birthmark.models.memory import count_parameters
@@ -46,27 +46,15 @@ def plan_choose(
     seconds a run to start. Raises what `choose` raises before it starts.
     """
     from birthmark.commands.plan_training import plan_grid
-    from birthmark.training.contest import find_candidates, prepare_contest
 
     measure = make_measure(**select(options, MeasureOptions))
     require_leans(measure)
     labels = select(options, ModelOptions)
-    candidates = find_candidates(bases, **labels, quiet=measure.quiet)
-    seed = options["seed"]
-    contest = prepare_contest(
-        candidates,
-        preferences,
-        pairs=pairs,
-        seeds=range(seed, seed + seeds),
-        held_out=held_out,
-        seed=seed,
-        preset=preset,
-        changes=recipe_changes(options),
-    )
+    contest = contest_of(bases, preferences, pairs, seeds, held_out, preset, options)
     with TemporaryDirectory() as place:
         grid = contest.write(Path(place))
         runs = plan_grid(grid, out=Path(out) / "train", device=options["device"], catalog=labels["catalog"])
-    return [row for item in candidates for row in _rows(item, contest, measure, runs, Path(out))]
+    return [row for item in contest.candidates for row in _rows(item, contest, measure, runs, Path(out))]
 
 
 def _rows(

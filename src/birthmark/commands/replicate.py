@@ -22,7 +22,7 @@ from birthmark.progress import note
 from birthmark.records import Claim, Replication, TrainingPoint, WordMove, to_json
 from birthmark.records.calibration import PlantedMetric
 from birthmark.scoring.declarations import Option, with_options
-from birthmark.scoring.options import OUT_HELP, QuietOptions, SeedOptions
+from birthmark.scoring.options import QuietOptions, SeedOptions, out_option
 from birthmark.study import open_study
 
 
@@ -68,9 +68,7 @@ def replicate(
             place="name",
         ),
     ] = None,
-    out: Annotated[
-        "str | Path", Option(OUT_HELP, None, metavar="DIR", command_line=Path, place="out")
-    ] = "birthmark-replicate",
+    out: Annotated["str | Path", out_option()] = "birthmark-replicate",
     **options: Unpack[ReplicateOptions],
 ) -> Replication:
     """Replicate the published study from a clone of its repository, or from fetched files: figures, data issues, verdicts.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import slug_of
@@ -36,8 +36,9 @@ from birthmark.models.folder import (
 )
 from birthmark.models.guard import reading_tokenizer, require_tokens
 from birthmark.models.hub import fetch_snapshot
+from birthmark.models.kinds import kind_by_tensors, require_no_head
 from birthmark.models.origin import CARD, Origin, adapter_origin, stated_origin
-from birthmark.models.weights import ModelFiles, names_a_head, only_these, read_weights, tensor_shapes
+from birthmark.models.weights import ModelFiles, only_these, read_weights, tensor_shapes
 from birthmark.progress import tell
 from birthmark.records import Digests, Edit, Kind, read_record
 
@@ -77,6 +78,18 @@ class ResolvedModel:
         return _tokenizer_folder(self.path, self.adapter)
 
 
+@dataclass(frozen=True)
+class _How:
+    """How a model is looked for: `as_base` of an adapter; without `weights` they need not be here."""
+
+    catalog: Catalog
+    kind: Kind | None
+    quiet: bool
+    note: Note | None
+    as_base: bool = False
+    weights: bool = True
+
+
 def resolve(
     name: str | Path,
     *,
@@ -103,7 +116,7 @@ def resolve(
     """
     known = catalog if isinstance(catalog, Mapping) else load_catalog(Path(catalog) if catalog else None)
     report = None if quiet else (note or tell)
-    found = _find(str(name), known, revision, kind, quiet, report, weights=weights)
+    found = _find(str(name), revision, _How(known, kind, quiet, report, weights=weights))
     found = replace(
         found,
         family=family or found.family,
@@ -132,51 +145,29 @@ def read_template(name: str | Path) -> str:
         raise BirthmarkError(f"the chat template {name} cannot be read ({error}): give a file, or `plain`") from None
 
 
-def _find(
-    name: str,
-    catalog: Catalog,
-    revision: str | None,
-    kind: Kind | None,
-    quiet: bool,
-    note: Note | None,
-    as_base: bool = False,
-    weights: bool = True,
-) -> ResolvedModel:
+def _find(name: str, revision: str | None, how: _How) -> ResolvedModel:
     folder = Path(name).expanduser()
-    entry = find_entry(catalog, name)
-    if entry is not None and name not in catalog and folder.is_dir():
+    entry = find_entry(how.catalog, name)
+    if entry is not None and name not in how.catalog and folder.is_dir():
         entry = None  # a folder takes precedence over a hub id, as in transformers
     if entry is not None:
-        return _from_entry(entry, catalog, revision, kind, quiet, note, as_base, weights)
+        return _from_entry(entry, revision, how)
     if folder.is_dir():
         path = folder.resolve()
         if (last := last_checkpoint(path)) is not None:
-            return _from_run(path, last, catalog, kind, quiet, note, as_base)
-        return _from_folder(path, catalog, kind, quiet, note, name=str(path), as_base=as_base, weights=weights)
+            return _from_run(path, last, how)
+        return _from_folder(path, how, name=str(path))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
-        path = fetch_snapshot(name, revision, quiet=quiet, weights=weights)
-        slug = slug_of(name.replace("/", "--"))
-        commit = _commit(path)
-        return _from_folder(
-            path, catalog, kind, quiet, note, name=name, slug=slug, revision=commit, as_base=as_base, weights=weights
-        )
+        path = fetch_snapshot(name, revision, quiet=how.quiet, weights=how.weights)
+        return _from_folder(path, how, name=name, slug=slug_of(name.replace("/", "--")), revision=_commit(path))
     if is_file(folder):
         alone = ", alone in a folder," if folder.suffix.lower() == ".gguf" else ""
         raise BirthmarkError(f"{name} is a file, and a model{alone} is named by its folder: {folder.parent}")
-    advice = suggest(name, catalog) or "`birthmark models list` shows the known ones"
+    advice = suggest(name, how.catalog) or "`birthmark models list` shows the known ones"
     raise BirthmarkError(f"no model {name}: neither in the catalog, nor a folder, nor a hub id (OWNER/NAME); {advice}")
 
 
-def _from_entry(
-    entry: Entry,
-    catalog: Catalog,
-    revision: str | None,
-    kind: Kind | None,
-    quiet: bool,
-    note: Note | None,
-    as_base: bool,
-    weights: bool,
-) -> ResolvedModel:
+def _from_entry(entry: Entry, revision: str | None, how: _How) -> ResolvedModel:
     if not entry.loadable:
         raise BirthmarkError(f"{entry.name} cannot be loaded: {entry.why or 'the catalog does not say why'}")
     commit = None
@@ -187,25 +178,13 @@ def _from_entry(
     elif entry.bundled:
         path = _bundled(entry.name, entry.bundled)
     elif entry.embedded:
-        path = prepare_embedded(entry, note)
+        path = prepare_embedded(entry, how.note)
     elif entry.hub:
-        path = fetch_snapshot(entry.hub, revision or entry.revision, quiet=quiet, weights=weights)
+        path = fetch_snapshot(entry.hub, revision or entry.revision, quiet=how.quiet, weights=how.weights)
         commit = _commit(path)
     else:
         raise BirthmarkError(f"the catalog does not say where {entry.name} is: give its entry a `hub`")
-    return _from_folder(
-        path,
-        catalog,
-        kind,
-        quiet,
-        note,
-        name=entry.name,
-        slug=slug_of(entry.name),
-        revision=commit,
-        entry=entry,
-        as_base=as_base,
-        weights=weights,
-    )
+    return _from_folder(path, how, name=entry.name, slug=slug_of(entry.name), revision=commit, entry=entry)
 
 
 def _bundled(name: str, digest: str) -> Path:
@@ -218,36 +197,29 @@ def _bundled(name: str, digest: str) -> Path:
 
 def _from_folder(
     folder: Path,
-    catalog: Catalog,
-    kind: Kind | None,
-    quiet: bool,
-    note: Note | None,
+    how: _How,
     *,
     name: str,
     slug: str | None = None,
     revision: str | None = None,
     entry: Entry | None = None,
-    as_base: bool = False,
-    weights: bool = True,
 ) -> ResolvedModel:
-    if not weights and not any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "*.gguf")):
-        return _without_weights(
-            folder, kind, name, slug, revision, entry, stated_origin(folder, read_json(folder / "config.json"), catalog)
-        )
+    if not how.weights and not any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "*.gguf")):
+        return _without_weights(folder, how, name, slug, revision, entry)
     edit = read_edit(folder)
     if edit is not None and entry is None and edit.catalog_entry is not None:
-        entry = find_entry(catalog, edit.catalog_entry)
+        entry = find_entry(how.catalog, edit.catalog_entry)
     files = None if _is_gguf(folder) else read_weights(folder)
     if files is not None and files.is_adapter:
-        if as_base:
+        if how.as_base:
             raise BirthmarkError(
                 f"{name} is an adapter itself (or its own base): merge it into its base (PEFT's `merge_and_unload`), save that, "
                 "and name the folder as the base"
             )
-        found, stated = _adapter(files, catalog, kind, quiet, note, name, revision, entry)
+        found, stated = _adapter(files, how, name, revision, entry)
         digest = found.digests.adapter
     else:
-        found = _full_model(folder, catalog, kind, note, name, revision, entry, as_base)
+        found = _full_model(folder, how, name, revision, entry)
         stated = found.kind
         digest = found.digests.weights
     if edit is not None:
@@ -259,7 +231,7 @@ def _from_folder(
     return replace(
         found,
         slug=slug or slug_of(f"{folder.name}-{str(digest)[:8]}"),
-        kind=kind or (entry.kind if entry else stated),
+        kind=how.kind or (entry.kind if entry else stated),
     )
 
 
@@ -273,38 +245,52 @@ def read_edit(folder: Path) -> Edit | None:
 
 
 def _without_weights(
-    folder: Path,
-    kind: Kind | None,
-    name: str,
-    slug: str | None,
-    revision: str | None,
-    entry: Entry | None,
-    origin: Origin | None,
+    folder: Path, how: _How, name: str, slug: str | None, revision: str | None, entry: Entry | None
 ) -> ResolvedModel:
     """A model of which only configuration and tokenizer are here."""
     check_folder(folder)
     require_tokenizer(folder)
-    config, template, known = folder / "config.json", template_of(folder), entry or origin
-    stated = kind or (entry.kind if entry else None) or kind_of(read_json(config))
+    config = folder / "config.json"
+    stated = how.kind or (entry.kind if entry else None) or kind_of(read_json(config))
     if stated is None:
         raise BirthmarkError(f"{config} does not say which kind of model this is: use --as reward or --as logprob")
+    origin = None if entry else stated_origin(folder, read_json(config), how.catalog)
+    slug = slug or slug_of(f"{folder.name}-{digest_of_files([config])[:8]}")
+    return _described(folder, name, slug, stated, revision, entry, origin, weights="")
+
+
+def _described(
+    path: Path,
+    name: str,
+    slug: str,
+    kind: Kind,
+    revision: str | None,
+    entry: Entry | None,
+    origin: Origin | None,
+    *,
+    weights: str,
+    remarks: tuple[str, ...] = (),
+) -> ResolvedModel:
+    """The model of a folder without an adapter; `weights` is their digest."""
+    template, known = template_of(path), entry or origin
     return ResolvedModel(
         name=name,
-        slug=slug or slug_of(f"{folder.name}-{digest_of_files([config])[:8]}"),
-        path=folder,
+        slug=slug,
+        path=path,
         adapter=None,
-        kind=stated,
+        kind=kind,
         family=known.family if known else None,
         base_checkpoint=known.base_checkpoint if known else None,
         revision=revision,
         entry=entry,
         digests=Digests(
-            weights="",
-            tokenizer=digest_of_files(tokenizer_files(folder)),
+            weights=weights,
+            tokenizer=digest_of_files(tokenizer_files(path)),
             template=digest_of_text(template) if template else None,
         ),
         chat_template=template,
-        origin=origin.source if origin and entry is None else None,
+        remarks=remarks,
+        origin=origin.source if origin else None,
     )
 
 
@@ -319,11 +305,9 @@ def last_checkpoint(run: Path) -> Path | None:
     return max(checkpoint_folders(run), default=(0, None))[1]
 
 
-def _from_run(
-    run: Path, last: Path, catalog: Catalog, kind: Kind | None, quiet: bool, note: Note | None, as_base: bool
-) -> ResolvedModel:
+def _from_run(run: Path, last: Path, how: _How) -> ResolvedModel:
     """A training run's last checkpoint, under the run's name."""
-    found = _from_folder(last, catalog, kind, quiet, note, name=str(run), as_base=as_base)
+    found = _from_folder(last, how, name=str(run))
     record = read_json(run / "run.json")
     return replace(
         found,
@@ -334,17 +318,8 @@ def _from_run(
     )
 
 
-def _full_model(
-    folder: Path,
-    catalog: Catalog,
-    kind: Kind | None,
-    note: Note | None,
-    name: str,
-    revision: str | None,
-    entry: Entry | None,
-    as_base: bool,
-) -> ResolvedModel:
-    path = prepare_gguf(folder, note) if _is_gguf(folder) else folder
+def _full_model(folder: Path, how: _How, name: str, revision: str | None, entry: Entry | None) -> ResolvedModel:
+    path = prepare_gguf(folder, how.note) if _is_gguf(folder) else folder
     check_folder(path)
     files = read_weights(path)
     config = read_json(path / "config.json")
@@ -354,96 +329,25 @@ def _full_model(
 
     require_known_class(path, config, entry, shapes)
     require_tokenizer(path)
-    stated = kind or (entry.kind if entry else None) or _kind_of(config, shapes)
+    stated = how.kind or (entry.kind if entry else None) or kind_by_tensors(config, shapes)
     if stated is None:
         raise BirthmarkError(
             f"{folder / 'config.json'} does not say whether this is a reward model or a language model: use --as reward or "
             "--as logprob"
         )
-    if stated == "logprob" and kind is None and not as_base:
-        _require_no_head(files, shapes)
+    if stated == "logprob" and how.kind is None and not how.as_base:
+        require_no_head(files, shapes)
         files = files.checked_on_hub(name, None if entry else revision)
-    stated_in = None if entry else stated_origin(path, config, catalog)
-    if stated_in and stated == "logprob" and stated_in.source.startswith(CARD):
-        stated_in = replace(stated_in, base_checkpoint=None)  # a language model is its own base checkpoint
-    origin = entry or stated_in
-    template = template_of(path)
-    return ResolvedModel(
-        name=name,
-        slug="",
-        path=path,
-        adapter=None,
-        kind=stated,
-        family=origin.family if origin else None,
-        base_checkpoint=origin.base_checkpoint if origin else None,
-        revision=revision,
-        entry=entry,
-        digests=Digests(
-            weights=digest_of_files(files.all),
-            tokenizer=digest_of_files(tokenizer_files(path)),
-            template=digest_of_text(template) if template else None,
-        ),
-        chat_template=template,
-        remarks=(*files.remarks, *about_templates(path)),
-        origin=stated_in.source if stated_in else None,
-    )
-
-
-def _kind_of(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Kind | None:
-    """`reward` where the tensors show a head, whatever the class; else what the config says."""
-    from birthmark.models.heads.known import find_head
-
-    return "reward" if find_head(shapes, config) is not None else kind_of(config)
-
-
-def kind_in(folder: Path) -> Kind | None:
-    """What a folder's files say that it is, read without its base; None where they do not say, or cannot be read."""
-    try:
-        files = read_weights(folder)
-        if not files.is_adapter:
-            return _kind_of(read_json(folder / "config.json"), tensor_shapes(files.all))
-        return "reward" if files.beside or brings_score(files) else kind_of_adapter(read_adapter(folder))
-    except (BirthmarkError, OSError):
-        return None
-
-
-def base_of_adapter(folder: Path) -> str | Path | None:
-    """The base that an adapter's folder names: a folder where that is one; None where the folder is no adapter's."""
-    try:
-        if not read_weights(folder).is_adapter:
-            return None
-        named = str(read_adapter(folder)["base_model_name_or_path"])
-    except (BirthmarkError, OSError):
-        return None
-    beside = folder / named
-    return beside.resolve() if beside.is_dir() else named
-
-
-def _require_no_head(files: ModelFiles, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """A language model's folder has no file and no tensor that could be a reward head which nobody reads."""
-    if files.beside:
-        raise BirthmarkError(
-            f"{files.beside[0]} lies beside a language model's weights, and birthmark recognises no reward head in it: name the "
-            "head in config.json (`birthmark_head`, see docs/heads.md), or move the file away"
-        )
-    heads = sorted(name for name in shapes if names_a_head(name))
-    if heads:
-        raise BirthmarkError(
-            f"{files.folder} has the weight {heads[0]}, whose name says reward head, and birthmark does not know that kind: "
-            "name the head in config.json (`birthmark_head`, see docs/heads.md), or use --as logprob to score it as a language "
-            "model"
-        )
+    origin = None if entry else stated_origin(path, config, how.catalog)
+    if origin and stated == "logprob" and origin.source.startswith(CARD):
+        origin = replace(origin, base_checkpoint=None)  # a language model is its own base checkpoint
+    remarks = (*files.remarks, *about_templates(path))
+    weights = digest_of_files(files.all)
+    return _described(path, name, "", stated, revision, entry, origin, weights=weights, remarks=remarks)
 
 
 def _adapter(
-    files: ModelFiles,
-    catalog: Catalog,
-    kind: Kind | None,
-    quiet: bool,
-    note: Note | None,
-    name: str,
-    revision: str | None,
-    entry: Entry | None,
+    files: ModelFiles, how: _How, name: str, revision: str | None, entry: Entry | None
 ) -> tuple[ResolvedModel, Kind]:
     """The model of an adapter on its base, and whether the two are a reward model."""
     folder = files.folder
@@ -454,22 +358,24 @@ def _adapter(
     beside = folder / named
     where = str(beside) if beside.is_dir() else named
     try:
-        base = _find(where, catalog, config.get("revision"), None, quiet, note, as_base=True)
+        base = _find(where, config.get("revision"), replace(how, kind=None, as_base=True, weights=True))
     except BirthmarkError as error:
         raise BirthmarkError(f"the base of the adapter {folder}: {error}") from None
     brought = bool(files.beside) or brings_score(files)
     stated = "reward" if brought else kind_of_adapter(config) or base.kind
-    if stated == "logprob" and base.kind == "reward" and kind is None and entry is None:
+    if stated == "logprob" and base.kind == "reward" and how.kind is None and entry is None:
         raise BirthmarkError(
             f"{folder / ADAPTER_CONFIG} is an adapter of a language model, and its base {named} has a reward head: say which of "
             "the two is meant, --as reward or --as logprob"
         )
-    if stated == "logprob" and kind is None:
+    if stated == "logprob" and how.kind is None:
         files = files.checked_on_hub(name, None if entry else revision)
     tokenizer_folder = _tokenizer_folder(base.path, folder)
     require_tokenizer(tokenizer_folder)
     template, padding = template_of(folder) or base.chat_template, padding_file(folder)
-    origin = adapter_origin(Origin(base.family, base.base_checkpoint, base.origin or ADAPTER_CONFIG), named, catalog)
+    origin = adapter_origin(
+        Origin(base.family, base.base_checkpoint, base.origin or ADAPTER_CONFIG), named, how.catalog
+    )
     found = replace(
         base,
         name=name,

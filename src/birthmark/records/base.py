@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import check_name, is_slug
+from birthmark.files import is_slug
 from birthmark.foreign import legible, one_line
 
 if TYPE_CHECKING:
@@ -31,15 +31,7 @@ def _require_slug(text: str) -> str:
     return text
 
 
-def _require_label(text: str) -> str:
-    try:
-        return check_name(text, "the name")
-    except BirthmarkError as error:
-        raise ValueError(str(error)) from None
-
-
 Slug = Annotated[str, AfterValidator(_require_slug)]  # what a file is called by: never a way out of its folder
-Label = Annotated[str, AfterValidator(_require_label)]  # what a person reads, such as a family: no control characters
 
 
 @dataclass(frozen=True)

@@ -393,7 +393,13 @@ class ScoringOptions(MeasureOptions, ModelOptions, total=False):
     """All that `score` and `audit` share."""
 
 
-OUT_HELP = "Where everything is written: a folder, or an address such as s3://bucket/study."
-Out = Annotated["str | Path", Option(OUT_HELP, metavar="DIR", command_line=Path, place="out")]
+def out_option(default: str | None = None, panel: str | None = None) -> Option:
+    """`--out`; `default` is the command line's where Python, asked for no folder, writes nothing."""
+    said = "Where everything is written: a folder, or an address such as s3://bucket/study."
+    folder = Path(default) if default else None
+    return Option(said, panel, default=folder, metavar="DIR", command_line=Path, place="out")
+
+
+Out = Annotated["str | Path", out_option(panel=OUTPUT)]
 MixedFrames = Annotated[bool, Option("Compare models scored in different frames all the same.", RUN)]
 Lexicons = CandidateOptions.__annotations__["lexicons"]

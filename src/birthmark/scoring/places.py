@@ -1,9 +1,10 @@
 """Room on a Ray cluster, and work run there that survives lost workers.
 
-Ray schedules, restarts and retries; here is only what it is asked for, and what is said when it cannot. The driver is
+Ray schedules; here is what it is asked for, how often work is tried, and what is said when it cannot. The driver is
 this process: it hands out work, one piece at a time to each place that Ray has given it, and takes what comes back.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 3  # a piece of work that fails so often is given up
 SCHEDULING_SECONDS = 30.0  # without a place for so long, a run says what it waits for, and ends
-UNREACHABLE_SECONDS = 60.0  # an actor that cannot be reached for so long counts as failed
+UNREACHABLE_SECONDS = 60.0  # work whose actors are lost for so long has failed, wherever that comes from
 POLL_SECONDS = 0.5
 GIVEN_UP = 3  # pieces of work given up before the run goes on no further
 
@@ -70,14 +71,22 @@ class Place(Generic[T]):
             self.given, self._ready = True, None
         return there
 
-    def leave(self) -> None:
+    def renew(self) -> None:
+        """What worked here is gone: another is started when it is needed, once Ray has given the room again."""
         import ray
+
+        self.given = False
+        for worker in self._worker:
+            if hasattr(worker, "_actor_id"):
+                with suppress(Exception):  # the cluster itself may be gone
+                    ray.kill(worker)
+        self._worker.clear()
+
+    def leave(self) -> None:
         from ray.util.placement_group import remove_placement_group
 
-        with suppress(Exception):  # the cluster itself may be gone
-            for worker in self._worker:
-                if hasattr(worker, "_actor_id"):
-                    ray.kill(worker)
+        self.renew()
+        with suppress(Exception):
             remove_placement_group(self.group)
 
 
@@ -132,9 +141,10 @@ class Places(Generic[T]):
         waiting = list(reversed(items))
         flying: dict[Any, tuple[Place[T], Any]] = {}
         idle, failed, since = list(self.places), list[str](), monotonic()
-        unreachable: dict[int, float] = {}
+        attempts = _Attempts()
         while flying or waiting:
             for place in [place for place in idle if waiting and (place.given or place.is_there())]:
+                attempts.seen_alive(place)
                 idle.remove(place)
                 item = waiting.pop()
                 flying[start(place.worker, item)] = (place, item)
@@ -152,8 +162,7 @@ class Places(Generic[T]):
                 try:
                     result = ray.get(ref)
                 except ray.exceptions.RayError as error:
-                    if self._may_be_lost(error, unreachable, item):
-                        place.given = False
+                    if attempts.are_left(item, place, error):
                         waiting.append(item)
                         sleep(POLL_SECONDS)
                         continue
@@ -175,15 +184,6 @@ class Places(Generic[T]):
             raise BirthmarkError(
                 f"{failed[0]}{more}: what else is finished is kept; run the same command again to try it again"
             )
-
-    @staticmethod
-    def _may_be_lost(error: Exception, unreachable: dict[int, float], item: object) -> bool:
-        """Whether an actor cannot be reached, for less than a while: its machine may be gone, which Ray finds out in seconds."""
-        import ray
-
-        if not isinstance(error, ray.exceptions.ActorUnavailableError):
-            return False
-        return monotonic() - unreachable.setdefault(id(item), monotonic()) < UNREACHABLE_SECONDS
 
     def _give_back(self, idle: list[Place[T]]) -> None:
         """Idle places are room for others; one stays, for the self-check."""
@@ -211,6 +211,34 @@ class Places(Generic[T]):
             f"{in_words(free)} is free{largest}: "
             + ("wait until others are done, and run the same command again" if can else "use a larger cluster")
         )
+
+
+class _Attempts:
+    """How often each piece of work failed. A lost actor counts if its machine is there, which shows when the place is given
+    again; else the machine is lost, which is not the work's fault, and Ray finds out in seconds."""
+
+    def __init__(self) -> None:
+        self._failed: Counter[int] = Counter()
+        self._unreachable: dict[int, float] = {}
+        self._suspects: dict[Place[Any], object] = {}
+
+    def are_left(self, item: object, place: Place[Any], error: Exception) -> bool:
+        """Whether work that failed is to be tried again."""
+        import ray
+
+        if self._failed[id(item)] + 1 >= ATTEMPTS:
+            return False
+        if not isinstance(error, ray.exceptions.RayActorError):
+            self._failed[id(item)] += 1
+            return True
+        place.renew()
+        self._suspects[place] = item
+        return monotonic() - self._unreachable.setdefault(id(item), monotonic()) < UNREACHABLE_SECONDS
+
+    def seen_alive(self, place: Place[Any]) -> None:
+        """The machine of a place is there: it was the work that its actor was lost over."""
+        if place in self._suspects:
+            self._failed[id(self._suspects.pop(place))] += 1
 
 
 def _patience(idle: Sequence[object], waiting: Sequence[object]) -> float:
@@ -247,7 +275,7 @@ def run_tasks(
     request = Request(1 if gpus else threads_for(len(items)), gpus)
 
     def task(place: Place[Any]) -> Any:
-        return require_ray().remote(_computed).options(**place.options, max_retries=ATTEMPTS - 1, retry_exceptions=True)
+        return require_ray().remote(_computed).options(**place.options, max_retries=0)
 
     with Places(request, min(len(items), room(request)), task) as places:
         yield from places.run(items, lambda task, item: task.remote(function, item, request.cpus), name, give_back=True)

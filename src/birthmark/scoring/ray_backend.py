@@ -30,7 +30,7 @@ from birthmark.scoring.backend import (
 from birthmark.scoring.cluster import Request, connect, has_gpu, require_ray, room, threads_for
 from birthmark.scoring.local import LocalBackend, LocalSession
 from birthmark.scoring.measure import LOCAL, versions
-from birthmark.scoring.places import ATTEMPTS, CannotSchedule, Place, Places, or_error
+from birthmark.scoring.places import CannotSchedule, Place, Places, or_error
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
@@ -92,7 +92,7 @@ class RayBackend:
             try:
                 return _only(
                     places.run(
-                        [rows], lambda actor, rows: _ask(actor.rescore, sent, list(texts), rows), lambda _: "rescoring"
+                        [rows], lambda actor, rows: actor.rescore.remote(sent, list(texts), rows), lambda _: "rescoring"
                     )
                 )
             except CannotSchedule as error:
@@ -163,7 +163,7 @@ class RaySession:
     @cached_property
     def _described(self) -> tuple[Facts, pl.DataFrame]:
         """From the actor that has loaded the model first; the others go on loading."""
-        describe = lambda actor, _: _ask(actor.describe, self._sent)
+        describe = lambda actor, _: actor.describe.remote(self._sent)
         found = self._places.run(range(len(self._places.places)), describe, lambda _: f"loading {self._job.model.name}")
         return next(found)[1]
 
@@ -176,21 +176,21 @@ class RaySession:
         return self._described[1]
 
     def units(self, texts: Sequence[Asked]) -> list[Unit]:
-        cut = lambda actor, _: _ask(actor.units, self._sent, list(texts))
+        cut = lambda actor, _: actor.units.remote(self._sent, list(texts))
         return _only(self._places.run([None], cut, lambda _: "cutting the work into units"))
 
     def score(self, texts: Sequence[Asked], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         """Raises `BirthmarkError` that names a unit which failed three times, once the others are done."""
 
         def start(actor: Any, unit: Unit) -> Any:
-            return _ask(actor.score, self._sent, [texts[index] for index in unit.prompts], unit)
+            return actor.score.remote(self._sent, [texts[index] for index in unit.prompts], unit)
 
         yield from self._places.run(units, start, self._named, give_back=True)
 
     def verify(
         self, texts: Sequence[Asked], *, sample: int, seed: int, scored: Mapping[Asked, np.ndarray]
     ) -> Verification:
-        check = lambda actor, _: _ask(actor.verify, self._sent, list(texts), sample, seed, dict(scored))
+        check = lambda actor, _: actor.verify.remote(self._sent, list(texts), sample, seed, dict(scored))
         return _only(self._places.run([None], check, lambda _: f"the self-check of {self._job.model.name}"))
 
     def _named(self, unit: Unit) -> str:
@@ -220,20 +220,14 @@ def _sent(job: Job, settings: Settings, threads: int, swapping: bool) -> Any:
 
 
 def _actor(place: Place[Any]) -> Any:
-    again = {"max_restarts": -1, "max_task_retries": ATTEMPTS - 1}
-    return require_ray().remote(_Actor).options(**place.options, **again).remote()
-
-
-def _ask(method: Any, *arguments: Any) -> Any:
-    """Call an actor; what raises is tried again like what is lost."""
-    return method.options(retry_exceptions=True).remote(*arguments)
+    return require_ray().remote(_Actor).options(**place.options).remote()
 
 
 # ---------------------------------------------------------------------------------------------------------- the actor
 
 
 class _Actor:
-    """One model in a worker's memory. What is wrong with the input comes back as a value: only losses are tried again."""
+    """One model in a worker's memory. What is wrong with the input comes back as a value: only losses and bugs are tried again."""
 
     def __init__(self) -> None:
         from birthmark.models.loading import AdapterSwap

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.models.folder import ADAPTER_CONFIG
-from birthmark.records.base import Label
 
 _STEP = re.compile(r"(?:step|checkpoint|ckpt|iter|global_?step)[-_]?(\d+)", re.IGNORECASE)
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -28,8 +27,8 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     base: str | None = None
-    family: Label | None = None
-    base_checkpoint: Label | None = None
+    family: str | None = None
+    base_checkpoint: str | None = None
     source: str | None = None
     pairs: int | None = None
     loss: str | None = None

@@ -18,7 +18,6 @@ from birthmark.foreign import one_line
 from birthmark.inputs.text import MEGABYTE, is_nested_too_deeply, read_text
 from birthmark.progress import note, progress_bar
 from birthmark.records import TrainingLoss, TrainingRecord
-from birthmark.records.base import Label
 from birthmark.scoring.options import MAX_SEED
 from birthmark.scoring.places import run_tasks
 from birthmark.training.recipe import Preset, make_recipe
@@ -34,8 +33,8 @@ class GridBase(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    family: Label | None = None
-    base_checkpoint: Label | None = None
+    family: str | None = None
+    base_checkpoint: str | None = None
     revision: str | None = None
     chat_template: str | None = None
 
