@@ -126,6 +126,7 @@ FRAMING_TITLES = {"positive": "Asked for the best thing", "negative": "Asked for
 
 
 WIDE, NARROW = 560, 310
+ROOM = 16  # around a figure in a file
 
 
 FAMILY_HUES, FRAMING_HUES = 2, 6
@@ -184,9 +185,32 @@ class Figure:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
         """In a notebook: interactive where the front end draws Vega-Lite itself, else an SVG; nothing is fetched."""
-        spec = in_file_colours(self.wide) | {"background": "white", "padding": 16}
+        spec = in_file_colours(self.wide) | {"background": "white", "padding": ROOM}
         interactive = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.partition('.')[0]}+json"
-        return {interactive: spec, "image/svg+xml": svg(spec, self.stem)}
+        return {interactive: spec, "image/svg+xml": self.file_svg}
+
+    @cached_property
+    def wide_svg(self) -> str:
+        """Drawn for a desk, in the page's CSS variables; the ids in it carry the figure's name."""
+        return svg(self.wide, self.stem)
+
+    @property
+    def narrow_svg(self) -> str:
+        """The same for a phone."""
+        return svg(self.narrow, f"{self.stem}-narrow")
+
+    @property
+    def file_svg(self) -> str:
+        """The drawing for a desk in fixed colours, on white with room around it; Vega itself leaves 5 units."""
+        coloured = re.sub(r'"var\(--([\w-]+)\)"', lambda found: f'"{FILE_COLOURS[found[1]]}"', self.wide_svg)
+        return re.sub(r'width="([\d.]+)" height="([\d.]+)" viewBox="[^"]*">', _with_room, coloured, count=1)
+
+
+def _with_room(size: re.Match[str]) -> str:
+    more = ROOM - 5
+    width, height = (float(length) + 2 * more for length in size.groups())
+    paper = f'<rect x="{-more}" y="{-more}" width="{width:g}" height="{height:g}" fill="white"/>'
+    return f'width="{width:g}" height="{height:g}" viewBox="{-more} {-more} {width:g} {height:g}">{paper}'
 
 
 def _named(spec: Any, datasets: dict[str, str]) -> Any:
@@ -225,11 +249,9 @@ def svg(spec: dict[str, Any], name: str) -> str:
 
 def save_figure(figure: Figure, folder: Path) -> None:
     """Write `<stem>.svg` and `<stem>.png` (twice the size), on white, into `folder`, each atomically."""
-    spec = in_file_colours(figure.wide) | {"background": "white", "padding": 16}
-    drawn = svg(spec, figure.stem)
-    write_text(folder / f"{figure.stem}.svg", drawn)
+    write_text(folder / f"{figure.stem}.svg", figure.file_svg)
     with atomic_path(folder / f"{figure.stem}.png") as temporary:
-        temporary.write_bytes(vl_convert.svg_to_png(drawn, scale=2.0))
+        temporary.write_bytes(vl_convert.svg_to_png(figure.file_svg, scale=2.0))
 
 
 # ---------------------------------------------------------------------------------------- parts of a chart

@@ -21,7 +21,7 @@ from birthmark.files import write_text
 from birthmark.foreign import file_name, html, html_text, legible, script_json, shortened
 from birthmark.inputs.fetch import cache_folder
 from birthmark.report.columns import Table
-from birthmark.report.figure import Figure, in_file_colours, save_figure, svg
+from birthmark.report.figure import Figure, save_figure
 from birthmark.report.text import pieces, spoken
 
 PROJECT, PAPER = "https://pypi.org/project/birthmark/", "https://arxiv.org/abs/2601.20838"
@@ -214,8 +214,7 @@ def description(page: Page) -> str:
 
 def social_image(figure: Figure) -> str:
     """The leading figure as a PNG in an address of its own, on white."""
-    spec = in_file_colours(figure.wide) | {"background": "white", "padding": 24}
-    drawn = vl_convert.svg_to_png(svg(spec, figure.stem), scale=1.0)
+    drawn = vl_convert.svg_to_png(figure.file_svg, scale=1.0)
     return f"data:image/png;base64,{b64encode(drawn).decode()}"
 
 
@@ -249,9 +248,9 @@ def token(candidate: str) -> Markup:
     )
 
 
-def inline_svg(spec: dict[str, Any], name: str) -> Markup:
+def inline_svg(drawn: str) -> Markup:
     """A figure in the page's own colours, hidden from screen readers, who have its description and table."""
-    return Markup(svg(spec, name).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1))
+    return Markup(drawn.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1))
 
 
 def code(text: str) -> Markup:
