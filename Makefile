@@ -40,5 +40,8 @@ test-servers: setup # against a real vLLM: BIRTHMARK_VLLM names an environment t
 bench: setup # every table of docs/benchmarks.md that a machine has, and bench.json
 	@$(BIN)/python benchmarks/machine.py --out bench.json
 
-docs: setup
+docs: setup # the references, the sample pages (the first time minutes, then from what is kept in build/), the site
+	@$(BIN)/python docs/generate_cli.py
+	@$(BIN)/python docs/generate_models.py
+	@$(BIN)/python docs/generate_samples.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

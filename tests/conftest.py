@@ -36,6 +36,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 LONGEST = (  # files that take longest, begun first: a long one begun last would run alone at the end
     "test_ray.py",  # waits for processes that start, while the other worker works
     "test_real_audit.py",
+    "test_slurm.py",
     "test_page_in_browser.py",
     "test_help_examples.py",
     "test_head_oracles.py",
@@ -47,6 +48,11 @@ LONGEST = (  # files that take longest, begun first: a long one begun last would
     "test_template_checks.py",
     "test_catalog_set.py",
     "test_peak_memory.py",
+    "test_examples.py",
+    "test_docs.py",
+    "test_run.py",
+    "test_wheel.py",
+    "test_action.py",
     "test_scorers.py",
     "test_hostile_runs.py",
     "test_schemas.py",

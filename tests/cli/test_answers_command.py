@@ -4,7 +4,9 @@ import json
 
 import jsonschema
 
+from birthmark.commands.plan import planned_tokens
 from birthmark.commands.schema import json_schema
+from birthmark.scoring.measure import make_measure
 
 ASKED = [f"--prompt={key}" for key in ("best_ever_one", "good_ever_one", "worst_ever_one", "bad_ever_one")]
 
@@ -38,3 +40,14 @@ def test_an_audit_in_sentences_says_on_page_and_terminal_whether_values_hold(bir
     assert again["models"] == found["models"]
     other = birthmark("audit", tiny_rm, *ASKED, "--lexicon", words, "--heads", "0", "--out", out)
     assert other.is_error("holds another study", "christian2026@own")
+
+
+def test_a_plan_counts_what_a_sentence_has_before_and_after_the_word(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text('late: "Well, I say {word}."\nearly: "{word}, I say so."\n', encoding="utf-8")
+    measure = make_measure(prompt=["best_ever_one"], candidates="love,power", answers=str(own))
+    alone, late, early = 40 + 2 * 3.2, 40 + len("Well, I say ") / 4, 40 + 2 * 3.2
+    assert planned_tokens(measure, 2, whole=True) == round(
+        alone + late + 2 * (3.2 + 1 / 4) + early + 2 * len(", I say so.") / 4
+    )
+    assert planned_tokens(measure, 2, whole=False) == round(alone + late + 2 * 3.2 + early)

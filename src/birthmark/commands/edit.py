@@ -1,7 +1,8 @@
 """`birthmark edit`: the smallest change of a reward model's linear head that moves a lean to its target, and what it costs."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Unpack
@@ -39,8 +40,6 @@ from birthmark.values.ensembles import Member, ensemble
 from birthmark.values.wording_edit import model_card
 
 if TYPE_CHECKING:
-    from filelock import FileLock
-
     from birthmark.models.resolve import ResolvedModel
     from birthmark.training.editing import Edited, EditRequest
 
@@ -179,42 +178,52 @@ def edit(
     from birthmark.training.editing import EditRequest, compute
 
     out = Path(out)
-    lock = _lock_new(out)
-    words = two_categories(_load(lexicon), [categories] if isinstance(categories, str) else list(categories))
-    measure = make_measure(**{**select(options, MeasureOptions), "lexicons": (words,), "candidates": "lexicon"})
-    ask(words.words, words, dict(measure.prompts.prompts), seed=measure.seed)  # what is wrong is said before loading
-    found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
-    others = [_beside(name, measure, options) for name in ([beside] if isinstance(beside, str | Path) else beside)]
-    second, no_second = _second(other, words)
-    ranks, table = _target(target, measure, options)
-    request = EditRequest(
-        model=found,
-        measure=measure,
-        lexicon=words,
-        target=str(target),
-        target_ranks=ranks,
-        target_table=table,
-        other=second,
-        preferences=str(preferences),
-        pairs=pairs,
-        max_tokens=max_tokens,
-    )
-    edited = compute(request)
-    together = _ensemble(request, edited, others)
-    record = edit_record(request, edited, read_edit(found.adapter or found.path), together, no_second)
-    page = _write(found, edited, record, out)
-    lock.release()
+    with _new_folder(out):
+        words = two_categories(_load(lexicon), [categories] if isinstance(categories, str) else list(categories))
+        measure = make_measure(**{**select(options, MeasureOptions), "lexicons": (words,), "candidates": "lexicon"})
+        ask(
+            words.words, words, dict(measure.prompts.prompts), seed=measure.seed
+        )  # what is wrong is said before loading
+        found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+        others = [_beside(name, measure, options) for name in ([beside] if isinstance(beside, str | Path) else beside)]
+        second, no_second = _second(other, words)
+        ranks, table = _target(target, measure, options)
+        request = EditRequest(
+            model=found,
+            measure=measure,
+            lexicon=words,
+            target=str(target),
+            target_ranks=ranks,
+            target_table=table,
+            other=second,
+            preferences=str(preferences),
+            pairs=pairs,
+            max_tokens=max_tokens,
+        )
+        edited = compute(request)
+        together = _ensemble(request, edited, others)
+        record = edit_record(request, edited, read_edit(found.adapter or found.path), together, no_second)
+        page = _write(found, edited, record, out)
     return EditResult(out, record, page)
 
 
-def _lock_new(out: Path) -> "FileLock":
-    """The lock of a new folder, or of one that an edit left unfinished, whose files are written again."""
+@contextmanager
+def _new_folder(out: Path) -> Iterator[None]:
+    """A new folder, or one that an edit left unfinished, locked; where nothing comes of it, it is not there afterwards."""
     if out.is_dir() and {item.name for item in out.iterdir()} - {LOCK} and not (out / UNFINISHED).exists():
         raise BirthmarkError(
             f"{out} holds files already, and an edited model needs a folder of its own: name a new one with --out"
         )
+    was_there = out.is_dir()
     out.mkdir(parents=True, exist_ok=True)
-    return lock_folder(out)
+    lock = lock_folder(out)
+    try:
+        yield
+    finally:
+        if not was_there and {item.name for item in out.iterdir()} == {LOCK}:
+            (out / LOCK).unlink()
+            out.rmdir()
+        lock.release()
 
 
 def _load(lexicon: "str | Path | Lexicon") -> Lexicon:

@@ -7,6 +7,7 @@ from typing import Any
 from birthmark.commands.among import planned_lexicon
 from birthmark.commands.audit import EMBEDDED, IMPLICIT_PROMPT, default_models
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.answers import asked, template_of
 from birthmark.inputs.catalog import Catalog, Entry, ancestry, find_entry, load_catalog, load_set
 from birthmark.inputs.prompts import load_personas
 from birthmark.inputs.text import suggest
@@ -18,6 +19,7 @@ from birthmark.scoring.table import ScoreTable, is_score_table
 
 CONTEXT_TOKENS = 40  # of a prompt in its frame: 24 to 46 on the embedded models
 ANSWER_TOKENS = 3.2  # of a one-word answer and what ends its turn
+CHARACTERS_A_TOKEN = 4
 
 Rows = list[dict[str, Any]]
 
@@ -110,8 +112,7 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
         known, kind, parameters = facts_of(model, load_catalog(catalog))
         _, dtype = choose_machine(measure.device, measure.dtype, known)
         words = len(measure.candidates_for(kind or "logprob").words)
-        per_prompt = CONTEXT_TOKENS + ANSWER_TOKENS * words
-        tokens = round(len(measure.prompts.prompts) * per_prompt)
+        tokens = planned_tokens(measure, words, whole=kind == "reward")
         quantize = measure.quantize
         cost = estimate(parameters, dtype, device, tokens=tokens, quantize=quantize) if parameters else None
         rows.append(
@@ -131,6 +132,17 @@ def plan_runs(models: Sequence[str | Path], measure: Measure, catalog: Path | No
             }
         )
     return rows
+
+
+def planned_tokens(measure: Measure, words: int, *, whole: bool) -> int:
+    """About how many tokens are run: each prompt once, each word after it, and of a sentence (`whole`) what follows the word."""
+    total = 0.0
+    for prompt in measure.prompts.prompts.values():
+        sentence = template_of(asked(prompt))
+        before, after = (len(sentence.before), len(sentence.after)) if sentence else (0, 0)
+        total += CONTEXT_TOKENS + before / CHARACTERS_A_TOKEN
+        total += words * (ANSWER_TOKENS + (after / CHARACTERS_A_TOKEN if whole else 0))
+    return round(total)
 
 
 def facts_of(

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack
 
 from birthmark.commands.choose import HELD_OUT, ChooseOptions, contest_of, require_leans
-from birthmark.commands.plan import ANSWER_TOKENS, CONTEXT_TOKENS, plan_runs
+from birthmark.commands.plan import ANSWER_TOKENS, CHARACTERS_A_TOKEN, CONTEXT_TOKENS, plan_runs
 from birthmark.models.machine import estimate
 from birthmark.models.memory import count_parameters
 from birthmark.records import ChoicePlan, TrainingPlan
@@ -23,7 +23,6 @@ GPU_RATE = 1.5e14  # of a data-centre GPU in 16 bits, half of what its makers st
 GPU_PRICE = 2.0  # US dollars an hour, of a rented one
 RAY_GPUS = 8
 START = 20.0  # seconds to load a model and look at its tokens, on any machine
-CHARACTERS_A_TOKEN = 4
 
 
 @with_options
