@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -183,7 +184,9 @@ def _why_not(address: str, error: BaseException) -> str:
         return f"the Ray cluster at {one_line(address)} is of another version: install the same Ray and Python here ({one_line(text, 300)})"
     if address == ANY_RAY:
         return "no Ray cluster runs on this machine: start one with `ray start --head`, or name another's address, or write --ray alone"
-    return f"what answers at {one_line(address)} is no Ray cluster that this machine can join ({one_line(text, 200)})"
+    token = (Path.home() / ".ray" / "auth_token").is_file() and "RAY_AUTH_MODE" not in os.environ
+    advice = "; if it asks for the token of ~/.ray, set RAY_AUTH_MODE=token" if token else ""
+    return f"what answers at {one_line(address)} is no Ray cluster that this machine can join ({one_line(text, 200)}){advice}"
 
 
 def nodes() -> list[dict[str, float]]:
