@@ -96,7 +96,7 @@ def published_sentence(values: PublishedValues) -> str:
     return (
         f"The ten published reward models, of 2 to 27 billion parameters, all move {second.lower()} words ahead when good "
         f"things are asked for, in ranks of {lexicon.n_words} nouns: {listed(said)}. So few base checkpoints cannot tell the "
-        "families apart at the 5% level; `birthmark audit RM --among study` places a model among them."
+        "families apart at the 5% level. To place a model among them: birthmark audit RM --among study"
     )
 
 
