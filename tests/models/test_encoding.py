@@ -1,11 +1,13 @@
 """Contexts, conversations, forms and the vocabulary, by what the design says of each."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.encoding import Encoder, parse_template_date, pin_template, read_vocabulary
+from birthmark.models.guard import limited_memory
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
 PROMPT = "What, in one word, is the greatest thing ever?"
@@ -187,6 +189,17 @@ def test_a_date_by_a_variable_or_under_another_name_is_pinned_too(template, show
 def test_a_template_that_would_not_end_is_refused_at_once(bomb, said):
     with pytest.raises(BirthmarkError, match=said):
         Encoder(make_tokenizer(bomb + CHAT_TEMPLATE), "chat").render("Hi")
+
+
+def test_a_model_that_runs_beside_the_rendering_has_its_memory():
+    def prepared_beside() -> int:
+        with limited_memory(2**20):
+            return len(bytes(2**28))
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(prepared_beside).result() == 2**28
+    with limited_memory(2**20), pytest.raises(MemoryError):
+        bytes(2**28)
 
 
 def test_stars_in_the_text_of_a_template_are_no_powers():

@@ -149,8 +149,12 @@ def limited(seconds: float, message: str) -> Iterator[None]:
 def limited_memory(more: int) -> Iterator[None]:
     """Within the block the process may take at most so many bytes of memory more: what wants them gets a `MemoryError`.
 
-    Where the system keeps no such limit (macOS, Windows), nothing is limited.
+    The limit is the whole process's, so only the main thread sets it: what is prepared in another thread is prepared while
+    a model runs, which must have its memory. Where the system keeps no such limit (macOS, Windows), nothing is limited.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     try:
         import resource
 
