@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from preference_files import pair_rows, write_rows
 
 SMALL = {"preset": "small", "lora_rank": 4, "lora_alpha": 8, "checkpoint_every": 3, "epochs": 2.0}

@@ -9,7 +9,6 @@ import jsonschema
 import numpy as np
 import polars as pl
 import pytest
-from preference_files import pair_rows, write_rows
 
 import birthmark as bm
 from birthmark.commands.plan_choose import plan_choose
@@ -18,6 +17,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.models.resolve import resolve
 from birthmark.training.data import Pair, read_pair
 from birthmark.training.heldout import pair_rewards
+from preference_files import pair_rows, write_rows
 from tiny_runs import write_small_lexicon
 
 TWO = ("best_ever_one", "worst_ever_one")

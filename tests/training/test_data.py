@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from preference_files import said
 from tokenizers.processors import TemplateProcessing
 from trl.data_utils import _tokenize
 
@@ -21,6 +20,7 @@ from birthmark.training.data import (
     tokenize_pairs,
     training_order,
 )
+from preference_files import said
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
 # --- preferences

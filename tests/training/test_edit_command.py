@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from preference_files import pair_rows, write_rows
 
 import birthmark as bm
 from birthmark.files import sha256_of
 from birthmark.records import Edit, read_record
+from preference_files import pair_rows, write_rows
 from tiny_runs import SIX, prompt_options, write_adapter
 
 Run = Callable[..., Any]

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from preference_files import pair_rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from birthmark.errors import BirthmarkError
 from birthmark.models.resolve import resolve
 from birthmark.training.data import Pair, Turn, read_pair
 from birthmark.training.heldout import PairRewards, hold_out, pair_rewards
+from preference_files import pair_rows
 
 PAIRS = [read_pair(row, number) for number, row in enumerate(pair_rows(8), start=1)]
 

@@ -14,7 +14,6 @@ import jsonschema
 import pytest
 import safetensors.torch
 import torch
-from preference_files import pair_rows, write_rows
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
@@ -25,6 +24,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.models.resolve import resolve
 from birthmark.training.recipe import make_recipe
 from birthmark.training.run import RunRequest, prepare
+from preference_files import pair_rows, write_rows
 
 Train = Callable[..., Any]
 STEPS = [0, 1, 2, 3, 4, 6]

@@ -5,11 +5,11 @@ from typing import Any
 
 import datasets
 import pytest
-from preference_files import pair_rows, said, write_rows
 
 from birthmark.errors import BirthmarkError
 from birthmark.training.data import Pair
 from birthmark.training.sources import NAMED, count_drops, open_source, read_pairs, scan
+from preference_files import pair_rows, said, write_rows
 
 ROWS = pair_rows(5)
 MESSAGES = [{"chosen": [said("user", "Why?"), said("assistant", "Because.")],
