@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.birthmark-setup
 PIP := --quiet --disable-pip-version-check --no-compile # a module is compiled when it is first imported
 
-.PHONY: setup extras audit test test-servers bench lint docs
+.PHONY: setup extras audit test pytest test-servers bench lint docs
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -25,13 +25,16 @@ audit: setup
 	@$(BIN)/birthmark audit --out audit
 
 lint: setup
-	@$(BIN)/ruff check --quiet src tests benchmarks examples docs
-	@$(BIN)/ruff format --check --quiet src tests benchmarks examples docs
+	@$(BIN)/ruff check --no-cache --quiet src tests benchmarks examples docs
+	@$(BIN)/ruff format --no-cache --check --quiet src tests benchmarks examples docs
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/vulture
 
-test: lint # many tests start a process of their own, which would compile torch each time
+test: setup # the linters run beside the tests
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest
+
+pytest: setup # many tests start a process of their own, which would compile torch each time
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 test-servers: setup # against a real vLLM: BIRTHMARK_VLLM names an environment that has it
