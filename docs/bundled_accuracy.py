@@ -2,7 +2,7 @@
 
     python docs/bundled_accuracy.py hh-harmless-base-test.jsonl.gz     # the file of Anthropic's HH that they were trained from
 
-Prints each model's share with its 95% Wilson interval, and the share of both answers cut to the 96 tokens of training.
+Prints each model's share with its 95% Wilson interval; conversations are cut to the 96 tokens of training.
 """
 
 import sys

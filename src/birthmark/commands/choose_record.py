@@ -41,6 +41,10 @@ def choice_of(
     targets: Mapping[str, float],
     tables: Sequence[ScoreTable] | None,
 ) -> Choice:
+    """All that the page of `choose` says, from the audit of the bases, the trained models and their track in `folder`.
+
+    `targets`: lexicon → the contrast aimed at. `tables`: the history, None where no folder was given.
+    """
     of_model = {table.record.digests.weights: table for table in audited if table.record.digests is not None}
     languages = [(item.label, of_model[item.model.digests.weights]) for item in contest.candidates]
     joined, leanings = _leanings(contest, folder, lexicons, trained, measure.seed)

@@ -79,6 +79,10 @@ class HeadsNull(Record):
     high: float
     p: float
 
+    def holds(self, contrast: float | None) -> bool:
+        """Whether a contrast of mean ranks (none counts as 0) is no further out than random heads are."""
+        return self.low <= (contrast or 0.0) <= self.high
+
 
 class ModelContrast(Record):
     """`contrast` is of median ranks, as the study published it, `mean_rank_contrast` what people read."""

@@ -133,9 +133,7 @@ def _said_of_nulls(
     models = [model for item in contents.effects if item.lexicon == lexicon for model in item.models]
     said = [null_sentence(model) for model in models if model.model in nulls]
     within = len(nulls) > 1 and all(
-        null.low <= (model.mean_rank_contrast or 0.0) <= null.high
-        for model in models
-        if (null := nulls.get(model.model)) is not None
+        null.holds(model.mean_rank_contrast) for model in models if (null := nulls.get(model.model)) is not None
     )
     return (
         [Items([*said, *([published_sentence(published_values())] if within else [])], "prose against")] if said else []

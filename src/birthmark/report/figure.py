@@ -249,9 +249,10 @@ def svg(spec: dict[str, Any], name: str) -> str:
 
 def save_figure(figure: Figure, folder: Path) -> None:
     """Write `<stem>.svg` and `<stem>.png` (twice the size), on white, into `folder`, each atomically."""
-    write_text(folder / f"{figure.stem}.svg", figure.file_svg)
+    drawn = figure.file_svg
+    write_text(folder / f"{figure.stem}.svg", drawn)
     with atomic_path(folder / f"{figure.stem}.png") as temporary:
-        temporary.write_bytes(vl_convert.svg_to_png(figure.file_svg, scale=2.0))
+        temporary.write_bytes(vl_convert.svg_to_png(drawn, scale=2.0))
 
 
 # ---------------------------------------------------------------------------------------- parts of a chart

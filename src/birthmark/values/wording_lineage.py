@@ -75,8 +75,8 @@ def lines_finding(items: Sequence[LineageOf], nulls: Mapping[str, HeadsNull]) ->
 
 
 def _is_beyond(stage: LineageStage, nulls: Mapping[str, HeadsNull]) -> bool:
-    null, value = nulls.get(stage.model), stage.mean_rank_contrast or 0.0
-    return null is not None and not null.low <= value <= null.high
+    null = nulls.get(stage.model)
+    return null is not None and not null.holds(stage.mean_rank_contrast)
 
 
 def published_sentence(values: PublishedValues) -> str:

@@ -83,10 +83,9 @@ def null_sentences(effects: Effects) -> list[str]:
 def null_sentence(item: ModelContrast) -> str:
     null = item.null
     assert null is not None
-    value = item.mean_rank_contrast or 0.0
-    inside = "within" if null.low <= value <= null.high else "outside"
+    inside = "within" if null.holds(item.mean_rank_contrast) else "outside"
     body = item.base_checkpoint if null.of_base else "its own trained body"
     return (
-        f"{item.model} moves {places(value)}: {inside} what {null.n_heads:,} random heads on {body} give, "
+        f"{item.model} moves {places(item.mean_rank_contrast or 0.0)}: {inside} what {null.n_heads:,} random heads on {body} give, "
         f"{interval(null.low, null.high)} in 95% of them ({p_words(null.p)})."
     )
