@@ -291,6 +291,25 @@ def test_a_task_that_kills_its_worker_is_named_when_the_others_are_done(address)
     assert sorted(found) == [(1, 10), (3, 30), (4, 40)]
 
 
+def test_work_is_tried_three_times_however_long_its_model_loads(monkeypatch):
+    seconds = iter(range(0, 10_000, 100))
+    monkeypatch.setattr(places, "monotonic", lambda: next(seconds))
+    request, lost = Request(1), ray.exceptions.ActorDiedError()
+    place, attempts, item = places.Place(request, None, lambda place: None), places._Attempts(), object()
+    left = []
+    for _ in range(places.ATTEMPTS):
+        left.append(attempts.are_left(item, place, lost))
+        attempts.seen_alive(place)
+    assert left == [True, True, False]
+
+
+def test_actors_that_are_lost_on_and_on_are_given_up_after_a_minute(monkeypatch):
+    monkeypatch.setattr(places, "monotonic", iter([0, 59, 61]).__next__)
+    lost, attempts, item = ray.exceptions.ActorDiedError(), places._Attempts(), object()
+    gone = [places.Place(Request(1), None, lambda place: None) for _ in range(3)]
+    assert [attempts.are_left(item, place, lost) for place in gone] == [True, True, False]
+
+
 class Named:
     def pid(self) -> int:
         return os.getpid()

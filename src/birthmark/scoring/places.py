@@ -233,12 +233,15 @@ class _Attempts:
             return True
         place.renew()
         self._suspects[place] = item
-        return monotonic() - self._unreachable.setdefault(id(item), monotonic()) < UNREACHABLE_SECONDS
+        now = monotonic()
+        return now - self._unreachable.setdefault(id(item), now) < UNREACHABLE_SECONDS
 
     def seen_alive(self, place: Place[Any]) -> None:
         """The machine of a place is there: it was the work that its actor was lost over."""
         if place in self._suspects:
-            self._failed[id(self._suspects.pop(place))] += 1
+            item = self._suspects.pop(place)
+            self._failed[id(item)] += 1
+            self._unreachable.pop(id(item), None)  # loading a large model again takes longer than an actor may be lost
 
 
 def _patience(idle: Sequence[object], waiting: Sequence[object]) -> float:
