@@ -74,18 +74,23 @@ def test_every_mark_names_itself(ten: Effects) -> None:
             assert text.count('"type": "point"') <= text.count('"tooltip": [')
 
 
-def test_stars_are_those_of_the_bonferroni_p(ten: Effects) -> None:
+def test_a_familys_point_is_the_mean_over_its_models_of_mean_ranks(ten: Effects) -> None:
     families = next(figure for figure in lexicon_figures(ten) if figure.name.endswith("families"))
-    stars = {
-        (row["category"], row["framing"]): row["star"]
+    shown = {
+        (row["category"], row["group"], row["framing"]): row["rank"]
         for row in points(families.wide)
-        if row.get("framing") and "star" in row
+        if "n_models" in row
     }
-    for panel in ten.panels:
-        p = panel.p_bonferroni
-        assert p is not None
-        expected = "***" if p < 0.001 else "**" if p < 0.01 else "*" if p < 0.05 else ""
-        assert stars[panel.category, panel.framing] == expected
+    assert len(shown) == len(ten.cells)
+    for (category, family, framing), rank in shown.items():
+        ranks = [
+            cell.mean_rank
+            for cell in ten.model_cells
+            if (cell.category, cell.family, cell.framing) == (category, family, framing)
+        ]
+        assert len(ranks) == {"Gemma": 4, "Llama": 6}[family]
+        assert rank == pytest.approx(sum(ranks) / len(ranks))
+    assert "*" not in json.dumps(families.wide)  # no stars of tests that take prompts for models
 
 
 def test_tables_hold_every_number_that_is_drawn(effects: Effects) -> None:

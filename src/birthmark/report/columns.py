@@ -1,5 +1,6 @@
 """One specification of columns for a table, the tooltips of the figure beside it, and its download as CSV."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from birthmark.values.formats import p_words
 if TYPE_CHECKING:
     import altair as alt
 
+LONGEST_WHOLE = 24  # characters
 Row: TypeAlias = Any  # a mapping or a record with the columns' keys
 
 
@@ -96,14 +98,27 @@ class Table:
     def shown(self) -> list[Column]:
         return [column for column in self.columns if column.table]
 
+    @cached_property
+    def _texts(self) -> list[tuple[str, list[str]]]:
+        """Titles and texts of the columns to be read: one that has nothing but dashes is in the download alone."""
+        texts = [(column.title, [column.text(row) for row in self.data]) for column in self.shown]
+        return [
+            (title, cells) for at, (title, cells) in enumerate(texts) if at == 0 or not cells or set(cells) != {"–"}
+        ]
+
     @property
     def headers(self) -> tuple[str, ...]:
-        return tuple(column.title for column in self.shown)
+        return tuple(title for title, _ in self._texts)
 
     @cached_property
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """The cells' texts."""
-        return tuple(tuple(column.text(row) for column in self.shown) for row in self.data)
+        return tuple(zip(*(cells for _, cells in self._texts), strict=True))
+
+    @property
+    def whole_names(self) -> bool:
+        """Whether the rows' names are short enough that none need be broken within a word."""
+        return all(len(part) <= LONGEST_WHOLE for row in self.rows for part in re.split(r"[\s-]", row[0]))
 
     @cached_property
     def csv(self) -> str:

@@ -1,6 +1,7 @@
 """Figures of a lexicon's ranks, and the list of all figures of a lexicon."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import altair as alt
@@ -11,7 +12,6 @@ from birthmark.report.columns import Column, Table, drawn, number
 from birthmark.report.figure import (
     FAMILY_HUES,
     FRAMING_TITLES,
-    INK,
     NARROW,
     Chart,
     Figure,
@@ -27,7 +27,7 @@ from birthmark.report.lean_figures import adjective_figure, evidence_figure, wor
 from birthmark.report.lineage import leading_lines, lines_figure, nulls_of_lines
 from birthmark.report.standing_figure import standing_figure
 from birthmark.report.text import renamed, short_names
-from birthmark.values.formats import asked_for, interval
+from birthmark.values.formats import asked_for, interval, plural
 
 FEW_CATEGORIES, FEW_MODELS = 3, 12
 
@@ -46,8 +46,7 @@ FAMILIES = (
     Column("group", "Family", tip=True),
     Column("category", "Words", tip=True),
     ASKED,
-    Column("rank", "Median rank", number(".1f"), tip=True),
-    Column("sd", "Standard deviation", number(".1f")),
+    Column("rank", "Mean rank", number(".1f"), tip=True),
     Column("n_models", "Models"),
     Column("n_prompts", "Prompts"),
 )
@@ -91,50 +90,52 @@ def model_figure(effects: Effects) -> Figure | None:
     )
 
 
-def family_figure(effects: Effects) -> Figure:
-    """A row a category, the families side by side, each model a faint point, stars for the families' difference."""
-    rows = [
-        {
-            "category": cell.category,
-            "group": cell.family,
-            "framing": cell.framing,
-            "rank": cell.mean_median_rank,
-            "sd": cell.sd,
-            "low": max(1.0, cell.mean_median_rank - cell.sd) if cell.sd is not None else None,
-            "high": min(float(effects.n_candidates), cell.mean_median_rank + cell.sd) if cell.sd is not None else None,
-            "of": f"mean of {cell.n_models} model{'s' if cell.n_models != 1 else ''}",
-            "n_models": cell.n_models,
-            "n_prompts": cell.n_prompts,
-            "star": _stars(effects, cell.category, cell.framing),
-        }
-        for cell in effects.cells
-    ]
+def family_figure(effects: Effects) -> Figure | None:
+    """A row a category, the families side by side, each model a faint point; null for files without mean ranks."""
     dots = [
         {
             "category": cell.category,
             "group": cell.family,
             "framing": cell.framing,
-            "rank": cell.mean_median_rank,
+            "rank": cell.mean_rank,
             "of": cell.model,
         }
         for cell in effects.model_cells
     ]
-    table = Table(f"Median rank among {effects.n_candidates:,} words by family; 1 is best", FAMILIES, rows)
-    note = "Filled: a family's mean over its models; faint: each model. Bars: one standard deviation either way."
-    if any(row["star"] for row in rows):
-        note += (
-            " Stars: the families differ by Welch's test, Bonferroni over the panels, as in the study "
-            "(* p < .05, ** < .01, *** < .001); it takes models and prompts for independent, which they are not."
+    if any(dot["rank"] is None for dot in dots):
+        return None
+    panels = {(cell.category, cell.family, cell.framing): cell.n_prompts for cell in effects.cells}
+    rows = []
+    for (category, family, framing), n_prompts in panels.items():
+        of_models = [
+            dot["rank"]
+            for dot in dots
+            if (dot["category"], dot["group"], dot["framing"]) == (category, family, framing)
+        ]
+        rows.append(
+            {
+                "category": category,
+                "group": family,
+                "framing": framing,
+                "rank": fmean(of_models),
+                "of": f"mean of {plural(len(of_models), 'model')}",
+                "n_models": len(of_models),
+                "n_prompts": n_prompts,
+            }
         )
+    table = Table(f"Mean rank among {effects.n_candidates:,} words by family; 1 is best", FAMILIES, rows)
     return Figure(
         name=figure_name(effects, "families"),
         title="Family by family",
-        description=f"Median rank among {effects.n_candidates:,} words by category, framing and model family.",
+        description=f"Mean rank among {effects.n_candidates:,} words by category, framing and model family.",
         build=lambda narrow: _panels(
             table, effects.categories, "category", effects.families, FAMILY_HUES, narrow, dots=drawn(dots, FAMILIES)
         ),
         table=table,
-        note=note,
+        note=(
+            "Filled: a family's mean over its models of a category's mean rank; faint: each model. Whether families "
+            "differ by more than models do stands below, with base checkpoints as the units."
+        ),
     )
 
 
@@ -147,7 +148,10 @@ def _panels(
     narrow: bool,
     dots: Sequence[dict[str, Any]] = (),
 ) -> Any:
-    """One panel a framing; within a row, the points and intervals of `groups` one above the other; best at the right."""
+    """One panel a framing; within a row, the points of `groups` one above the other, over what each is the mean of
+    (`dots`) or their intervals; best at the right.
+    """
+    title = "mean rank" if dots else "median rank"
     rows, names = table.drawn, table.tips
     ends = [item[end] for item in [*rows, *dots] for end in ("rank", "low", "high") if item.get(end) is not None]
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
@@ -160,7 +164,7 @@ def _panels(
         x = alt.X(
             "rank:Q",
             scale=alt.Scale(domain=domain, reverse=True, nice=False, zero=False),
-            title="median rank",
+            title=title,
             axis=axis,
         )
         encodings: dict[str, Any] = {
@@ -169,39 +173,20 @@ def _panels(
             "color": by_hue("group", groups, first_hue, narrow=narrow),
         }
         base = Chart(data([item for item in rows if item["framing"] == framing])).encode(**encodings, tooltip=names)
-        low = alt.X("low:Q", title="median rank")
-        layers = [
-            base.mark_rule(strokeWidth=3, opacity=0.4, strokeCap="round").encode(x=low, x2="high:Q"),
-            base.mark_point(filled=True, opacity=1, size=110).encode(
-                x=x, shape=by_shape("group", groups, narrow=narrow)
-            ),
-        ]
+        shape = by_shape("group", groups, narrow=narrow)
+        point = base.mark_point(filled=True, opacity=1, size=110).encode(x=x, shape=shape)
         if dots:
             faint = Chart(data([item for item in dots if item["framing"] == framing])).encode(**encodings)
-            mark = faint.mark_point(filled=True, opacity=0.45, size=34)
-            layers.insert(0, mark.encode(x=x, shape=by_shape("group", groups, narrow=narrow), tooltip=names))
-        stars = {item[row]: item["star"] for item in rows if item["framing"] == framing and item.get("star")}
-        if stars:
-            marks = Chart(data([{row: name, "star": star} for name, star in stars.items()]))
-            y = rows_axis(row, order, narrow=narrow, labels=at == 0)
-            layers.append(
-                marks.mark_text(align="left", fontSize=15, color=INK).encode(y=y, x=alt.value(width + 4), text="star:N")
-            )
+            under = faint.mark_point(filled=True, opacity=0.45, size=34).encode(x=x, shape=shape, tooltip=names)
+        else:
+            bar = base.mark_rule(strokeWidth=3, opacity=0.4, strokeCap="round")
+            under = bar.encode(x=alt.X("low:Q", title=title), x2="high:Q")
+        layers = [under, point]
         if narrow:
             layers.append(names_above(row, order))
         charts.append(alt.layer(*layers).properties(width=width, height=height, title=FRAMING_TITLES[framing]))
     joined = alt.vconcat(*charts) if narrow else alt.hconcat(*charts)
     return joined.resolve_scale(x="shared", y="shared")
-
-
-def _stars(effects: Effects, category: str, framing: str) -> str:
-    """The study's stars of a panel, where there are two families."""
-    if len(effects.families) != 2:
-        return ""
-    for panel in effects.panels:
-        if (panel.category, panel.framing) == (category, framing) and panel.p_bonferroni is not None:
-            return "*" * sum(panel.p_bonferroni < level for level in (0.05, 0.01, 0.001))
-    return ""
 
 
 def lexicon_figures(effects: Effects) -> list[Figure]:

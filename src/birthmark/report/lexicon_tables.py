@@ -6,7 +6,7 @@ from functools import partial
 
 from birthmark.records import ControlledEffects, Effects, Framing, Implicit, LevelTest, Sensitivity
 from birthmark.report.columns import Column, Table, bare_p, number, p_value, yes
-from birthmark.values.formats import asked_for, decimal, interval, listed, p_words, signed
+from birthmark.values.formats import asked_for, decimal, interval, listed, p_words, sentence, signed
 from birthmark.values.wording import sides
 from birthmark.values.wording_power import relabelings
 
@@ -244,7 +244,7 @@ def confound_table(effects: Effects) -> Table | None:
     models = list(effects.confounds[0].tokens)
     why = " ".join(
         dict.fromkeys(
-            f"{text}." for item in effects.confounds for text in (item.frequency_why, item.tokens_why) if text
+            sentence(text) for item in effects.confounds for text in (item.frequency_why, item.tokens_why) if text
         )
     )
     return Table(
