@@ -41,7 +41,7 @@ def test_it_says_what_with_and_how_to_repeat_it(two_models: Path) -> None:
         "frame qa",
         "float32",
         "54 one-word questions",
-        "`birthmark audit --out here`",
+        "To repeat it: `birthmark audit`",  # not where it was kept
         "No validation with people is stated",
     ):
         assert text in card

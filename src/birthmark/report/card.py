@@ -3,6 +3,7 @@
 Reads the records of an OUT folder and says them; computes nothing.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_lineage, read_summary
 from birthmark.report.lineage import leading_lines, nulls_of_lines
 from birthmark.report.models import read_at, read_early
-from birthmark.values.formats import interval, p_words, signed
+from birthmark.values.formats import capital, interval, p_words, signed
 from birthmark.values.wording import contrast_sign, finding
 from birthmark.values.wording_lineage import lines_finding
-from birthmark.values.wording_page import caveats, mass_warning, quoted, system_said
+from birthmark.values.wording_page import SCORES, caveats, listed_as, mass_warning, quoted, system_said
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentences
 
 PROJECT, STUDY = "https://pypi.org/project/birthmark/", "https://arxiv.org/abs/2601.20838"
@@ -48,6 +49,7 @@ def card(
     if found := leading_lines(lineage.lines) if lineage else []:
         lines += [md(lines_finding([item for _, item in found], nulls_of_lines(found, effects)).text), ""]
     for item in effects:
+        lines += [f"### {md(capital(listed_as(item)))}", ""] if len(effects) > 1 else []
         lines += [f"**{md(finding(item).title)}.** {md(finding(item).text)}", ""]
         beside = [*item.undercuts, *null_sentences(item)]
         lines += [*(f"- {md(text)}" for text in beside), *([""] if beside else [])]
@@ -99,9 +101,8 @@ def _digests(record: ScoreRecord) -> str:
 
 
 def _table(item: Effects) -> list[str]:
-    kind = "rewards" if item.kind == "reward" else "log-probabilities"
     lines = [
-        f"**{md(item.lexicon)}** ({kind}), median rank of {item.n_candidates:,} words:",
+        f"**{md(item.lexicon)}** ({SCORES[item.kind]}), median rank of {item.n_candidates:,} words:",
         "",
         "| model | category | asked for the best | asked for the worst |",
         "| --- | --- | --- | --- |",
@@ -147,4 +148,5 @@ def _interval(low: float | None, high: float | None, digits: int = 0) -> str:
 def _again(study: StudyRecord | None) -> str:
     if study is None or not study.command_line:
         return "To repeat it: `birthmark audit`."
-    return f"To repeat it: {markdown_code(study.command_line)}"
+    command = re.sub(r" --out ('[^']*'|\S+)", "", study.command_line)  # where it was kept says nothing to a reader
+    return f"To repeat it: {markdown_code(command)}"

@@ -79,15 +79,13 @@ def _heat(record: Map) -> Figure:
 
     def build(narrow: bool) -> Any:
         side = max(90 if narrow else 180, (12 if narrow else 30) * len(order))
-        axis = alt.Axis(labelAngle=-60, labelLimit=210, labelFontSize=10 if narrow else 12, labelPadding=4)
+        axis = alt.Axis(labelLimit=210 if narrow else 300, labelFontSize=10 if narrow else 12)
         return (
             alt.Chart(data(pairs))
             .mark_rect()
             .encode(
-                x=alt.X("a:N", sort=order, title=None, axis=axis),
-                y=alt.Y(
-                    "b:N", sort=order, title=None, axis=alt.Axis(labelLimit=210, labelFontSize=10 if narrow else 12)
-                ),
+                x=alt.X("a:N", sort=order, axis=None),
+                y=alt.Y("b:N", sort=order, title=None, axis=axis),
                 color=alt.Color("kendall:Q", title="Kendall's τ", scale=alt.Scale(scheme="tealblues")),
                 tooltip=tips(columns),
             )
@@ -100,8 +98,8 @@ def _heat(record: Map) -> Figure:
         description=f"Kendall's τ of every two models over {record.n_candidates:,} candidates, mean over "
         f"{plural(len(record.prompts), 'prompt')}; like models stand side by side.",
         note="Kendall's τ of every two models, the mean over the prompts: 1 is the same order, 0 no more agreement than chance, "
-        "and (1 + τ) ÷ 2 is the share of pairs of candidates that both put in the same order. Models are ordered so that like "
-        "ones stand side by side (average linkage).",
+        "and (1 + τ) ÷ 2 is the share of pairs of candidates that both put in the same order. Columns stand in the order of "
+        "the rows, in which like models are neighbours (average linkage).",
         build=build,
         table=Table("Rank correlation of every two models, mean over prompts", columns, record.likeness),
     )

@@ -66,9 +66,14 @@ def quoted(text: str) -> str:
 
 
 def power_said(effects: Effects, *, several: bool) -> str:
-    """What the leading test could have found; with several word lists, by which."""
+    """What the leading test could have found; with several word lists or kinds of score, by which."""
     found = effects.power.sentence if effects.power else sentence(effects.power_why)
-    return f"By the word list {effects.lexicon}: {found[0].lower()}{found[1:]}" if several and found else found
+    return f"By {listed_as(effects)}: {found[0].lower()}{found[1:]}" if several and found else found
+
+
+def listed_as(effects: Effects) -> str:
+    """`starter, rewards`: which word list, of which kind of score."""
+    return f"{effects.lexicon}, {SCORES[effects.kind]}"
 
 
 def glossary(effects: Sequence[Effects], implicit: Sequence[Implicit]) -> list[tuple[str, str]]:
