@@ -35,7 +35,7 @@ from birthmark.scoring.table import ScoreTable, warnings_of
 from birthmark.values.among import published_values
 from birthmark.values.formats import percent, sentence
 from birthmark.values.wording import Finding, finding, key_numbers
-from birthmark.values.wording_lineage import lineage_sentence, lines_finding, published_sentence
+from birthmark.values.wording_lineage import ONE_LINE, lineage_said, lines_finding, published_sentence
 from birthmark.values.wording_page import SCORES, caveats, examples, glossary, mass_warning, system_said
 from birthmark.values.wording_pairs import about_predictors, map_sentence
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentence, null_sentences
@@ -183,9 +183,9 @@ def _lineage(contents: Contents) -> Topic | None:
         part
         for line in contents.lineage.lines
         for item, table in zip(line.lexicons, lineage_tables(line), strict=True)
-        for part in (lineage_sentence(item), table)
+        for part in (lineage_said(item), table)
     ]
-    return Topic("lineage", "From base model to reward model", parts, "From base to reward")
+    return Topic("lineage", "From base model to reward model", [ONE_LINE, *parts], "From base to reward")
 
 
 def _map(contents: Contents) -> Topic | None:

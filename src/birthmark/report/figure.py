@@ -276,6 +276,9 @@ def data(rows: list[dict[str, Any]]) -> alt.Data:
     return Rows(values=rows)
 
 
+WIDER = 1.2  # pixels a letter by which one font is wider than another
+
+
 def by_hue(field: str, domain: Sequence[str], start: int = 0, *, narrow: bool = False) -> alt.Color:
     """A colour for each of `domain`, the first being hue number `start`."""
     scale = alt.Scale(domain=list(domain), range=[hue(start + at) for at in range(len(domain))])
@@ -289,12 +292,12 @@ def by_shape(field: str, domain: Sequence[str], *, narrow: bool = False) -> alt.
 
 
 def _legend(domain: Sequence[str], narrow: bool) -> alt.Legend:
-    """In one line where it fits, else in columns."""
+    """In one line where it fits, else in columns; with room for a reader's font that is wider than the one measured."""
     length = sum(len(name) + 5 for name in domain)
+    longest = max((len(name) for name in domain), default=0)
     room = 44 if narrow else 100
-    if length <= room:
-        return alt.Legend(symbolOpacity=1)
-    return alt.Legend(symbolOpacity=1, columns=max(1, room // (max(len(name) for name in domain) + 5)))
+    columns = {} if length <= room else {"columns": max(1, room // (longest + 5))}
+    return alt.Legend(symbolOpacity=1, columnPadding=14 + WIDER * longest, **columns)
 
 
 def rows_axis(field: str, order: Sequence[str], *, narrow: bool, labels: bool = True) -> alt.Y:

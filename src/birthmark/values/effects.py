@@ -364,8 +364,9 @@ def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: Lexicon) ->
     warnings = [*joined.warnings, *lexicon.notes]
     if joined.missing:
         words, are = ("words", "are") if len(joined.missing) > 1 else ("word", "is")
+        kind = "rewards" if tables[0].record.kind == "reward" else "log-probabilities"
         warnings.append(
-            f"{len(joined.missing)} {words} of the lexicon {lexicon.name} {are} not in all tables and {are} not ranked"
+            f"{len(joined.missing)} {words} of the lexicon {lexicon.name} {are} not in all tables of {kind} and {are} not ranked"
         )
     single = [name for name, words in _words(joined).items() if len(words) == 1]
     if single:

@@ -12,6 +12,7 @@ from birthmark.values.wording import Finding
 from birthmark.values.wording_families import ASKED
 
 STAGES = {"pretrained": "pretrained", "instruct": "instruction-tuned", "reward": "reward model", None: "–"}
+ONE_LINE = "One line of descent shows what was passed on, not how sure that is."
 EVEN = 0.5  # ranks below which a model leans to neither side
 
 
@@ -19,6 +20,13 @@ def lineage_sentence(item: LineageOf) -> str:
     """The finding on a line of descent; with more than two categories, what the table beside it holds."""
     if has_leanings(item):
         return line_finding(item).text
+    return lineage_said(item)
+
+
+def lineage_said(item: LineageOf) -> str:
+    """The same without what holds of every line of descent, for a page with several."""
+    if has_leanings(item):
+        return line_finding(item).said
     return f"The ranks of {item.lexicon}'s categories, from the oldest model to the reward model."
 
 
@@ -43,8 +51,7 @@ def line_finding(item: LineageOf) -> Finding:
     return Finding(
         title,
         f"{ASKED}, {listed(leans)}, in rankings of {words:,} words.",
-        "One line of descent shows what was passed on, not how sure that is. Ranks of rewards and of log-probabilities "
-        "are shown side by side and never pooled.",
+        f"{ONE_LINE} Ranks of rewards and of log-probabilities are shown side by side and never pooled.",
     )
 
 

@@ -171,6 +171,15 @@
     box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(look, 60); });
   }
 
+  /* No line ends between "p =" and its number. */
+  document.querySelectorAll("p, li, td, summary").forEach((part) => {
+    const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const text = texts.currentNode;
+      if (/\bp [=<>] /.test(text.data)) text.data = text.data.replace(/\bp ([=<>]) (?=[.\d])/g, "p\u00a0$1\u00a0");
+    }
+  });
+
   /* A table's heading sorts its rows by that column, downwards first for numbers; no value goes last. */
   const number = (cell) => {
     const said = cell.textContent.trim().replace(/−/g, "-").replace(/,(?=\d{3})/g, "").match(/^[<+]?\s*(-?\d*\.?\d+)/);
