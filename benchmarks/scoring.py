@@ -15,6 +15,7 @@ server scores the same candidates with the same model in the same run, prefix ca
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -197,7 +198,12 @@ def measure_model(name: str, model: Any, tokenizer: Any, count: int, repeats: in
     before, reference = timed(ways["published"])
     plain, plain_scores = timed(ways["plain"])
     prefix_times, prefix_scores = zip(*(timed(ways["prefix"]) for _ in range(repeats)), strict=True)
-    served = [("vllm", *through_vllm(model, tokenizer, scorers["prefix"], answers))] if os.environ.get(VARIABLE) else []
+    served = []
+    if os.environ.get(VARIABLE):
+        try:
+            served = [("vllm", *through_vllm(model, tokenizer, scorers["prefix"], answers))]
+        except RuntimeError as error:  # a class that vLLM does not have
+            print(f"{name}: {error}", file=sys.stderr)
     after, _ = timed(ways["published"])
 
     full = padded_tokens(lengths)

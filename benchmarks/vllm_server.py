@@ -1,6 +1,7 @@
 """A real vLLM server on this machine, from the environment that BIRTHMARK_VLLM names: a folder with bin/vllm."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -47,7 +48,8 @@ def _wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path) -> No
         except httpx.TransportError:
             pass
         time.sleep(1)
-    raise RuntimeError(f"vLLM does not start: {log.read_text(errors='replace')[-2000:]}")
+    said = re.findall(r"\w+Error: .*", text := log.read_text(errors="replace"))  # the first is the cause of the others
+    raise RuntimeError(f"vLLM does not start: {said[0][:300] if said else text[-2000:]}")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 import birthmark as bm
@@ -232,6 +233,7 @@ def test_pairs_that_a_run_was_trained_on_are_not_taken(tiny_lm: Path, given: dic
         target_ranks=None,
         target_table=None,
         other=None,
+        templates={},
         preferences=str(pairs),
         pairs=50,
         max_tokens=64,
@@ -243,3 +245,87 @@ def test_pairs_that_a_run_was_trained_on_are_not_taken(tiny_lm: Path, given: dic
     assert len(sample.held_out) == 25
     with pytest.raises(bm.BirthmarkError, match="50 usable pairs that the model was not trained on|asks for 51"):
         sample_pairs(replace(request, pairs=51))
+
+
+def test_in_sentences_it_is_the_contrast_that_scores_of_both_models_give(
+    tiny_rm: Path, given: dict[str, Path], birthmark: Run, tmp_path: Path
+) -> None:
+    sentences = tmp_path / "mine.yaml"
+    sentences.write_text('late: "I say {word}."\nearly: "{word}, I say."\n')
+    answer = birthmark("edit", tiny_rm, *options(given), "--answers", sentences, "--out", tmp_path / "new", "--json")
+    assert answer.code == 0, answer.err
+    said = json.loads(answer.out)
+    found = {item["format"]: item for item in said["in_sentences"]}
+    assert [(name, item["text"]) for name, item in found.items()] == [
+        ("word", None), ("late", "I say {word}."), ("early", "{word}, I say.")
+    ]  # fmt: skip
+    held_out = said["held_out_words"]
+    same = next(
+        lean for lean in said["methods"][0]["lean"] if (lean["words"], lean["prompts"]) == ("held-out", "held-out")
+    )
+    assert found["word"]["lean"] == pytest.approx(same)
+    for model, moment in ((tiny_rm, "before"), (tmp_path / "new", "after")):
+        table = bm.score(
+            model, prompt=said["held_out_prompts"], candidates=held_out, lexicons=str(given["words"]), answers=sentences
+        )
+        (stated,) = bm.compare([table], lexicons=str(given["words"]))
+        assert stated.n_candidates == len(held_out)
+        assert table.record.prompt_set.name.endswith("@mine")
+        for name in ("late", "early"):
+            keys = [key for key in table.prompt_keys if key.endswith(f"@{name}")]
+            ranks = {key: table.frame.select("candidate", rank=pl.col(key).rank(descending=True)) for key in keys}
+            sides = []
+            for framing in ("positive", "negative"):
+                asked = [key for key in keys if table.prompts[key].framing == framing]
+                means = [
+                    np.mean(
+                        [ranks[key].filter(pl.col("candidate").is_in(WORDS[group]))["rank"].mean() for key in asked]
+                    )
+                    for group in ("Agency", "Communion")
+                ]
+                sides.append(means[0] - means[1])
+            scale = (len(held_out) + len(said["training_words"]) + 1) / (len(held_out) + 1)
+            assert found[name]["lean"][moment] == pytest.approx(scale * (sides[0] - sides[1]), abs=1e-6)
+    assert any("2 sentences" in sentence for sentence in said["sentences"])
+    page = (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
+    assert "I say {word}." in page
+
+
+def test_with_a_policy_it_says_what_consequences_says_of_the_old_and_the_new_model(
+    tiny_rm: Path, tiny_lm: Path, given: dict[str, Path], birthmark: Run, tmp_path: Path
+) -> None:
+    questions = tmp_path / "questions.yaml"
+    questions.write_text("good: What is good?\nbad: What is bad?\nrain: What about rain?\nsoup: How do I cook soup?\n")
+    policy = {"policy": tiny_lm, "prompts": questions, "n": 5, "max_tokens": 10}
+    bm.consequences(tiny_rm, **policy, out=tmp_path / "first")
+    texts = pl.read_parquet(tmp_path / "first" / "samples.parquet")["text"].to_list()
+    common = list(dict.fromkeys(word for text in texts for word in text.split() if word.isalpha()))[:16]
+    words = lexicon(tmp_path / "said.csv", {"One": common[0::2], "Two": common[1::2]})
+    asked = ("--lexicon", words, "--other", given["other"], "--preferences", given["pairs"], *prompt_options(), *QUIET)
+    out = tmp_path / "new"
+    policy_options = ("--policy", tiny_lm, "--questions", questions, "-n", "5", "--answer-tokens", "10")
+    answer = birthmark("edit", tiny_rm, *asked, *policy_options, "--out", out, "--json")
+    assert answer.code == 0, answer.err
+    said = json.loads(answer.out)["consequences"]
+    assert (said["policy"], said["n_questions"], said["n"]) == (str(tiny_lm), 4, 5)
+    both = bm.consequences(tiny_rm, out, **policy, lexicons=words, out=tmp_path / "again")
+    wanted = {
+        (shift.model, shift.category): shift.shift
+        for shift in both.shifts
+        if (shift.rule, shift.rate, shift.length_fixed, shift.about) == ("soft", "per_thousand_words", False, None)
+    }
+    assert {change["category"] for change in said["changes"]} == {"One", "Two"}
+    for change in said["changes"]:
+        before, after = wanted[str(tiny_rm), change["category"]], wanted[str(out), change["category"]]
+        assert (change["before"], change["after"]) == (pytest.approx(before), pytest.approx(after))
+        assert change["change"] == pytest.approx(after - before, abs=1e-9)
+        assert change["change_ci_low"] <= change["change"] <= change["change_ci_high"] and 0 < change["p_swapped"] <= 1
+    assert (out / "consequences" / "report.html").is_file()
+    assert "among a policy&#39;s answers" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_is_about_a_policys_answers_needs_a_policy(
+    tiny_rm: Path, given: dict[str, Path], birthmark: Run, tmp_path: Path
+) -> None:
+    answer = birthmark("edit", tiny_rm, *options(given), "-n", "4", "--out", tmp_path / "new")
+    assert answer.is_error("-n", "--policy") and not (tmp_path / "new").exists()

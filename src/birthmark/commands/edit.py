@@ -1,7 +1,7 @@
 """`birthmark edit`: the smallest change of a reward model's linear head that moves a lean to its target, and what it costs."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,12 @@ from birthmark.commands.train import Preferences
 from birthmark.errors import BirthmarkError
 from birthmark.files import LOCK, lock_folder, write_text
 from birthmark.foreign import one_line
+from birthmark.inputs.answers import WORDS, load_answers
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon
+from birthmark.inputs.questions import OPEN_QUESTIONS, load_questions
 from birthmark.records import (
     Edit,
+    EditConsequences,
     Ensemble,
     NotApplicable,
     to_json,
@@ -23,6 +26,7 @@ from birthmark.records.base import Row, Shown
 from birthmark.scoring.declarations import QUESTION, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, choose_frames, make_measure
 from birthmark.scoring.options import (
+    AnswerOptions,
     MachineOptions,
     MeasureOptions,
     ModelOptions,
@@ -37,7 +41,7 @@ from birthmark.scoring.run import score_model
 from birthmark.scoring.table import ScoreTable, is_score_table, read_scores
 from birthmark.values.editing import ask, two_categories
 from birthmark.values.ensembles import Member, ensemble
-from birthmark.values.wording_edit import model_card
+from birthmark.values.wording_edit import edit_sentences, model_card
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
 MAX_TOKENS = 512
 UNFINISHED = ".editing"  # in a folder while it is written
 MOST_PAIRS = 1_000_000
+ANSWERS, ANSWER_TOKENS = 8, 128  # of the policy
+FOLDER = "consequences"  # of the policy's answers, in the new model's
 
 Model = Annotated[str | Path, Argument("A reward model: a catalog name, a hub id or a folder.", "RM", place="name")]
 OneLexicon = Annotated[
@@ -112,6 +118,34 @@ Pairs = Annotated[
 Tokens = Annotated[
     int, Option("Longer conversations of the pairs lose their beginning.", QUESTION, least=16, most=131_072)
 ]
+Policy = Annotated[
+    "str | Path | None",
+    Option(
+        "A language model that answers open questions, among whose answers the old and the new model then choose.",
+        QUESTION,
+        metavar="LM",
+        command_line=str,
+        place="name",
+    ),
+]
+OpenQuestions = Annotated[
+    "str | Path | None",
+    Option(
+        f"What the policy is asked: {OPEN_QUESTIONS} or a YAML file. [default: {OPEN_QUESTIONS}]",
+        QUESTION,
+        metavar="NAME|FILE",
+        command_line=str,
+        place="name",
+    ),
+]
+PolicyAnswers = Annotated[
+    int | None,
+    Option(f"The policy's answers to each question. [default: {ANSWERS}]", QUESTION, flag="-n", least=2, most=1_024),
+]
+AnswerTokens = Annotated[
+    int | None,
+    Option(f"The most tokens of such an answer. [default: {ANSWER_TOKENS}]", QUESTION, least=1, most=8_192),
+]
 New = Annotated[
     "str | Path", Option("The edited model's folder, a new one.", metavar="NEW", command_line=Path, place="out")
 ]
@@ -120,6 +154,7 @@ New = Annotated[
 class EditOptions(
     PromptSetOptions,
     PromptOptions,
+    AnswerOptions,
     ReadingOptions,
     TemplateDateOptions,
     MachineOptions,
@@ -164,12 +199,17 @@ def edit(
     max_tokens: Tokens = MAX_TOKENS,
     other: Other = None,
     beside: Beside = (),
+    policy: Policy = None,
+    questions: OpenQuestions = None,
+    n: PolicyAnswers = None,
+    answer_tokens: AnswerTokens = None,
     **options: Unpack[EditOptions],
 ) -> EditResult:
     """Change a reward model's linear head as little as possible so that a lean comes to its target; write the model anew.
 
     `out` becomes a folder that loads like the old one, with `birthmark.json` (what was done and what it did) and a page.
-    Half of the words, prompts and pairs are held out, and all that is said of the edit is measured on them too. Raises
+    Half of the words, prompts and pairs are held out, and all that is said of the edit is measured on them too; with `answers`
+    in sentences as well, and with a `policy` by what the old and the new head choose among its answers. Raises
     `BirthmarkError` for a head that is not one linear layer, a lexicon without two categories, too few words,
     prompts or pairs, and a target out of reach.
     """
@@ -178,13 +218,19 @@ def edit(
     from birthmark.training.editing import EditRequest, compute
 
     out = Path(out)
+    _require_policy(policy, {"--questions": questions, "-n": n, "--answer-tokens": answer_tokens})
     with _new_folder(out):
         words = two_categories(_load(lexicon), [categories] if isinstance(categories, str) else list(categories))
-        measure = make_measure(**{**select(options, MeasureOptions), "lexicons": (words,), "candidates": "lexicon"})
+        templates = load_answers(options["answers"]).templates
+        asked = {**select(options, MeasureOptions), "lexicons": (words,), "candidates": "lexicon", "answers": WORDS}
+        measure = make_measure(**asked)
         ask(
             words.words, words, dict(measure.prompts.prompts), seed=measure.seed
         )  # what is wrong is said before loading
         found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
+        if policy is not None:
+            load_questions(questions or OPEN_QUESTIONS)
+            resolve(policy, quiet=measure.quiet, catalog=options["catalog"])
         others = [_beside(name, measure, options) for name in ([beside] if isinstance(beside, str | Path) else beside)]
         second, no_second = _second(other, words)
         ranks, table = _target(target, measure, options)
@@ -196,6 +242,7 @@ def edit(
             target_ranks=ranks,
             target_table=table,
             other=second,
+            templates=templates,
             preferences=str(preferences),
             pairs=pairs,
             max_tokens=max_tokens,
@@ -203,8 +250,19 @@ def edit(
         edited = compute(request)
         together = _ensemble(request, edited, others)
         record = edit_record(request, edited, read_edit(found.adapter or found.path), together, no_second)
-        page = _write(found, edited, record, out)
+        _write(found, edited, record, out)
+        if policy is not None:
+            chosen = _consequences(found, policy, questions, n, answer_tokens, options, words, out)
+            record = record.model_copy(update={"consequences": chosen, "consequences_why": None})
+            record = record.model_copy(update={"sentences": edit_sentences(record)})
+        page = _finish(found, record, out)
     return EditResult(out, record, page)
+
+
+def _require_policy(policy: "str | Path | None", of_policy: Mapping[str, object]) -> None:
+    given = [flag for flag, value in of_policy.items() if value is not None]
+    if policy is None and given:
+        raise BirthmarkError(f"{given[0]} is about a policy's answers: name the language model with --policy")
 
 
 @contextmanager
@@ -299,15 +357,52 @@ def _ensemble(
     return ensemble(members, lexicon, measure.prompts.prompts, seed=measure.seed)
 
 
-def _write(model: "ResolvedModel", edited: "Edited", record: Edit, out: Path) -> Path:
-    """The edited model's folder, with its record, its page and its model card."""
+def _write(model: "ResolvedModel", edited: "Edited", record: Edit, out: Path) -> None:
+    """The edited model's folder, with its record."""
     from birthmark.models.linear_end import write_edited
+
+    write_text(out / UNFINISHED, "")
+    write_edited(model, edited.end, edited.weights, out)
+    write_text(out / "birthmark.json", to_json(record))
+
+
+def _consequences(
+    model: "ResolvedModel",
+    policy: "str | Path",
+    questions: "str | Path | None",
+    n: int | None,
+    tokens: int | None,
+    options: EditOptions,
+    lexicon: Lexicon,
+    out: Path,
+) -> EditConsequences:
+    """What the old and the new model choose among the policy's answers, kept in a folder of the new one."""
+    from birthmark.commands.consequences import consequences
+    from birthmark.training.edit_effects import shift_changes
+
+    shared = ("catalog", "chat_template", "template_date", "read", "bos", "dtype", "device", "seed", "quiet")
+    found = consequences(
+        model.name,
+        out,
+        policy=policy,
+        prompts=questions or OPEN_QUESTIONS,
+        n=n or ANSWERS,
+        max_tokens=tokens or ANSWER_TOKENS,
+        lexicons=(lexicon,),
+        out=out / FOLDER,
+        **{key: options[key] for key in shared},  # type: ignore[literal-required]
+    )
+    names = {chooser.slug: chooser.model for chooser in found.choosers}
+    new = resolve(out, quiet=True, catalog=options["catalog"], chat_template=options["chat_template"])
+    return shift_changes(found, names[model.slug], names[new.slug], lexicon.categories, FOLDER)
+
+
+def _finish(model: "ResolvedModel", record: Edit, out: Path) -> Path:
+    """The record in full, the page and the model card; then the folder is whole."""
     from birthmark.report.draw import draw
 
     card = (model.adapter or model.path) / "README.md"
     said = card.read_text(encoding="utf-8", errors="replace").rstrip() + "\n\n" if card.is_file() else ""
-    write_text(out / UNFINISHED, "")
-    write_edited(model, edited.end, edited.weights, out)
     write_text(out / "birthmark.json", to_json(record))
     write_text(out / "README.md", said + model_card(record))
     page = draw(out)

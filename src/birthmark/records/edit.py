@@ -126,6 +126,50 @@ class OtherLexicon(Record):
     lean: LeanChange
 
 
+class SentenceLean(Record):
+    """The contrast of held-out words after held-out prompts, before and after, where a word stands in one sentence.
+
+    `format` is the sentence's key, `word` for the word alone, whose `text` is null.
+    """
+
+    format: str
+    text: str | None
+    lean: LeanChange
+
+
+class ShiftChange(Record):
+    """By how much choosing softly among a policy's answers shifts a category's words, before and after the edit.
+
+    In words per 1,000, `change` being the shift after less the one before, with 95% intervals over questions; `p_swapped`:
+    the two heads' labels swapped within questions. As `shifts` and `differences` of `consequences.json`.
+    """
+
+    category: str
+    policy: float | None
+    before: float | None
+    before_ci_low: float | None
+    before_ci_high: float | None
+    after: float | None
+    after_ci_low: float | None
+    after_ci_high: float | None
+    change: float | None
+    change_ci_low: float | None
+    change_ci_high: float | None
+    p_swapped: float | None
+    change_why: str | None = None
+
+
+class EditConsequences(Record):
+    """What the old and the new head choose among a policy's answers; `folder` holds the run, beside the weights."""
+
+    policy: str
+    questions: str
+    n_questions: int
+    n: int
+    folder: str
+    changes: list[ShiftChange]
+
+
 class Ensemble(Record):
     """The mean of z-scored rewards of several reward models, z over the words after each prompt, and its contrast.
 
@@ -215,6 +259,10 @@ class Edit(Record):
     methods: list[EditMethod]
     other: OtherLexicon | None
     other_why: str | None
+    in_sentences: list[SentenceLean] | None
+    in_sentences_why: str | None
+    consequences: EditConsequences | None
+    consequences_why: str | None
     ensemble: Ensemble | None
     ensemble_why: str | None
     among: AmongPublished | None

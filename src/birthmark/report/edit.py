@@ -98,6 +98,21 @@ MEMBERS = (
     Column("accuracy", "Accuracy on held-out pairs", number(".1%")),
 )
 TEN = MEMBERS[:2]
+SENTENCES = (
+    Column("format", "Sentence", lambda text: text or "The word alone"),
+    *(column for column in LEANS if column not in (WHERE, WAY)),
+)
+CHOICES = (
+    Column("category", "Words"),
+    Column("policy", "Policy", number(",.1f")),
+    Column("before", "Shift before", signed),
+    Column(("before_ci_low", "before_ci_high"), "95% over questions", interval),
+    Column("after", "Shift after", signed),
+    Column(("after_ci_low", "after_ci_high"), "95% over questions", interval),
+    Column("change", "Change", signed),
+    Column(("change_ci_low", "change_ci_high"), "95%, paired", interval),
+    Column("p_swapped", "p", bare_p),
+)
 
 
 def write_edit_report(out: Path) -> Path:
@@ -117,6 +132,7 @@ def write_edit_report(out: Path) -> Path:
 def _topics(edit: Edit) -> list[Topic]:
     return [
         Topic("remains", "What is left of the lean", _remains(edit)),
+        Topic("beyond", "Beyond single words", _beyond(edit)),
         Topic("cost", "What it costs", _cost(edit)),
         Topic("alternatives", "Alternatives", _alternatives(edit)),
         Topic("cannot", "What an edit of one layer cannot do", [Items(CANNOT)]),
@@ -146,6 +162,34 @@ def _remains(edit: Edit) -> list[Part]:
     elif edit.other_why:
         found.append(f"There is no second lexicon: {edit.other_why}.")
     return found
+
+
+def _beyond(edit: Edit) -> list[Part]:
+    found: list[Part] = []
+    if edit.in_sentences is None:
+        found.append(f"In sentences: {edit.in_sentences_why}.")
+    else:
+        rows = [{**item.lean.model_dump(), "format": item.text} for item in edit.in_sentences]
+        found += [
+            "Held-out words after held-out prompts, alone and where they stand in a sentence.",
+            Table("The contrast in sentences, before and after", SENTENCES, rows),
+        ]
+    chosen = edit.consequences
+    if chosen is None:
+        return [*found, f"What a policy would say: {edit.consequences_why}."]
+    about = (
+        f"{chosen.policy} answers {chosen.n_questions} open questions {chosen.n} times each, and the old and the new head choose "
+        "among the answers, as far from the policy as each other. A shift is a category's words per 1,000 in what is chosen, "
+        f"less those in all that the policy said; p swaps the two heads within questions. The folder {chosen.folder} beside the "
+        "weights has the answers and a page of their own."
+    )
+    missing = [f"{item.category}: {item.change_why}." for item in chosen.changes if item.change_why]
+    return [
+        *found,
+        about,
+        Table("What is chosen among a policy's answers, before and after", CHOICES, chosen.changes),
+        *missing,
+    ]
 
 
 def _figure(edit: Edit, table: Table) -> Figure:

@@ -296,8 +296,8 @@ def _legend(domain: Sequence[str], narrow: bool) -> alt.Legend:
     length = sum(len(name) + 5 for name in domain)
     longest = max((len(name) for name in domain), default=0)
     room = 44 if narrow else 100
-    columns = {} if length <= room else {"columns": max(1, room // (longest + 5))}
-    return alt.Legend(symbolOpacity=1, columnPadding=14 + WIDER * longest, **columns)
+    columns = alt.Undefined if length <= room else max(1, room // (longest + 5))
+    return alt.Legend(symbolOpacity=1, columnPadding=14 + WIDER * longest, columns=columns)
 
 
 def rows_axis(field: str, order: Sequence[str], *, narrow: bool, labels: bool = True) -> alt.Y:

@@ -108,9 +108,9 @@ def family_figure(effects: Effects) -> Figure | None:
     rows = []
     for (category, family, framing), n_prompts in panels.items():
         of_models = [
-            dot["rank"]
-            for dot in dots
-            if (dot["category"], dot["group"], dot["framing"]) == (category, family, framing)
+            cell.mean_rank
+            for cell in effects.model_cells
+            if (cell.category, cell.family, cell.framing) == (category, family, framing) and cell.mean_rank is not None
         ]
         rows.append(
             {

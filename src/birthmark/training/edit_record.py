@@ -75,6 +75,8 @@ def edit_record(
         ridge_tried={f"{ridge:.6g}": cost for ridge, cost in edited.ridge.tried.items()},
         methods=edited.methods,
         other=edited.other or NotApplicable(no_second or "no word of it is left, or of one category only"),
+        in_sentences=edited.in_sentences or NotApplicable("no sentences were asked for (--answers sentences)"),
+        consequences=NotApplicable("no policy was asked (--policy)"),
         ensemble=together,
         among=among_published(asked, edited.scores, edited.scores_after, request.lexicon),
         seed=measure.seed,

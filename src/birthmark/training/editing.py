@@ -4,19 +4,20 @@ Written is what was measured: contrasts and accuracies are those of the weights 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
 
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.answers import AnswerTemplate
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.models.folder import read_json
 from birthmark.models.linear_end import LinearEnd, linear_end
 from birthmark.models.resolve import ResolvedModel
 from birthmark.models.scorers import RewardScorer
 from birthmark.progress import note, progress_bar
-from birthmark.records import EditMethod, EditTarget, OtherLexicon
+from birthmark.records import EditMethod, EditTarget, OtherLexicon, SentenceLean
 from birthmark.records.edit import Method, Part
 from birthmark.scoring.backend import Job
 from birthmark.scoring.local import LocalBackend, choose_machine, naming
@@ -24,6 +25,7 @@ from birthmark.scoring.measure import Measure
 from birthmark.scoring.table import ScoreTable
 from birthmark.stats.linear_edit import Covariance, Ridge, choose_ridge, leace, reach, step
 from birthmark.training.data import Pair, thin, tokenize_pairs
+from birthmark.training.edit_effects import in_sentences
 from birthmark.training.heldout import hold_out, pair_rewards
 from birthmark.training.sources import Source, count_drops, open_source, read_pairs, scan
 from birthmark.values.editing import Asked, ask, lean_change, pair_change
@@ -45,7 +47,7 @@ PARTS: tuple[tuple[Part, Part], ...] = (
 
 @dataclass(frozen=True)
 class EditRequest:
-    """What is asked of one edit. `target_table`: of the model whose contrast is the target; `other`: a second lexicon."""
+    """What is asked of one edit. `target_table`: of the model whose contrast is the target; `other`: a second lexicon; `templates`: sentences by key."""
 
     model: ResolvedModel
     measure: Measure
@@ -54,6 +56,7 @@ class EditRequest:
     target_ranks: float | None
     target_table: ScoreTable | None
     other: Lexicon | None
+    templates: Mapping[str, AnswerTemplate]
     preferences: str
     pairs: int | None
     max_tokens: int
@@ -99,6 +102,7 @@ class Edited:
     sample: PairSample
     pairs: PairStates
     other: OtherLexicon | None = None
+    in_sentences: list[SentenceLean] = field(default_factory=list)
     dtype: str = ""
     device: str = ""
     seconds: float = 0.0
@@ -166,10 +170,17 @@ def compute(request: EditRequest) -> Edited:
         pairs = _pair_states(scorer, sample, request)
         found = _edit(end, asked, states, sample, pairs, request)
         other = _other(scorer, found, end, request) if request.other else None
+        heads = (end.weights, end.stored(found.weights))
+        sentences = (
+            in_sentences(scorer, asked, request.templates, heads, measure, found.target.ranks or 0.0)
+            if request.templates
+            else []
+        )
         facts = session.facts
     return replace(
         found,
         other=other,
+        in_sentences=sentences,
         dtype=facts.dtype,
         device=facts.device,
         seconds=perf_counter() - start,

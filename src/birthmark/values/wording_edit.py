@@ -3,7 +3,9 @@
 Records in, sentences out.
 """
 
-from birthmark.records import Edit, EditMethod, Ensemble, LeanChange, PairChange
+from statistics import fmean
+
+from birthmark.records import Edit, EditConsequences, EditMethod, Ensemble, LeanChange, PairChange
 from birthmark.values.formats import interval, listed, minus, p_words, percent, plural, signed
 
 NAMES = {"edit": "This edit", "projection": "A plain projection", "leace": "LEACE"}
@@ -28,6 +30,10 @@ def edit_sentences(edit: Edit) -> list[str]:
     said = [remains(edit, part(way, "held-out", "held-out")), cost(way.pairs)]
     if edit.other is not None:
         said.append(other_lexicon(edit))
+    if edit.in_sentences:
+        said.append(in_sentences(edit))
+    if edit.consequences is not None:
+        said.append(consequences_sentence(edit.consequences))
     said += [compared(edit, other) for other in edit.methods[1:]]
     if edit.ensemble is not None:
         said.append(ensemble_sentence(edit.ensemble))
@@ -80,6 +86,32 @@ def other_lexicon(edit: Edit) -> str:
         f"{minus(lean.after)} ranks (change {signed(lean.change)}, 95% interval "
         f"{interval(lean.change_ci_low, lean.change_ci_high)})."
     )
+
+
+def in_sentences(edit: Edit) -> str:
+    """The contrast where the held-out words stand in sentences, before and after, and how far the edit reaches there."""
+    assert edit.in_sentences is not None
+    leans = [item.lean for item in edit.in_sentences if item.text is not None]
+    before, after = fmean(lean.before for lean in leans), fmean(lean.after for lean in leans)
+    surely = sum((lean.change_ci_low or 0) > 0 or (lean.change_ci_high or 0) < 0 for lean in leans)
+    return (
+        f"Where held-out words stand in {plural(len(leans), 'sentence')}, the contrast goes from a mean of {minus(before)} to "
+        f"{minus(after)} ranks; in {surely} of them the interval of the change over word stems excludes 0."
+    )
+
+
+def consequences_sentence(found: EditConsequences) -> str:
+    """How the edit changes what is chosen among a policy's answers."""
+    said = [
+        f"{signed(item.change)} {item.category} words (95% over questions {interval(item.change_ci_low, item.change_ci_high)}, "
+        f"{p_words(item.p_swapped)})"
+        for item in found.changes
+        if item.change is not None
+    ]
+    asked = f"Among {found.policy}'s {plural(found.n, 'answer')} to each of {plural(found.n_questions, 'question')}"
+    if not said:
+        return f"{asked} no word of the lexicon occurs, so that the edit changes nothing there that can be counted."
+    return f"{asked}, what the new head chooses differs from what the old one does by {listed(said)} per 1,000."
 
 
 def compared(edit: Edit, way: EditMethod) -> str:
