@@ -16,6 +16,7 @@ from typing import Any
 import bfloat16
 import growth
 import logprobs
+import sentences
 import where
 from measured import child, markdown
 
@@ -24,6 +25,7 @@ import scoring
 HERE = Path(__file__).parent
 QUICK = {
     "scoring": ("--candidates", 128, "--repeats", 1),
+    "sentences": ("--words", 16, "--repeats", 1),
     "logprobs": ("--words", 4, "--repeats", 1),
     "growth": ("--quick",),
 }
@@ -44,6 +46,7 @@ def growth_tables(found: dict[str, Any]) -> str:
 
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "scoring": ("Rewards", lambda found: scoring.as_markdown(rows_of(scoring.Row)(found))),
+    "sentences": ("Words in sentences", lambda found: sentences.as_markdown(rows_of(sentences.Row)(found))),
     "logprobs": ("Log-probabilities", lambda found: logprobs.as_markdown(rows_of(logprobs.Row)(found))),
     "where": ("Where the time goes", lambda found: where.as_markdown(rows_of(where.Row)(found))),
     "bfloat16": ("Products in bfloat16", bfloat16_speeds),

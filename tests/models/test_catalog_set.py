@@ -100,6 +100,14 @@ def test_each_head_gives_scores_of_its_own(zoo):
     assert all(len(set(column)) > 1 for column in columns)
 
 
+def test_each_reward_model_stands_beside_random_heads_on_its_own_body(zoo):
+    _, result = zoo
+    (effects,) = result.effects
+    nulls = {model.model: model.null for model in effects.models}
+    assert len(nulls) == 10 and all(null is not None and null.n_heads == 1_000 for null in nulls.values())
+    assert len({(null.low, null.high) for null in nulls.values()}) == 10
+
+
 def test_the_families_are_compared_over_five_base_checkpoints(zoo):
     _, result = zoo
     (effects,) = result.effects

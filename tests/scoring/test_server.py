@@ -1,8 +1,11 @@
 """Served models: a real HTTP server over tiny models, with faults. Right values are plain transformers' and the local run's."""
 
+import datetime
+import ipaddress
 import json
 import shutil
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -482,3 +485,42 @@ def test_a_conversation_longer_than_the_server_takes_is_one_line(servers, tiny_r
     servers["vllm"].longest = 12
     answer = birthmark("score", tiny_rm, *ASKED, "--server", servers["vllm"].address)
     assert answer.is_error("tokens, and the server takes 12", "--max-model-len")
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate of 127.0.0.1 that nobody else signed, with its key, in one file."""
+    pytest.importorskip("cryptography", reason="the extra with cryptography is absent: make extras")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    path = folder / "own.pem"
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    return path
+
+
+def test_a_certificate_that_nobody_signed_is_one_line_until_it_is_named(tiny_rm, birthmark, tmp_path, monkeypatch):
+    certificate = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with served_at(tiny_rm, "vllm", reward=True) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        there = f"https://127.0.0.1:{server.server_port}"
+        answer = birthmark("score", tiny_rm, *ASKED, "--server", there)
+        assert answer.is_error("no TLS connection", "SSL_CERT_FILE")
+        assert not server.seen
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        answer = birthmark("score", tiny_rm, *ASKED, "--server", there, "--out", tmp_path / "out")
+        assert answer.code == 0, answer.err
+        assert server.seen

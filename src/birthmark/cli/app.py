@@ -494,7 +494,7 @@ def birthmark(
 ) -> None:
     """Find the values a reward model was born with.
 
-    Start with `birthmark audit`: it audits two small base models on this machine and opens the way to your own.
+    Start with `birthmark audit`: two small reward models and their base models, on this machine. Then name your own.
     """
 
 

@@ -68,6 +68,17 @@ Models = Annotated[
     ),
 ]
 
+Heads = Annotated[
+    int,
+    Option(
+        "Random heads on a reward model's base, the null of its leaning; 0: none.",
+        RUN,
+        default=HEADS,
+        least=0,
+        most=100_000,
+    ),
+]
+
 
 @dataclass(frozen=True, repr=False)
 class AuditResult(Shown):
@@ -164,16 +175,7 @@ def audit(
     ] = (),
     among: AmongOption = (),
     data: StudyFiles = None,
-    heads: Annotated[
-        int,
-        Option(
-            "Random heads on a reward model's base, the null of its leaning; 0: none.",
-            RUN,
-            default=HEADS,
-            least=0,
-            most=100_000,
-        ),
-    ] = HEADS,
+    heads: Heads = HEADS,
     **options: Unpack[ScoringOptions],
 ) -> AuditResult:
     """Audit models end to end: score tables, effects, implicit reward, figures, page and values card in `out`.
@@ -199,7 +201,9 @@ def audit(
     if catalog_set is not None:
         if models or with_base or base:
             raise BirthmarkError("name models or a set of them, not both; --with-base goes with models")
-        return _audit_set(catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames, reference=reference)
+        return _audit_set(
+            catalog_set, measure, Path(out), labels, mixed_frames=mixed_frames, reference=reference, heads=heads
+        )
     kind: Kind | None = "reward" if reference else labels["kind"]  # of the models that are audited where none is named
     found = [resolve_for(measure, model, **labels) for model in models or default_models(measure, kind)]
     if reference:
@@ -343,6 +347,7 @@ def _audit_set(
     *,
     mixed_frames: bool,
     reference: Reference | None = None,
+    heads: int = 0,
 ) -> AuditResult:
     """Score the models of a set one after another, then compare and map those that are there; resumes.
 
@@ -370,10 +375,13 @@ def _audit_set(
                 leave_out(model, error)
     study, chosen = open_measure(out, "audit", list(languages.values()), measure)
     frames = dict(zip(languages, chosen, strict=True))
+    rewards = []  # those that random heads are put beside
 
     def found_in_turn(model: str) -> "tuple[ResolvedModel, ChosenFrame]":
         note(f"{model}: {names.index(model) + 1} of {len(names)}", quiet=measure.quiet)
-        return languages.pop(model, None) or find(model), frames.get(model, "chat")
+        found = languages.pop(model, None) or find(model)
+        rewards.extend([found] if found.kind == "reward" else [])
+        return found, frames.get(model, "chat")
 
     left = [model for model in names if model not in failed]
     for model, table in score_each(study, left, measure, found_in_turn):
@@ -381,7 +389,9 @@ def _audit_set(
             leave_out(model, table)
     if len(failed) == len(names):
         raise next(iter(failed.values()))
-    result = _finish(study, measure, mixed_frames=mixed_frames, mapped=True, reference=reference)
+    with study.timed("random heads"):
+        nulls = _nulls(study, rewards, measure, heads)
+    result = _finish(study, measure, mixed_frames=mixed_frames, mapped=True, reference=reference, nulls=nulls)
     if failed:
         raise _said_at_the_end(failed, len(names), result)
     return result

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from birthmark.commands.audit import EMBEDDED, AuditResult, Models, audit_resolved
+from birthmark.commands.audit import EMBEDDED, HEADS, AuditResult, Heads, Models, audit_resolved
 from birthmark.commands.models import resolve_for
 from birthmark.commands.score import Personas
 from birthmark.files import write_text
@@ -49,6 +49,7 @@ def audit_personas(
     personas: Personas,
     out: Out = "birthmark-audit",
     mixed_frames: MixedFrames = False,
+    heads: Heads = HEADS,
     **options: Unpack[AuditPersonasOptions],
 ) -> PersonasResult:
     """Audit models under each system prompt of a file: a whole audit in `out/<persona>`, and `out/personas.json`.
@@ -60,7 +61,9 @@ def audit_personas(
     found = [resolve_for(measure, model, **options) for model in models or EMBEDDED]
     study = open_study(Path(out), "audit", {"personas": dict(systems)}, page="personas")
     audits = {
-        persona: audit_resolved(found, under(measure, persona, system), study.out / persona, mixed_frames=mixed_frames)
+        persona: audit_resolved(
+            found, under(measure, persona, system), study.out / persona, mixed_frames=mixed_frames, heads=heads
+        )
         for persona, system in systems.items()
     }
     record = PersonasRecord(neutral=NEUTRAL, systems=dict(systems), leanings=_leanings(audits))

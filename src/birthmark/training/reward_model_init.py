@@ -299,6 +299,7 @@ def heads_key(model: "ResolvedModel", measure: Measure, lexicons: Mapping[str, S
         "words": lexicons,
         "protocol": measure.protocol,
         "bos": measure.bos,
+        "template_date": measure.template_date,
         "heads": heads,
         "seed": measure.seed,
     }
