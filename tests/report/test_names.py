@@ -17,6 +17,8 @@ from report_outs import WORDS, lexicon_file, table, write_out
         (["/runs/a/final", "/runs/b/final"], {"/runs/a/final": "a/final", "/runs/b/final": "b/final"}),
         (["gemma-3-270m", "/x/gemma-3-270m"], {"/x/gemma-3-270m": "x/gemma-3-270m"}),
         (["gemma-3-270m", "owner/name"], {}),
+        (["./mine", "../other/mine", "."], {"./mine": "./mine", "../other/mine": "other/mine", ".": "."}),
+        (["./runs/a/final"], {"./runs/a/final": "final"}),
     ],
 )
 def test_a_folder_is_called_by_the_end_of_its_path_that_is_no_others(models: list[str], names: dict[str, str]) -> None:
@@ -26,6 +28,7 @@ def test_a_folder_is_called_by_the_end_of_its_path_that_is_no_others(models: lis
 def test_a_path_within_a_longer_one_is_left_to_the_longer() -> None:
     names = short_names(["/m/rm", "/m/rm-2"])
     assert in_text("/m/rm-2 leads /m/rm", names) == "rm-2 leads rm"
+    assert in_text("./rm leads ../rm.", short_names(["./rm"])) == "rm leads ../rm."
 
 
 def test_page_and_card_call_a_folder_by_its_name_throughout(tmp_path: Path) -> None:

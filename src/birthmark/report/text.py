@@ -88,18 +88,22 @@ R = TypeVar("R", bound=Record)
 
 
 def short_names(models: Iterable[str]) -> dict[str, str]:
-    """Absolute paths among `models`, each with the shortest end of it that is no other model's; other names stay out.
+    """Paths among `models`, each with the shortest end of it that is no other model's; other names stay out.
 
-    `/home/me/runs/a/final` and `/home/me/runs/b/final` are `a/final` and `b/final`.
+    `/home/me/runs/a/final` and `/home/me/runs/b/final` are `a/final` and `b/final`, `./mine` is `mine`. A hub id is no path.
     """
     listed = list(dict.fromkeys(models))
-    return {model: _short(model, listed) for model in listed if PurePath(model).is_absolute()}
+    return {model: _short(model, listed) for model in listed if _is_path(model)}
+
+
+def _is_path(model: str) -> bool:
+    return PurePath(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1
 
 
 def _short(path: str, models: Iterable[str]) -> str:
     parts = PurePath(path).parts
     others = [PurePath(model).parts for model in models if model != path]
-    for length in range(1, len(parts)):
+    for length in range(1, len(parts) + (not PurePath(path).is_absolute())):
         if all(other[-length:] != parts[-length:] for other in others):
             return "/".join(parts[-length:])
     return path
@@ -121,4 +125,4 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
 def in_text(text: str, names: Mapping[str, str]) -> str:
     """A text with the short names in it; of two paths that begin alike the longer goes first."""
     paths = "|".join(re.escape(path) for path in sorted(names, key=len, reverse=True))
-    return re.sub(paths, lambda found: names[found[0]], text) if names else text
+    return re.sub(rf"(?<![\w.])(?:{paths})", lambda found: names[found[0]], text) if names else text

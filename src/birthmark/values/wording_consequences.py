@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from birthmark.records import AnswerCounts, Chooser, Consequences, Shift, ShiftDifference, ShiftLink
-from birthmark.values.formats import interval, minus, p_words, percent, plural, signed
+from birthmark.values.formats import interval, listed, minus, p_words, percent, plural, signed
 
 MUCH = 0.5  # of the answers
 CHOSEN = 0.05
@@ -159,4 +159,6 @@ def family_reason(record: Consequences) -> str:
 
 def title(record: Consequences) -> str:
     """The page's heading."""
-    return f"What {plural(len(record.choosers), 'reward model')} would have {record.policy.model} say"
+    names = [chooser.model for chooser in record.choosers]
+    who = listed(names) if len(names) <= 2 else f"{len(names)} reward models"
+    return f"What {who} would have {record.policy.model} say"
