@@ -28,6 +28,8 @@ from birthmark.scoring.measure import make_measure
 from birthmark.scoring.places import Places, run_tasks
 from birthmark.scoring.ray_backend import RayBackend, _Actor, gpus_for
 from birthmark.scoring.resume import Kept
+from preference_files import pair_rows, write_rows
+from tiny_runs import write_small_lexicon
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: make extras")
 
@@ -487,6 +489,20 @@ def test_a_grids_runs_are_the_local_ones(alone, tiny_lm, tmp_path):
         path.relative_to(tmp_path / "local") for path in theirs
     ]
     assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+
+
+def test_a_choice_is_the_local_one(alone, tiny_lm, tiny_base, tmp_path):
+    pairs = write_rows(tmp_path / "pairs.jsonl", pair_rows(20))
+    asked = {
+        "preferences": pairs, "pairs": [4], "seeds": 2, "held_out": 8, "prompt": ("best_ever_one", "worst_ever_one"),
+        "lexicons": [write_small_lexicon(tmp_path)], "heads": 50, "lora_rank": 2, "checkpoint_every": 100, "quiet": True,
+    }  # fmt: skip
+    local, ours = (bm.choose(tiny_lm, tiny_base, **asked, ray=ray, out=tmp_path / str(ray)) for ray in (False, True))
+    for part in ("accuracies", "leans", "differences"):
+        assert getattr(ours, part) == getattr(local, part) and getattr(ours, part)
+    for kind in ("audit/scores/*.parquet", "track/**/scores/*.parquet", "held-out/*.parquet"):
+        ours_of, theirs = (sorted((tmp_path / str(ray)).glob(kind)) for ray in (True, False))
+        assert [path.read_bytes() for path in ours_of] == [path.read_bytes() for path in theirs]
 
 
 def test_a_machine_that_does_not_see_the_folder_is_an_error(tmp_path):

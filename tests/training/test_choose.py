@@ -14,10 +14,13 @@ import birthmark as bm
 from birthmark.commands.plan_choose import plan_choose
 from birthmark.commands.schema import json_schema
 from birthmark.errors import BirthmarkError
+from birthmark.inputs.prompts import load_prompts
 from birthmark.models.resolve import resolve
+from birthmark.scoring.table import write_scores
 from birthmark.training.data import Pair, read_pair
 from birthmark.training.heldout import pair_rewards
 from preference_files import pair_rows, write_rows
+from report_outs import table
 from tiny_runs import write_small_lexicon
 
 TWO = ("best_ever_one", "worst_ever_one")
@@ -159,3 +162,33 @@ def test_a_bad_list_of_pairs_is_a_usage_error(birthmark, asked, tmp_path, pairs)
         "choose", *asked["bases"], "--preferences", asked["preferences"], "--pairs", pairs, "--out", tmp_path / "out"
     )
     assert answer.code == 2 and "--pairs" in answer.err and "Traceback" not in answer.err
+
+
+def test_a_folder_of_other_bases_and_their_reward_models_gives_a_forecast(asked, tmp_path, birthmark):
+    lexicon, prompts = asked["lexicons"][0], {key: load_prompts().prompts[key] for key in TWO}
+    listed: dict[str, list[str]] = {}
+    for word, categories in bm.load_lexicon(lexicon).match(bm.load_lexicon(lexicon).words).items():
+        listed.setdefault(categories[0], []).append(word)
+    leans = []
+    for number, lean in enumerate([-1.0, -0.5, 0.0, 0.4, 0.8, 1.5]):
+        common = {"prompts": prompts, "words": listed, "tokens": False, "lean": lean}
+        pair = [
+            table(f"lm-{number}", "F", f"b{number}", seed=number, **common),
+            table(f"rm-{number}", "F", f"b{number}", kind="reward", seed=10 + number, **common),
+        ]
+        for one in pair:
+            write_scores(one, tmp_path / "history" / "scores")
+        leans.append([bm.compare([one], lexicons=lexicon)[0].models[0].mean_rank_contrast for one in pair])
+    answer = birthmark(
+        "choose", *asked["bases"], "--preferences", asked["preferences"], "--pairs", "4", "--seeds", "2", "--held-out", "12",
+        "--prompt", TWO[0], "--prompt", TWO[1], "--lexicon", lexicon, "--heads", "50", "--lora-rank", "2",
+        "--checkpoint-every", "100", "--history", tmp_path / "history", "--quiet", "--json", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    said = json.loads(answer.out)
+    x, y = np.array(leans).T
+    slope, intercept = np.polyfit(x, y, 1)
+    assert [item["base"] for item in said["forecasts"]] == ["tiny-lm", "tiny-base"], said["forecasts_why"]
+    for item in said["forecasts"]:
+        assert item["forecast"] == pytest.approx(intercept + slope * item["base_lean"], abs=1e-6)
+        assert item["low"] <= item["forecast"] <= item["high"] and item["bases"] == 6
