@@ -38,6 +38,25 @@ def test_an_audit_in_sentences_says_on_page_and_terminal_whether_values_hold(bir
     assert compared.code == 0, compared.err
     again = json.loads((tmp_path / "compared" / "answers.json").read_text(encoding="utf-8"))
     assert again["models"] == found["models"]
+    some = tmp_path / "some.yaml"
+    some.write_text('mine: "{word}, I say."\n', encoding="utf-8")
+    reward = next(table for table in tables if "tiny-rm" in table.name)
+    said = birthmark("compare", reward, "--answers", some, "--lexicon", words, "--out", tmp_path / "some")
+    assert said.code == 0, said.err
+    (of_some,) = json.loads((tmp_path / "some" / "answers.json").read_text(encoding="utf-8"))["models"]
+    assert [lean["format"] for lean in of_some["formats"]] == ["word", "early"]
+    alone = birthmark("audit", tiny_rm, *ASKED, "--lexicon", words, "--heads", "0", "--out", tmp_path / "alone")
+    assert alone.code == 0, alone.err
+    (plain,) = (tmp_path / "alone" / "scores").glob("*.parquet")
+    only, bare = (
+        birthmark("compare", table, "--answers", "words", "--lexicon", words, "--out", tmp_path / name, "--json")
+        for name, table in (("of-both", reward), ("of-plain", plain))
+    )
+    assert (only.code, bare.code) == (0, 0), only.err + bare.err
+    assert json.loads(only.out) == json.loads(bare.out)  # of the word alone, as if no sentence had been asked
+    assert birthmark("compare", plain, "--answers", "sentences", "--lexicon", words).is_error(
+        "was not scored in the sentences of sentences", "--answers sentences"
+    )
     other = birthmark("audit", tiny_rm, *ASKED, "--lexicon", words, "--heads", "0", "--out", out)
     assert other.is_error("holds another study", "christian2026@own")
 

@@ -10,15 +10,16 @@ from typing import Annotated, Any, Unpack
 
 from birthmark.errors import BirthmarkError, CheckFailed
 from birthmark.files import slug_of, write_text
+from birthmark.inputs.answers import load_answers
 from birthmark.inputs.catalog import load_catalog
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
 from birthmark.records import AnswerFormats, BudgetCheck, Effects, Stages, to_json
 from birthmark.records.base import Row, Shown
-from birthmark.scoring.declarations import MODEL, Argument, Option, checked, with_options
+from birthmark.scoring.declarations import MODEL, QUESTION, Argument, Option, checked, with_options
 from birthmark.scoring.options import CatalogOptions, ControlOptions, Lexicons, MixedFrames, SeedOptions, out_option
 from birthmark.scoring.table import ScoreTable, read_scores
 from birthmark.study import open_study, write_answers, write_effects
-from birthmark.values.answers import answer_formats
+from birthmark.values.answers import answer_formats, only_answers
 from birthmark.values.budget import check_budget, parse_budget
 from birthmark.values.comparison import EffectsOptions, all_effects, check_frames, group_models, name_bases, teams
 from birthmark.values.random_heads import read_head_words
@@ -121,6 +122,16 @@ def compare(
             place="label",
         ),
     ] = None,
+    answers: Annotated[
+        "str | Path | None",
+        Option(
+            "Of tables with sentences: compare the word alone, or the sentences of a set or file. [default: all that is there]",
+            QUESTION,
+            metavar="words|sentences|FILE",
+            command_line=str,
+            place="name",
+        ),
+    ] = None,
     mixed_frames: MixedFrames = False,
     **options: Unpack[CompareOptions],
 ) -> Compared:
@@ -129,9 +140,12 @@ def compare(
     With `out` the effects files and figures are written there. Each of `controls` (`frequency`, `length`, `tokens`,
     `prompt`, or several joined by commas) adds the effects with that held fixed, in `Effects.controlled`. `group_by`
     compares other groups than base families: a catalog column (`team`, `data`, …) or a CSV file `model,group`.
-    `families` and `base_checkpoints` (model → name) say what tables and catalog do not, or overrule them.
+    `families` and `base_checkpoints` (model → name) say what tables and catalog do not, or overrule them. `answers` takes of
+    tables that were scored in sentences the word alone (`words`), or some of their sentences.
     """
     read = _read(tables)
+    if answers is not None:
+        read = [only_answers(table, load_answers(answers)) for table in read]
     if not read:
         raise BirthmarkError("name at least one score table to compare")
     known = load_catalog(Path(options["catalog"]) if options["catalog"] else None)
@@ -150,7 +164,8 @@ def compare(
         found.formats = answer_formats(named, words, seed=options["seed"])
         return found
     digests = [table.record.sha256 for table in named]
-    study = open_study(Path(out), "compare", {"tables": digests, "groups": how["groups"]})
+    of_study = {"tables": digests, "groups": how["groups"]} | ({"answers": str(answers)} if answers is not None else {})
+    study = open_study(Path(out), "compare", of_study)
     for table in named:
         study.add_input("score table", table.record.slug, table.record.sha256)
     for lexicon in words:

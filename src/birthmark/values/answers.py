@@ -6,8 +6,9 @@ import numpy as np
 import scipy
 
 from birthmark.errors import BirthmarkError
-from birthmark.inputs.answers import WORD, format_of
+from birthmark.inputs.answers import WORD, AnswerSet, format_of
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.prompts import KEY_COLUMNS, prompt_set_record
 from birthmark.records import (
     AnswerFormats,
     FormatCorrelation,
@@ -29,6 +30,36 @@ from birthmark.values.wording_answers import NOTE, RULE, answers_sentence, verdi
 def has_sentences(table: ScoreTable) -> bool:
     """Whether a table's prompts are crossed with answer formats."""
     return any(table.prompts[key].answer is not None for key in table.prompt_keys)
+
+
+def only_answers(table: ScoreTable, answers: AnswerSet) -> ScoreTable:
+    """The table with the word alone and, of the sentences of `answers`, those that it has; others are left out.
+
+    Without sentences its prompts have the keys of a table that was never scored in any. Raises `BirthmarkError` where the
+    table has none of the sentences.
+    """
+    texts = {template.text for template in answers.templates.values()}
+    kept = {key: prompt for key, prompt in table.prompts.items() if prompt.answer is None or prompt.answer in texts}
+    if texts and not any(prompt.answer for prompt in kept.values()):
+        raise BirthmarkError(
+            f"{table.model} was not scored in the sentences of {answers.name}: score it with --answers {answers.name}"
+        )
+    names = {key: key if texts else key.removesuffix(f"@{WORD}") for key in kept}
+    asked = table.record.prompt_set
+    prompts = prompt_set_record(
+        asked.name if texts else asked.name.partition("@")[0],
+        {names[key]: prompt for key, prompt in kept.items()},
+        asked.system,
+        asked.persona,
+    )
+    by_prompt = {
+        field: {names[key]: value for key, value in found.items() if key in names}
+        for field in ("mass", "context_ids")
+        if (found := getattr(table.record, field)) is not None
+    }
+    columns = [name for name in table.frame.columns if name in KEY_COLUMNS]
+    frame = table.frame.select(*columns, *kept).rename(names)
+    return ScoreTable(frame, table.record.model_copy(update={"prompt_set": prompts, **by_prompt}))
 
 
 def answer_formats(tables: Sequence[ScoreTable], lexicons: Sequence[Lexicon], *, seed: int = 0) -> AnswerFormats | None:
