@@ -90,7 +90,7 @@ def test_one_model_alone_is_not_compared(two: Effects) -> None:
     )
     found = finding(alone)
     assert found.title == "How gemma-3-270m ranks agency and communion"
-    assert "nothing to compare it with" in found.sure
+    assert "a difference takes a second one" in found.sure
 
 
 def test_models_of_one_family_are_set_apart_and_not_tested(two: Effects) -> None:

@@ -159,8 +159,8 @@ def print_lineage(record: Lineage) -> None:
             columns = [(category, framing) for category in item.categories for framing in ("positive", "negative")]
             rows = []
             for stage in item.stages:
-                cells = {(cell.category, cell.framing): cell.mean_median_rank for cell in stage.cells}
-                ranks = [f"{cells[column]:.1f}" if column in cells else None for column in columns]
+                cells = {(cell.category, str(cell.framing)): cell.mean_rank for cell in stage.cells}
+                ranks = [None if (rank := cells.get(column)) is None else f"{rank:.1f}" for column in columns]
                 rows.append((stage.model, stage.stage, "rewards" if stage.kind == "reward" else "log-probs", *ranks))
             say()
             say(item.sentence)

@@ -110,6 +110,7 @@ def print_model(facts: Mapping[str, Any]) -> None:
         shown["terms"] = embedded["terms_address"]
     shown["parameters"] = None if facts["parameters"] is None else f"{facts['parameters']:,}"
     shown["memory"] = [f"{size / 2**30:.1f} GB in {dtype}" for dtype, size in memory.items()] if memory else None
+    shown["benchmarks"] = {name: f"{value:g}%" for name, value in facts["benchmarks"].items()}
     shown["sets"] = facts["sets"] or None
     known = {name: value for name, value in shown.items() if value not in (None, {}, [])}
     wanted = (*WANTED, *(WANTED_OF_REWARD if facts["kind"] == "reward" else ()))

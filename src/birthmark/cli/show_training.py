@@ -239,6 +239,8 @@ def print_budgets(checks: Sequence[BudgetCheck]) -> None:
     for check in checks:
         if check.within:
             say(check.sentence)
+        for warning in check.warnings:
+            say(f"Note: {warning}")
 
 
 def print_stages(stages: Sequence[Stages], out: Path) -> None:

@@ -4,7 +4,7 @@ The published study's ten are fetched with their checksums, or read from a clone
 values of theirs that come with birthmark stand in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
 from birthmark.foreign import one_line
 from birthmark.inputs.lexicons import Lexicon
+from birthmark.inputs.prompts import load_prompts
 from birthmark.paper.data import COMMIT, REPOSITORY, study_data
 from birthmark.progress import note
 from birthmark.records import Among, Map, to_json
@@ -137,6 +138,16 @@ def require_placeable(models: "Sequence[ResolvedModel]", reference: Reference) -
             )
         raise BirthmarkError(
             f"{models[0].name} is a reward model, and the tables of --among are of log-probabilities: name a language model"
+        )
+
+
+def require_studys_questions(reference: Reference, asked: Collection[str]) -> None:
+    """Raise `BirthmarkError` where the others are known by their values alone, which are of all the study's questions."""
+    wanted = load_prompts().prompts
+    if not reference.tables and not set(wanted) <= set(asked):
+        raise BirthmarkError(
+            f"without the study's files the ten are known by values over its {len(wanted)} questions: leave out --prompt and "
+            "--prompts, or name a clone of the study's repository with --data DIR"
         )
 
 

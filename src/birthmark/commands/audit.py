@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
-from birthmark.commands.among import AmongOption, StudyFiles, find_others, map_among, require_placeable, write_among
+from birthmark.commands.among import (
+    AmongOption,
+    StudyFiles,
+    find_others,
+    map_among,
+    require_placeable,
+    require_studys_questions,
+    write_among,
+)
 from birthmark.commands.lineage import lines_of, write_lineage
 from birthmark.commands.models import resolve_for
 from birthmark.commands.score import score_each
@@ -47,6 +55,7 @@ from birthmark.values.among import Reference
 from birthmark.values.comparison import by_kind
 from birthmark.values.random_heads import Nulls
 from birthmark.values.wording import disagreement
+from birthmark.values.wording_undercuts import null_sentences
 
 if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
@@ -98,7 +107,8 @@ class AuditResult(Shown):
     def answers(self) -> list[str]:
         """The findings in words, one a lexicon and kind of score."""
         names = short_names(table.model for table in self.tables)
-        return [in_text(item.sentence, names) for item in self.effects if item.sentence]
+        said = [text for item in self.effects for text in (item.sentence, *null_sentences(item)) if text]
+        return [in_text(text, names) for text in said]
 
     @property
     def figures(self) -> "list[Figure]":
@@ -208,6 +218,7 @@ def audit(
     found = [resolve_for(measure, model, **labels) for model in models or default_models(measure, kind)]
     if reference:
         require_placeable(found, reference)
+        require_studys_questions(reference, measure.prompts.prompts)
     if models:
         lines = lines_of(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
     else:

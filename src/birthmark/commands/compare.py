@@ -164,7 +164,8 @@ def compare(
         found.formats = answer_formats(named, words, seed=options["seed"])
         return found
     digests = [table.record.sha256 for table in named]
-    of_study = {"tables": digests, "groups": how["groups"]} | ({"answers": str(answers)} if answers is not None else {})
+    of_study: dict[str, object] = {"tables": digests, "groups": how["groups"]}
+    of_study |= {"answers": str(answers)} if answers is not None else {}
     study = open_study(Path(out), "compare", of_study)
     for table in named:
         study.add_input("score table", table.record.slug, table.record.sha256)

@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 
 from birthmark.errors import BirthmarkError
-from birthmark.files import require_unlike
+from birthmark.files import require_unlike, sha256_of
 from birthmark.foreign import legible, one_line
 from birthmark.inputs.lexicon_files import Reading, Row, read_lexicon_file
 from birthmark.inputs.text import did_you_mean, is_file
@@ -139,38 +139,21 @@ STARTER = (
 
 
 NOT_STATED = "not stated by its source: read it there; do not redistribute it"
+OF_THE_STUDY = {  # name: the study's file, and its SHA-256
+    "big-two-nouns": ("dict_big2_nouns.csv", "186886a25b2f03ea3ec7e78fad71fabee408e3b5ec1758683461df4359b45435"),
+    "big-two": ("dict_big2_expanded.csv", "9554698f6b7dd619853a7c129db977b59884560e211e75699e2b9c4b746dd8f1"),
+    "mfd2": (
+        "moral-foundations-dictionary-20.dicx",
+        "973957f99129b324c8a4ebf3fcb7ed4e1f9f017b2d041f50288f991b0844ce7a",
+    ),
+}
 NAMED: dict[str, NamedLexicon] = {
     lexicon.name: lexicon
     for lexicon in (
         NamedLexicon("starter", _read_starter, False, STARTER, "Apache-2.0", "bundled with birthmark"),
-        NamedLexicon(
-            "big-two-nouns",
-            _read_published("dict_big2_nouns.csv", "186886a25b2f03ea3ec7e78fad71fabee408e3b5ec1758683461df4359b45435"),
-            True,
-            BIG_TWO,
-            NOT_STATED,
-            STUDY_CORPORA + "dict_big2_nouns.csv",
-        ),
-        NamedLexicon(
-            "big-two",
-            _read_published(
-                "dict_big2_expanded.csv", "9554698f6b7dd619853a7c129db977b59884560e211e75699e2b9c4b746dd8f1"
-            ),
-            True,
-            BIG_TWO,
-            NOT_STATED,
-            STUDY_CORPORA + "dict_big2_expanded.csv",
-        ),
-        NamedLexicon(
-            "mfd2",
-            _read_published(
-                "moral-foundations-dictionary-20.dicx",
-                "973957f99129b324c8a4ebf3fcb7ed4e1f9f017b2d041f50288f991b0844ce7a",
-            ),
-            True,
-            MFD2,
-            NOT_STATED,
-            STUDY_CORPORA + "moral-foundations-dictionary-20.dicx",
+        *(
+            NamedLexicon(name, _read_published(*file), True, citation, NOT_STATED, STUDY_CORPORA + file[0])
+            for (name, file), citation in zip(OF_THE_STUDY.items(), (BIG_TWO, BIG_TWO, MFD2), strict=True)
         ),
         NamedLexicon(
             "general-inquirer",
@@ -311,7 +294,9 @@ def load_lexicon(name_or_path: str | Path) -> Lexicon:
         raise BirthmarkError(f"{path} does not exist: did you mean {path.stem}, which goes by name?")
     reading = read_lexicon_file(path)
     _check_rows(reading, path)
-    return _lexicon(path.stem, reading, None, source=str(path))
+    digest = sha256_of(path)  # a file of the study by its own name is what goes by a name here
+    known = next((NAMED[name] for name, (_, sha256) in OF_THE_STUDY.items() if sha256 == digest), None)
+    return _lexicon(path.stem, reading, known, source=str(path))
 
 
 def fold_foundations(lexicon: Lexicon, columns: Sequence[str] | None = None) -> Lexicon:

@@ -107,7 +107,9 @@ def read_record(path: Path, record_type: type[R]) -> R:
             raise BirthmarkError(f"{path} has a number that is not finite: run the command that writes it again")
         return record
     except FileNotFoundError:
-        raise BirthmarkError(f"{path} is missing: run the command that writes it again") from None
+        raise BirthmarkError(
+            f"{path} is missing: copy it from beside the table, or run the command that writes both again"
+        ) from None
     except OSError as error:
         raise BirthmarkError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
     except ValidationError as error:

@@ -40,6 +40,7 @@ class BudgetCheck(Record):
     p_null: float | None = None
     words: list[WordShift]
     sentence: str
+    warnings: list[str] = []
 
 
 class StageFit(Record):
@@ -105,11 +106,12 @@ Stage = Literal["pretrained", "instruct", "reward"]
 
 
 class LineageCell(Record):
-    """Mean over a framing's prompts of a category's median rank; 1 is best."""
+    """Mean over a framing's prompts of a category's mean rank, of which contrasts are made, and of its median rank; 1 is best."""
 
     category: str
     framing: Framing
     mean_median_rank: float
+    mean_rank: float | None = None
 
 
 class LineageStage(Record):

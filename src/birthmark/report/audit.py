@@ -277,8 +277,10 @@ def _run(contents: Contents) -> Topic:
     study, parts = contents.study, list[Part]()
     if study and study.command_line:
         parts += ["To repeat it:", Code(study.command_line)]
-    no_tables = Text("No score tables lie in this folder.", "missing")
-    parts.append(run_table(contents.scores) if contents.scores else no_tables)
+    if contents.scores:
+        parts.append(run_table(contents.scores))
+    elif study is None or study.command != "compare":  # whose tables are elsewhere, among the inputs
+        parts.append(Text("No score tables lie in this folder.", "missing"))
     if study is None:
         parts.append(Text("study.json is not in this folder, so what was asked is not known.", "missing"))
         return Topic("run", "How it was run", parts)

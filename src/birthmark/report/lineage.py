@@ -33,12 +33,12 @@ def _table(item: LineageOf) -> Table:
     contrast = [Column("mean_rank_contrast", "Contrast", signed)] if two else []
     words = sorted({stage.n_candidates for stage in item.stages})
     note = (
-        f"Means of median ranks among {' or '.join(f'{n:,}' for n in words)} words of {item.lexicon}; 1 is best. Ranks of "
+        f"Mean ranks among {' or '.join(f'{n:,}' for n in words)} words of {item.lexicon}; 1 is best. Ranks of "
         "rewards and of log-probabilities are shown side by side and never pooled."
     )
     if two:
         first, second = item.categories
-        note += f" Contrast, of mean ranks: ({first} − {second}, asked for the best) − (the same, asked for the worst)."
+        note += f" Contrast: ({first} − {second}, asked for the best) − (the same, asked for the worst)."
     return Table(
         f"{item.lexicon}: from the oldest model to the reward model",
         (Column("model", "Model"), STAGE, KIND, Column("frame", "Frame"), *ranks, *contrast),
@@ -48,7 +48,7 @@ def _table(item: LineageOf) -> Table:
 
 
 def _row(stage: LineageStage) -> dict[str, object]:
-    ranks = {f"{cell.category} {cell.framing}": cell.mean_median_rank for cell in stage.cells}
+    ranks = {f"{cell.category} {cell.framing}": cell.mean_rank for cell in stage.cells}
     return {**stage.model_dump(exclude={"cells"}), **ranks}
 
 

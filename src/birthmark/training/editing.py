@@ -139,8 +139,9 @@ def sample_pairs(request: EditRequest) -> PairSample:
 
 def _not_trained_on(model: ResolvedModel, source: Source, usable: list[int]) -> list[int]:
     """The usable rows without those that a checkpoint of `birthmark train` was trained on, where its run used this file."""
-    run = model.adapter.parents[1] / "run.json" if model.adapter and len(model.adapter.parents) > 1 else None
-    if run is None or not run.is_file() or source.sha256 is None:
+    places = [model.adapter, *model.adapter.parents[1:2]] if model.adapter else []  # a bundled one has it beside it
+    run = next((path for place in places if (path := place / "run.json").is_file()), None)
+    if run is None or source.sha256 is None:
         return usable
     record = read_json(run)
     if record.get("source_sha256") != source.sha256:

@@ -17,6 +17,7 @@ from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import BudgetCheck, WordShift
 from birthmark.scoring.table import ScoreTable
 from birthmark.stats.words import compare_words
+from birthmark.values.formats import plural, some
 from birthmark.values.joined import Joined, join_tables
 from birthmark.values.ranks import contrast, framing_contrast, framing_means, stems
 from birthmark.values.wording_training import budget_sentence
@@ -27,6 +28,7 @@ ALIASES = {"mean_rank_contrast": "contrast"}  # the key of the same number in `e
 WORDS_SHOWN = 6
 DRAWS = 499
 TIE = 1e-9
+WIDE = 2.0  # times the null's 95%, from where on a budget is called wide
 _EXPRESSION = re.compile(r"\s*(\w+)\s*(<=|<|≤)\s*(\d+(?:\.\d+)?|\.\d+)\s*")
 
 
@@ -93,8 +95,32 @@ def check_budget(
         p_null=float((1 + (null >= moved - TIE).sum()) / (len(null) + 1)),
         words=words,
         sentence="",
+        warnings=_warnings(new, reference, lexicon, joined, budget, float(np.quantile(null, 0.95))),
     )
     return check.model_copy(update={"sentence": budget_sentence(check)})
+
+
+def _warnings(
+    new: ScoreTable, reference: ScoreTable, lexicon: Lexicon, joined: Joined, budget: Budget, null: float
+) -> list[str]:
+    """What makes the check weaker than it looks: words or prompts of one table alone, equal weights, a wide budget."""
+    said = []
+    every = set(lexicon.match(new.frame["candidate"])) | set(lexicon.match(reference.frame["candidate"]))
+    if lost := len(every - set(joined.words)):
+        said.append(
+            f"{lost} of {len(every)} words of {lexicon.name} are in one of the two tables only and left out: score both with "
+            "the same --lexicon"
+        )
+    if others := sorted({*new.prompt_keys} ^ {*reference.prompt_keys}):
+        said.append(f"{plural(len(others), 'prompt')} of one of the two tables only and left out: {some(others)}")
+    if new.record.digests is not None and new.record.digests == reference.record.digests:
+        said.append(f"{new.model} and {reference.model} have the same weights: a model is held to itself")
+    if budget.limit > WIDE * null > 0:
+        said.append(
+            f"the budget of {budget.limit:g} ranks is {budget.limit / null:.1f} times what relabelings of these words reach "
+            f"({null:.1f}): a smaller one notices more"
+        )
+    return said
 
 
 def _check_comparable(new: ScoreTable, reference: ScoreTable) -> None:

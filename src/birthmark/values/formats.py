@@ -108,6 +108,11 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
+def some(names: Sequence[str], at_most: int = 5) -> str:
+    """The names, of many the first few."""
+    return f"{', '.join(names[:at_most])} …" if len(names) > at_most else ", ".join(names)
+
+
 def plural(n: int, noun: str) -> str:
     """`1 prompt`, `54 prompts`."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

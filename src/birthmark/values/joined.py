@@ -16,6 +16,7 @@ from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import Framing
 from birthmark.scoring.table import ScoreTable
 from birthmark.stats.words import place_values
+from birthmark.values.formats import some
 from birthmark.values.ranks import (
     LexiconScores,
     category_means,
@@ -275,7 +276,7 @@ def _shared_prompt_warnings(tables: Sequence[ScoreTable], prompts: Sequence[str]
     warnings = []
     if lost:
         are = "prompt is" if len(lost) == 1 else "prompts are"
-        warnings.append(f"{len(lost)} {are} not in all tables and left out: {', '.join(lost)}")
+        warnings.append(f"{len(lost)} {are} not in all tables and left out: {some(lost)}")
     if unframed and len(unframed) < len(prompts):
         have = "prompt has no framing and enters" if len(unframed) == 1 else "prompts have no framing and enter"
         warnings.append(f"{len(unframed)} {have} no effect: {', '.join(unframed)}")

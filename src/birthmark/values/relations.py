@@ -19,6 +19,7 @@ from birthmark.inputs.words import clean_text
 from birthmark.records import HumanAgreement, Likeness, Map, MapPlace, Predictor, Valued
 from birthmark.scoring.table import ScoreTable
 from birthmark.stats.rankings import least_stress, matrix_regression, overlap_profile, rank_biased_overlap, stress
+from birthmark.values.formats import some
 from birthmark.values.ranks import rank
 
 RBO_P = 0.9  # persistence of rank-biased overlap: the first 10 places carry 86% of its weight
@@ -158,7 +159,7 @@ def _lost(tables: Sequence[ScoreTable], prompts: Sequence[str], use_words: bool,
     said = []
     lost = sorted({key for table in tables for key in table.prompt_keys} - set(prompts))
     if lost:
-        said.append(f"{_counted(len(lost), 'prompt')} not in all tables and left out: {', '.join(lost)}")
+        said.append(f"{_counted(len(lost), 'prompt')} not in all tables and left out: {some(lost)}")
     if n_left_out:
         said.append(f"{_counted(n_left_out, 'candidate')} not in all tables and left out")
     if use_words and any(table.tokens.height for table in tables):

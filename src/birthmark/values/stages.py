@@ -67,7 +67,10 @@ def _stage(model: str, stage: Stage | None, results: Sequence[Effects]) -> Linea
                     n_candidates=effects.n_candidates,
                     cells=[
                         LineageCell(
-                            category=cell.category, framing=cell.framing, mean_median_rank=cell.mean_median_rank
+                            category=cell.category,
+                            framing=cell.framing,
+                            mean_median_rank=cell.mean_median_rank,
+                            mean_rank=cell.mean_rank,
                         )
                         for cell in effects.model_cells
                         if cell.model == model

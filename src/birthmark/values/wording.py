@@ -295,7 +295,7 @@ def _single(effects: Effects, model: ModelContrast) -> Finding:
         f"{ASKED}, {model.model} moves {places(value)} towards {first if value < 0 else second} in a ranking of "
         f"{effects.n_candidates:,} words."
     )
-    sure = "It is one model, with nothing to compare it with: audit a second one into the same folder."
+    sure = "It is one model's own ranking; a difference takes a second one in the same folder."
     return Finding(f"How {model.model} ranks {first} and {second}", said, sure)
 
 
@@ -324,13 +324,15 @@ def disagreement(records: Sequence[Effects]) -> list[str]:
     Power stands for agency and affiliation for communion; lexicons of other categories are not compared.
     """
     lines = []
+    sides = {record.lexicon: "power" if "Power" in record.categories else "agency" for record in records}
     for kind in sorted({record.kind for record in records}):
         leanings = {
             record.lexicon: side for record in records if record.kind == kind and (side := _agentic_side(record))
         }
         first, *others = leanings or [""]
         lines += [
-            f"The lexicons disagree: {leanings[first]} leans more to agency by {first}, and {leanings[other]} by {other}."
+            f"The lexicons disagree: {leanings[first]} leans more to {sides[first]} by {first}, and {leanings[other]} more to "
+            f"{sides[other]} by {other}."
             for other in others
             if leanings[other] != leanings[first]
         ]

@@ -4,6 +4,7 @@ Records in, sentences out.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import mean
 
 from birthmark.records import HeadsNull, LineageOf, LineageStage, Personas, PublishedValues
@@ -47,10 +48,9 @@ def line_finding(item: LineageOf) -> Finding:
     else:
         title = f"{newest.model} leans to {now or 'neither side'}, {oldest.model} to {born or 'neither side'}"
     leans = [f"{stage.model} ({STAGES[stage.stage]}) {lean_words(item, stage)}" for stage in item.stages]
-    words = max(stage.n_candidates for stage in item.stages)
     return Finding(
         title,
-        f"{ASKED}, {listed(leans)}, in rankings of {words:,} words.",
+        f"{ASKED}, {listed(leans)}, in rankings of {_words(item.stages)} words.",
         f"{ONE_LINE} Ranks of rewards and of log-probabilities are shown side by side and never pooled.",
     )
 
@@ -58,7 +58,11 @@ def line_finding(item: LineageOf) -> Finding:
 def lines_finding(items: Sequence[LineageOf], nulls: Mapping[str, HeadsNull]) -> Finding:
     """The finding on one line of descent or several, by whether a reward model leans further than random heads do."""
     if len(items) == 1:
-        return line_finding(items[0])
+        found, newest = line_finding(items[0]), items[0].stages[-1]
+        null = nulls.get(newest.model)
+        if null is None or not null.holds(newest.mean_rank_contrast):
+            return found
+        return replace(found, title=f"{newest.model} leans no further than random heads do")
     rewards = [item.stages[-1] for item in items]
     beyond = [stage for stage in rewards if _is_beyond(stage, nulls)]
     if beyond:
@@ -72,13 +76,18 @@ def lines_finding(items: Sequence[LineageOf], nulls: Mapping[str, HeadsNull]) ->
         listed([f"{stage.model} ({STAGES[stage.stage]}) {lean_words(item, stage)}" for stage in item.stages])
         for item in items
     ]
-    words = max(stage.n_candidates for item in items for stage in item.stages)
+    words = _words([stage for item in items for stage in item.stages])
     return Finding(
         title,
-        f"{ASKED}, in rankings of {words:,} words: {'; '.join(of_lines)}.",
+        f"{ASKED}, in rankings of {words} words: {'; '.join(of_lines)}.",
         "A line of descent shows what was passed on, not how sure that is. Ranks of rewards and of log-probabilities "
         "are shown side by side and never pooled.",
     )
+
+
+def _words(stages: Sequence[LineageStage]) -> str:
+    """`120`, or `54 or 186` where language models and reward models share fewer words with their like."""
+    return listed([f"{n:,}" for n in sorted({stage.n_candidates for stage in stages})], "or")
 
 
 def _is_beyond(stage: LineageStage, nulls: Mapping[str, HeadsNull]) -> bool:
