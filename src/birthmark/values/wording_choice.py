@@ -40,8 +40,10 @@ def difference_sentence(row: Difference) -> str:
 
 def lean_sentence(item: ChoiceLean, ends: Sequence[str]) -> str:
     """A base's lean against random heads; `ends` are the lexicon's two categories."""
-    towards = ends[0] if item.lean < 0 else ends[1]
-    said = f"{item.base}'s lean on {item.lexicon} after {plural(item.pairs, 'pair')}, {signed(item.lean)} ranks towards {towards}"
+    towards = "" if abs(item.lean) < 0.05 else f" towards {ends[0] if item.lean < 0 else ends[1]}"
+    said = (
+        f"{item.base}'s lean on {item.lexicon} after {plural(item.pairs, 'pair')}, {signed(item.lean)} ranks{towards}"
+    )
     if item.outside_heads is None:
         return f"{said}, has no random heads to be held against: {item.heads_why}."
     inside = "outside" if item.outside_heads else "within"
