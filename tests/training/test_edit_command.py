@@ -329,3 +329,5 @@ def test_what_is_about_a_policys_answers_needs_a_policy(
 ) -> None:
     answer = birthmark("edit", tiny_rm, *options(given), "-n", "4", "--out", tmp_path / "new")
     assert answer.is_error("-n", "--policy") and not (tmp_path / "new").exists()
+    answer = birthmark("edit", tiny_rm, *options(given), "--policy", tiny_rm, "--out", tmp_path / "new")
+    assert answer.is_error("is a reward model", "--policy") and not (tmp_path / "new").exists()

@@ -147,7 +147,7 @@ def consequences(
     if not models:
         raise BirthmarkError("name at least one reward model")
     tables = [table if isinstance(table, ScoreTable) else read_scores(table) for table in contrasts]
-    found = _policy(policy, policy_server, chat_template, options)
+    found = find_policy(policy, policy_server, chat_template, quiet=options["quiet"], catalog=options["catalog"])
     judges = [_reward_model(name, chat_template, options) for name in models]
     require_unlike([judge.slug for judge in judges], "the reward models have one table each, and")
     study = open_study(Path(out), "consequences", _of_study(found, sampling, questions, policy_server))
@@ -310,10 +310,11 @@ def _asked(
     return sampling, questions, replace(measure, prompts=questions)
 
 
-def _policy(
-    name: str | Path, server: str | None, template: str | Path | None, options: ConsequencesOptions
+def find_policy(
+    name: str | Path, server: str | None, template: str | Path | None, *, quiet: bool, catalog: str | Path | None
 ) -> "ResolvedModel":
-    asked: dict[str, Any] = {"quiet": options["quiet"], "catalog": options["catalog"], "chat_template": template}
+    """The language model that answers; raises `BirthmarkError` for a reward model, and for one without a chat template."""
+    asked: dict[str, Any] = {"quiet": quiet, "catalog": catalog, "chat_template": template}
     if server is not None:
         from birthmark.models.resolve import resolve as find
         from birthmark.scoring.server import source_of

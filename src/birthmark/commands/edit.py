@@ -213,6 +213,7 @@ def edit(
     `BirthmarkError` for a head that is not one linear layer, a lexicon without two categories, too few words,
     prompts or pairs, and a target out of reach.
     """
+    from birthmark.commands.consequences import find_policy
     from birthmark.models.resolve import read_edit
     from birthmark.training.edit_record import edit_record
     from birthmark.training.editing import EditRequest, compute
@@ -230,7 +231,7 @@ def edit(
         found = resolve(model, quiet=measure.quiet, **select(options, ModelOptions))
         if policy is not None:
             load_questions(questions or OPEN_QUESTIONS)
-            resolve(policy, quiet=measure.quiet, catalog=options["catalog"])
+            find_policy(policy, None, options["chat_template"], quiet=measure.quiet, catalog=options["catalog"])
         others = [_beside(name, measure, options) for name in ([beside] if isinstance(beside, str | Path) else beside)]
         second, no_second = _second(other, words)
         ranks, table = _target(target, measure, options)
