@@ -56,6 +56,8 @@ def test_a_model_is_placed_among_score_tables(
     assert json.loads((tmp_path / "out" / "map.json").read_text(encoding="utf-8"))["models"][0] == str(mine)
     assert 'id="among"' in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert [path.name for path in (tmp_path / "out" / "figures").glob("*-among.svg")]
+    card = (tmp_path / "out" / "values-card.md").read_text(encoding="utf-8")
+    assert "of 3 from the Communion end" in card and "--out" not in card
 
 
 def test_tables_that_the_shell_writes_out_are_not_taken_for_models(
@@ -90,6 +92,8 @@ def test_without_a_network_the_bundled_values_stand_in(
 ) -> None:
     monkeypatch.setenv("BIRTHMARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody answers there
+    some = birthmark("audit", mine, "--among", "study", "--prompt", "best_ever_one", "--out", tmp_path / "out", "--quiet")
+    assert some.is_error("54 questions", "--data DIR") and not (tmp_path / "out").exists()
     ran = birthmark("audit", mine, "--among", "study", "--out", tmp_path / "out", "--quiet")
     assert ran.code == 0, ran.err
     assert "61 words of the 120 in starter" in ran.out

@@ -11,12 +11,13 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
 from birthmark.foreign import markdown as md
 from birthmark.foreign import markdown_code
-from birthmark.records import Effects, Lineage, ScoreRecord, StudyRecord
-from birthmark.report.contents import read_lineage, read_summary
+from birthmark.records import Among, Effects, Lineage, ScoreRecord, StudyRecord
+from birthmark.report.contents import read_among, read_lineage, read_summary
 from birthmark.report.lineage import leading_lines, nulls_of_lines
 from birthmark.report.models import read_at, read_early
 from birthmark.values.formats import capital, interval, p_words, signed
 from birthmark.values.wording import contrast_sign, finding
+from birthmark.values.wording_among import share_sentence
 from birthmark.values.wording_lineage import lines_finding
 from birthmark.values.wording_page import SCORES, caveats, listed_as, mass_warning, quoted, system_said
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentences
@@ -34,7 +35,7 @@ def write_card(out: Path | str) -> Path:
     if not effects and not scores:
         raise BirthmarkError(f"{out} holds neither effects nor scores: run birthmark audit --out {out}")
     path = out / "values-card.md"
-    write_text(path, card(effects, scores, study, read_lineage(out)))
+    write_text(path, card(effects, scores, study, read_lineage(out), read_among(out)))
     return path
 
 
@@ -43,6 +44,7 @@ def card(
     scores: Sequence[ScoreRecord],
     study: StudyRecord | None,
     lineage: Lineage | None = None,
+    among: Among | None = None,
 ) -> str:
     """The card's Markdown; what people brought (names, paths) is escaped."""
     lines = ["## Values", ""]
@@ -53,6 +55,8 @@ def card(
         lines += [f"**{md(finding(item).title)}.** {md(finding(item).text)}", ""]
         beside = [*item.undercuts, *null_sentences(item)]
         lines += [*(f"- {md(text)}" for text in beside), *([""] if beside else [])]
+    for item in among.standings if among else ():
+        lines += [md(" ".join(filter(None, (item.sentence, share_sentence(item) if item.mine else None)))), ""]
     lines += _measured(effects, scores)
     for item in effects:
         lines += ["", *_table(item)]
@@ -148,5 +152,5 @@ def _interval(low: float | None, high: float | None, digits: int = 0) -> str:
 def _again(study: StudyRecord | None) -> str:
     if study is None or not study.command_line:
         return "To repeat it: `birthmark audit`."
-    command = re.sub(r" --out ('[^']*'|\S+)", "", study.command_line)  # where it was kept says nothing to a reader
+    command = re.sub(r" --(out|data) ('[^']*'|\S+)", "", study.command_line)  # paths that say nothing to a reader
     return f"To repeat it: {markdown_code(command)}"

@@ -130,6 +130,12 @@ def read_lineage(out: Path) -> Lineage | None:
     return renamed(found, short_names(name for line in found.lines for name in line.models)) if found else None
 
 
+def read_among(out: Path) -> Among | None:
+    """Where an audit placed its models among others, by short names; None where it was not asked to."""
+    found = _optional(out / "among.json", Among)
+    return renamed(found, short_names(item.model for item in found.standings)) if found else None
+
+
 def _optional(path: Path, record_type: type[R]) -> R | None:
     return read_record(path, record_type) if path.is_file() else None
 
