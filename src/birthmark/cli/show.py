@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -381,12 +382,13 @@ def print_scores(table: ScoreTable, out: Path | None) -> None:
 
     columns = table.prompt_keys[:3]
     best = table.best(SHOWN_ROWS)
-    rows = [
-        (repr(row["candidate"]), row["token_id"], *(row[column] for column in columns), row["mean"])
-        for row in best.to_dicts()
-    ]
+    shown = [*columns, *(["mean"] if len(table.prompt_keys) > 1 else [])]
+    rows = [(repr(row["candidate"]), row["token_id"], *(row[name] for name in shown)) for row in best.to_dicts()]
     say(repr(table))
-    print_rows(("candidate", "token", *columns, "mean of all"), rows)
+    for key in columns:
+        if re.fullmatch(r"prompt_\d+", key):  # a question of one's own, which has no name
+            say(f"{key}: {table.prompts[key].text}")
+    print_rows(("candidate", "token", *("mean of all" if name == "mean" else name for name in shown)), rows)
     if table.record.mass:
         lexicon = [mass.lexicon for mass in table.record.mass.values()]
         say(f"The words hold {percent(sum(lexicon) / len(lexicon), 2)} of the probability.")
