@@ -174,7 +174,7 @@ def test_each_models_memory_is_given_back_before_the_next_is_loaded(catalog, wor
         prompt=["best_ever_one", "worst_ever_one"],
         out=tmp_path / "out",
     )
-    assert most == [0, 0, 0]
+    assert most == [0] * 6  # to be scored, and once more for the random heads beside it
 
 
 def test_a_dry_run_of_a_set_says_what_each_takes_and_whether_it_fits(birthmark, catalog, tmp_path):
@@ -212,7 +212,10 @@ def test_a_reward_model_is_shown_beside_its_base_and_that_ones_own(birthmark, ca
         assert len(cells) == 4
     page = (out / "report.html").read_text()
     assert 'id="lineage"' in page and "instruction-tuned" in page and "never pooled" in page
-    assert re.search(r"<h1>one leans to", page) and (out / "figures" / "one-words-line.svg").is_file()
+    assert (
+        re.search(r"<h1>one leans (to|no further than random heads)", page)
+        and (out / "figures" / "one-words-line.svg").is_file()
+    )
     assert "one (reward model) leans to" in (out / "values-card.md").read_text()
 
 

@@ -92,7 +92,9 @@ def test_without_a_network_the_bundled_values_stand_in(
 ) -> None:
     monkeypatch.setenv("BIRTHMARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody answers there
-    some = birthmark("audit", mine, "--among", "study", "--prompt", "best_ever_one", "--out", tmp_path / "out", "--quiet")
+    some = birthmark(
+        "audit", mine, "--among", "study", "--prompt", "best_ever_one", "--out", tmp_path / "out", "--quiet"
+    )
     assert some.is_error("54 questions", "--data DIR") and not (tmp_path / "out").exists()
     ran = birthmark("audit", mine, "--among", "study", "--out", tmp_path / "out", "--quiet")
     assert ran.code == 0, ran.err
