@@ -217,19 +217,19 @@ def print_effects(results: Sequence[Effects], out: Path | None) -> None:
         rows = []
         for model in effects.models:
             cells = {
-                (cell.category, cell.framing): cell.mean_median_rank
+                (cell.category, str(cell.framing)): cell.mean_rank
                 for cell in effects.model_cells
                 if cell.model == model.model
             }
-            ranks = [f"{cells[column]:.1f}" if column in cells else None for column in columns]
+            ranks = [None if (rank := cells.get(column)) is None else f"{rank:.1f}" for column in columns]
             value = model.mean_rank_contrast
             rows.append((model.model, model.family, *ranks, None if value is None else signed(value)))
         two = len(effects.categories) == 2
         if len(columns) <= 6:
             header = ("model", "family", *(f"{category}, {framing}" for category, framing in columns))
             print_rows((*header, "contrast") if two else header, rows if two else [row[:-1] for row in rows])
-            sign = f" The contrast is of mean ranks. {contrast_sign(effects.categories)}" if two else ""
-            say(f"Means of median ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best.{sign}")
+            sign = f" {contrast_sign(effects.categories)}" if two else ""
+            say(f"Mean ranks among {effects.n_candidates} words of {effects.lexicon}; 1 is best.{sign}")
         if not two:
             print_categories(effects)
         if effects.power is not None:

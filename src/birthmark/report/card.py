@@ -55,8 +55,9 @@ def card(
         lines += [f"**{md(finding(item).title)}.** {md(finding(item).text)}", ""]
         beside = [*item.undercuts, *null_sentences(item)]
         lines += [*(f"- {md(text)}" for text in beside), *([""] if beside else [])]
-    for item in among.standings if among else ():
-        lines += [md(" ".join(filter(None, (item.sentence, share_sentence(item) if item.mine else None)))), ""]
+    for place in among.standings if among else ():
+        share = share_sentence(place) if place.mine else None
+        lines += [md(f"{place.sentence} {share or ''}".rstrip()), ""]
     lines += _measured(effects, scores)
     for item in effects:
         lines += ["", *_table(item)]

@@ -132,18 +132,18 @@ def _difference(effects: Effects) -> str:
     return f"{b} minus {a}"
 
 
-FEW_MODELS = 2  # whose median ranks stand beside what the categories move by
+FEW_MODELS = 2  # whose mean ranks stand beside what the categories move by
 
 
 def category_table(effects: Effects) -> Table | None:
-    """A row a category of three or more: median ranks, what it moves by over words, and the p over base checkpoints."""
+    """A row a category of three or more: mean ranks, what it moves by over words, and the p over base checkpoints."""
     if len(effects.categories) <= 2 or not (effects.category_words or effects.cells):
         return None
     tested = {
         row.category: row for row in effects.per_category if row.unit == "base_checkpoint" and row.p_max_t is not None
     }
     models = effects.models if len(effects.models) <= FEW_MODELS else []
-    cells = {(cell.model, cell.category, cell.framing): cell.mean_median_rank for cell in effects.model_cells}
+    cells = {(cell.model, cell.category, cell.framing): cell.mean_rank for cell in effects.model_cells}
     framings: tuple[tuple[Framing, str], ...] = (("positive", "best"), ("negative", "worst"))
     ranks = [
         Column(f"{at} {framing}", f"{item.model}, {asked}", number(",.1f"))
