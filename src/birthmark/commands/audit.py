@@ -205,6 +205,8 @@ def audit(
         options["lexicons"] = others.lexicon
     reference = others.reference if others else None
     measure = make_measure(**select(options, MeasureOptions))
+    if reference:
+        require_studys_questions(reference, measure.prompts.prompts)
     labels = select(options, ModelOptions)
     if base and not models:
         raise BirthmarkError("--base names what a reward model is scored beside: name the reward model too")
@@ -218,7 +220,6 @@ def audit(
     found = [resolve_for(measure, model, **labels) for model in models or default_models(measure, kind)]
     if reference:
         require_placeable(found, reference)
-        require_studys_questions(reference, measure.prompts.prompts)
     if models:
         lines = lines_of(found, [str(name) for name in base], labels, measure.quiet) if with_base or base else []
     else:

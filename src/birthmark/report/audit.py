@@ -33,10 +33,10 @@ from birthmark.report.models import run_table
 from birthmark.report.overview import overview_table
 from birthmark.scoring.table import ScoreTable, warnings_of
 from birthmark.values.among import published_values
-from birthmark.values.formats import percent, sentence
+from birthmark.values.formats import SCORES, percent, sentence
 from birthmark.values.wording import Finding, finding, key_numbers
 from birthmark.values.wording_lineage import ONE_LINE, lineage_said, lines_finding, published_sentence
-from birthmark.values.wording_page import SCORES, caveats, examples, glossary, mass_warning, system_said
+from birthmark.values.wording_page import caveats, examples, glossary, listed_as, mass_warning, system_said
 from birthmark.values.wording_pairs import about_predictors, map_sentence
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentence, null_sentences
 
@@ -262,7 +262,7 @@ def _numbers_of(item: Effects, figures: Sequence[Figure]) -> list[Part]:
     missing = [] if item.cells else [Text(f"No figure: {why}.", "missing")]
     tables = lexicon_tables(item)
     return [
-        Heading(f"{item.lexicon}, {SCORES[item.kind]}"),
+        Heading(listed_as(item)),
         finding(item).text,
         *_against(item),
         Text(ranked),

@@ -15,11 +15,11 @@ from birthmark.records import Among, Effects, Lineage, ScoreRecord, StudyRecord
 from birthmark.report.contents import read_among, read_lineage, read_summary
 from birthmark.report.lineage import leading_lines, nulls_of_lines
 from birthmark.report.models import read_at, read_early
-from birthmark.values.formats import capital, interval, p_words, signed
+from birthmark.values.formats import SCORES, capital, interval, p_words, signed
 from birthmark.values.wording import contrast_sign, finding
 from birthmark.values.wording_among import share_sentence
 from birthmark.values.wording_lineage import lines_finding
-from birthmark.values.wording_page import SCORES, caveats, listed_as, mass_warning, quoted, system_said
+from birthmark.values.wording_page import caveats, listed_as, mass_warning, quoted, system_said
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentences
 
 PROJECT, STUDY = "https://pypi.org/project/birthmark/", "https://arxiv.org/abs/2601.20838"

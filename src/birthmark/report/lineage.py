@@ -7,9 +7,8 @@ from birthmark.records import Effects, HeadsNull, Line, LineageOf, LineageStage
 from birthmark.report.columns import Column, Table, number
 from birthmark.report.figure import Figure
 from birthmark.report.lean_figures import lollipops
-from birthmark.values.formats import interval, signed
+from birthmark.values.formats import SCORES, interval, signed
 from birthmark.values.wording_lineage import STAGES, has_leanings, lean_words
-from birthmark.values.wording_page import SCORES
 
 STAGE = Column("stage", "Stage", STAGES.__getitem__, tip=True)
 KIND = Column("kind", "Ranks of", SCORES.__getitem__, tip=True)

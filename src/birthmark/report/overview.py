@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from birthmark.records import Effects, ScoreRecord
 from birthmark.report.columns import Column, Table
-from birthmark.values.formats import interval, percent, signed
+from birthmark.values.formats import SCORES, interval, percent, signed
 from birthmark.values.wording import contrast_sign
-from birthmark.values.wording_page import SCORES, mean_mass
+from birthmark.values.wording_page import mean_mass
 
 FEWEST = 2
 

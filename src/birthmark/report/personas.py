@@ -12,9 +12,9 @@ from birthmark.records import PersonaLeaning, Personas, read_record
 from birthmark.report.columns import Column, Table
 from birthmark.report.layout import Page, Text, Topic, write_page
 from birthmark.report.text import renamed, short_names
-from birthmark.values.formats import signed
+from birthmark.values.formats import SCORES, signed
 from birthmark.values.wording_lineage import personas_sentence
-from birthmark.values.wording_page import SCORES, quoted
+from birthmark.values.wording_page import quoted
 
 TITLE = "The same questions under other personas"
 PERSONAS = (

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from birthmark.inputs.answers import WORD, AnswerTemplate, Asked, InSentence
+from birthmark.models.linear_end import LinearEnd
 from birthmark.models.scorers import RewardScorer
 from birthmark.progress import progress_bar
 from birthmark.records import Consequences, EditConsequences, SentenceLean, ShiftChange, ShiftDifference
@@ -15,15 +16,16 @@ from birthmark.values.consequences import is_main
 
 def in_sentences(
     scorer: RewardScorer,
+    end: LinearEnd,
+    after: np.ndarray,
     asked: editing.Asked,
     templates: Mapping[str, AnswerTemplate],
-    heads: tuple[np.ndarray, np.ndarray],
     measure: Measure,
     target: float,
 ) -> list[SentenceLean]:
     """The contrast of held-out words after held-out prompts, alone and in each sentence, by the old and the new head.
 
-    heads: weights float64 [hidden], before and after, the latter as the file holds them.
+    after: the new weights float64 [hidden], as the file holds them; the old ones are `end`'s.
     """
     rows, columns = np.flatnonzero(~asked.training_words), np.flatnonzero(~asked.training_prompts)
     words = [asked.words[at] for at in rows]
@@ -33,14 +35,13 @@ def in_sentences(
     formats: dict[str, AnswerTemplate | None] = {WORD: None, **templates}
     found = []
     for name, template in progress_bar(list(formats.items()), "sentences", unit="formats", quiet=measure.quiet):
-        before, after = (np.full((len(asked.words), len(asked.prompts)), np.nan) for _ in heads)
+        old, new = (np.full((len(asked.words), len(asked.prompts)), np.nan) for _ in range(2))
         for column in columns:
             question = measure.prompts.prompts[asked.prompts[column]].text
             text: Asked = question if template is None else InSentence(question, template)
-            states = beside.states(text)[order].astype(np.float64)
-            for rewards, weights in zip((before, after), heads, strict=True):
-                rewards[rows, column] = states @ weights
-        lean = editing.lean_change(asked, before, after, ("held-out", "held-out"), target, measure.seed)
+            states = beside.states(text)[order]
+            old[rows, column], new[rows, column] = (end.rewards(states, weights) for weights in (end.weights, after))
+        lean = editing.lean_change(asked, old, new, ("held-out", "held-out"), target, measure.seed)
         found.append(SentenceLean(format=name, text=template.text if template else None, lean=lean))
     return found
 

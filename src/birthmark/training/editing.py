@@ -171,11 +171,9 @@ def compute(request: EditRequest) -> Edited:
         pairs = _pair_states(scorer, sample, request)
         found = _edit(end, asked, states, sample, pairs, request)
         other = _other(scorer, found, end, request) if request.other else None
-        heads = (end.weights, end.stored(found.weights))
+        after, goal = end.stored(found.weights), found.target.ranks or 0.0
         sentences = (
-            in_sentences(scorer, asked, request.templates, heads, measure, found.target.ranks or 0.0)
-            if request.templates
-            else []
+            in_sentences(scorer, end, after, asked, request.templates, measure, goal) if request.templates else []
         )
         facts = session.facts
     return replace(

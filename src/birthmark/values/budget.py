@@ -77,6 +77,7 @@ def check_budget(
     words = _shifts(joined, np.sign(value - at), cell)
     low, high = _interval(joined, budget.quantity, cell, seed)
     null = _relabelled(joined, budget.quantity, seed)
+    null_95 = float(np.quantile(null, 0.95))
     check = BudgetCheck(
         lexicon=lexicon.name,
         quantity=budget.quantity,
@@ -91,11 +92,11 @@ def check_budget(
         n_candidates=len(joined.words),
         ci_low=low,
         ci_high=high,
-        null_95=float(np.quantile(null, 0.95)),
+        null_95=null_95,
         p_null=float((1 + (null >= moved - TIE).sum()) / (len(null) + 1)),
         words=words,
         sentence="",
-        warnings=_warnings(new, reference, lexicon, joined, budget, float(np.quantile(null, 0.95))),
+        warnings=_warnings(new, reference, lexicon, joined, budget, null_95),
     )
     return check.model_copy(update={"sentence": budget_sentence(check)})
 

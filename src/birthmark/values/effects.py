@@ -42,6 +42,7 @@ from birthmark.stats.unit_tests import average_by_unit, compare_groups
 from birthmark.values.category_words import category_words
 from birthmark.values.confounds import confounds
 from birthmark.values.families import crossed, mixed_model, models_fixed, panels, why_no_difference
+from birthmark.values.formats import SCORES
 from birthmark.values.joined import Joined, Statistic, join_tables
 from birthmark.values.ranks import framing_contrast, framing_means
 from birthmark.values.units import (
@@ -364,7 +365,7 @@ def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: Lexicon) ->
     warnings = [*joined.warnings, *lexicon.notes]
     if joined.missing:
         words, are = ("words", "are") if len(joined.missing) > 1 else ("word", "is")
-        kind = "rewards" if tables[0].record.kind == "reward" else "log-probabilities"
+        kind = SCORES[tables[0].record.kind]
         warnings.append(
             f"{len(joined.missing)} {words} of the lexicon {lexicon.name} {are} not in all tables of {kind} and {are} not ranked"
         )

@@ -12,6 +12,9 @@ MINUS = "−"
 MOST_DIGITS = 3
 
 
+SCORES = {"reward": "rewards", "logprob": "log-probabilities"}  # what scores of a kind are called
+
+
 def p_number(p: float | None) -> str:
     """A p value without its letter, in APA style: `.012`, `< .001`."""
     if p is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from birthmark.foreign import one_line
 from birthmark.records import Effects, Implicit, ScoreRecord
-from birthmark.values.formats import listed, percent, sentence
+from birthmark.values.formats import SCORES, listed, percent, sentence
 
 SMALL_MASS = 0.05
 QUOTED = 400  # characters of a system prompt that are shown
@@ -19,7 +19,6 @@ RANKS = (
     "A rank shows which of these words a model puts first. It does not show how capable the model is, nor that it “holds” "
     "a value."
 )
-SCORES = {"reward": "rewards", "logprob": "log-probabilities"}
 
 
 def caveats(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> list[str]:
