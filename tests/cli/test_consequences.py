@@ -220,6 +220,6 @@ def test_a_template_that_is_given_is_the_policys_and_that_of_reward_models_witho
 ) -> None:
     bare = write_tiny_model(tmp_path / "bare", reward=True, seed=8, chat_template=None)
     options: Any = {"quiet": True, "catalog": None}
-    assert "Assistant:" in str(command._policy(tiny_base, None, "plain", options).chat_template)
+    assert "Assistant:" in str(command.find_policy(tiny_base, None, "plain", quiet=True, catalog=None).chat_template)
     assert "Assistant:" in str(command._reward_model(bare, "plain", options).chat_template)
     assert command._reward_model(tiny_rm, "plain", options).chat_template == CHAT_TEMPLATE
