@@ -35,6 +35,46 @@ def test_import_and_help_load_nothing_heavy():
     assert done.stdout.splitlines()[-1] in ("[]", "['pydantic_core']")
 
 
+WRONG_NAMES = (
+    "score nosuch",
+    "score nosuch --prompt Why?",
+    "audit nosuch",
+    "audit nosuch --among study",
+    "implicit nosuch nosuch2",
+    "consequences nosuch --policy nosuch2",
+    "compare nosuch",
+    "map nosuch",
+    "train --base nosuch --preferences PAIRS --pairs 2 --out OUT",
+    "train --grid nosuch",
+    "track nosuch",
+    "choose nosuch nosuch2 --preferences PAIRS --pairs 2 --out OUT",
+    "edit nosuch --preferences PAIRS --lexicon starter --out OUT",
+    "replicate --data nosuch",
+    "models show nosuch",
+    "models fetch nosuch",
+    "models check nosuch",
+    "models check nosuch --published nosuch2",
+    "card nosuch",
+    "report nosuch",
+)
+
+
+def test_a_wrong_name_waits_for_no_library_that_is_slow_to_import(tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"chosen": "yes", "rejected": "no", "prompt": "Is it?"}\n' * 4)
+    lines = [name.replace("PAIRS", str(pairs)).replace("OUT", str(tmp_path / "out")) for name in WRONG_NAMES]
+    code = (
+        "import sys\n"
+        "from birthmark.cli import main\n"
+        "slow = {'torch', 'transformers', 'altair', 'statsmodels', 'pandas', 'datasets', 'scipy.stats'}\n"
+        f"for line in {lines!r}:\n"
+        "    print(main(line.split()), slow & set(sys.modules), line)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines() == [f"2 set() {line}" for line in lines]
+    assert all("nosuch" in line for line in done.stderr.splitlines()), done.stderr
+
+
 def test_a_mistyped_command_gets_a_suggestion(birthmark):
     assert birthmark("audti").is_error("audit")
 

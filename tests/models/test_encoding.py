@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.encoding import Encoder, parse_template_date, pin_template, read_vocabulary
+from birthmark.models.encoding import Encoder, common_prefix_length, parse_template_date, pin_template, read_vocabulary
 from birthmark.models.guard import limited_memory
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
@@ -314,3 +314,9 @@ def test_a_truncation_stated_in_a_tokenizers_file_cuts_nothing():
     tokenizer.backend_tokenizer.enable_padding(length=64)
     assert Encoder(tokenizer, "qa").form_ids(["a word that is rather long"]) == whole
     assert len(whole[0]) > 2
+
+
+def test_common_prefix_length_counts_shared_leading_ids() -> None:
+    assert common_prefix_length([[1, 2, 3], [1, 2, 4], [1, 2]]) == 2
+    assert common_prefix_length([[1, 2, 3]]) == 3
+    assert common_prefix_length([[1], [2]]) == 0

@@ -10,7 +10,7 @@ from architectures import CONFIGS, WINDOW, endings, random_ids, tiny_model
 
 from birthmark.errors import BirthmarkError
 from birthmark.models import engine as engine_module
-from birthmark.models.engine import Engine, PlainEngine, PrefixEngine, common_prefix_length, make_engine
+from birthmark.models.engine import Engine, PlainEngine, PrefixEngine, make_engine
 from birthmark.models.packing import linear
 from birthmark.models.shared_attention import SharedPrefix
 
@@ -121,12 +121,6 @@ def test_odd_sets_of_sequences_are_scored_too(sequences: list[list[int]], name: 
 @pytest.mark.parametrize("name", ENGINES)
 def test_no_sequences_give_no_states(name: Any) -> None:
     assert list(make_engine(name, tiny_model("llama")).last_states([])) == []
-
-
-def test_common_prefix_length_counts_shared_leading_ids() -> None:
-    assert common_prefix_length([[1, 2, 3], [1, 2, 4], [1, 2]]) == 2
-    assert common_prefix_length([[1, 2, 3]]) == 3
-    assert common_prefix_length([[1], [2]]) == 0
 
 
 def tokens_run(model: Any, run: Any) -> int:

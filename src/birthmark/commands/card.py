@@ -13,7 +13,6 @@ from birthmark.errors import BirthmarkError
 from birthmark.files import atomic_path
 from birthmark.foreign import one_line
 from birthmark.inputs.text import MEGABYTE, is_file, is_nested_too_deeply
-from birthmark.report.card import write_card
 from birthmark.scoring.declarations import Argument, Option, checked
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def card(
     """
     if push is not None and model_card is None:
         raise BirthmarkError("--push uploads a model page: name it with --model-card README.md")
+    from birthmark.report.card import write_card  # imports altair, which a wrong name need not wait for
+
     written = write_card(folder)
     if model_card is None:
         return CardResult(written)

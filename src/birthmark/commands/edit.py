@@ -215,8 +215,6 @@ def edit(
     """
     from birthmark.commands.consequences import find_policy
     from birthmark.models.resolve import read_edit
-    from birthmark.training.edit_record import edit_record
-    from birthmark.training.editing import EditRequest, compute
 
     out = Path(out)
     _require_policy(policy, {"--questions": questions, "-n": n, "--answer-tokens": answer_tokens})
@@ -233,6 +231,9 @@ def edit(
             load_questions(questions or OPEN_QUESTIONS)
             find_policy(policy, None, options["chat_template"], quiet=measure.quiet, catalog=options["catalog"])
         others = [_beside(name, measure, options) for name in ([beside] if isinstance(beside, str | Path) else beside)]
+        from birthmark.training.edit_record import edit_record  # imports torch, which a wrong name need not wait for
+        from birthmark.training.editing import EditRequest, compute
+
         second, no_second = _second(other, words)
         ranks, table = _target(target, measure, options)
         request = EditRequest(

@@ -151,10 +151,11 @@ def check_model(model: Checked, **options: Unpack[CheckOptions]) -> "ModelCheck"
 
     What is wrong is a finding; raises `BirthmarkError` only where the model cannot be found.
     """
+    found = resolve(model, **select(options, ResolveOptions))
+    # these import torch, which a wrong name need not wait for
     from birthmark.models.template_checks import check_model as run
     from birthmark.scoring.local import choose_machine
 
-    found = resolve(model, **select(options, ResolveOptions))
     device, dtype = choose_machine(options["device"], options["dtype"], found.entry)
     return run(found, dtype=dtype, device=device, template_date=options["template_date"])
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.models.loading import AdapterSwap
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
 from birthmark.progress import note
 from birthmark.records import RandomHeads
@@ -22,6 +22,9 @@ from birthmark.values.random_heads import (
     write_head_words,
 )
 
+if TYPE_CHECKING:
+    from birthmark.models.loading import AdapterSwap
+
 
 def keep_random_heads(
     out: Path,
@@ -29,7 +32,7 @@ def keep_random_heads(
     measure: Measure,
     lexicons: Sequence[Lexicon],
     candidates: Sequence[str],
-    swapping: AdapterSwap,
+    swapping: "AdapterSwap",
     *,
     base: str,
     family: str,
@@ -77,6 +80,8 @@ def nulls_of(
     out: Path, models: Sequence[ResolvedModel], tables: Mapping[str, ScoreTable], measure: Measure, heads: int
 ) -> Nulls:
     """What random heads give in place of each reward model's own, by model; or why there is nothing."""
+    from birthmark.models.loading import AdapterSwap
+
     found: Nulls = {}
     swapping = AdapterSwap()
     for model in models:

@@ -8,8 +8,15 @@ from typing import Any
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.answers import Asked, question_of, template_of
-from birthmark.models.encoding import Bos, Encoder, Frame, Protocol, read_vocabulary, unknown_answers
-from birthmark.models.engine import common_prefix_length
+from birthmark.models.encoding import (
+    Bos,
+    Encoder,
+    Frame,
+    Protocol,
+    common_prefix_length,
+    read_vocabulary,
+    unknown_answers,
+)
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.heads.known import HeadFiles, head_tensors
 from birthmark.models.heads.linear import LinearHead

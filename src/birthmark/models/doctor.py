@@ -6,11 +6,13 @@ Nothing is downloaded, installed or changed. Unless the user works offline, the 
 import importlib.metadata
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit, urlunsplit
@@ -20,7 +22,7 @@ import torch
 from birthmark.inputs.catalog import Catalog, Entry, load_catalog
 from birthmark.inputs.fetch import cache_folder
 from birthmark.models.embedded import is_complete
-from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate
+from birthmark.models.machine import bfloat16_units, choose_device, choose_dtype, describe, matmul_rate
 from birthmark.models.memory import memory_needed
 from birthmark.records import Cache, Doctor, FittingModel
 
@@ -64,7 +66,12 @@ def examine(catalog: Path | None = None, *, network: bool = True) -> Doctor:
 
 def look_at_cache(folder: Path) -> Cache:
     """Size of all files in the cache folder, and free space on its disk."""
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    size = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # another process may remove what is unfinished
+                found = os.lstat(os.path.join(where, name))
+                size += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return Cache(folder=str(folder), bytes=size, free_bytes=shutil.disk_usage(folder).free)
 
 
@@ -194,7 +201,10 @@ def _package_index() -> str:
 def _rate(device: torch.device, dtype: str) -> float | None:
     """Floating-point operations per second of a matrix product; None if the device does not support the precision."""
     try:
-        return matmul_rate(device, dtype, size=512 if device.type == "cpu" else None, seconds=0.1)
+        if device.type != "cpu":
+            return matmul_rate(device, dtype, seconds=0.1)
+        slow = dtype == "bfloat16" and not bfloat16_units()  # a large product would take a fifth of a second
+        return matmul_rate(device, dtype, size=256 if slow else 512, seconds=0.1)
     except (RuntimeError, TypeError):
         return None
 

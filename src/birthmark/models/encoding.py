@@ -1,7 +1,4 @@
-"""From text to token ids: contexts, conversations, word forms and the vocabulary's candidates.
-
-The engine, not this module, finds where the shared prefix of conversations ends.
-"""
+"""From text to token ids: contexts, conversations, word forms and the vocabulary's candidates."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -372,6 +369,17 @@ def unknown_answers(encoder: Encoder, words: Sequence[str]) -> set[str]:
     counts = [ids.count(unknown) for ids in encoder.conversations("Hello", words)]
     fewest = min(count for word, count in zip(words, counts, strict=True) if word not in found)
     return found | {word for word, count in zip(words, counts, strict=True) if count > fewest}
+
+
+def common_prefix_length(sequences: Sequence[Sequence[int]]) -> int:
+    """The length of the common prefix of all sequences."""
+    first, last = min(sequences, key=list), max(sequences, key=list)
+    length = 0
+    for a, b in zip(first, last, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length
 
 
 def _tokenized(tokenizer: Any, texts: Sequence[str], special: bool) -> Iterator[list[int]]:

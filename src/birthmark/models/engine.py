@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 
+from birthmark.models.encoding import common_prefix_length
 from birthmark.models.packing import Batching, ContinuationTree, Node, fast_linear_layers, is_out_of_memory, linear
 from birthmark.models.shared_attention import PackedBatch, SharedPrefix, attending, rows_that_fit
 
@@ -25,17 +26,6 @@ PREFIX_CHUNK = 512  # tokens of a long shared prefix that are run at a time
 CONTINUATIONS_AT_ONCE = 2048
 LOGITS_AT_ONCE = 2**25  # numbers in one block of logits, 128 MB in float32
 LOGITS_IN_CACHE = 2**21  # the same on a CPU, 8 MB: log-sum-exp reads a block three times
-
-
-def common_prefix_length(sequences: Sequence[Ids]) -> int:
-    """The length of the common prefix of all sequences."""
-    first, last = min(sequences, key=list), max(sequences, key=list)
-    length = 0
-    for a, b in zip(first, last, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
 
 
 def _shared_length(sequences: Sequence[Ids], ordered: Sequence[int]) -> int:

@@ -30,6 +30,7 @@ VOCABULARIES = (
     "vocab.txt",
 )
 SPECIAL_TOKENS = "special_tokens_map.json"
+REMEMBERED_BYTES = 2**20  # a smaller file is hashed in a millisecond
 TOKENIZER_FILES = (*VOCABULARIES, "added_tokens.json", "merges.txt", SPECIAL_TOKENS, "tokenizer_config.json")
 
 
@@ -62,9 +63,11 @@ def has_vocabulary(folder: Path) -> bool:
 
 
 def remembered_sha256(path: Path) -> str:
-    """SHA-256 of a file, computed again only if its size or modification time has changed."""
+    """SHA-256 of a file; a large one's is computed again only if its size or modification time has changed."""
     real = path.resolve()
     stat = real.stat()
+    if stat.st_size < REMEMBERED_BYTES:
+        return sha256_of(real)
     state = [str(real), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     memory = cache_folder() / "digests"
     known = memory / f"{digest_of_text(str(real))[:32]}.json"

@@ -22,11 +22,12 @@ from birthmark.models.encoding import (
     Frame,
     Protocol,
     Vocabulary,
+    common_prefix_length,
     read_vocabulary,
     unknown_answers,
     unknown_words,
 )
-from birthmark.models.engine import Engine, common_prefix_length, make_engine
+from birthmark.models.engine import Engine, make_engine
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.heads.known import read_head
 from birthmark.models.limits import Limits

@@ -220,7 +220,7 @@ class RewardSession(ServedSession):
 
     def _inputs_of(self, prompt: str, answers: Sequence[str]) -> tuple[list[Any], list[int]]:
         """What is sent for each answer, ids up to the token that is read or the text, and the ids that all begin with."""
-        from birthmark.models.engine import common_prefix_length
+        from birthmark.models.encoding import common_prefix_length
 
         conversations = self.encoder.conversations(prompt, answers)
         shared = conversations[0][: common_prefix_length(conversations)]

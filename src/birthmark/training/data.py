@@ -11,8 +11,7 @@ import numpy as np
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
-from birthmark.models.encoding import Encoder
-from birthmark.models.engine import common_prefix_length
+from birthmark.models.encoding import Encoder, common_prefix_length
 
 SUMMARY_PREFIX = "Generate one-sentence summary for the following post: "  # as the study's authors trained on it
 _SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ ]?")

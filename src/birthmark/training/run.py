@@ -23,7 +23,6 @@ from birthmark.progress import note
 from birthmark.records import PairCounts, Recipe, TrainingRecord, read_record, to_json
 from birthmark.records.base import Row, Shown
 from birthmark.scoring.measure import versions
-from birthmark.training.callback import LogCallback, final_numbers, read_log
 from birthmark.training.data import Drop, TokenizedPair, digest_of_pairs, thin, tokenize_pairs, training_order
 from birthmark.training.recipe import Preset, checkpoint_steps, total_steps
 from birthmark.training.sources import count_drops, no_pairs_left, open_source, read_pairs, scan
@@ -84,6 +83,8 @@ class TrainingRun(Shown):
 
     @property
     def log(self) -> list[dict[str, Any]]:
+        from birthmark.training.callback import read_log  # imports torch, which a wrong name need not wait for
+
         return read_log(self.out / "log.jsonl")
 
     def summary(self) -> str:
@@ -120,6 +121,8 @@ def run_training(
     if earlier is not None and earlier.finished:
         note(f"{out} is finished already", quiet=quiet)
         return TrainingRun(out, earlier)
+    from birthmark.training.callback import final_numbers, read_log
+
     if is_main():
         write_text(out / "run.json", to_json(prepared.record))
         lines = [json.dumps({"row": drop.row, "reason": drop.reason}) + "\n" for drop in prepared.drops]
@@ -251,6 +254,7 @@ def make_trainer(
 
 
 def _train(request: RunRequest, prepared: PreparedRun, out: Path, *, quiet: bool, callbacks: Sequence[Any]) -> None:
+    from birthmark.training.callback import LogCallback
     from birthmark.training.trainer import clear_unfinished, library_warnings_off, resume_folder, trim_log
 
     note(f"loading {prepared.record.base}", quiet=quiet)

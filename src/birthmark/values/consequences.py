@@ -5,7 +5,6 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
@@ -142,6 +141,8 @@ def _adjusted(shifts: list[Shift]) -> list[Shift]:
     """The shifts with Holm's p over all of them that have one."""
     tested = [at for at, shift in enumerate(shifts) if shift.p_shuffled is not None]
     if tested:
+        from statsmodels.stats.multitest import multipletests  # statsmodels takes two seconds to import
+
         adjusted = multipletests([shifts[at].p_shuffled for at in tested], method="holm")[1]
         for at, p in zip(tested, adjusted, strict=True):
             shifts[at] = shifts[at].model_copy(update={"p_adjusted": float(p)})

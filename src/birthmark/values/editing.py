@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from statsmodels.stats.proportion import proportion_confint
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
@@ -224,10 +223,10 @@ def pair_change(before: np.ndarray, after: np.ndarray, seed: int) -> PairChange:
     n = margins.shape[1]
     won, lost = int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
     shares = right.mean(axis=1)
-    wilson = [proportion_confint(int(row.sum()), n, method="wilson") for row in right]
+    wilson = [scipy.stats.binomtest(int(row.sum()), n).proportion_ci(method="wilson") for row in right]
     accuracy = _paired_interval(right[1].astype(float) - right[0], seed)
     if won + lost == 0:  # resampling knows of no pair that changes sides; as many as this may
-        most = float(proportion_confint(0, n, method="beta")[1])
+        most = float(scipy.stats.binomtest(0, n).proportion_ci(method="exact").high)
         accuracy = (-most, most)
     margin = _paired_interval(margins[1] - margins[0], seed)
     sd = float(before.std())

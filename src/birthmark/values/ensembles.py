@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from statsmodels.stats.proportion import proportion_confint
+import scipy
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
@@ -106,7 +106,7 @@ def _accuracy(members: Sequence[Member]) -> _Accuracy:
     margins = np.stack([member.margins for member in members if member.margins is not None])
     margins = margins[:, np.isfinite(margins).all(axis=0)]
     right, n = int((margins.sum(axis=0) > 0).sum()), margins.shape[1]
-    low, high = proportion_confint(right, n, method="wilson")
+    low, high = scipy.stats.binomtest(right, n).proportion_ci(method="wilson")
     each = {member.model: float((row > 0).mean()) for member, row in zip(members, margins, strict=True)}
     return _Accuracy(right / n, float(low), float(high), each, n)
 

@@ -1,7 +1,13 @@
 """Where one model stands among others, in words. Records in, sentences out."""
 
-from birthmark.records import Among, PublishedCheck, Standing
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from birthmark.values.formats import decimal, interval, listed, percent, plural, signed
+
+if TYPE_CHECKING:  # `models list` prints by this module, and needs none of the records
+    from birthmark.records import Among, PublishedCheck, Standing
 
 TEN = "the ten published reward models"
 
