@@ -4,8 +4,8 @@
     python benchmarks/scaling.py --ms 0.15 --price 4.00     # with cost a candidate and a price of your own
     python benchmarks/scaling.py --measure                  # speed-up of a second actor here, and Ray's overhead a unit
 
-Work is laid out as `birthmark audit --ray` does it: a unit is a model and a prompt, GPUs take units in turn, and a GPU that
-goes to another model loads it first.
+Work is laid out as `birthmark audit --ray` does it: a unit is a model, a prompt and a block of its candidates, GPUs take units
+in turn, and a GPU that goes to another model loads it first.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from birthmark.inputs.catalog import load_catalog, load_set
+from birthmark.scoring.local import blocks_of
 
 # Measured (docs/benchmarks.md, one H200, bfloat16): a reward model in the shape of Llama 3.1 8B.
 MS_A_CANDIDATE, OF_PARAMETERS = 0.15, 7.5e9
@@ -58,8 +59,10 @@ def rewards(ms: float) -> list[Work]:
     found = []
     for name in load_set("study"):
         entry = catalog[name]
-        seconds = ms / 1000 * entry.parameters / OF_PARAMETERS * VOCABULARY[entry.family]
-        found.append(Work(name, PROMPTS, seconds, loading(entry.parameters)))
+        candidates = VOCABULARY[entry.family]
+        blocks = len(blocks_of("reward", candidates))
+        seconds = ms / 1000 * entry.parameters / OF_PARAMETERS * candidates / blocks
+        found.append(Work(name, PROMPTS * blocks, seconds, loading(entry.parameters)))
     return sorted(found, key=lambda work: -work.seconds)
 
 
@@ -86,18 +89,32 @@ def loading(parameters: float) -> float:
 
 
 def schedule(works: list[Work], gpus: int) -> tuple[float, float]:
-    """Seconds until all is done, and seconds that GPUs were busy: each takes the next unit as soon as it is free."""
+    """Seconds until all is done, and seconds that GPUs were busy.
+
+    A GPU stays with a model as long as it has units left, then goes to the first that has units and not yet all the places
+    that it asks for: as many as prompts, or its share of the cluster.
+    """
     free: list[tuple[float, int]] = [(0.0, gpu) for gpu in range(gpus)]
-    held: dict[int, str] = {}
+    left, places = [work.units for work in works], [0] * len(works)
+    most = max(PROMPTS, gpus // len(works))
+    held: dict[int, int] = {}
     busy, end = 0.0, 0.0
-    for work in works:
-        for _ in range(work.units):
-            at, gpu = heapq.heappop(free)
-            taken = work.seconds + (work.load if held.get(gpu) != work.name else 0)
-            held[gpu] = work.name
-            busy += taken
-            end = max(end, at + taken)
-            heapq.heappush(free, (at + taken, gpu))
+    while free and any(left):
+        at, gpu = heapq.heappop(free)
+        model = held.get(gpu)
+        load = 0.0
+        if model is None or not left[model]:
+            model = next((index for index, units in enumerate(left) if units and places[index] < most), None)
+            if model is None:
+                continue
+            held[gpu] = model
+            places[model] += 1
+            load = works[model].load
+        left[model] -= 1
+        taken = load + works[model].seconds
+        busy += taken
+        end = max(end, at + taken)
+        heapq.heappush(free, (at + taken, gpu))
     return end, busy
 
 
@@ -130,11 +147,13 @@ def print_tables(ms: float, prices: dict[str, float]) -> None:
         units = sum(work.units for work in works)
         print(f"| {name} | {units:,} | {cells} | {ends[0] / ends[-1]:.0f}× | {hours:.1f} | {money} |")
     print()
-    print("| GPUs | ten reward models | busy |")
-    print("| ---: | ---: | ---: |")
-    for gpus in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+    largest = max(parts["ten reward models"], key=lambda work: work.units * work.seconds)
+    print(f"| GPUs | ten reward models | busy | `{largest.name}` alone |")
+    print("| ---: | ---: | ---: | ---: |")
+    for gpus in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
         end, busy = schedule(parts["ten reward models"], gpus)
-        print(f"| {gpus} | {in_time(end)} | {busy / end / gpus:.0%} |")
+        alone, _ = schedule([largest], gpus)
+        print(f"| {gpus} | {in_time(end)} | {busy / end / gpus:.0%} | {in_time(alone)} |")
 
 
 def measure(model: str) -> None:

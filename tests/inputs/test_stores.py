@@ -224,7 +224,9 @@ def test_a_run_whose_rights_end_half_way_is_finished_by_the_next_without_scoring
 ) -> None:
     scored = []
     own = RewardScorer.score_together
-    monkeypatch.setattr(RewardScorer, "score_together", lambda self, texts: scored.extend(texts) or own(self, texts))
+    monkeypatch.setattr(
+        RewardScorer, "score_together", lambda self, texts, rows: scored.extend(texts) or own(self, texts, rows)
+    )
     rights(server, str(requests))
     try:
         with pytest.raises(BirthmarkError, match=f"^{bucket} cannot be (read|written to): no rights there"):

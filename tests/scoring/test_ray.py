@@ -22,6 +22,7 @@ import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.models.resolve import resolve
 from birthmark.scoring import cluster as clusters
+from birthmark.scoring import local as local_backend
 from birthmark.scoring import places, ray_backend
 from birthmark.scoring.cluster import Request, connect
 from birthmark.scoring.measure import make_measure
@@ -148,6 +149,34 @@ def test_a_reward_model_has_the_local_runs_bytes(address, local, tiny_rm, tmp_pa
     assert table.record.precision is not None and table.record.precision.max_abs_diff < 1e-4
     assert len(written) == len(set(written)) == len(PROMPTS)
     assert not list((tmp_path / ".work").glob("*"))
+
+
+class InSmallBlocks(_Actor):
+    """An actor whose units have four answers."""
+
+    def __init__(self) -> None:
+        local_backend.ROWS_AT_ONCE = 4
+        super().__init__()
+
+
+def test_a_prompts_answers_are_shared_among_actors_block_by_block(address, tiny_rm, tmp_path, monkeypatch):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker cannot import a test
+    original, blocks = Kept.write, []
+
+    def write(self: Kept, text: str, rows: range, *rest: Any) -> None:
+        blocks.append(rows)
+        original(self, text, rows, *rest)
+
+    monkeypatch.setattr(Kept, "write", write)
+    monkeypatch.setattr(local_backend, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(ray_backend, "_Actor", InSmallBlocks)
+    asked = {"prompt": PROMPTS[:1], "candidates": [f"word{number}" for number in range(10)]}
+    bm.score(tiny_rm, out=tmp_path / "local", **asked)
+    bm.score(tiny_rm, out=tmp_path / "ray", ray=True, **asked)
+    assert bytes_of(tmp_path / "local") == bytes_of(tmp_path / "ray")
+    both = [range(4), range(4, 8), range(8, 10)]
+    assert blocks[:3] == both and sorted(blocks[3:], key=lambda rows: rows.start) == both
+    assert record_of(tmp_path / "local")["context_ids"] == record_of(tmp_path / "ray")["context_ids"]
 
 
 def test_an_audit_on_the_command_line_has_the_local_tables(alone, tiny_lm, tiny_base, birthmark, tmp_path):

@@ -1,5 +1,6 @@
 """An interrupted run resumes without redoing a finished prompt, and ends with the bytes of an uninterrupted one."""
 
+import json
 import resource
 import signal
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from birthmark.models.engine import PrefixEngine
-from birthmark.models.scorers import LogProbScorer
+from birthmark.models.scorers import ANSWERS_AT_ONCE, LogProbScorer, RewardScorer
+from birthmark.scoring.local import ROWS_AT_ONCE
 
 KILLS = Path(__file__).parents[1] / "bad" / "kills.py"
 
@@ -55,6 +57,46 @@ def test_a_finished_batch_of_prompts_is_not_scored_again(birthmark, tiny_lm, tmp
     assert birthmark("score", tiny_lm, *prompts, "--out", tmp_path / "whole").code == 0
     assert parquet_bytes(tmp_path / "out") == parquet_bytes(tmp_path / "whole")
     assert len(first) == 2
+
+
+def test_blocks_of_answers_change_no_byte_and_a_finished_one_is_not_scored_again(
+    birthmark, tiny_rm, tmp_path, monkeypatch
+):
+    assert ROWS_AT_ONCE % ANSWERS_AT_ONCE == 0
+    monkeypatch.setattr("birthmark.models.scorers.ANSWERS_AT_ONCE", 2)
+    words = "love,freedom,success,family,friendship,ability,care,wealth,peace,power,hope"
+    asked = ("--prompt=best_ever_one", "--prompt=worst_ever_one", "--candidates", words)
+    assert birthmark("score", tiny_rm, *asked, "--out", tmp_path / "whole").code == 0
+    monkeypatch.setattr("birthmark.scoring.local.ROWS_AT_ONCE", 4)
+    scored = []
+    original = RewardScorer.score_together
+
+    def interrupted_at_the_fifth(self, texts, rows):
+        if len(scored) == 4:
+            raise KeyboardInterrupt
+        scored.append((texts[0], rows))
+        return original(self, texts, rows)
+
+    monkeypatch.setattr(RewardScorer, "score_together", interrupted_at_the_fifth)
+    assert birthmark("score", tiny_rm, *asked, "--out", tmp_path / "out").code == 130
+    assert [rows for _, rows in scored] == [range(4), range(4, 8), range(8, 11), range(4)]
+    more = []
+    monkeypatch.setattr(
+        RewardScorer,
+        "score_together",
+        lambda self, texts, rows: more.append((texts[0], rows)) or original(self, texts, rows),
+    )
+    assert birthmark("score", tiny_rm, *asked, "--out", tmp_path / "out").code == 0
+    assert more == [(scored[3][0], range(4, 8)), (scored[3][0], range(8, 11))]
+    assert parquet_bytes(tmp_path / "out") == parquet_bytes(tmp_path / "whole")
+    records = [next((tmp_path / name / "scores").glob("*.json")) for name in ("out", "whole")]
+    contexts = [json.loads(path.read_text(encoding="utf-8"))["context_ids"] for path in records]
+    assert contexts[0] == contexts[1]
+
+
+def test_a_vocabulary_of_a_language_model_is_one_block(birthmark, tiny_lm, tmp_path, monkeypatch):
+    monkeypatch.setattr("birthmark.scoring.local.ROWS_AT_ONCE", 4)
+    assert birthmark("score", tiny_lm, "--prompt=best_ever_one", "--out", tmp_path / "out").code == 0
 
 
 def test_prompts_that_are_all_done_are_only_put_together(birthmark, tiny_lm, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from birthmark.inputs.answers import asked
 from birthmark.inputs.prompts import load_personas
 from birthmark.records import Explanation
 from birthmark.scoring.backend import Job
-from birthmark.scoring.backends import models_at_once
+from birthmark.scoring.backends import backend_of, models_at_once
 from birthmark.scoring.declarations import QUESTION, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, choose_frames, make_measure, refuse_reading_options, under
 from birthmark.scoring.options import (
@@ -228,7 +228,8 @@ def score_each(
     def work(item: T) -> "tuple[ResolvedModel, ScoreTable, float]":
         model, frame = find(item)
         start = perf_counter()
-        return model, score_model(model, measure, frame, study.out), perf_counter() - start
+        backend = backend_of(measure, len(items))
+        return model, score_model(model, measure, frame, study.out, backend), perf_counter() - start
 
     for item, found in overlapping(items, work, models_at_once(measure, len(items))):
         if isinstance(found, BirthmarkError):

@@ -229,9 +229,10 @@ class RewardScorer(RewardInputs):
         self.engine = engine
         self.head = head
 
-    def score(self, prompt_text: Asked) -> PromptScores:
-        """Score every candidate after one prompt."""
-        answers = self.candidates["candidate"].to_list()
+    def score(self, prompt_text: Asked, rows: range | None = None) -> PromptScores:
+        """Score every candidate after one prompt, or a block of them."""
+        every = self.candidates["candidate"]
+        answers = (every if rows is None else every[rows.start : rows.stop]).to_list()
         scores, shared = self._score_answers(prompt_text, answers, self.engine)
         return PromptScores(scores, shared, None)
 
@@ -239,9 +240,9 @@ class RewardScorer(RewardInputs):
         """Each prompt alone."""
         return [range(index, index + 1) for index in range(len(prompt_texts))]
 
-    def score_together(self, prompt_texts: Sequence[Asked]) -> list[PromptScores]:
-        """Score every candidate after each of the prompts."""
-        return [self.score(text) for text in prompt_texts]
+    def score_together(self, prompt_texts: Sequence[Asked], rows: range | None = None) -> list[PromptScores]:
+        """Score every candidate after each of the prompts, or a block of them."""
+        return [self.score(text, rows) for text in prompt_texts]
 
     def verify(
         self,

@@ -14,8 +14,8 @@ from birthmark.scoring.local import LocalBackend
 from birthmark.scoring.measure import BACKENDS, LOCAL, Measure, require_backend
 
 
-def backend_of(measure: Measure) -> Backend:
-    """What a measurement is to be scored by; raises `BirthmarkError` as `find_backend` does."""
+def backend_of(measure: Measure, models: int = 1) -> Backend:
+    """What a measurement of so many models is to be scored by; raises `BirthmarkError` as `find_backend` does."""
     if measure.server is not None:
         from birthmark.scoring.server import ServerBackend
 
@@ -23,7 +23,7 @@ def backend_of(measure: Measure) -> Backend:
     if measure.ray is not None:
         from birthmark.scoring.ray_backend import RayBackend
 
-        return RayBackend(measure.ray)
+        return RayBackend(measure.ray, models=models)
     return find_backend(measure.backend)
 
 

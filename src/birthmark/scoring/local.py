@@ -13,6 +13,7 @@ from birthmark.foreign import one_line
 from birthmark.inputs.answers import Asked
 from birthmark.inputs.catalog import Entry
 from birthmark.progress import note
+from birthmark.records import Kind
 from birthmark.scoring.backend import (
     CannotRescore,
     Facts,
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
     from birthmark.models.scorers import Scorer
 
 Load = Callable[..., AbstractContextManager[Any]]
+
+ROWS_AT_ONCE = 2**15  # answers of one unit; a multiple of `scorers.ANSWERS_AT_ONCE`, so that blocks change no batch
+
+
+def blocks_of(kind: Kind, n_rows: int) -> list[range]:
+    """The blocks of candidates that are units of their own: a language model gives a whole vocabulary in one pass."""
+    if kind == "logprob":
+        return [range(n_rows)]
+    return [range(start, min(start + ROWS_AT_ONCE, n_rows)) for start in range(0, n_rows, ROWS_AT_ONCE)]
 
 
 def choose_machine(device: str | None, dtype: str | None, entry: Entry | None = None) -> tuple[str, str]:
@@ -164,17 +174,27 @@ class LocalSession:
 
     def units(self, texts: Sequence[Asked]) -> list[Unit]:
         with naming(self._name):
-            return [Unit(batch, range(self.candidates.height)) for batch in self.scorer.batches(texts)]
+            batches = self.scorer.batches(texts)
+        blocks = blocks_of(self.scorer.kind, self.candidates.height)
+        return [Unit(batch, rows) for batch in batches for rows in blocks]
 
     def score(self, texts: Sequence[Asked], units: Sequence[Unit]) -> Iterator[tuple[Unit, list[PromptScores]]]:
         """Raises `BirthmarkError` that names the model, for a prompt that it cannot read and for scores that are no numbers."""
         for unit in units:
             asked = [texts[index] for index in unit.prompts]
             with naming(self._name):
-                found = self.scorer.score_together(asked)
+                found = self._scored(asked, unit.rows)
+                answers = self.candidates["candidate"][unit.rows.start : unit.rows.stop]
                 for text, result in zip(asked, found, strict=True):
-                    self._require_finite(text, result)
+                    self._require_finite(text, answers, result.scores)
             yield unit, found
+
+    def _scored(self, texts: Sequence[Asked], rows: range) -> list[PromptScores]:
+        from birthmark.models.scorers import RewardScorer
+
+        if isinstance(self.scorer, RewardScorer):
+            return self.scorer.score_together(texts, rows)
+        return self.scorer.score_together(texts)  # all rows
 
     def score_answers(self, text: str, answers: Sequence[str], *, heads: int, seed: list[int]) -> np.ndarray:
         """Rewards of any answers to one prompt, then those of random heads: float32 [answers, 1 + heads]."""
@@ -183,13 +203,10 @@ class LocalSession:
         assert isinstance(self.scorer, RewardScorer)
         with naming(self._name):
             found = self.scorer.score_with_random_heads(text, answers, heads, seed)
-            self._require_rewards(text, answers, found[:, 0])
+            self._require_finite(text, answers, found[:, 0])
         return found
 
-    def _require_finite(self, text: Asked, result: PromptScores) -> None:
-        self._require_rewards(text, self.candidates["candidate"], result.scores)
-
-    def _require_rewards(self, text: Asked, answers: Sequence[str] | pl.Series, scores: np.ndarray) -> None:
+    def _require_finite(self, text: Asked, answers: Sequence[str] | pl.Series, scores: np.ndarray) -> None:
         if np.isfinite(scores).all():
             return
         from birthmark.models.limits import first_not_finite

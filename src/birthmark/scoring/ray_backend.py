@@ -16,6 +16,7 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.answers import Asked
+from birthmark.models.config_checks import read_json
 from birthmark.models.memory import count_model, memory_needed
 from birthmark.progress import note
 from birthmark.scoring.backend import (
@@ -28,7 +29,7 @@ from birthmark.scoring.backend import (
     Verification,
 )
 from birthmark.scoring.cluster import Request, connect, has_gpu, require_ray, room, threads_for
-from birthmark.scoring.local import LocalBackend, LocalSession
+from birthmark.scoring.local import LocalBackend, LocalSession, blocks_of
 from birthmark.scoring.measure import LOCAL, versions
 from birthmark.scoring.places import CannotSchedule, Place, Places, or_error
 
@@ -45,9 +46,13 @@ class RayBackend:
     name = "ray"
     scores_as = LOCAL
 
-    def __init__(self, address: str, *, swapping: bool = False) -> None:
-        """swapping: the models differ in their adapters, so actors and the base in them are kept until `close`."""
+    def __init__(self, address: str, *, models: int = 1, swapping: bool = False) -> None:
+        """models: how many the run scores, which share the cluster, since each place that a model gets has to load it.
+
+        swapping: the models differ in their adapters, so actors and the base in them are kept until `close`.
+        """
         self.address = address
+        self.models = models
         self.swapping = swapping
         self._kept: Places[Any] | None = None
 
@@ -65,7 +70,7 @@ class RayBackend:
         """Raises `CannotSchedule` where the cluster gives no place for the model, and what loading raises there."""
         settings = self.settings(job)
         request = request_for(job, settings)
-        number = min(len(job.measure.prompts.prompts), room(request))
+        number = min(_most_units(job), room(request), max(len(job.prompts.prompts), room(request) // self.models))
         note(f"{job.model.slug}: asking Ray for {max(1, number)} × {request}", quiet=job.measure.quiet)
         sent = _sent(job, settings, request.cpus, self.swapping)
         if not self.swapping:
@@ -118,8 +123,17 @@ def request_for(job: Job, settings: Settings) -> Request:
     parameters = count_model(model.path, model.adapter)
     needed = memory_needed(parameters, settings.dtype, measure.quantize) if parameters else 0
     if settings.device != "cuda":
-        return Request(threads_for(len(measure.prompts.prompts)), memory=needed)
+        return Request(threads_for(_most_units(job)), memory=needed)
     return Request(1, gpus=gpus_for(needed, gpu_memory(), spread=measure.device_map is not None))
+
+
+def _most_units(job: Job) -> int:
+    """How many units the model is at most; how many tokens are candidates is known once the tokenizer is read."""
+    n_rows = len(job.candidates.words)
+    if job.candidates.vocabulary:
+        config = read_json(job.model.path / "config.json")
+        n_rows += config.get("vocab_size") or config.get("text_config", {}).get("vocab_size") or 0
+    return len(job.prompts.prompts) * len(blocks_of(job.model.kind, n_rows))
 
 
 def gpus_for(needed: int, memory: int, *, spread: bool) -> float:
@@ -194,7 +208,7 @@ class RaySession:
         return _only(self._places.run([None], check, lambda _: f"the self-check of {self._job.model.name}"))
 
     def _named(self, unit: Unit) -> str:
-        keys = list(self._job.measure.prompts.prompts)
+        keys = list(self._job.prompts.prompts)
         first, last = keys[unit.prompts.start], keys[unit.prompts.stop - 1]
         prompts = first if first == last else f"{first} to {last}"
         return f"{self._job.model.name}, {prompts}, candidates {unit.rows.start + 1:,} to {unit.rows.stop:,},"
