@@ -13,7 +13,10 @@ import yaml
 import birthmark as bm
 
 ACTION = Path(__file__).parents[1] / "action.yml"
-GH = '#!/bin/bash\nprintf "%s\\n" "$@" > "$GH_SAID"\n'
+GH = """#!/bin/bash
+echo "$*" >> "$GH_SAID"
+if [ "$1" = api ] && [ "$3" = --paginate ] && [ -e earlier ]; then cat earlier; fi
+"""
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,14 @@ def test_a_release_is_scored_held_to_the_one_before_and_its_card_is_posted(
 
     comment = run(action, "Comment", tmp_path, **given)
     assert comment.returncode == 0, comment.stderr
-    assert (tmp_path / "said").read_text().splitlines()[:4] == ["pr", "comment", "7", "--repo"]
+    assert re.fullmatch(r"<!-- birthmark [0-9a-f]{12} -->", (tmp_path / "summary").read_text().splitlines()[0])
+    asked_of = "api repos/owner/name/issues/7/comments --paginate --jq .[] | select(.body | startswith(env.MARK)) | .id"
+    said = [asked_of, "pr comment 7 --repo owner/name --body-file gate folder/summary.md"]
+    assert (tmp_path / "said").read_text().splitlines() == said
+    (tmp_path / "earlier").write_text("41\n42\n")
+    assert run(action, "Comment", tmp_path, **given).returncode == 0
+    replaced = "api --method PATCH repos/owner/name/issues/comments/42 --field body=@gate folder/summary.md --silent"
+    assert (tmp_path / "said").read_text().splitlines() == [*said, asked_of, replaced]
 
     past = run(action, "Hold to the budget", tmp_path, **given | {"BUDGET": "contrast<0"})
     assert past.returncode == 0, past.stdout + past.stderr
