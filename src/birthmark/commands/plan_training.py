@@ -50,7 +50,7 @@ def plan_training(
 ) -> TrainingPlan:
     """What `train` would do: the record before the first step, seconds and memory, what `out` has of it."""
     asked = ask(base, preferences, pairs, every, preset, device, report_to, options)
-    return plan_training_run(asked, Path(out) if out is not None else None, quiet=options["quiet"])
+    return plan_training_run(asked, Path(out) if out is not None else None)
 
 
 def plan_grid(
@@ -65,7 +65,8 @@ def plan_grid(
 ) -> list[TrainingPlan]:
     """What `train_grid` would do, run by run, and which of them `out` holds already."""
     runs = grids.plan_grid(Path(grid), device=device, catalog=Path(catalog) if catalog else None, quiet=quiet)
-    plans = (plan_training_run(run.request, Path(out) / run.name, quiet=quiet) for run in runs)
+    tokenizers: dict[Path, Any] = {}
+    plans = (plan_training_run(run.request, Path(out) / run.name, tokenizers) for run in runs)
     return [plan.model_copy(update={"run": run.name}) for run, plan in zip(runs, plans, strict=True)]
 
 

@@ -15,6 +15,7 @@ from birthmark.models.encoding import Encoder, common_prefix_length
 
 SUMMARY_PREFIX = "Generate one-sentence summary for the following post: "  # as the study's authors trained on it
 _SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ ]?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 UNIFIED = ("conv_A", "conv_B", "conv_A_rating", "conv_B_rating")
 
@@ -193,7 +194,7 @@ def _shared_beginning(chosen: str, rejected: str) -> tuple[Conversation, Convers
 
 
 def _check(turns: Conversation) -> None:
-    if any("\ud800" <= sign <= "\udfff" for turn in turns for sign in turn.content):
+    if any(_SURROGATE.search(turn.content) for turn in turns):
         raise _Unusable("half a character (a surrogate)")
     if any(not turn.content.strip() for turn in turns):
         raise _Unusable("an empty turn")

@@ -93,9 +93,10 @@ def plan_grid(
         raise BirthmarkError(f"the grid {path}: use either pairs or every, not both")
     bases = [_resolve(item, grid, path.parent, catalog, quiet) for item in grid.bases]
     runs: list[GridRun] = []
+    tokenizers: dict[Path, Any] = {}
     for request in _cells(grid, path.parent, device):
         group = [replace(request, base=base, chat_template=template) for base, template in bases]
-        runs += [GridRun(_name(item), item) for item in _same_pairs(group)]
+        runs += [GridRun(_name(item), item) for item in _same_pairs(group, tokenizers)]
     names = [run.name for run in runs]
     if twice := {name for name in names if names.count(name) > 1}:
         raise BirthmarkError(f"the grid {path} has {min(twice)} twice: list each base, source and seed once")
@@ -224,11 +225,11 @@ def _beside(name: str, folder: Path) -> str:
     return str(folder / name) if (folder / name).exists() else name
 
 
-def _same_pairs(group: list[RunRequest]) -> list[RunRequest]:
+def _same_pairs(group: list[RunRequest], tokenizers: dict[Path, Any]) -> list[RunRequest]:
     """The group, with the pairs that any base's tokenizer drops left out for all bases."""
     if len(group) == 1:
         return group
-    dropped = frozenset(drop.row for request in group for drop in prepare(request).drops)
+    dropped = frozenset(drop.row for request in group for drop in prepare(request, tokenizers).drops)
     return [replace(request, left_out=dropped) for request in group]
 
 

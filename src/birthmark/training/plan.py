@@ -13,9 +13,14 @@ from birthmark.training.run import RESUME_FIELDS, PreparedRun, RunRequest, prepa
 BYTES_A_STATE = 17  # of what a layer keeps for the backward pass, a byte of precision each (34 in 16 bits)
 
 
-def plan_training_run(asked: RunRequest, out: Path | None = None, *, quiet: bool = True) -> TrainingPlan:
-    """The record of a run before its first step, what it would take, and what `out` holds of it."""
-    return _plan_training(asked, prepare(asked, quiet=quiet), out)
+def plan_training_run(
+    asked: RunRequest, out: Path | None = None, tokenizers: dict[Path, Any] | None = None
+) -> TrainingPlan:
+    """The record of a run before its first step, what it would take, and what `out` holds of it.
+
+    tokenizers: as for `prepare`.
+    """
+    return _plan_training(asked, prepare(asked, tokenizers), out)
 
 
 def _plan_training(asked: RunRequest, prepared: PreparedRun, out: Path | None) -> TrainingPlan:

@@ -116,7 +116,7 @@ def run_training(
     quiet = quiet or not is_main()
     lock = _require_room(out) if is_main() else None
     note(f"reading {request.preferences}", quiet=quiet)
-    prepared = prepare(request, quiet=quiet)
+    prepared = prepare(request)
     earlier = _earlier(out, prepared.record)
     if earlier is not None and earlier.finished:
         note(f"{out} is finished already", quiet=quiet)
@@ -146,8 +146,11 @@ def run_training(
     return TrainingRun(out, record)
 
 
-def prepare(request: RunRequest, *, quiet: bool = True) -> PreparedRun:
-    """Everything before the first step; deterministic given the request."""
+def prepare(request: RunRequest, tokenizers: "dict[Path, Any] | None" = None) -> PreparedRun:
+    """Everything before the first step; deterministic given the request.
+
+    tokenizers: those of bases that several requests name, for requests that are only looked at.
+    """
     from birthmark.models.encoding import Encoder
     from birthmark.models.guard import read_config
     from birthmark.models.loading import attention_of
@@ -160,7 +163,11 @@ def prepare(request: RunRequest, *, quiet: bool = True) -> PreparedRun:
     found = scan(source)
     sample = thin(found.usable, pairs=request.pairs, every=request.every, seed=request.seed, source=source.name)
     pairs = read_pairs(source, sample)
-    tokenizer = load_padding_tokenizer(base)
+    tokenizer = tokenizers.get(base.path) if tokenizers is not None else None
+    if tokenizer is None:
+        tokenizer = load_padding_tokenizer(base)
+        if tokenizers is not None:
+            tokenizers[base.path] = tokenizer
     encoder = Encoder(tokenizer, "chat", chat_template=base.chat_template)
     kept, cut_drops = tokenize_pairs(pairs, encoder, max_tokens=recipe.max_tokens, cut=recipe.cut)
     elsewhere = request.left_out - {drop.row for drop in (*found.drops, *cut_drops)}

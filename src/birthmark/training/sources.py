@@ -8,7 +8,8 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Source:
     name: str
     path: Path | None
     sha256: str | None
-    rows: Callable[[], Iterator[Row]]
+    rows: Callable[[], Iterator[Row]] = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,15 @@ def open_source(name: str | Path) -> Source:
 
 def scan(source: Source) -> Scan:
     """Read every row once. Raises `BirthmarkError` if the source is empty, in an unknown layout, or has no usable pair."""
+    return _scanned(source) if source.sha256 is not None else _scan(source)
+
+
+@lru_cache(maxsize=8)  # a grid asks for the same file run after run
+def _scanned(source: Source) -> Scan:
+    return _scan(source)
+
+
+def _scan(source: Source) -> Scan:
     layout, usable, drops, number = "", list[int](), list[Drop](), 0
     for number, row in enumerate(source.rows(), start=1):
         layout = layout or layout_of(row, source.name)
