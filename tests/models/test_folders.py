@@ -103,6 +103,13 @@ def lora(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_adapter(causal(tiny_lm), config, tmp_path_factory.mktemp("lora") / "lora", tiny_lm)
 
 
+def test_a_folder_of_models_is_refused_with_their_names(tmp_path, copy, tiny_rm):
+    place = tmp_path / "trainer"
+    for name in ("checkpoint-10", "final"):
+        shutil.copytree(tiny_rm, place / name)
+    refused(place, "no weights of its own", "checkpoint-10", "final")
+
+
 # ------------------------------------------------------------------------------------------------ heads beside weights
 
 

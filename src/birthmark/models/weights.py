@@ -293,6 +293,10 @@ def _raise_without_safetensors(folder: Path, names: list[str]) -> None:
             f"{folder} has {names[0]} but no weights that it belongs to: a model's folder needs {SINGLE} or the shards of "
             f"{INDEX}, an adapter's {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}"
         )
+    configs = [*folder.glob("*/config.json"), *folder.glob(f"*/{ADAPTER_CONFIG}")]
+    if within := sorted({path.parent.name for path in configs}):
+        more = f" or one of {len(within) - 5} others" if len(within) > 5 else ""
+        raise BirthmarkError(f"{folder} has no weights of its own: name a folder in it, {', '.join(within[:5])}{more}")
     raise BirthmarkError(f"{folder} has no weights: a model's folder needs *.safetensors files (or one *.gguf)")
 
 
