@@ -32,7 +32,8 @@ def brute_ranks(column: np.ndarray) -> list[float]:
 
 
 def test_mean_and_median_ranks_are_those_of_brute_force() -> None:
-    scores = np.random.default_rng(0).integers(0, 6, size=(30, 5)).astype(float)
+    scores = np.random.default_rng(0).integers(-3, 3, size=(30, 5)).astype(float)
+    scores[::2] *= np.where(scores[::2] == 0, -1, 1)  # a score of -0 is one of 0
     (item,) = standings(scored(scores, ["positive"] * 5), scored(scores, ["positive"] * 5).tokens)
     ranks = np.array([brute_ranks(scores[:, at]) for at in range(5)]).T
     np.testing.assert_allclose(item.frame["mean_rank"], ranks.mean(axis=1))
