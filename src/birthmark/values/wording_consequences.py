@@ -14,7 +14,7 @@ def shift_sentence(shift: Shift) -> str:
     """One shift with its interval and both nulls; for a category that no answer has, why there is none."""
     if shift.shift is None:
         return f"{shift.model}, {shift.category}: {shift.shift_why}."
-    moved = "more" if shift.shift > 0 else "less"
+    moved = "more" if shift.shift > 0 else "fewer"
     said = (
         f"{shift.model} chooses {minus(abs(shift.shift), 2)} {moved} {shift.category} words {PER_THOUSAND} than the policy says "
         f"({minus(shift.chosen or 0, 2)} against {minus(shift.policy or 0, 2)}"
@@ -34,12 +34,12 @@ def leading(shifts: Sequence[Shift], choosers: Sequence[Chooser]) -> list[str]:
         said = [shift_sentence(shift) for shift in found[:3]]
         rest = len(tested) - len(found)
         more = f"; {len(found) - 3} more are in the table" if len(found) > 3 else ""
-        heads = (
-            "Random heads on the same states shift words as far, so that these reward models need not have learned it"
-            if not beyond
-            else f"{len(beyond)} of {plural(len(found), 'shift')} "
-            f"{'is' if len(beyond) == 1 else 'are'} larger than what random heads on the same states give"
-        )
+        if not beyond:
+            heads = "Random heads on the same states shift words as far, so that these reward models need not have learned it"
+        elif len(beyond) == len(found):
+            heads = "Random heads on the same states do not shift words this far"
+        else:
+            heads = f"Random heads on the same states do not shift words as far as {len(beyond)} of these {len(found)} shifts"
         return [*said, f"{heads}{more}; {rest} of {plural(len(tested), 'shift')} cannot be told from chance."]
     sizes = [shift.detectable for shift in tested if shift.detectable is not None]
     reach = (
