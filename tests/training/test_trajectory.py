@@ -16,6 +16,7 @@ from birthmark.commands.schema import json_schema
 from birthmark.errors import BirthmarkError
 from birthmark.models.loading import load_model
 from birthmark.models.resolve import load_tokenizer, resolve
+from birthmark.scoring import run as scoring
 from birthmark.scoring.measure import make_measure
 from birthmark.training.checkpoints import find_series
 from birthmark.training.reward_model_init import random_head_words
@@ -128,8 +129,6 @@ def test_a_track_that_was_cut_off_scores_only_what_is_left_and_ends_alike(
     with pytest.raises(KeyboardInterrupt):
         bm.track(*runs, out=out, prompt=SIX, lexicons=[words], heads=200)
     monkeypatch.setattr(trajectory, "score_model", original)
-    from birthmark.scoring import run as scoring
-
     fresh = scoring._finished_table
     found: list[bool] = []
     monkeypatch.setattr(scoring, "_finished_table", lambda *a: found.append(fresh(*a) is not None) or fresh(*a))
@@ -149,6 +148,22 @@ def test_further_runs_join_and_other_prompts_are_another_study(tracked, runs, wo
     assert curve["runs_b"] == ["one", "three"]
     with pytest.raises(BirthmarkError, match="another study"):
         bm.track(more, out=out, prompt=TWO, lexicons=[words])
+
+
+def test_a_run_whose_folder_was_moved_is_the_same_run_and_another_of_its_name_is_refused(
+    tracked, runs, words, tiny_lm, tmp_path, monkeypatch, undrawn
+):
+    out = tmp_path / "out"
+    shutil.copytree(tracked, out)
+    moved = tmp_path / "moved" / "one"
+    shutil.copytree(runs[0], moved)
+    fresh, found = scoring._finished_table, []
+    monkeypatch.setattr(scoring, "_finished_table", lambda *a: found.append(fresh(*a) is not None) or fresh(*a))
+    track = bm.track(moved, out=out, prompt=SIX, lexicons=[words], heads=200)
+    assert found == [True] * 3 and [run.path for run in track.runs] == [str(moved), str(runs[1])]
+    other = write_run(tmp_path / "other" / "one", tiny_lm, steps=(0, 1, 4), seed=9)
+    with pytest.raises(BirthmarkError, match="another run called one"):
+        bm.track(other, out=out, prompt=SIX, lexicons=[words], heads=200)
 
 
 def test_a_trainers_output_folder_is_a_series_too_and_so_are_its_checkpoints_named_one_by_one(

@@ -117,7 +117,7 @@ def track(*runs: Runs, out: Out = "birthmark-track", **options: Unpack[TrackOpti
     """
     measure = make_measure(**select(options, MeasureOptions))
     series = find_series(runs, options["revisions"])
-    _refuse_namesakes(series, _earlier(Path(out)))
+    _refuse_namesakes(series, _earlier(Path(out)), options)
     study = open_study(Path(out), "track", study_of(measure))
     tracker = _Tracker(measure, study.out, options)
     tracked = []
@@ -164,7 +164,7 @@ class _Tracker:
 
     def track(self, series: Series) -> TrackedRun:
         """Score the checkpoints of a series, and random heads on its base."""
-        found = [(item, self._resolve(series, item)) for item in series.checkpoints]
+        found = [(item, _resolve(series, item, self.options)) for item in series.checkpoints]
         first = found[0][1]
         base = self._base_name(series, first)
         kinds = {model.kind for _, model in found}
@@ -227,20 +227,6 @@ class _Tracker:
             raise BirthmarkError(f"two different bases are called {name}: name their base_checkpoint in each run.json")
         return name
 
-    def _resolve(self, series: Series, item: Checkpoint) -> ResolvedModel:
-        model = resolve(
-            item.name,
-            revision=item.revision,
-            catalog=self.options["catalog"],
-            chat_template=self.options["chat_template"],
-            family=series.facts.family or self.options["family"],
-            base_checkpoint=series.facts.base_checkpoint or self.options["base_checkpoint"],
-            quiet=self.measure.quiet,
-            says_origin=False,
-        )
-        weights = model.digests.adapter or model.digests.weights
-        return replace(model, slug=f"{slug_of(series.run)}-step-{item.step:06d}-{weights[:8]}")
-
     def _random_heads(
         self, run: TrackedRun, series: Series, first: tuple[Checkpoint, ResolvedModel], candidates: Sequence[str]
     ) -> None:
@@ -275,13 +261,37 @@ def _earlier(out: Path) -> list[TrackedRun]:
     return read_record(path, Track).runs if path.is_file() else []
 
 
-def _refuse_namesakes(series: Sequence[Series], earlier: Sequence[TrackedRun]) -> None:
-    """Raise `BirthmarkError` where `out` has another run of a name: one would take the other's place."""
-    paths = {run.run: run.path for run in earlier}
+def _resolve(series: Series, item: Checkpoint, options: TrackOptions) -> ResolvedModel:
+    """A checkpoint, under a name that says its run, its step and its weights."""
+    model = resolve(
+        item.name,
+        revision=item.revision,
+        catalog=options["catalog"],
+        chat_template=options["chat_template"],
+        family=series.facts.family or options["family"],
+        base_checkpoint=series.facts.base_checkpoint or options["base_checkpoint"],
+        quiet=options["quiet"],
+        says_origin=False,
+    )
+    weights = model.digests.adapter or model.digests.weights
+    return replace(model, slug=f"{slug_of(series.run)}-step-{item.step:06d}-{weights[:8]}")
+
+
+def _refuse_namesakes(series: Sequence[Series], earlier: Sequence[TrackedRun], options: TrackOptions) -> None:
+    """Raise `BirthmarkError` where `out` has another run of a name: one would take the other's place.
+
+    A folder that was moved is the same run: its checkpoints have the weights that were tracked.
+    """
+    known = {run.run: run for run in earlier}
     for item in series:
-        if paths.get(item.run, item.path) != item.path:
+        before = known.get(item.run)
+        if before is None or before.path == item.path:
+            continue
+        tables = dict(zip(before.steps, before.tables, strict=True))
+        shared = [checkpoint for checkpoint in item.checkpoints if checkpoint.step in tables]
+        if not shared or any(_resolve(item, one, options).slug != tables[one.step] for one in shared):
             raise BirthmarkError(
-                f"another run called {item.run} was tracked here, {paths[item.run]}: rename a folder, or name another with --out"
+                f"another run called {item.run} was tracked here, {before.path}: rename a folder, or name another with --out"
             )
 
 
