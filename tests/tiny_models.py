@@ -40,7 +40,13 @@ def make_tokenizer(chat_template: str | None = CHAT_TEMPLATE) -> PreTrainedToken
 
 
 def write_tiny_model(
-    folder: Path, *, reward: bool = False, seed: int = 0, chat_template: str | None = CHAT_TEMPLATE, outputs: int = 1
+    folder: Path,
+    *,
+    reward: bool = False,
+    seed: int = 0,
+    chat_template: str | None = CHAT_TEMPLATE,
+    outputs: int = 1,
+    tied: bool = False,
 ) -> Path:
     """Write a random Llama of two layers, an LM or an RM, with its tokenizer; the same seed gives the same weights."""
     torch.manual_seed(seed)
@@ -49,7 +55,7 @@ def write_tiny_model(
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=512, pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, num_labels=outputs,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, num_labels=outputs, tie_word_embeddings=tied,
     )  # fmt: skip
     model = (LlamaForSequenceClassification if reward else LlamaForCausalLM)(config)
     for parameter in model.parameters():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from model_folders import change, logits, refused
@@ -21,6 +22,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.models.loading import check_placement, is_spread, load_model, placement
 from birthmark.models.resolve import resolve
@@ -183,6 +185,39 @@ def test_an_adapter_of_a_language_model_is_a_logprob_model(tiny_lm, tmp_path):
     found = resolve(save_random_adapter(base, lora, tmp_path / "lm-adapter"))
     assert found.kind == "logprob"
     assert not torch.equal(logits(load_model(found)), logits(AutoModelForCausalLM.from_pretrained(tiny_lm)))
+
+
+@pytest.mark.filterwarnings("ignore")  # PEFT warns of each of these
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"target_modules": ["embed_tokens", "q_proj"]},
+        {"target_modules": ["lm_head", "q_proj"]},
+        {"target_modules": ["q_proj"], "layer_replication": [[0, 2], [0, 2]]},
+        {"target_modules": ["q_proj"], "lora_bias": True},
+        {"target_modules": ["q_proj", "v_proj"]},
+    ],
+    ids=["embedding", "head", "layers repeated", "bias", "plain"],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_shares_its_weight_with_another_layer_is_changed_alone(how, dtype, tmp_path):
+    """A base whose embedding is its vocabulary's head too, as that of most small models: merging would change both."""
+    tied = write_tiny_model(tmp_path / "tied", seed=3, tied=True)
+    base = AutoModelForCausalLM.from_pretrained(tied)
+    assert base.lm_head.weight is base.get_input_embeddings().weight
+    folder = save_random_adapter(base, LoraConfig(task_type="CAUSAL_LM", r=2, **how), tmp_path / "adapter")
+    model = AutoModelForCausalLM.from_pretrained(tied, dtype=dtype)
+    with peft_asks_by_an_old_name():
+        peer = PeftModel.from_pretrained(model, folder).eval()
+    found = load_model(resolve(folder), dtype=dtype)
+    torch.testing.assert_close(logits(found), logits(peer), atol=1e-4, rtol=1e-4)
+    if dtype == torch.float32:
+        words = ["love", "freedom", "success"]
+        by_default, plainly = (
+            bm.score(folder, prompt=["best_ever_one"], candidates=words, engine=engine).matrix()
+            for engine in ("prefix", "plain")
+        )
+        np.testing.assert_allclose(by_default, plainly, atol=1e-4)
 
 
 def test_an_adapter_with_another_tensor_missing_or_left_over_raises(copy, reward_adapter):

@@ -57,11 +57,21 @@ OTHERS = {  # architectures with a class of their own for classification, or tha
         first_k_dense_replace=1, q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=12,
     ),
 }  # fmt: skip
+SHAPE = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}  # fmt: skip
 LANGUAGE_ONLY = {
     "mamba": transformers.MambaConfig(vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, state_size=4),
     "gpt_oss": transformers.GptOssConfig(
         vocab_size=VOCABULARY, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, head_dim=8, num_local_experts=2, num_experts_per_tok=1, sliding_window=8,
+    ),
+    "cohere": transformers.CohereConfig(**SHAPE, logit_scale=0.3, pad_token_id=0, bos_token_id=1, eos_token_id=2),
+    "granite": transformers.GraniteConfig(**SHAPE, logits_scaling=8.0),
+    "codegen": transformers.CodeGenConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, rotary_dim=4),
+    "llama4": transformers.Llama4TextConfig(
+        **SHAPE, head_dim=8, num_local_experts=2, intermediate_size_mlp=32, pad_token_id=0
     ),
 }  # fmt: skip
 
@@ -168,6 +178,13 @@ def test_the_plain_engine_takes_over_and_says_why(name: str) -> None:
     engine, why = choose_engine("prefix", model)
     assert engine.name == "plain" and why is not None and type(model.get_decoder()).__name__ in why
     assert choose_engine("plain", model)[1] is None
+
+
+def test_a_model_that_fails_on_a_batch_is_one_line() -> None:
+    """Its class computes one text and not two of unlike length; another number of key and value heads than its weights allow."""
+    config = transformers.DeepseekV3Config(**OTHERS["deepseek_v3"].to_diff_dict() | {"num_key_value_heads": 2})
+    with pytest.raises(BirthmarkError, match=r"DeepseekV3ForCausalLM fails on two short texts .*config\.json"):
+        choose_engine("prefix", of_config(config, AutoModelForCausalLM))
 
 
 @pytest.mark.parametrize("name", CONFIGS)

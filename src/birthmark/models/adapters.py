@@ -1,6 +1,7 @@
 """PEFT adapters: which kinds are read, what an adapter says of its base and task, and putting its weights on the base."""
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,16 +59,18 @@ def brings_score(files: ModelFiles) -> bool:
 
 def is_plain_lora(config: Mapping[str, Any], supplied: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether an adapter changes nothing but the weights of its LoRA layers and the head, so that it can be taken off again."""
-    return config.get("peft_type") == "LORA" and all(
-        ".lora_A." in name or ".lora_B." in name or name.endswith("score.weight") for name in supplied
+    return (
+        config.get("peft_type") == "LORA"
+        and not config.get("layer_replication")
+        and all(".lora_A." in name or ".lora_B." in name or name.endswith("score.weight") for name in supplied)
     )
 
 
 def with_adapter(model: Any, adapter: Path, files: ModelFiles, name: str) -> Any:
     """The model with the adapter's weights, each checked to have arrived unchanged.
 
-    In float32 they are merged into the base. In half precision they stay separate, because rounding would lose small changes;
-    only a fully trained head replaces the base's. If the adapter has an embedding of more tokens than the base, the base's is
+    In float32 they are merged into the base, where that changes no other layer. In half precision they stay separate, because
+    rounding would lose small changes; only a fully trained head replaces the base's. If the adapter has an embedding of more tokens than the base, the base's is
     extended.
 
     Raises `BirthmarkError` if a tensor of the file has no place in the model, or one is missing.
@@ -85,7 +88,7 @@ def with_adapter(model: Any, adapter: Path, files: ModelFiles, name: str) -> Any
         warnings.simplefilter("ignore")
         adapted = PeftModel.from_pretrained(model, adapter, is_trainable=False)
         arrived = get_peft_model_state_dict(adapted, save_embedding_layers=False)  # `auto` queries the hub
-    held = dict(adapted.named_parameters())
+    held = dict(adapted.named_parameters(remove_duplicate=False))  # of tied weights both names
     for key in set(supplied) - set(arrived):  # an embedding that is saved beside the adapter, not through it
         if (whole := held.get(key)) is not None:
             arrived[key] = whole
@@ -97,10 +100,24 @@ def with_adapter(model: Any, adapter: Path, files: ModelFiles, name: str) -> Any
     for key, tensor in read_tensors(files.main, supplied).items():
         if not torch.allclose(arrived[key].cpu(), tensor.to(arrived[key].dtype), rtol=0, atol=0, equal_nan=True):
             raise BirthmarkError(f"{name}: the adapter's weight {key} differs from the file after loading")
-    if model.dtype == torch.float32:
+    if model.dtype == torch.float32 and _merges(adapted):
         return adapted.merge_and_unload()
     inner = adapted.get_base_model()
     for path, module in list(inner.named_modules()):
         if isinstance(module, ModulesToSaveWrapper):  # a fully trained head replaces the base's
             inner.set_submodule(path, module.modules_to_save[module.active_adapters[0]])
     return inner
+
+
+def _merges(adapted: Any) -> bool:
+    """Whether merging gives the same model: no changed weight is another layer's too, and LoRA has no bias of its own.
+
+    Embedding and vocabulary head may be one tensor, and so may layers that an adapter repeats.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if any(getattr(config, "lora_bias", False) for config in adapted.peft_config.values()):
+        return False
+    used = Counter(weight.data_ptr() for module in adapted.modules() for weight in module.parameters(recurse=False))
+    changed = [layer.get_base_layer() for layer in adapted.modules() if isinstance(layer, BaseTunerLayer)]
+    return all(used[weight.data_ptr()] == 1 for layer in changed for weight in layer.parameters(recurse=False))

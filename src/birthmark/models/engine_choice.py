@@ -1,19 +1,21 @@
 """Which engine runs a model: the one that was asked for, or the plain one where the prefix engine cannot run its architecture."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from birthmark.errors import BirthmarkError
+from birthmark.foreign import one_line
 from birthmark.models.engine import Engine, PlainEngine, PrefixEngine
 from birthmark.models.loading import is_spread
 from birthmark.models.packing import is_out_of_memory
 
 EngineName = Literal["plain", "prefix"]
 TRIED = ((1, 2, 3), (1, 2, 4, 5))  # two short sequences with a common beginning
-TOLERANCE = {torch.float32: 1e-2}
-ROUGH = 0.5  # in half precision: this tells architectures apart, the self-check of a table measures
+# Shares of the largest number, of states and of log-probabilities: this tells architectures apart, a table's self-check measures.
+TOLERANCE, ROUGH = (1e-3, 1e-3), (0.5, 0.05)  # in float32, and in half precision
 
 
 def choose_engine(name: EngineName, model: Any) -> tuple[Engine, str | None]:
@@ -33,30 +35,62 @@ def choose_engine(name: EngineName, model: Any) -> tuple[Engine, str | None]:
 def _unsupported(model: Any) -> str | None:
     """Why the prefix engine cannot run a model, or None."""
     kind = type(model.get_decoder()).__name__
-    plain = _states(PlainEngine(model))
+    head = model.get_output_embeddings()
+    if head is not None and not isinstance(head, torch.nn.Linear):
+        return "its vocabulary's head is more than one product"
+    if (why := _no_states(model, kind)) is not None:
+        return why
+    plain = [_states(PlainEngine(model))]
     try:
         prefix = PrefixEngine(model)
-        found = _states(prefix)
-        if model.get_output_embeddings() is not None:
-            plain += list(PlainEngine(model).log_probs(TRIED[0], TRIED[1:]))
-            found += list(prefix.log_probs(TRIED[0], TRIED[1:]))
+        found = [_states(prefix)]
+        if head is not None:
+            plain.append(list(PlainEngine(model).log_probs(TRIED[0], TRIED[1:])))
+            found.append(list(prefix.log_probs(TRIED[0], TRIED[1:])))
     except BirthmarkError as error:
         return str(error).partition(":")[0]
     except Exception as error:
         if is_out_of_memory(error):
             raise
         return f"the prefix engine does not support {kind}"
-    tolerance = TOLERANCE.get(model.dtype, ROUGH)
-    scale = max(1.0, *(float(np.abs(part[np.isfinite(part)]).max(initial=0)) for part in plain))
-    if all(_alike(a, b, tolerance * scale) for a, b in zip(plain, found, strict=True)):
+    tolerances = TOLERANCE if model.dtype == torch.float32 else ROUGH
+    if all(_alike(*both) for both in zip(plain, found, tolerances[: len(plain)], strict=True)):
         return None
     return f"the prefix engine does not compute {kind} as its own class does"
 
 
-def _alike(a: np.ndarray, b: np.ndarray, bound: float) -> bool:
-    """Whether two arrays are close; a number that is not finite is the model's own fault, and is found later."""
-    there = np.isfinite(a) & np.isfinite(b)
-    return bool((np.abs(a - b)[there] <= bound).all())
+def _no_states(model: Any, kind: str) -> str | None:
+    """Why a language model gives logits and no states that the prefix engine could read, or None.
+
+    Raises `BirthmarkError` for a model that does not run at all.
+    """
+    try:
+        _states(PlainEngine(model))
+        return None
+    except BirthmarkError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        failed = error
+    try:
+        if model.get_output_embeddings() is None:
+            raise failed
+        PlainEngine(model).log_probs(TRIED[0], TRIED)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise BirthmarkError(
+            f"{type(model).__name__} fails on two short texts ({one_line(error, 120)}): is its config.json that of these weights?"
+        ) from None
+    return f"{kind} gives no states"
+
+
+def _alike(some: Sequence[np.ndarray], others: Sequence[np.ndarray], tolerance: float) -> bool:
+    """Whether arrays are close; a number that is not finite is the model's own fault, and is found later."""
+    scale = max(1.0, *(float(np.abs(part[np.isfinite(part)]).max(initial=0)) for part in some))
+    pairs = [(a, b, np.isfinite(a) & np.isfinite(b)) for a, b in zip(some, others, strict=True)]
+    return all(bool((np.abs(a - b)[there] <= tolerance * scale).all()) for a, b, there in pairs)
 
 
 def _states(engine: Engine) -> list[np.ndarray]:

@@ -65,7 +65,7 @@ def padding_token(model: ResolvedModel, tokenizer: Any, linear: bool) -> int | N
     architecture = architecture_of(read_json(model.path / "config.json"))
     if linear and architecture is not None and not is_known_class(architecture):
         return None
-    return read_config(model.path).get_text_config().pad_token_id
+    return getattr(read_config(model.path).get_text_config(), "pad_token_id", None)  # not every config class has it
 
 
 def _token_named_in(path: Path, tokenizer: Any) -> int | None:
