@@ -180,3 +180,13 @@ def test_a_table_beyond_measure_is_refused_before_it_is_read(
     monkeypatch.setattr(f"birthmark.files.{limit}", 1_000)
     with pytest.raises(BirthmarkError, match=f"{rows:,} rows, {columns:,} columns.*is it the right file"):
         read_parquet(tmp_path / "t.parquet")
+
+
+def test_a_table_with_numbers_that_polars_has_no_type_for_is_one_line(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"p": pa.array([1], type=pa.decimal256(50, 2))}), path)
+    with pytest.raises(BirthmarkError, match="decimal256: write it as float64"):
+        read_parquet(path)

@@ -137,6 +137,8 @@ def read_parquet(path: Path) -> "polars.DataFrame":
         with path.open("rb") as file:
             opened = pq.ParquetFile(file)
             _require_size(opened.metadata, path)
+            if "decimal256" in str(opened.schema_arrow):  # polars ends the process's thread over it
+                raise BirthmarkError(f"{one_line(path, 200)} has a column of decimal256: write it as float64")
             return pl.DataFrame(pl.from_arrow(opened.read()))
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, KeyError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -255,6 +257,8 @@ def _control(text: str) -> str | None:
 
 
 def _malformed(text: str, room: int) -> str | None:
+    if not text.strip():
+        return "is empty"
     if (control := _control(text)) is not None:
         return f"has the control character {control}"
     longest = max((len(os.fsencode(part)) for part in Path(text).parts), default=0)

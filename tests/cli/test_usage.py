@@ -75,6 +75,20 @@ def test_a_wrong_name_waits_for_no_library_that_is_slow_to_import(tmp_path):
     assert all("nosuch" in line for line in done.stderr.splitlines()), done.stderr
 
 
+@pytest.mark.parametrize("empty", [["--out", ""], ["--out="]])
+def test_an_out_without_a_name_is_not_the_folder_one_stands_in(empty, birthmark, tiny_rm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = ("--prompt", "best_ever_one", "--candidates", "love,freedom")
+    assert birthmark("score", tiny_rm, *asked, *empty).is_error("--out is empty")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("frame", ["qa", "bare"])
+def test_a_frame_of_language_models_is_refused_for_a_reward_model_alone(frame, birthmark, tiny_rm):
+    asked = ("--prompt", "best_ever_one", "--candidates", "love,freedom")
+    assert birthmark("score", tiny_rm, *asked, "--frame", frame).is_error(f"--frame {frame}", "reward model")
+
+
 def test_a_mistyped_command_gets_a_suggestion(birthmark):
     assert birthmark("audti").is_error("audit")
 

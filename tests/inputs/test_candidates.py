@@ -35,7 +35,7 @@ def test_what_is_named(
     assert (candidates.vocabulary, candidates.words) == (vocabulary, words)
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_file_keeps_spaces_and_order_and_loses_repeats_and_empty_lines(tmp_path: Path, end: str) -> None:
     lines = [" love", "love", "LOVE ", "", "love", "\tand, or", "null", "\u2028", "*", "é"]
     path = tmp_path / "mine.txt"

@@ -316,6 +316,14 @@ def test_a_truncation_stated_in_a_tokenizers_file_cuts_nothing():
     assert len(whole[0]) > 2
 
 
+@pytest.mark.parametrize(
+    "drawn", ["{{ range(9)|random }}", "{{ [1, 2] | random }}", "{{ 'ab'|map('random')|list }}", "{{ lipsum(n=1) }}"]
+)
+def test_a_template_that_draws_at_random_is_refused(drawn):
+    with pytest.raises(BirthmarkError, match="draws at random"):
+        Encoder(make_tokenizer(drawn + CHAT_TEMPLATE), "chat")
+
+
 def test_common_prefix_length_counts_shared_leading_ids() -> None:
     assert common_prefix_length([[1, 2, 3], [1, 2, 4], [1, 2]]) == 2
     assert common_prefix_length([[1, 2, 3]]) == 3

@@ -19,9 +19,10 @@ import torch
 from head_folders import HIDDEN, change, draw, layer, load, refused, write_head
 from model_folders import IDS, logits
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 import birthmark as bm
+from birthmark.errors import BirthmarkError
 from birthmark.inputs.fetch import cache_folder
 from birthmark.models.adapters import SUPPORTED
 from birthmark.models.embedded import LAYOUT, MANIFEST
@@ -140,11 +141,45 @@ def test_a_value_head_beside_an_adapter_reads_the_adapted_states(dtype, copy, lo
 
 
 @pytest.mark.parametrize("of", ["lm", "adapter"])
-@pytest.mark.parametrize("file", ["value_head.bin", "v_head.pt", "regression_layer.pt", "critic.pth", "score.npz"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("value_head.bin", "v_head.pt", "regression_layer.pt", "critic.pth", "score.npz", "value_head.PT", "rm.npy"),
+        *("v_head", "head.pt.zip", "pytorch_model.reward_head.bin"),
+    ],
+)
 def test_a_head_that_is_a_pickle_is_named_with_the_way_to_convert_it(of, file, copy, tiny_lm, lora):
     folder = copy(tiny_lm if of == "lm" else lora)
     (folder / file).write_bytes(b"not a pickle")
     refused(folder, file, "can run code", "weights_only=True", "save_file")
+
+
+def test_a_head_in_a_folder_of_its_own_or_under_a_trainers_name_is_not_passed_over(copy, tiny_lm):
+    folder = copy(tiny_lm)
+    (folder / "value_head").mkdir()
+    write(folder / "value_head" / "model.safetensors", VALUE_HEAD)
+    refused(folder, "value_head", "model.safetensors", "not read there")
+    shutil.rmtree(folder / "value_head")
+    write(folder / "scheduler.safetensors", VALUE_HEAD)
+    refused(folder, "scheduler.safetensors", "v_head.summary")
+    (folder / "scheduler.safetensors").rename(folder / "model.head.safetensors")
+    assert resolve(folder).kind == "reward"
+
+
+def test_the_chat_template_is_the_one_that_transformers_takes(copy, tiny_lm):
+    folder = copy(tiny_lm)
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "default.jinja").write_text("{{ messages[0].content }}")
+    for name in (None, "chat_template.jinja"):
+        if name is not None:
+            (folder / name).write_text("another")
+        peer = AutoTokenizer.from_pretrained(folder).chat_template
+        assert resolve(folder).chat_template == (peer["default"] if isinstance(peer, dict) else peer)
+
+
+def test_a_revision_is_refused_where_nothing_comes_from_the_hub(tiny_lm):
+    with pytest.raises(BirthmarkError, match="--revision is for a model of the hub"):
+        resolve(tiny_lm, revision="main")
 
 
 def test_a_pickle_beside_an_adapter_under_a_models_name_may_be_its_head(copy, lora):

@@ -107,7 +107,9 @@ def test_digests_are_the_same_for_a_copy_and_change_with_each_part(copy, tiny_lm
         assert getattr(resolve(folder).digests, part) != getattr(original, part)
 
 
-def test_a_changed_weight_changes_the_digest_even_under_the_same_size_and_time(copy, tiny_lm):
+@pytest.mark.parametrize("remembered", [0, 2**20])
+def test_a_changed_weight_changes_the_digest_even_under_the_same_size_and_time(copy, tiny_lm, remembered, monkeypatch):
+    monkeypatch.setattr("birthmark.models.folder.REMEMBERED_BYTES", remembered)
     folder = copy(tiny_lm)
     before, file = resolve(folder).digests, folder / "model.safetensors"
     stat, content = file.stat(), bytearray(file.read_bytes())
@@ -121,6 +123,7 @@ def test_a_changed_weight_changes_the_digest_even_under_the_same_size_and_time(c
 def test_large_files_are_hashed_once(tiny_lm, monkeypatch):
     from birthmark.models import folder as digests
 
+    monkeypatch.setattr(digests, "REMEMBERED_BYTES", 0)
     first = resolve(tiny_lm).digests
     monkeypatch.setattr(digests, "sha256_of", lambda path: pytest.fail(f"{path} was hashed again"))
     assert resolve(tiny_lm).digests == first

@@ -257,6 +257,7 @@ def plan_consequences(
     """
     from birthmark.commands.plan import CONTEXT_TOKENS, facts_of
     from birthmark.inputs.catalog import load_catalog
+    from birthmark.inputs.lexicons import load_lexicons
     from birthmark.models.loading import check_placement
     from birthmark.models.machine import estimate, free_memory
     from birthmark.scoring.local import choose_machine
@@ -264,6 +265,7 @@ def plan_consequences(
     if not models:
         raise BirthmarkError("name at least one reward model")
     questions, folder = load_questions(prompts), Path(out) if out is not None else None
+    load_lexicons(options.get("lexicons") or "starter")  # what is wrong with one is said now
     if folder is not None:
         require_same_study(
             folder, "consequences", {"questions_sha256": questions.sha256, "n": n, "max_tokens": max_tokens}

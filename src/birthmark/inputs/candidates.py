@@ -73,7 +73,7 @@ def load_candidates(spec: str | Sequence[str] | None, lexicons: Sequence[Lexicon
 
     `None`: the lexicons' words and, for a language model, the vocabulary. `lexicon`: the lexicons' words. `vocabulary`:
     the vocabulary and, for a language model, the lexicons' words. A file that exists: one candidate per line, no header;
-    only line ends (`\\n`, `\\r\\n`) and a byte order mark are stripped, a keyboard's spaces count, and empty lines are
+    only line ends (`\\n`, `\\r\\n`, `\\r`) and a byte order mark are stripped, a keyboard's spaces count, and empty lines are
     skipped. Other text: words separated by commas, with surrounding spaces stripped. A list: its elements as they are,
     commas and spaces included. Lexicon stems (`lov*`) are not candidates. Everywhere letters are composed (NFC), and
     invisible characters and unusual spaces at the ends are dropped, which `notes` tells.
@@ -114,7 +114,7 @@ def _from_file(path: Path) -> Candidates:
         give = f"give it as --lexicon {path}" if path.suffix.lower().startswith(".dic") else HOW
         raise BirthmarkError(f'{path} ends with "{path.suffix}", which is no list of candidates: {give}')
     text, assumed = read_words(path, "candidates", MAX_BYTES)
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = re.split(r"\r\n|\r|\n", text)
     lines = [line for line in lines if line]
     if not lines:
         raise BirthmarkError(f"{path} has no candidates: write one per line")

@@ -66,7 +66,8 @@ def _read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
         if not path.is_file():
             problem = "is a folder" if path.is_dir() else "does not exist"
             hint = "" if path.is_dir() else _similar_file(path)
-            raise BirthmarkError(f"{shown} {problem}: {hint or f'give a {what} file'}")
+            article = "an" if what[0] in "aeiou" else "a"
+            raise BirthmarkError(f"{shown} {problem}: {hint or f'give {article} {what} file'}")
         size = path.stat().st_size
         if size > max_bytes:
             raise BirthmarkError(

@@ -88,6 +88,7 @@ FLAG: Rule = ("true or false", lambda value: isinstance(value, bool))
 NAME: Rule = ("a name", _is_name)
 NAMES: Rule = ("a list of names", lambda value: _is_list_of(value, _is_name))
 TABLE: Rule = ("an object", lambda value: isinstance(value, dict))
+LIST: Rule = ("a list of text", lambda value: _is_list_of(value, _is_text))
 LISTED: Rule = ("a list of text, or text", lambda value: _is_text(value) or _is_list_of(value, _is_text))
 PLACES: Rule = (
     "a whole number or a list of them",
@@ -146,7 +147,8 @@ ROPE: dict[str, Rule] = {
 ADAPTER: dict[str, Rule] = {
     **dict.fromkeys(("peft_type", "task_type", "revision"), NAME),
     **dict.fromkeys(("use_dora", "use_rslora", "fan_in_fan_out"), FLAG),
-    **dict.fromkeys(("target_modules", "exclude_modules", "modules_to_save"), LISTED),
+    **dict.fromkeys(("target_modules", "exclude_modules"), LISTED),
+    "modules_to_save": LIST,
     "base_model_name_or_path": ("a folder, a hub id or a catalog name", _is_source),
     "r": COUNT,
     "lora_alpha": NUMBER,

@@ -25,6 +25,7 @@ _DATE_CALL = re.compile(r"""strftime_now\(\s{0,9}(["'])([^"'\\\n]{1,100})\1\s{0,
 _DATE_NAME = re.compile(r"\bstrftime_now\b(?!\s+is\s)")
 _DATE_CODES = "aAwdbBmyYHIMpSfzZjUWcxXGuV"
 _DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
+_DRAWN = re.compile(r"""\|\s*random\b|\(\s*["']random["']|\blipsum\s*\(""")
 _UNUSED_NAME = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|\[unused\d+\]")
 
 
@@ -118,8 +119,14 @@ def _require_no_power(template: str) -> None:
 def pin_template(template: str, template_date: str | None) -> tuple[str, str | None]:
     """The template with today's date replaced by a fixed one, and that date as ISO text (None if it shows no date).
 
-    The date is `template_date`, else the template's own default, else 26 Jul 2024.
+    The date is `template_date`, else the template's own default, else 26 Jul 2024. Raises `BirthmarkError` for a template
+    that draws at random.
     """
+    if (drawn := _DRAWN.search(template)) is not None:
+        raise BirthmarkError(
+            f"the chat template draws at random (`{drawn[0].strip()}`), so that no two runs would read the same text: give "
+            "another with --chat-template"
+        )
     fallback = _DATE_LITERAL.search(template)
     if "strftime_now" not in template and fallback is None:
         return template, None

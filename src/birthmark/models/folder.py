@@ -149,7 +149,14 @@ def about_templates(folder: Path) -> tuple[str, ...]:
 
 
 def _templates_of(folder: Path) -> dict[str, str]:
-    """The folder's chat templates by name, from the first place that has a default one, else from all."""
+    """The folder's chat templates by name, from the first place that has a default one, else from all.
+
+    The places are in transformers' order.
+    """
+    further = sorted((folder / "additional_chat_templates").glob("*.jinja"))
+    for path in further:
+        if path.stem == "default":
+            return {"default": read_text(path)}
     beside = folder / "chat_template.jinja"
     if beside.is_file():
         return {"default": read_text(beside)}
@@ -161,8 +168,7 @@ def _templates_of(folder: Path) -> dict[str, str]:
                 template = {item["name"]: item["template"] for item in template}
             listed = template if isinstance(template, dict) else {"default": template}
             found |= {str(key): text for key, text in listed.items() if isinstance(text, str)}
-    further = sorted((folder / "additional_chat_templates").glob("*.jinja"))
-    return {path.stem: "" for path in further if path.stem != "default"} | found
+    return {path.stem: "" for path in further} | found
 
 
 def and_more(names: list[str]) -> str:

@@ -117,6 +117,8 @@ def resolve(
     known = catalog if isinstance(catalog, Mapping) else load_catalog(Path(catalog) if catalog else None)
     report = None if quiet else (note or tell)
     found = _find(str(name), revision, _How(known, kind, quiet, report, weights=weights))
+    if revision is not None and found.revision is None and weights:
+        raise BirthmarkError(f"--revision is for a model of the hub, and {name} is not read from there: leave it out")
     found = replace(
         found,
         family=family or found.family,

@@ -26,7 +26,12 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".npz", ".ot",
-             ".onnx", ".gguf"}  # fmt: skip
+             ".onnx", ".gguf", ".npy"}  # fmt: skip
+_TEXTS = {".json", ".jsonl", ".md", ".txt", ".jinja", ".py", ".ipynb", ".yaml", ".yml", ".toml", ".csv", ".tsv", ".html", ".log",
+          ".png", ".svg", ".jpg", ".jpeg", ".gif", ".pdf", ".sh", ".lock", ".model", ".tiktoken"}  # fmt: skip
+_NAMED_HEAD = re.compile(
+    r"(?:^|[._-])(?:v|value|reward|rm|score|regression|classifier|critic)?_?head(?:[._-]|$)", re.IGNORECASE
+)
 _OF_TRAINING = re.compile(
     r"(training_args|trainer_state|optimizer|lr_scheduler|scheduler|scaler|rng_state|random_states|sampler|dl_state_dict"
     r"|custom_checkpoint)([._-].*)?\.(bin|pt|pth|pkl|npz|safetensors)"
@@ -76,10 +81,8 @@ class ModelFiles:
             return replace(self, remarks=(*self.remarks, said))
         copies = _ADAPTER_COPY if self.is_adapter else _COPY
         for name in names:
-            other = (
-                "/" in name or name.endswith((".safetensors", ".gguf", ".onnx")) or Path(name).suffix not in _SUFFIXES
-            )
-            if not other and not copies.fullmatch(name) and not _OF_TRAINING.fullmatch(name):
+            other = "/" in name or name.endswith((".safetensors", ".gguf", ".onnx")) or not is_weights(Path(name))
+            if not other and not _is_copy(name, copies) and not _OF_TRAINING.fullmatch(name):
                 raise BirthmarkError(
                     f"{hub_id} has {name} on the hub, which may hold a reward head and is not fetched, because loading such a "
                     "file can run code: if it is a head and you trust it, convert it as docs/heads.md shows and use the "
@@ -94,8 +97,10 @@ def read_weights(folder: Path) -> ModelFiles:
     Raises `BirthmarkError` if there are none or only pickles, if a shard is missing, if two sets of weights or a full model and
     an adapter lie side by side, and for any other file of weights that nothing here reads.
     """
-    names = sorted(path.name for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
-    names = [name for name in names if not _OF_TRAINING.fullmatch(name)]
+    inside = sorted(folder.iterdir())
+    names = [path.name for path in inside if is_weights(path) and path.is_file()]
+    of_training = [name for name in names if _OF_TRAINING.fullmatch(name)]
+    names = [name for name in names if name not in of_training]
     main, outdone = _full_weights(folder, names)
     remarks = []
     if outdone is not None:
@@ -115,14 +120,15 @@ def read_weights(folder: Path) -> ModelFiles:
         _raise_without_safetensors(folder, names)
     copies = _ADAPTER_COPY if is_adapter else _COPY
     unused = [name for name in names if name not in main]
-    copied = [name for name in unused if copies.fullmatch(name) or name in (outdone or ())]
+    copied = [name for name in unused if _is_copy(name, copies) or name in (outdone or ())]
     others = [name for name in unused if name not in copied]
     _require_safetensors(folder, [name for name in others if not name.endswith(".safetensors")])
     beside = [folder / name for name in others]
     paths = [folder / name for name in main]
     if beside:
         _require_once([*paths, *beside])
-    _require_no_head(folder, paths, [name for name in copied if name.endswith(".safetensors")])
+    _require_no_head(folder, paths, [name for name in (*copied, *of_training) if name.endswith(".safetensors")])
+    _require_no_folder_of_a_head(inside)
     if copied := [name for name in copied if name not in (outdone or ())]:
         remarks.append(f"not read: {', '.join(copied)} in the model's folder; the weights are those of {_named(main)}")
     return ModelFiles(folder, tuple(paths), tuple(beside), is_adapter, tuple(remarks))
@@ -148,8 +154,16 @@ def _names_on_hub(hub_id: str, commit: str) -> list[str] | None:
 
 
 def is_weights(path: Path) -> bool:
-    """Whether a file is of a kind that holds weights, read or not."""
-    return path.suffix in _SUFFIXES
+    """Whether a file's name says that it holds weights, or a head, read or not."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _TEXTS:
+        return False
+    return not _SUFFIXES.isdisjoint(suffixes) or _NAMED_HEAD.search(path.name) is not None
+
+
+def _is_copy(name: str, copies: re.Pattern[str]) -> bool:
+    """Whether a name is that of the same weights in another format; one that says head is a head's."""
+    return copies.fullmatch(name) is not None and _NAMED_HEAD.search(name) is None
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -273,6 +287,16 @@ def _require_no_head(folder: Path, main: list[Path], copies: list[str]) -> None:
             raise BirthmarkError(
                 f"{folder / copy} has the weight {heads[0]}, which the weights that are read ({main[0].name}) lack: keep one "
                 "of the two and move the other away"
+            )
+
+
+def _require_no_folder_of_a_head(inside: Iterable[Path]) -> None:
+    """Raise `BirthmarkError` for a folder within the model's whose name says that it holds a head."""
+    for place in inside:
+        if _NAMED_HEAD.search(place.name) and place.is_dir() and (held := [*filter(is_weights, place.iterdir())]):
+            raise BirthmarkError(
+                f"{place} has {held[0].name}, which may hold a reward head and is not read there: if it is a head, put it beside "
+                "the model's weights under a name of its own, such as value_head.safetensors; if not, move it away"
             )
 
 

@@ -256,6 +256,11 @@ def prove_linear(model: str, files: Iterable[Path], classifier: Any) -> None:
 
     A head that lies elsewhere, or in whole numbers, cannot be compared and is left to the names' proof.
     """
+    if not hasattr(classifier, "score"):
+        raise BirthmarkError(
+            f"{model} is a {type(classifier).__name__}, whose head is not one linear layer called `score`: birthmark does not read "
+            "this class"
+        )
     held = classifier.score.weight
     if held.device.type == "meta" or not held.is_floating_point():
         return
