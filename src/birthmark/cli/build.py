@@ -89,9 +89,9 @@ class Words(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         found: list[str] = []
         for at, word in enumerate(args):
-            if (
+            if word == "--out=" or (
                 word == "--out" and args[at + 1 : at + 2] == [""]
-            ) or word == "--out=":  # as a path it would be this folder
+            ):  # as a path the folder one stands in
                 raise BirthmarkError("--out is empty: name a folder")
             option = self.bare.get(word) if "--" not in args[:at] else None
             following = args[at + 1] if at + 1 < len(args) else ""

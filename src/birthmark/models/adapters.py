@@ -70,8 +70,8 @@ def with_adapter(model: Any, adapter: Path, files: ModelFiles, name: str) -> Any
     """The model with the adapter's weights, each checked to have arrived unchanged.
 
     In float32 they are merged into the base, where that changes no other layer. In half precision they stay separate, because
-    rounding would lose small changes; only a fully trained head replaces the base's. If the adapter has an embedding of more tokens than the base, the base's is
-    extended.
+    rounding would lose small changes; only a fully trained head replaces the base's. If the adapter has an embedding of more
+    tokens than the base, the base's is extended.
 
     Raises `BirthmarkError` if a tensor of the file has no place in the model, or one is missing.
     """

@@ -61,7 +61,7 @@ APART = (
     "Two bases are told apart where their difference holds for other held-out pairs (or other words) and for other seeds: the "
     "larger of the two p values, after Holm over all pairs of bases, is below .05. Seeds are the same for all bases, so that "
     "differences over seeds are of runs with the same pairs in the same order. Whether a lean is outside what random heads give "
-    "is another question: a lean that these have too was not learned from the pairs, and is the base's all the same."
+    "is another question: a lean that these have too is no evidence of learning from the pairs, and is the base's all the same."
 )
 NEEDED = (
     "Numbers for 80% power, each with the others as they are, if the bases differ by as much as they seem to. A difference that "
