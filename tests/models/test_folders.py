@@ -177,6 +177,13 @@ def test_the_chat_template_is_the_one_that_transformers_takes(copy, tiny_lm):
         assert resolve(folder).chat_template == (peer["default"] if isinstance(peer, dict) else peer)
 
 
+def test_a_model_that_fills_in_masked_words_is_told_from_a_reward_model(copy, tiny_lm):
+    folder = copy(tiny_lm)
+    tensors = load_file(folder / "model.safetensors")
+    write(folder / "model.safetensors", tensors | {"cls.predictions.bias": draw(1, 4)[0]})
+    refused(folder, "BERT", "masked words")
+
+
 def test_a_revision_is_refused_where_nothing_comes_from_the_hub(tiny_lm):
     with pytest.raises(BirthmarkError, match="--revision is for a model of the hub"):
         resolve(tiny_lm, revision="main")

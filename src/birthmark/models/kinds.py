@@ -49,6 +49,11 @@ def require_no_head(files: ModelFiles, shapes: Mapping[str, tuple[int, ...]]) ->
             "head in config.json (`birthmark_head`, see docs/heads.md), or move the file away"
         )
     heads = sorted(name for name in shapes if names_a_head(name))
+    if any(name.startswith("cls.predictions.") for name in heads):
+        raise BirthmarkError(
+            f"{files.folder} is a model of BERT's kind ({heads[0]}), which fills in masked words: birthmark scores models that "
+            "continue a text"
+        )
     if heads:
         raise BirthmarkError(
             f"{files.folder} has the weight {heads[0]}, whose name says reward head, and birthmark does not know that kind: "
