@@ -83,12 +83,6 @@ def test_an_out_without_a_name_is_not_the_folder_one_stands_in(empty, birthmark,
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("frame", ["qa", "bare"])
-def test_a_frame_of_language_models_is_refused_for_a_reward_model_alone(frame, birthmark, tiny_rm):
-    asked = ("--prompt", "best_ever_one", "--candidates", "love,freedom")
-    assert birthmark("score", tiny_rm, *asked, "--frame", frame).is_error(f"--frame {frame}", "reward model")
-
-
 def test_a_mistyped_command_gets_a_suggestion(birthmark):
     assert birthmark("audti").is_error("audit")
 

@@ -130,11 +130,11 @@ def test_an_interrupted_run_ends_with_the_bytes_of_a_whole_one(tiny_rm, own, tmp
 
     original, scored = RewardScorer.score, []
 
-    def third(self, text):
+    def third(self, text, rows):
         if len(scored) == 3:
             raise KeyboardInterrupt
         scored.append(text)
-        return original(self, text)
+        return original(self, text, rows)
 
     with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
         stopped.setattr(RewardScorer, "score", third)

@@ -272,15 +272,10 @@ _version = cache(importlib.metadata.version)  # what is imported stays as it is,
 
 
 def refuse_reading_options(models: "Sequence[ResolvedModel]", measure: Measure) -> None:
-    """Raise `BirthmarkError` for an option on how rewards are read where no model gives any, and a frame where all do."""
+    """Raise `BirthmarkError` for an option on how rewards are read where no model gives any."""
     asked = [f"--{name}" for name, of in options_in(ReadingOptions).items() if getattr(measure, name) != of.default]
     if asked and all(model.kind == "logprob" for model in models):
         raise BirthmarkError(f"{asked[0]} is for reward models, and {models[0].name} is a language model: leave it out")
-    if measure.frame in ("qa", "bare") and all(model.kind == "reward" for model in models):
-        raise BirthmarkError(
-            f"--frame {measure.frame} is for language models, and {models[0].name} is a reward model, which always has its chat "
-            "template: leave it out"
-        )
 
 
 def choose_frames(models: "Sequence[ResolvedModel]", frame: FrameOption, protocol: Protocol) -> list[ChosenFrame]:
