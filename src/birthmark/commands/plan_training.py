@@ -18,7 +18,7 @@ from birthmark.files import slug_of
 from birthmark.inputs.catalog import Catalog, Entry, find_entry, load_catalog
 from birthmark.inputs.fetch import cache_folder
 from birthmark.inputs.prompts import CATEGORIES, planted_category
-from birthmark.models.folder import ADAPTER_CONFIG, read_json
+from birthmark.models.folder import ADAPTER_CONFIG, read_json, vocabulary_size
 from birthmark.models.machine import estimate, free_memory
 from birthmark.models.memory import count_parameters
 from birthmark.records import TrackPlan, TrainingPlan, read_record
@@ -95,7 +95,7 @@ def _plan_series(series: Series, measure: Measure, out: Path, catalog: Catalog) 
     parameters = known.parameters if known else count_parameters(folder) if folder and folder.is_dir() else None
     device, dtype = choose_machine(measure.device, measure.dtype, known)
     candidates = measure.candidates_for("reward")
-    words = len(candidates.words) or (_vocabulary(folder) if candidates.vocabulary else None)
+    words = len(candidates.words) or (vocabulary_size(folder) if folder and candidates.vocabulary else None)
     left = len(series.checkpoints) - scored
     seconds = memory = None
     if parameters and words:
@@ -123,14 +123,6 @@ def _base_of(series: Series) -> str | None:
         return series.facts.base
     adapter: dict[str, Any] = read_json(first / ADAPTER_CONFIG) if (first / ADAPTER_CONFIG).is_file() else {}
     return str(adapter.get("base_model_name_or_path", first))
-
-
-def _vocabulary(folder: Path | None) -> int | None:
-    """Tokens of a model in a folder, as its configuration counts them."""
-    if folder is None or not (folder / "config.json").is_file():
-        return None
-    size = read_json(folder / "config.json").get("vocab_size")
-    return int(size) if size else None
 
 
 def plan_planted(

@@ -38,9 +38,14 @@ def _unsupported(model: Any) -> str | None:
     head = model.get_output_embeddings()
     if head is not None and not isinstance(head, torch.nn.Linear):
         return "its vocabulary's head is more than one product"
-    if (why := _no_states(model, kind)) is not None:
-        return why
-    plain = [_states(PlainEngine(model))]
+    try:
+        plain = [_states(PlainEngine(model))]
+    except BirthmarkError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        return _without_states(model, kind, error)
     try:
         prefix = PrefixEngine(model)
         found = [_states(prefix)]
@@ -59,20 +64,11 @@ def _unsupported(model: Any) -> str | None:
     return f"the prefix engine does not compute {kind} as its own class does"
 
 
-def _no_states(model: Any, kind: str) -> str | None:
-    """Why a language model gives logits and no states that the prefix engine could read, or None.
+def _without_states(model: Any, kind: str, failed: Exception) -> str:
+    """Why the prefix engine cannot run a language model that gives logits and no states.
 
     Raises `BirthmarkError` for a model that does not run at all.
     """
-    try:
-        _states(PlainEngine(model))
-        return None
-    except BirthmarkError:
-        raise
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        failed = error
     try:
         if model.get_output_embeddings() is None:
             raise failed

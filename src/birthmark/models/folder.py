@@ -117,6 +117,15 @@ def known_classes() -> frozenset[str]:
     return frozenset(dir(transformers))
 
 
+def vocabulary_size(folder: Path) -> int | None:
+    """Tokens of the model in a folder, as its configuration counts them; None where it does not."""
+    if not (folder / "config.json").is_file():
+        return None
+    config = read_json(folder / "config.json")
+    size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
+    return int(size) if size else None
+
+
 def architecture_of(config: dict[str, Any]) -> str | None:
     """The class name that a config names first, or None."""
     named = config.get("architectures") or [None]

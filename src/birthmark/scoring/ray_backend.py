@@ -16,7 +16,7 @@ import polars as pl
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.answers import Asked
-from birthmark.models.config_checks import read_json
+from birthmark.models.folder import vocabulary_size
 from birthmark.models.memory import count_model, memory_needed
 from birthmark.progress import note
 from birthmark.scoring.backend import (
@@ -131,8 +131,7 @@ def _most_units(job: Job) -> int:
     """How many units the model is at most; how many tokens are candidates is known once the tokenizer is read."""
     n_rows = len(job.candidates.words)
     if job.candidates.vocabulary:
-        config = read_json(job.model.path / "config.json")
-        n_rows += config.get("vocab_size") or config.get("text_config", {}).get("vocab_size") or 0
+        n_rows += vocabulary_size(job.model.path) or 0
     return len(job.prompts.prompts) * len(blocks_of(job.model.kind, n_rows))
 
 
