@@ -324,6 +324,18 @@ def test_a_template_that_draws_at_random_is_refused(drawn):
         Encoder(make_tokenizer(drawn + CHAT_TEMPLATE), "chat")
 
 
+@pytest.mark.parametrize("printed", ["{{ raise_exception }}", "{{ cycler(1, 2) }}", "{{ [joiner()] }}"])
+def test_a_template_that_prints_an_address_in_memory_is_refused(printed):
+    encoder = Encoder(make_tokenizer(printed + CHAT_TEMPLATE), "chat")
+    with pytest.raises(BirthmarkError, match="differs in each run"):
+        encoder.conversations("What is good?", ["love"])
+
+
+def test_an_answer_may_look_like_an_address_in_memory():
+    encoder = Encoder(make_tokenizer(CHAT_TEMPLATE), "chat")
+    assert encoder.conversations("What is good?", ["<it at 0x7f00aa12>", "love"])
+
+
 def test_common_prefix_length_counts_shared_leading_ids() -> None:
     assert common_prefix_length([[1, 2, 3], [1, 2, 4], [1, 2]]) == 2
     assert common_prefix_length([[1, 2, 3]]) == 3

@@ -26,6 +26,7 @@ _DATE_NAME = re.compile(r"\bstrftime_now\b(?!\s+is\s)")
 _DATE_CODES = "aAwdbBmyYHIMpSfzZjUWcxXGuV"
 _DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
 _DRAWN = re.compile(r"""\|\s*random\b|\(\s*["']random["']|\blipsum\s*\(""")
+_ADDRESS = re.compile(r"<[^\n]{1,200}? at 0x[0-9a-f]{6,16}>")
 _UNUSED_NAME = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|\[unused\d+\]")
 
 
@@ -321,6 +322,13 @@ class Encoder:
             ) from error
         if max(map(len, rendered), default=0) > LONGEST_RENDERED:
             raise BirthmarkError(too_large)
+        for turns, text in zip(conversations, rendered, strict=True):
+            printed = _ADDRESS.search(text) if " at 0x" in text else None
+            if printed and not any(printed[0] in turn["content"] for turn in turns):
+                raise BirthmarkError(
+                    f"the chat template prints an object with its address in memory ({one_line(printed[0], 80)}), which differs "
+                    "in each run: use --chat-template"
+                )
         return rendered
 
     def _encode_rendered(self, rendered: list[str]) -> list[list[int]]:
