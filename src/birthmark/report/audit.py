@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from birthmark.foreign import html
-from birthmark.records import Effects, HeadsNull, Implicit, Line, LineageOf
+from birthmark.records import Effects, HeadsNull, Implicit, Line, LineageOf, ScoreRecord
 from birthmark.report.among import among_topic
 from birthmark.report.answers import answers_topic
 from birthmark.report.columns import Column, Table
@@ -30,18 +30,18 @@ from birthmark.report.lexicon_tables import lexicon_tables, mean_table
 from birthmark.report.lineage import leading_lines, lineage_tables, lines_figure, nulls_of_lines
 from birthmark.report.map import map_figures, predictor_tables
 from birthmark.report.models import run_table
-from birthmark.report.overview import overview_table
 from birthmark.scoring.table import ScoreTable, warnings_of
 from birthmark.values.among import published_values
-from birthmark.values.formats import SCORES, percent, sentence
-from birthmark.values.wording import Finding, finding, key_numbers
+from birthmark.values.formats import SCORES, interval, percent, sentence, signed
+from birthmark.values.wording import Finding, contrast_sign, finding, key_numbers
 from birthmark.values.wording_lineage import ONE_LINE, lineage_said, lines_finding, published_sentence
-from birthmark.values.wording_page import caveats, examples, glossary, listed_as, mass_warning, system_said
+from birthmark.values.wording_page import caveats, examples, glossary, listed_as, mass_warning, mean_mass, system_said
 from birthmark.values.wording_pairs import about_predictors, map_sentence
 from birthmark.values.wording_undercuts import LEAST_MASS, null_sentence, null_sentences
 
 OPEN_MODELS, OPEN_TABLES = 4, 3
 MOST_CATEGORIES = 4  # whose words are shown at the top
+FEWEST_MODELS = 2
 FRAMED = {"positive": "Asked for the best", "negative": "Asked for the worst", None: "Asked neither way"}
 INPUTS = (
     Column("name", "Name"),
@@ -328,3 +328,45 @@ def _markers(effects: Sequence[Effects]) -> dict[str, tuple[int, str]]:
     """Marked words in lower case → number and name of their category."""
     marked = _marked(effects).items()
     return {word.lower(): (at, name) for at, (name, words) in enumerate(marked, start=1) for word in words}
+
+
+def overview_table(effects: Sequence[Effects], scores: Sequence[ScoreRecord]) -> Table | None:
+    """A row a model and kind of score; null for a single model, and where nothing was compared."""
+    two = [item for item in effects if len(item.categories) == 2]
+    models = {(item.kind, model.model): model for item in effects for model in item.models}
+    if len(models) < FEWEST_MODELS:
+        return None
+    records = {(record.kind, record.model): record for record in scores}
+    lists = list(dict.fromkeys(item.lexicon for item in two))
+    values = {(item.kind, m.model, item.lexicon): m for item in two for m in item.models}
+    with_null = {name for (_, _, name), model in values.items() if model.null is not None}
+    with_mass = any(mean_mass(record) is not None for record in scores)
+    columns = [Column("model", "Model"), Column("family", "Family"), Column("base", "Base checkpoint")]
+    if len({kind for kind, _ in models}) > 1:
+        columns.append(Column("kind", "Ranks of", SCORES.__getitem__))
+    for at, name in enumerate(lists):
+        columns.append(Column(f"contrast {at}", f"Contrast, {name}", signed))
+        if name in with_null:
+            columns.append(Column((f"low {at}", f"high {at}"), "Random heads, 95%", interval))
+    if with_mass:
+        columns.append(
+            Column("mass", "Probability on the words", lambda mass: "–" if mass is None else percent(mass, 2))
+        )
+    rows = []
+    for (kind, name), model in models.items():
+        record = records.get((kind, name))
+        row: dict[str, object] = {
+            "model": name,
+            "family": model.family,
+            "base": model.base_checkpoint,
+            "kind": kind,
+            "mass": mean_mass(record) if record else model.mass,
+        }
+        for at, lexicon in enumerate(lists):
+            found = values.get((kind, name, lexicon))
+            null = found.null if found else None
+            row |= {f"contrast {at}": found.mean_rank_contrast if found else None}
+            row |= {f"low {at}": null.low if null else None, f"high {at}": null.high if null else None}
+        rows.append(row)
+    note = f"Contrasts are of mean ranks, in places. {contrast_sign(two[0].categories)}" if two else ""
+    return Table("The models: a heading sorts by its column", columns, rows, note, sortable=True)

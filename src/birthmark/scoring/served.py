@@ -1,6 +1,6 @@
 """A served model while it is scored: what is sent for a candidate, and what is tried before its server is believed.
 
-Sessions of reward models; those of language models are in `served_logprobs`.
+Sessions of reward models; those of language models are in `server`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,6 +6,7 @@ units in `units`, sentences in `wording`. Reads no file.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 
 import numpy as np
 import scipy
@@ -13,6 +14,7 @@ import scipy
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.records import (
+    CategoryWords,
     Cell,
     Clustering,
     Effects,
@@ -29,6 +31,7 @@ from birthmark.records import (
     known,
 )
 from birthmark.scoring.table import ScoreTable, warnings_of
+from birthmark.stats.categories import against_others
 from birthmark.stats.intervals import (
     column_differences,
     equivalence_bound,
@@ -39,12 +42,11 @@ from birthmark.stats.intervals import (
 )
 from birthmark.stats.results import Without
 from birthmark.stats.unit_tests import average_by_unit, compare_groups
-from birthmark.values.category_words import category_words
 from birthmark.values.confounds import confounds
 from birthmark.values.families import crossed, mixed_model, models_fixed, panels, why_no_difference
 from birthmark.values.formats import SCORES
 from birthmark.values.joined import Joined, Statistic, join_tables
-from birthmark.values.ranks import framing_contrast, framing_means
+from birthmark.values.ranks import framing_contrast, framing_means, stems
 from birthmark.values.units import (
     clustering,
     detectable,
@@ -373,3 +375,25 @@ def _warnings(joined: Joined, tables: Sequence[ScoreTable], lexicon: Lexicon) ->
     if single:
         warnings.append(f"only one word represents {', '.join(single)}: the category's rank is that word's")
     return list(dict.fromkeys([*warnings, *warnings_of([table.record for table in tables])]))
+
+
+def category_words(joined: Joined, seed: int) -> list[CategoryWords]:
+    """A row a category: how far its words move against all others from the worst to the best, in mean ranks.
+
+    Of two families it is b − a, of one the mean over its models; below zero a category moves up. Empty for two
+    categories, which have a contrast, for more families, and for prompts of one framing.
+    """
+    if len(joined.categories) < 3 or len(joined.families) > 2 or not joined.is_contrastable:
+        return []
+    moved = framing_contrast(joined.ranks, joined.framings)  # [models, words]
+    means = [moved[joined.models_of(family)].mean(axis=0) for family in joined.families]
+    values = means[0] if len(means) == 1 else means[1] - means[0]
+    found = against_others(values, joined.member, list(stems(joined.words)), seed=seed)
+    return [
+        CategoryWords(
+            category=category,
+            n_words=int(joined.member[at].sum()),
+            **{name: None if isnan(value) else value for name, value in vars(row).items()},
+        )
+        for at, (category, row) in enumerate(zip(joined.categories, found, strict=True))
+    ]
