@@ -13,7 +13,7 @@ from birthmark.models.engine import PlainEngine, PrefixEngine
 from birthmark.models.scored import Verification, sample_rows
 from birthmark.models.scorers import make_scorer
 from birthmark.models.shared_attention import PackedBatch
-from birthmark.models.verification import perturb_rounding, plain_noise
+from birthmark.models.verification import NOISE_FACTOR, perturb_rounding, plain_noise
 from tiny_models import CHAT_TEMPLATE, make_tokenizer, write_tiny_model
 
 PROMPT = "What, in one word, is the greatest thing ever?"
@@ -292,8 +292,10 @@ def test_where_rounding_alone_passes_the_first_bound_plains_own_noise_decides(rm
     rows = np.arange(len(scores))
     noise = plain_noise(scorer, rows, {PROMPT: scorer.score_rows(PROMPT, rows, PlainEngine(scorer.model))})
     assert 0 < noise < 1e-5
-    near, far = (scorer.verify([PROMPT], scored={PROMPT: scores + factor * noise}) for factor in (10, 1_000))
-    assert near.passed and not far.passed
+    far = scorer.verify([PROMPT], scored={PROMPT: scores + 1_000 * noise})
+    assert not far.passed
+    assert 0 < far.bound <= NOISE_FACTOR * noise  # the noise of a sample is at most that of all words
+    assert scorer.verify([PROMPT], scored={PROMPT: scores + far.bound / 2}).passed
 
 
 def shift_positions(monkeypatch):

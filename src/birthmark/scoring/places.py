@@ -38,7 +38,6 @@ class Place(Generic[T]):
     group: Any
     make: Callable[["Place[T]"], T]
     given: bool = False
-    _ready: Any = None
     _worker: list[Any] = field(default_factory=list)
 
     @property
@@ -62,13 +61,14 @@ class Place(Generic[T]):
         return self._worker[0]
 
     def is_there(self) -> bool:
-        """Whether the cluster has given the room: asked since the last time, as a machine may have been lost."""
-        import ray
+        """Whether the cluster has given the room, and its machine is not lost since.
 
-        self._ready = self._ready or self.group.ready()
-        there = bool(ray.wait([self._ready], timeout=0)[0])
-        if there:
-            self.given, self._ready = True, None
+        Ray's own `ready()` is a task that needs a worker, and of two threads that ask it at once the task of neither may start.
+        """
+        from ray.util.placement_group import placement_group_table
+
+        there = placement_group_table(self.group).get("state") == "CREATED"
+        self.given = self.given or there
         return there
 
     def renew(self) -> None:
