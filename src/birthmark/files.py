@@ -247,7 +247,7 @@ def check_path(given: str | Path, place: Place, option: str) -> None:
             problem = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
     if problem:
         wanted = {"file": "a file", "folder": "a folder", "out": "another folder", "name": "another"}[place]
-        raise BirthmarkError(f"{one_line(text, 300)} {problem}: name {wanted} {option}")
+        raise BirthmarkError(f"{one_line(text, 300) or 'a name'} {problem}: name {wanted} {option}")
 
 
 def _control(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """`birthmark consequences` on tiny models: what is written, what is kept and shared, what is refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,8 +184,14 @@ def test_a_lexicon_none_of_whose_words_occur_is_said(
         ({"max_tokens": 600}, ("positions",)),
         ({"prompts": "nowhere.yaml"}, ("nowhere.yaml",)),
         ({"contrasts": "none.parquet"}, ("none.parquet",)),
+        ({"policy-server": "http://me:secret@127.0.0.1:9"}, ("--policy-server", "without a user name")),
+        ({"policy-server": "http://127.0.0.1:9/?api_key=secret"}, ("--policy-server", "BIRTHMARK_SERVER_KEY")),
+        ({"policy-server": "http://[::1"}, ("--policy-server", "http://localhost:8000")),
+        ({"policy-server": ""}, ("--policy-server", "http://localhost:8000")),
+        ({"policy-server": "ftp://x"}, ("--policy-server", "http://localhost:8000")),
     ],
-    ids=["one-answer", "cold", "reward-policy", "no-template", "no-policy", "too-long", "no-file", "no-table"],
+    ids=["one-answer", "cold", "reward-policy", "no-template", "no-policy", "too-long", "no-file", "no-table", "password",
+         "key", "no-url", "empty", "ftp"],
 )  # fmt: skip
 def test_bad_input_is_one_line(
     more: dict[str, Any], said: tuple[str, ...], given: dict[str, Any], tiny_rm: Path, tmp_path: Path, birthmark: Callable,
@@ -194,7 +201,7 @@ def test_bad_input_is_one_line(
         key: request.getfixturevalue(value) if str(value).startswith("tiny_") else value for key, value in more.items()
     }
     answer = birthmark("consequences", tiny_rm, *words(given, **more), "--out", tmp_path / "out", "--quiet")
-    assert answer.is_error(*said), answer.err
+    assert answer.is_error(*said) and "secret" not in answer.err, answer.err
 
 
 def test_a_policy_that_gives_one_answer_again_and_again_is_one_line(
@@ -205,6 +212,51 @@ def test_a_policy_that_gives_one_answer_again_and_again_is_one_line(
     asked = words(given, temperature=0.01, max_tokens=1, prompts=two)
     answer = birthmark("consequences", tiny_rm, *asked, "--out", tmp_path / "out", "--quiet")
     assert answer.is_error("one answer to each question", "--temperature"), answer.err
+
+
+def test_a_reward_model_that_cannot_be_read_or_is_named_twice_is_refused_before_the_policy_answers(
+    given: dict[str, Any], tiny_rm: Path, birthmark: Callable, tmp_path: Path
+) -> None:
+    two = write_tiny_model(tmp_path / "two", reward=True, seed=8, outputs=2)
+    for models, said in (((tiny_rm, two), "2 outputs"), ((tiny_rm, tiny_rm), "named twice")):
+        answer = birthmark("consequences", *models, *words(given), "--out", tmp_path / "out", "--quiet")
+        assert answer.is_error(said) and not (tmp_path / "out").exists(), answer.err
+
+
+@pytest.mark.parametrize(
+    "option", [{"read": "end"}, {"bos": "one"}, {"template_date": "2024-01-01"}, {"dtype": "bfloat16"}]
+)
+def test_reward_models_of_one_folder_are_read_in_one_way(
+    option: dict[str, Any], chosen: tuple[Any, Path], given: dict[str, Any], tiny_rm: Path
+) -> None:
+    with pytest.raises(BirthmarkError, match=f"holds another study, with {next(iter(option)).replace('_', ' ')}"):
+        bm.consequences(tiny_rm, **given, **option, out=chosen[1])
+
+
+def test_a_model_whose_weights_were_replaced_is_another_reward_model(
+    chosen: tuple[Any, Path], given: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(chosen[1], out, ignore=shutil.ignore_patterns("rewards"))
+    for seed in (31, 32):
+        shutil.rmtree(tmp_path / "rm", ignore_errors=True)
+        record = bm.consequences(write_tiny_model(tmp_path / "rm", reward=True, seed=seed), **given, out=out)
+    names = [item.model for item in record.choosers]
+    assert len(set(names)) == 2 == len(record.choosers) and all(name.startswith("rm-") for name in names)
+    assert {item.model for item in record.shifts} == set(names) and {
+        record.differences[0].a,
+        record.differences[0].b,
+    } == set(names)
+
+
+def test_one_question_has_shifts_without_an_interval_and_says_why(
+    given: dict[str, Any], tiny_rm: Path, tmp_path: Path
+) -> None:
+    one = tmp_path / "one.yaml"
+    one.write_text("good: What is good?\n")
+    record = bm.consequences(tiny_rm, **{**given, "prompts": one}, out=tmp_path / "out")
+    found = [item for item in record.shifts if item.shift is not None]
+    assert found and all(item.se is None and "two or more questions" in str(item.se_why) for item in found)
 
 
 def test_a_language_model_among_the_reward_models_is_one_line(

@@ -64,15 +64,15 @@ def written(name: str, annotation: Any) -> list[str]:
     return [flag, f"{max(1, declared.least or 1):g}" if {int, float} & set(kinds) else "x"]
 
 
-def chosen(mode: Mode) -> list[str]:
-    """What chooses a mode, and what it cannot do without."""
+def chosen(mode: Mode, *, but: str = "") -> list[str]:
+    """What chooses a mode, and what it cannot do without, but for one option."""
     needed = [mode.when] if mode.when else []
     needed += [
         name
         for name, item in inspect.signature(build.find(mode.run)).parameters.items()
         if item.default is item.empty and name in options(mode) and name not in needed
     ]
-    return [word for name in needed for word in written(name, options_of(mode)[name])]
+    return [word for name in needed if name != but for word in written(name, options_of(mode)[name])]
 
 
 def words_of(name: str, mode: Mode) -> list[str]:
@@ -120,8 +120,8 @@ def test_an_option_reaches_the_function_of_its_mode_or_is_refused_by_name(
     received: dict[str, Any] = {}
     stand_in(monkeypatch, mode, received.update)
     annotation = declaration(COMMANDS[name], option)
-    answer = birthmark(*name.split(), *words_of(name, mode), *chosen(mode), *written(option, annotation))
-    flag = flag_of(option, annotation)
+    flag, again = flag_of(option, annotation), written(option, annotation)
+    answer = birthmark(*name.split(), *words_of(name, mode), *chosen(mode, but=option), *again)
     if option in options_of(mode):
         assert answer.code == 0, answer.err
         assert option in received or option in mode.also

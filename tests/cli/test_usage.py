@@ -83,6 +83,16 @@ def test_an_out_without_a_name_is_not_the_folder_one_stands_in(empty, birthmark,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_command_that_takes_one_lexicon_refuses_two(birthmark):
+    answer = birthmark("edit", "x", "--lexicon", "starter", "--lexicon=big-two", "--preferences", "x")
+    assert answer.is_error("--lexicon is given twice"), answer.err
+
+
+def test_an_address_of_ray_is_not_empty(birthmark):
+    answer = birthmark("score", "smollm2-135m-instruct", "--prompt", "What is good?", "--candidates", "love", "--ray=")
+    assert answer.is_error("--ray is empty"), answer.err
+
+
 def test_a_mistyped_command_gets_a_suggestion(birthmark):
     assert birthmark("audti").is_error("audit")
 

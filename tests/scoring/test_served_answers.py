@@ -36,6 +36,14 @@ def test_a_served_policy_is_asked_with_a_seed_an_answer(kind: str, tiny_lm: Path
         assert ask(tiny_lm, server.address, tmp_path / "again").equals(found)
 
 
+def test_how_reward_models_run_here_is_no_matter_of_the_served_policy(tiny_lm: Path, tmp_path: Path) -> None:
+    sampling = Sampling(n=2, max_tokens=4, temperature=1.0, seed=0)
+    measure = replace(make_measure(dtype="float32", device="cpu", engine="plain"), prompts=QUESTIONS)
+    with serving(tiny_lm, "openai", reward=False) as server:
+        found = draw_answers(resolve(tiny_lm), sampling, QUESTIONS, measure, server.address, tmp_path / "out")
+    assert found.height == 4
+
+
 def test_a_form_that_is_not_known_another_model_and_nobody_are_one_line(
     tiny_lm: Path, tiny_base: Path, tmp_path: Path
 ) -> None:

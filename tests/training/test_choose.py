@@ -178,6 +178,10 @@ def test_a_folder_of_other_bases_and_their_reward_models_gives_a_forecast(asked,
         ]
         for one in pair:
             write_scores(one, tmp_path / "history" / "scores")
+        rewards = tmp_path / "history" / "chosen" / "rewards"  # of birthmark consequences: no score tables
+        rewards.mkdir(parents=True, exist_ok=True)
+        (rewards / "rm.parquet").touch()
+        (rewards / "rm.json").write_text("{}")
         leans.append([bm.compare([one], lexicons=lexicon)[0].models[0].mean_rank_contrast for one in pair])
     answer = birthmark(
         "choose", *asked["bases"], "--preferences", asked["preferences"], "--pairs", "4", "--seeds", "2", "--held-out", "12",

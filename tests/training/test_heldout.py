@@ -51,6 +51,13 @@ def test_equal_rewards_count_one_half():
     np.testing.assert_array_equal(found.correct(), [1.0, 0.5, 0.0, np.nan])
 
 
+def test_accuracies_are_summed_in_double_precision_so_that_equal_differences_are_equal():
+    rights = {base: [PairRewards(np.repeat(np.float32([1, 0]), [n, 40 - n]), np.full(40, 0.5, np.float32), []).correct()
+                     for n in counts] for base, counts in {"a": (20, 21, 22), "b": (28, 29, 30)}.items()}  # fmt: skip
+    means = {base: [each.mean() for each in found] for base, found in rights.items()}
+    assert np.ptp(np.subtract(means["b"], means["a"])) < 1e-15 and means["a"][1] == 21 / 40
+
+
 def test_no_question_of_a_held_out_pair_is_trained_on():
     pairs = [asked(row, f"question {row // 3}") for row in range(30)]
     split = hold_out(pairs, 7, seed=3)

@@ -93,6 +93,12 @@ def test_a_checkpoint_is_adapters_head_template_and_padding_in_safetensors_and_t
         assert len(names) == 1 + 2 * 4 * 2  # the head; A and B on q, k, v, o in two layers
 
 
+def test_an_adapters_layers_are_written_in_one_order(bt_run: Any) -> None:
+    for checkpoint in (bt_run.out / "checkpoints").iterdir():
+        targets = json.loads((checkpoint / "adapter_config.json").read_text())["target_modules"]
+        assert targets == sorted(targets) and len(targets) > 1
+
+
 def test_the_first_checkpoint_is_the_base_with_the_seeds_head(bt_run: Any) -> None:
     first, last = tensors(bt_run, 0), tensors(bt_run, 6)
     assert all(not weight.any() for name, weight in first.items() if "lora_B" in name)

@@ -32,6 +32,7 @@ from birthmark.scoring.declarations import (
 JSON = Annotated[bool, Option("Print the result as JSON.")]
 QUIET = Annotated[bool, Option("No progress and notes.")]
 DRY_RUN = Annotated[bool, Option("Say what would be done, its time and memory; do nothing.")]
+REPEATABLE = ("--lexicon",)  # by most commands, not by all
 OWN = ("as_json", "quiet", "dry_run", "print_command")  # the command line's own
 
 
@@ -97,7 +98,16 @@ class Words(TyperCommand):
             following = args[at + 1] if at + 1 < len(args) else ""
             has_value = option is not None and re.fullmatch(option.value, following)
             found.append(f"{word}={option.bare}" if option is not None and not has_value else word)
+        self._require_once(found)
         return super().parse_args(ctx, found)
+
+    def _require_once(self, args: Sequence[str]) -> None:
+        """Raise `BirthmarkError` where one value is taken of an option that most commands take repeatedly, and two are given:
+        click would drop the first."""
+        single = {flag for option in self.params if not getattr(option, "multiple", True) for flag in option.opts}
+        for flag in single & set(REPEATABLE):
+            if sum(word.partition("=")[0] == flag for word in args) > 1:
+                raise BirthmarkError(f"{flag} is given twice, and this command takes one: leave one out")
 
 
 class Lazy(TyperGroup):

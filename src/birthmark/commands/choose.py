@@ -19,6 +19,7 @@ from birthmark.foreign import one_line
 from birthmark.inputs.lexicons import Lexicon
 from birthmark.progress import note
 from birthmark.records import Choice, to_json
+from birthmark.scoring.answers import REWARDS
 from birthmark.scoring.declarations import QUESTION, RUN, Argument, Option, select, with_options
 from birthmark.scoring.measure import Measure, choose_frames, make_measure, ray_address
 from birthmark.scoring.options import (
@@ -298,7 +299,9 @@ def _read_history(folder: str | Path | None) -> list[ScoreTable] | None:
     if folder is None:
         return None
     paths = [path for path in sorted(Path(folder).rglob("*.parquet")) if path.with_suffix(".json").is_file()]
-    tables = [read_scores(path) for path in paths if path.parent.name not in (HEADS_FOLDER, "implicit", "words")]
+    tables = [
+        read_scores(path) for path in paths if path.parent.name not in (HEADS_FOLDER, REWARDS, "implicit", "words")
+    ]
     if not tables:
         raise BirthmarkError(f"{folder} has no score tables (*.parquet with *.json beside it): name a folder that has")
     return list({table.record.slug: table for table in tables}.values())

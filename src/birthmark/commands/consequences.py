@@ -22,11 +22,12 @@ from birthmark.scoring.answers import (
     draw_answers,
     judge_answers,
     read_rewards,
+    require_readable,
     reward_records,
     texts_of,
 )
 from birthmark.scoring.declarations import MODEL, QUESTION, Argument, Option, select, with_options
-from birthmark.scoring.measure import Measure, make_measure
+from birthmark.scoring.measure import Measure, make_measure, server_address
 from birthmark.scoring.options import (
     CatalogOptions,
     EngineOptions,
@@ -142,15 +143,18 @@ def consequences(
     `out` keeps the answers, which reward models that join later share: the result is of all that were ever scored there.
     Raises `BirthmarkError` for a model of the wrong kind, for answers among which nothing can be chosen, and as `score` does.
     """
-    asked = _asked(prompts, n, max_tokens, temperature, lexicons, options)
-    sampling, questions, measure = asked
+    sampling, questions, measure = _asked(prompts, n, max_tokens, temperature, lexicons, options)
+    policy_server = server_address(policy_server, "--policy-server") if policy_server is not None else None
     if not models:
         raise BirthmarkError("name at least one reward model")
     tables = [table if isinstance(table, ScoreTable) else read_scores(table) for table in contrasts]
     found = find_policy(policy, policy_server, chat_template, quiet=options["quiet"], catalog=options["catalog"])
     judges = [_reward_model(name, chat_template, options) for name in models]
+    _require_different(judges)
     require_unlike([judge.slug for judge in judges], "the reward models have one table each, and")
-    study = open_study(Path(out), "consequences", _of_study(found, sampling, questions, policy_server))
+    for judge in judges:
+        require_readable(judge)  # before the policy answers, which takes long
+    study = open_study(Path(out), "consequences", _of_study(found, sampling, questions, policy_server, measure))
     study.add_input("questions", questions.name, questions.sha256)
     study.add_input("policy", found.name, found.digests.weights)
     with study.timed("answers"):
@@ -264,6 +268,8 @@ def plan_consequences(
 
     if not models:
         raise BirthmarkError("name at least one reward model")
+    if policy_server is not None:
+        server_address(policy_server, "--policy-server")
     questions, folder = load_questions(prompts), Path(out) if out is not None else None
     load_lexicons(options.get("lexicons") or "starter")  # what is wrong with one is said now
     if folder is not None:
@@ -340,6 +346,13 @@ def _reward_model(name: str | Path, template: str | Path | None, options: Conseq
     return found if found.chat_template or template is None else resolve(name, **asked, chat_template=template)
 
 
+def _require_different(judges: "Sequence[ResolvedModel]") -> None:
+    """Raise `BirthmarkError` for a reward model that is named twice."""
+    for at, judge in enumerate(judges):
+        if judge.slug in [other.slug for other in judges[:at]]:
+            raise BirthmarkError(f"{judge.name} is named twice: name each reward model once")
+
+
 def _require_kind(name: str, kind: str | None, wanted: str) -> None:
     if kind is not None and kind != wanted:
         other = "a language model: name reward models, and the language model with --policy"
@@ -348,9 +361,9 @@ def _require_kind(name: str, kind: str | None, wanted: str) -> None:
 
 
 def _of_study(
-    policy: "ResolvedModel", sampling: Sampling, questions: PromptSetRecord, server: str | None
+    policy: "ResolvedModel", sampling: Sampling, questions: PromptSetRecord, server: str | None, measure: Measure
 ) -> dict[str, object]:
-    """What all reward models of one OUT share: the answers."""
+    """What all reward models of one OUT share: the answers, and how they are read."""
     return {
         "policy": policy.name,
         "policy_weights": policy.digests.weights,
@@ -359,4 +372,5 @@ def _of_study(
         "questions": questions.name,
         "questions_sha256": questions.sha256,
         **asdict(sampling),
+        **{name: getattr(measure, name) for name in ("read", "bos", "template_date", "dtype", "quantize")},
     }

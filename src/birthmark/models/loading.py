@@ -121,21 +121,15 @@ def load_model(
     kind = kind or resolved.kind
     files = read_weights(resolved.path)
     adapter = read_weights(resolved.adapter) if resolved.adapter else None
-    head = _head_files(resolved, adapter) if kind == "reward" else None
+    head = readable_head(resolved) if kind == "reward" else None
     config = read_config(resolved.path)
     config.transformers_weights = None  # which files are the model has been decided
     automatic: Any = AutoModelForCausalLM
     if head is not None:  # an adapter's names are those of a causal LM
         automatic = AutoModel if adapter is None else AutoModelForCausalLM
-        head.check()
     elif kind == "reward":
         automatic = AutoModelForSequenceClassification
-        config.num_labels = _outputs(resolved, files, adapter)
-        if config.num_labels != 1:
-            raise BirthmarkError(
-                f"{resolved.name} has a head with {config.num_labels} outputs and a reward is one number; "
-                "use a model with one output, or score it with --as logprob if it is a language model"
-            )
+        config.num_labels = 1
     chosen = attention or attention_of(resolved, config)
     precision = getattr(torch, dtype) if isinstance(dtype, str) else dtype
     with _loading(resolved), contextlib.ExitStack() as stack:
@@ -167,12 +161,24 @@ def load_model(
     return model
 
 
-def _head_files(resolved: ResolvedModel, adapter: ModelFiles | None) -> HeadFiles | None:
-    """The files of a reward head that birthmark builds itself; None for a sequence classifier's, which transformers loads."""
-    if adapter is not None and not adapter.beside and brings_score(adapter):
-        return None
-    head = HeadFiles.of(resolved.name, resolved.path, resolved.entry, resolved.adapter)
-    return None if head.head is None or head.is_linear else head
+def readable_head(resolved: ResolvedModel) -> HeadFiles | None:
+    """The files of a reward head that birthmark builds itself; None for a sequence classifier's, which transformers loads.
+
+    Raises `BirthmarkError` if the head cannot be read, or gives several numbers; only headers of files are read.
+    """
+    adapter = read_weights(resolved.adapter) if resolved.adapter else None
+    if adapter is None or adapter.beside or not brings_score(adapter):
+        head = HeadFiles.of(resolved.name, resolved.path, resolved.entry, resolved.adapter)
+        if head.head is not None and not head.is_linear:
+            head.check()
+            return head
+    outputs = _outputs(resolved, read_weights(resolved.path), adapter)
+    if outputs != 1:
+        raise BirthmarkError(
+            f"{resolved.name} has a head with {outputs} outputs and a reward is one number; "
+            "use a model with one output, or score it with --as logprob if it is a language model"
+        )
+    return None
 
 
 def _outputs(resolved: ResolvedModel, files: ModelFiles, adapter: ModelFiles | None) -> int:

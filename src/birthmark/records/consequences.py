@@ -115,6 +115,7 @@ class Shift(Record):
     heads_high: float | None
     p_heads: float | None
     shift_why: str | None
+    se_why: str | None
 
 
 class ShiftDifference(Record):
@@ -133,6 +134,7 @@ class ShiftDifference(Record):
     p_swapped: float
     n_swaps: int
     exact: bool
+    se_why: str | None
 
 
 class FamilyShift(Record):

@@ -150,6 +150,13 @@ class AnswersJob(Job):
         return self.answers
 
 
+def require_readable(model: "ResolvedModel") -> None:
+    """Raise `BirthmarkError` for a reward model whose head cannot be read; nothing is loaded."""
+    from birthmark.models.loading import readable_head
+
+    readable_head(model)
+
+
 def judge_answers(model: "ResolvedModel", measure: Measure, answers: pl.DataFrame, out: Path) -> AnswerRewards:
     """Score all answers by one reward model into `out/rewards/`; what an earlier run scored the same way is kept.
 

@@ -224,21 +224,30 @@ def ray_address(ray: bool | str | None, backend: str = LOCAL) -> str | None:
 
     Raises `BirthmarkError` for a backend beside it: what Ray runs is the local one.
     """
-    if not ray:
+    if ray is None or ray is False:
         return None
+    if ray == "":
+        raise BirthmarkError(
+            "--ray is empty: leave it out, or give an address, or write --ray alone for a Ray of this machine"
+        )
     if backend != LOCAL:
         raise BirthmarkError(f"--ray does not go with --backend {one_line(backend)}: leave one of them out")
     return LOCAL if ray is True else ray
 
 
 def _server(address: str | None, backend: str, ray: bool | str | None) -> str | None:
-    """The address of a model server, `http://HOST:PORT`; raises `BirthmarkError` for one that is none, or holds a secret."""
+    """The address of a model server; raises `BirthmarkError` for what does not go with one."""
     if address is None:
         return None
     if backend != LOCAL:
         raise BirthmarkError(f"--server does not go with --backend {one_line(backend)}: leave one of them out")
     if ray:
         raise BirthmarkError("--server does not go with --ray, for the server does the work: leave one of them out")
+    return server_address(address)
+
+
+def server_address(address: str, flag: str = "--server") -> str:
+    """`http://HOST:PORT`; raises `BirthmarkError` that names the option for an address that is none, or holds a secret."""
     try:
         parts = urlsplit(address)
         named, _ = parts.hostname, parts.port  # a port that is none is found when it is read
@@ -246,12 +255,12 @@ def _server(address: str | None, backend: str, ray: bool | str | None) -> str | 
         parts, named = urlsplit(""), None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise BirthmarkError(
-            "--server takes an address alone, without a user name, a password or parameters: put the key into the "
+            f"{flag} takes an address alone, without a user name, a password or parameters: put the key into the "
             "environment variable BIRTHMARK_SERVER_KEY"
         )
     if parts.scheme not in ("http", "https") or not named:
         raise BirthmarkError(
-            f"--server takes an address such as http://localhost:8000, not {one_line(address.rpartition('@')[2])}"
+            f"{flag} takes an address such as http://localhost:8000, not {one_line(address.rpartition('@')[2]) or 'nothing'}"
         )
     return address.rstrip("/").removesuffix("/v1")
 

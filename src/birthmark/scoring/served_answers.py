@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.models.scored import Sample, Sampling
-from birthmark.scoring.backend import Job
 from birthmark.scoring.measure import Measure
 from birthmark.scoring.server import ServerBackend
 from birthmark.scoring.serving import MALFORMED, Connection, Served
@@ -85,7 +84,6 @@ class ServedPolicy:
 def served_policy(address: str, model: "ResolvedModel", sampling: Sampling, measure: Measure) -> Iterator[ServedPolicy]:
     """The policy, once the server says that it has this model. Raises `BirthmarkError` where it has another."""
     backend = ServerBackend(address)
-    backend.settings(Job(model, measure, "chat"))
     served, connection = backend.served(model), Connection(address)
     try:
         yield ServedPolicy(connection, served, model, sampling, measure.template_date)

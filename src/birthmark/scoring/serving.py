@@ -135,7 +135,7 @@ class Connection:
             raise BirthmarkError(f"{self.address} {cure} (HTTP {status})")
         if response.is_redirect:
             there = one_line(response.headers.get("Location", "another address"))
-            raise BirthmarkError(f"{self.address} sends on to {there} (HTTP {status}): give that address with --server")
+            raise BirthmarkError(f"{self.address} sends on to {there} (HTTP {status}): give that address")
 
     def _said(self, response: httpx.Response) -> str:
         """The server's own words on one line, without the key."""
@@ -178,7 +178,7 @@ def _unreachable(error: httpx.RequestError) -> str:
             "own is named by SSL_CERT_FILE"
         )
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return f"nothing answers there ({said}): start the server, or correct --server"
+        return f"nothing answers there ({said}): start the server, or correct the address"
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {TIMEOUT.read:,.0f} seconds"
     return f"the connection broke off ({said})"
@@ -293,7 +293,7 @@ def look_at(connection: Connection, wanted: Sequence[str]) -> list[Served]:
     if not found:
         raise BirthmarkError(
             f"{connection.address} answers, but is no model server that is known here (vLLM, SGLang, "
-            "text-embeddings-inference, or one with OpenAI's /v1/models and /v1/completions): correct --server"
+            "text-embeddings-inference, or one with OpenAI's /v1/models and /v1/completions): correct the address"
         )
     return sorted(found, key=lambda served: not same_name(served.names, wanted))
 

@@ -35,8 +35,8 @@ class PairRewards:
 
     @property
     def margins(self) -> np.ndarray:
-        """Chosen minus rejected, [pairs]."""
-        return self.chosen - self.rejected
+        """Chosen minus rejected, float64 [pairs]: sums of equal shares must be equal, which in float32 they are not."""
+        return self.chosen.astype(np.float64) - self.rejected.astype(np.float64)
 
     def correct(self) -> np.ndarray:
         """1 where the chosen answer has the higher reward, ½ where both have the same, 0 else; NaN for a dropped pair."""

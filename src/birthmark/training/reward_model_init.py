@@ -21,7 +21,7 @@ from birthmark.foreign import one_line
 from birthmark.inputs.answers import asked
 from birthmark.models.encoding import Encoder
 from birthmark.models.engine_choice import choose_engine
-from birthmark.models.folder import SPECIAL_TOKENS, and_more
+from birthmark.models.folder import ADAPTER_CONFIG, SPECIAL_TOKENS, and_more
 from birthmark.models.guard import read_config
 from birthmark.models.loading import attention_of
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
@@ -225,12 +225,20 @@ def save_adapter(model: Any, folder: Path, chat_template: str, pad_token: str) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.peft_config["default"].save_pretrained(unfinished)
+    _sort_targets(unfinished / ADAPTER_CONFIG)
     (unfinished / "chat_template.jinja").write_text(chat_template, encoding="utf-8")
     special = json.dumps({"pad_token": pad_token}, ensure_ascii=False)
     (unfinished / SPECIAL_TOKENS).write_text(special + "\n", encoding="utf-8")
     folder.parent.mkdir(exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)
+
+
+def _sort_targets(path: Path) -> None:
+    """Write an adapter's layers in a fixed order: PEFT holds them in a set, so that two equal runs had unlike digests."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["target_modules"] = sorted(config["target_modules"])
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def random_head_words(

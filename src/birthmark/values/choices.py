@@ -4,6 +4,7 @@ A reward model chooses by one of two rules: the best of the n answers, or softly
 which the mean KL from the policy is the same for every reward model. Each is also done with rewards less what length explains.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,6 +96,7 @@ class Judge:
     heads: np.ndarray
     lengths: np.ndarray
     kl: float
+    name: str
     weights: dict[tuple[Rule, bool], np.ndarray] = field(init=False)
     soft: SoftChoice = field(init=False)
     soft_fixed: SoftChoice = field(init=False)
@@ -104,7 +106,7 @@ class Judge:
             soft = soft_choice(self.rewards, self.kl)
             fixed = soft_choice(self.fixed, self.kl)
         except BirthmarkError as error:
-            raise BirthmarkError(f"{self.record.model}: {error}") from None
+            raise BirthmarkError(f"{self.name}: {error}") from None
         object.__setattr__(self, "soft", soft)
         object.__setattr__(self, "soft_fixed", fixed)
         weights = {
@@ -114,10 +116,6 @@ class Judge:
             ("best", True): best_of_n(self.fixed),
         }
         object.__setattr__(self, "weights", weights)
-
-    @property
-    def name(self) -> str:
-        return self.record.model
 
     @cached_property
     def fixed(self) -> np.ndarray:
@@ -163,10 +161,21 @@ class Judge:
 def make_judges(
     records: Sequence[AnswerRewards], rewards: Sequence[tuple[np.ndarray, np.ndarray]], said: Said
 ) -> list[Judge]:
-    """A judge a reward model; all choose softly at the KL of the best of n. Raises `BirthmarkError` that names the model."""
+    """A judge a reward model; all choose softly at the KL of the best of n. Raises `BirthmarkError` that names the model.
+
+    Models of one name, such as a folder whose weights were replaced, go by their slugs, which hold digits of their weights.
+    """
     shape, kl = said.words.totals.shape, best_of_n_kl(said.n)
+    names = Counter(record.model for record in records)
     return [
-        Judge(record, values.reshape(shape), heads.reshape(-1, *shape), said.lengths, kl)
+        Judge(
+            record,
+            values.reshape(shape),
+            heads.reshape(-1, *shape),
+            said.lengths,
+            kl,
+            record.model if names[record.model] == 1 else record.slug,
+        )
         for record, (values, heads) in zip(records, rewards, strict=True)
     ]
 

@@ -37,6 +37,7 @@ DRAWS = 2_000  # shuffles of rewards
 FEWEST_LINKED = 6  # reward models
 FEWEST_ANSWERS, FEWEST_QUESTIONS = 5, 3  # that have a word whose shift is listed
 WORDS_LISTED = 12
+NO_INTERVAL = "an interval over questions needs two or more questions"
 EXAMPLES = 10
 RULES: tuple[tuple[Rule, bool], ...] = (("soft", False), ("soft", True), ("best", False), ("best", True))
 RATES: tuple[Rate, ...] = ("per_thousand_words", "share_of_answers")
@@ -133,7 +134,7 @@ def _shift(
         nulls[f"p_{name}"] = null_p(found.difference, drawn) if len(drawn) else None
     return Shift.build(
         found, without=("rate_a", "rate_b", "difference"), policy=found.rate_b, chosen=found.rate_a, shift=found.difference,
-        p_adjusted=None, **nulls, **named,
+        p_adjusted=None, se_why=NO_INTERVAL if found.se is None else None, **nulls, **named,
     )  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def differences(judges: Sequence[Judge], counted: Counted, said: Said, seed: int
                     ShiftDifference.build(
                         rate_difference(a, b, values[at], totals), without=("rate_a", "rate_b"), a=first.name,
                         b=second.name, lexicon=counted.lexicon, category=category, length_fixed=fixed, p_swapped=test.p,
-                        n_swaps=test.n_splits, exact=test.exact,
+                        n_swaps=test.n_splits, exact=test.exact, se_why=NO_INTERVAL if len(said.texts) == 1 else None,
                     )
                 )  # fmt: skip
     return found
