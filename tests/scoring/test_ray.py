@@ -9,10 +9,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -27,7 +30,7 @@ from birthmark.scoring import places, ray_backend
 from birthmark.scoring.cluster import Request, connect
 from birthmark.scoring.measure import make_measure
 from birthmark.scoring.places import Places, run_tasks
-from birthmark.scoring.ray_backend import RayBackend, _Actor, gpus_for
+from birthmark.scoring.ray_backend import RayBackend, RaySession, _Actor, gpus_for
 from birthmark.scoring.resume import Kept
 from preference_files import pair_rows, write_rows
 from tiny_runs import write_small_lexicon
@@ -189,6 +192,33 @@ def test_an_audit_on_the_command_line_has_the_local_tables(alone, tiny_lm, tiny_
     assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
     answer = birthmark("implicit", tiny_lm, tiny_base, "--ray", *asked, "--out", tmp_path / "implicit")
     assert answer.code == 0, answer.err
+
+
+def test_a_model_that_waits_for_a_place_keeps_no_other_from_loading():
+    """As a lock did that all sessions shared: the model that had the place waited for the one that waited for it."""
+    waits, given = threading.Event(), threading.Event()
+
+    class Waiting:
+        places = (None,)
+
+        def run(self, *_: Any) -> Iterator[Any]:
+            waits.set()
+            assert given.wait(20), "the other model was not described"
+            yield 0, ("facts", "candidates")
+
+    class Given(Waiting):
+        def run(self, *_: Any) -> Iterator[Any]:
+            assert waits.wait(20)
+            yield 0, ("facts", "candidates")
+            given.set()
+
+    first, second = (RaySession(kind(), SimpleNamespace(model=None), None) for kind in (Waiting, Given))  # type: ignore[arg-type]
+    with ThreadPoolExecutor(2) as pool:
+        described = [pool.submit(lambda session: session.facts, session) for session in (first, second)]
+        waits.wait(20)
+        assert described[1].result(timeout=10) == "facts"
+        given.set()
+        assert described[0].result(timeout=30) == "facts"
 
 
 # ------------------------------------------------------------------------------------------------------------- faults

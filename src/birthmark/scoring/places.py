@@ -63,7 +63,7 @@ class Place(Generic[T]):
     def is_there(self) -> bool:
         """Whether the cluster has given the room, and its machine is not lost since.
 
-        Ray's own `ready()` is a task that needs a worker, and of two threads that ask it at once the task of neither may start.
+        The scheduler is asked; Ray's own `ready()` is a task, which would start a worker's process each time.
         """
         from ray.util.placement_group import placement_group_table
 

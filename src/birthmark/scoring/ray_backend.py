@@ -7,7 +7,6 @@ other's run. The driver knows nothing of torch; it hands out units and yields wh
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -172,13 +171,20 @@ class RaySession:
         self._places = places
         self._job = job
         self._sent = sent
+        self._found: tuple[Facts, pl.DataFrame] | None = None
 
-    @cached_property
+    @property
     def _described(self) -> tuple[Facts, pl.DataFrame]:
-        """From the actor that has loaded the model first; the others go on loading."""
-        describe = lambda actor, _: actor.describe.remote(self._sent)
-        found = self._places.run(range(len(self._places.places)), describe, lambda _: f"loading {self._job.model.name}")
-        return next(found)[1]
+        """From the actor that has loaded the model first; the others go on loading.
+
+        No `cached_property`: up to Python 3.11 that has one lock for all sessions, and a model that waits for a place would
+        keep the one that has it from loading.
+        """
+        if self._found is None:
+            describe = lambda actor, _: actor.describe.remote(self._sent)
+            places = range(len(self._places.places))
+            self._found = next(self._places.run(places, describe, lambda _: f"loading {self._job.model.name}"))[1]
+        return self._found
 
     @property
     def facts(self) -> Facts:
