@@ -20,7 +20,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 SHAPES = ("circle", "diamond", "square", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left")
 
 
-INK, SOFT, LINE = "var(--ink)", "var(--soft)", "var(--line)"
+INK, SOFT, LINE, PAPER = "var(--ink)", "var(--soft)", "var(--line)", "var(--paper)"
 
 
 HUES = tuple(f"var(--hue-{n})" for n in range(1, 9))
@@ -308,9 +308,11 @@ def rows_axis(field: str, order: Sequence[str], *, narrow: bool, labels: bool = 
 
 
 def names_above(field: str, order: Sequence[str]) -> Any:
-    """The rows' names written above them, where a phone has no room beside them."""
-    return (
-        Chart(data([{field: name} for name in order]))
-        .mark_text(align="left", baseline="bottom", fontSize=12, color=INK, dy=3, limit=NARROW - 10)
-        .encode(y=alt.Y(f"{field}:N", sort=list(order), bandPosition=0), x=alt.value(0), text=f"{field}:N")
+    """The rows' names written above them, where a phone has no room beside them; no line of the figure runs through one."""
+    named = Chart(data([{field: name} for name in order])).encode(
+        y=alt.Y(f"{field}:N", sort=list(order), bandPosition=0), x=alt.value(0), text=f"{field}:N"
+    )
+    style: Any = {"align": "left", "baseline": "bottom", "fontSize": 12, "dy": 3, "limit": NARROW - 10}
+    return alt.layer(
+        named.mark_text(**style, stroke=PAPER, strokeWidth=4, color=PAPER), named.mark_text(**style, color=INK)
     )
