@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from birthmark.models.resolve import ResolvedModel
 
 
+_begun: "list[Study]" = []  # those that this process opened in folders with nothing in them
+
+
 @dataclass
 class Study:
     """An open OUT folder."""
@@ -52,6 +55,7 @@ class Study:
     out: Path
     record: StudyRecord
     lock: "FileLock"
+    is_made: bool = False
     _tables: dict[str, ScoreTable] = field(default_factory=dict)
 
     def keep(self, table: ScoreTable) -> None:
@@ -102,6 +106,7 @@ def open_study(out: Path | str, command: str, asked: dict[str, object], *, page:
     """
     out = Path(out)
     check_path(out, "out", "with --out")
+    is_made = not out.exists()
     try:
         with atomic_path(out / ".writable") as probe:
             probe.touch()
@@ -126,9 +131,26 @@ def open_study(out: Path | str, command: str, asked: dict[str, object], *, page:
     record.page = page or record.page
     record.versions = {"python": platform.python_version(), **versions()}
     record.command_line = shlex.join(["birthmark", *sys.argv[1:]]) if sys.argv[0].endswith("birthmark") else None
-    study = Study(out, record, lock)
+    study = Study(out, record, lock, is_made=is_made)
     study.save()
+    if not others:
+        _begun.append(study)
     return study
+
+
+def discard_empty() -> None:
+    """Take back what this process began in empty folders where nothing came of it: a refused run leaves nothing behind."""
+    for study in _begun:
+        files = [path for path in study.out.rglob("*") if path.is_file()]
+        if {path.relative_to(study.out).as_posix() for path in files} <= {"study.json", LOCK}:
+            study.lock.release()
+            for path in files:
+                path.unlink(missing_ok=True)
+            for folder in sorted((path for path in study.out.rglob("*") if path.is_dir()), reverse=True):
+                folder.rmdir()
+            if study.is_made:
+                study.out.rmdir()
+    _begun.clear()
 
 
 def require_same_study(out: Path, command: str, asked: dict[str, object]) -> None:

@@ -88,6 +88,27 @@ def test_a_command_that_takes_one_lexicon_refuses_two(birthmark):
     assert answer.is_error("--lexicon is given twice"), answer.err
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["new", "empty"])
+def test_a_run_that_is_refused_after_its_folder_was_opened_leaves_nothing_in_it(there, birthmark, tiny_rm, tmp_path):
+    out = tmp_path / "deep" / "out"
+    if there:
+        out.mkdir(parents=True)
+    words = ("--prompt", "What is good?", "--candidates", "love,hope", "--server", "http://127.0.0.1:9")
+    answer = birthmark("score", tiny_rm, *words, "--out", out)
+    assert answer.is_error("nothing answers there"), answer.err
+    assert out.exists() == there and not list(out.rglob("*"))
+
+
+def test_a_refused_run_keeps_what_an_earlier_one_made(birthmark, tiny_rm, tiny_lm, tmp_path):
+    words = ("--prompt", "What is good?", "--candidates", "love,hope", "--out", tmp_path / "out")
+    assert birthmark("score", tiny_rm, *words).code == 0
+    before = {
+        path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file() and path.suffix != ".json"
+    }
+    assert birthmark("score", tiny_lm, *words, "--server", "http://127.0.0.1:9").is_error("nothing answers there")
+    assert before == {path: path.read_bytes() for path in before} and len(before) == 2  # the table and the lock
+
+
 def test_an_address_of_ray_is_not_empty(birthmark):
     answer = birthmark("score", "smollm2-135m-instruct", "--prompt", "What is good?", "--candidates", "love", "--ray=")
     assert answer.is_error("--ray is empty"), answer.err

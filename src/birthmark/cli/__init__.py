@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=list(arguments) if arguments is not None else None, prog_name="birthmark", standalone_mode=False
         )
     except BirthmarkError as error:
+        if study := sys.modules.get("birthmark.study"):
+            study.discard_empty()
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         if not error.format_message():  # no command named: the help has been printed
