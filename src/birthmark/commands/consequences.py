@@ -19,10 +19,10 @@ from birthmark.scoring.answers import (
     RANDOM_HEADS,
     SAMPLES,
     Sampling,
+    check_head,
     draw_answers,
     judge_answers,
     read_rewards,
-    require_readable,
     reward_records,
     texts_of,
 )
@@ -153,7 +153,7 @@ def consequences(
     _require_different(judges)
     require_unlike([judge.slug for judge in judges], "the reward models have one table each, and")
     for judge in judges:
-        require_readable(judge)  # before the policy answers, which takes long
+        check_head(judge)  # before the policy answers, which takes long
     study = open_study(Path(out), "consequences", _of_study(found, sampling, questions, policy_server, measure))
     study.add_input("questions", questions.name, questions.sha256)
     study.add_input("policy", found.name, found.digests.weights)

@@ -150,7 +150,7 @@ class AnswersJob(Job):
         return self.answers
 
 
-def require_readable(model: "ResolvedModel") -> None:
+def check_head(model: "ResolvedModel") -> None:
     """Raise `BirthmarkError` for a reward model whose head cannot be read; nothing is loaded."""
     from birthmark.models.loading import readable_head
 
