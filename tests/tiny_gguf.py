@@ -13,10 +13,15 @@ from transformers import LlamaForCausalLM
 from birthmark.inputs.catalog import Embedded, Entry, Wheel
 
 
-def write_gguf(path: Path, source: Path, more: Mapping[str, np.ndarray] | None = None) -> None:
+def write_gguf(
+    path: Path,
+    source: Path,
+    more: Mapping[str, np.ndarray] | None = None,
+    fields: Mapping[str, int | float | str] | None = None,
+) -> None:
     """Write the tiny Llama in the folder `source` (see `tiny_models`) as a float32 GGUF, tokenizer included.
 
-    `more` are further tensors, such as a classifier's head.
+    `more` are further tensors, such as a classifier's head; `fields` further metadata.
     """
     import json
 
@@ -59,6 +64,9 @@ def write_gguf(path: Path, source: Path, more: Mapping[str, np.ndarray] | None =
         writer.add_tensor(f"{names.get_name(stem)}.{suffix}", tensor.contiguous().numpy())
     for name, values in (more or {}).items():
         writer.add_tensor(name, values)
+    add = {int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}
+    for key, value in (fields or {}).items():
+        add[type(value)](key, value)  # type: ignore[operator]
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -141,6 +141,8 @@ def open_study(out: Path | str, command: str, asked: dict[str, object], *, page:
 def discard_empty() -> None:
     """Take back what this process began in empty folders where nothing came of it: a refused run leaves nothing behind."""
     for study in _begun:
+        if not study.out.is_dir():
+            continue
         files = [path for path in study.out.rglob("*") if path.is_file()]
         if {path.relative_to(study.out).as_posix() for path in files} <= {"study.json", LOCK}:
             study.lock.release()

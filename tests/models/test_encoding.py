@@ -4,9 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.encoding import Encoder, common_prefix_length, parse_template_date, pin_template, read_vocabulary
+from birthmark.models.encoding import (
+    Encoder,
+    common_prefix_length,
+    parse_template_date,
+    pin_template,
+    read_vocabulary,
+    unknown_words,
+)
 from birthmark.models.guard import limited_memory
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
@@ -305,6 +314,32 @@ def test_the_embedded_vocabularies_leave_out_what_the_design_counts(name, specia
     vocabulary = read_vocabulary(load_tokenizer(resolve(name, quiet=True)), {17: 49152, 6249: 262144}[special])
     assert (len(vocabulary.special), len(vocabulary.undecodable)) == (special, undecodable)
     assert len(vocabulary.unused) == 0
+
+
+def test_a_dropout_stated_in_a_tokenizers_file_draws_nothing():
+    tokenizer = make_tokenizer()
+    whole = Encoder(tokenizer, "qa").form_ids(["a word that is rather long"])
+    tokenizer.backend_tokenizer.model.dropout = 0.9
+    assert all(Encoder(tokenizer, "qa").form_ids(["a word that is rather long"]) == whole for _ in range(5))
+
+
+@pytest.mark.parametrize("kind", ["words", "unigram"])
+def test_an_unknown_token_that_only_the_vocabularys_file_names_is_one(kind):
+    pieces = ["<unk>", "love", "a", "b", "c", "▁"]
+    model = (
+        models.WordLevel({piece: at for at, piece in enumerate(pieces)}, unk_token="<unk>")
+        if kind == "words"
+        else models.Unigram([(piece, -1.0) for piece in pieces], unk_id=0)
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(model))
+    assert tokenizer.unk_token_id is None
+    assert unknown_words(tokenizer, ["love", "自由", "<unk>"]) == {"自由"}
+
+
+def test_a_tokenizer_that_fails_on_a_text_is_one_line():
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, unk_token="<unk>")))
+    with pytest.raises(BirthmarkError, match="the tokenizer fails on a text"):
+        unknown_words(tokenizer, ["a", "b"])
 
 
 def test_a_truncation_stated_in_a_tokenizers_file_cuts_nothing():

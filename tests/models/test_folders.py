@@ -4,6 +4,7 @@ Right values are the dot product of a head with the states of transformers' deco
 """
 
 import json
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -622,3 +623,66 @@ def test_the_reading_lists_each_file_once(copy, tiny_lm):
     write(folder / "value_head.safetensors", VALUE_HEAD)
     files = read_weights(folder)
     assert [path.name for path in files.all] == [*shards, "value_head.safetensors"] and not files.is_adapter
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["value_head.bin", "v_head.pt", "value_head.npz", "value_head/x.bin", "pytorch_model.bin", "adapter_config.json"],
+)
+def test_what_lies_beside_a_gguf_and_could_be_meant_is_named(name, tiny_lm, tmp_path):
+    write_gguf(tmp_path / "tiny.gguf", tiny_lm)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(BirthmarkError, match=f"{name.partition('/')[0]}.* (lies beside|may hold)"):
+        resolve(tmp_path)
+
+
+def test_a_classifiers_config_beside_a_gguf_is_not_passed_over(tiny_lm, tmp_path):
+    write_gguf(tmp_path / "tiny.gguf", tiny_lm)
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]}'
+    )
+    with pytest.raises(BirthmarkError, match="names a classifier"):
+        resolve(tmp_path)
+
+
+def test_a_gguf_that_is_a_link_to_nothing_is_one_line(tmp_path):
+    (tmp_path / "tiny.gguf").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BirthmarkError, match="is a link to a file that is not there"):
+        resolve(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["blk.0.attn_v.bias", "rope_freqs.weight", "head.weight", "rank.output.weight", "blk.9.attn_norm.weight"]
+)
+def test_a_tensor_of_a_gguf_that_has_no_place_in_the_model_is_named(name, tiny_lm, tmp_path):
+    write_gguf(tmp_path / "tiny.gguf", tiny_lm, {name: np.ones(HIDDEN, dtype=np.float32)})
+    with pytest.raises(BirthmarkError, match=f"has the weight {re.escape(name)}.* (no place|head)"):
+        resolve(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("llama.pooling_type", 4, "no language model"),
+        ("llama.rope.scaling.type", "linear", "scales its positions"),
+        ("general.type", "adapter", "is no model"),
+        ("split.count", "3", "is a part of a GGUF"),
+        ("split.count", 2, "is a part of a GGUF"),
+    ],
+)
+def test_what_a_ggufs_metadata_says_against_it_is_heard(field, value, said, tiny_lm, tmp_path):
+    write_gguf(tmp_path / "tiny.gguf", tiny_lm, fields={field: value})
+    with pytest.raises(BirthmarkError, match=said):
+        resolve(tmp_path)
+
+
+def test_a_tensor_in_two_listed_shards_is_refused(tiny_lm, tmp_path):
+    AutoModelForCausalLM.from_pretrained(tiny_lm).save_pretrained(tmp_path, max_shard_size="40KB")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_lm / name, tmp_path)
+    first, *_, last = sorted(tmp_path.glob("*.safetensors"))
+    tensors = load_file(last) | {name: 2 * tensor for name, tensor in load_file(first).items()}
+    save_file(tensors, last, metadata={"format": "pt"})
+    with pytest.raises(BirthmarkError, match="both in .* and in"):
+        resolve(tmp_path)

@@ -13,6 +13,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ from birthmark.foreign import one_line
 from birthmark.inputs.catalog import Embedded, Entry, Wheel
 from birthmark.inputs.fetch import Note, cache_folder, fetch_wheel, hold, workspace
 from birthmark.models.config_checks import GGUF_SIZES, check_gguf
-from birthmark.models.folder import digest_of_files, remembered_sha256, tokenizer_files
+from birthmark.models.folder import (
+    ADAPTER_CONFIG,
+    and_more,
+    digest_of_files,
+    read_json,
+    remembered_sha256,
+    tokenizer_files,
+)
 from birthmark.models.guard import is_fault_of_a_file, quiet
 from birthmark.progress import tell
 
@@ -32,7 +40,7 @@ LAYOUT = (
     1  # version of a converted folder: increased when the conversion changes, so that older ones are converted again
 )
 
-OF_USERS = 2  # as LAYOUT, of people's own files: earlier ones may be a reward model's whose head was dropped
+OF_USERS = 3  # as LAYOUT, of people's own files: earlier ones may lack a head or other tensors of the file
 
 
 def prepare_embedded(entry: Entry, note: Note | None = None) -> Path:
@@ -148,6 +156,7 @@ def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
         )
     if len(found) != 1:
         raise BirthmarkError(f"{folder} has {len(found)} GGUF files: keep one, or use a folder for each")
+    _require_alone(found[0])
     template = folder / "chat_template.jinja"
     digest = digest_of_files([found[0], *tokenizer_files(folder), *([template] if template.is_file() else [])])
     name = f"gguf-{OF_USERS}-{digest[:16]}"
@@ -169,6 +178,28 @@ def prepare_gguf(folder: Path, note: Note | None = None) -> Path:
     return target
 
 
+def _require_alone(gguf: Path) -> None:
+    """Raise `BirthmarkError` for what lies beside a GGUF and could be meant: other weights, a head, an adapter, a classifier."""
+    from birthmark.models.weights import is_weights, require_no_folder_of_a_head
+
+    if not gguf.exists():
+        raise BirthmarkError(f"{gguf} is a link to a file that is not there: put the file itself there")
+    others = sorted(path for path in gguf.parent.iterdir() if path != gguf)
+    require_no_folder_of_a_head(others)
+    beside = [path for path in others if path.is_file() and (is_weights(path) or path.name == ADAPTER_CONFIG)]
+    if beside:
+        raise BirthmarkError(
+            f"{beside[0]} lies beside {gguf.name} and would not be read: move away the file that is not meant; heads and adapters "
+            "go with safetensors"
+        )
+    config = gguf.parent / "config.json"
+    stated = str(read_json(config).get("architectures")) if config.is_file() else ""
+    if "ForSequenceClassification" in stated or "Reward" in stated:
+        raise BirthmarkError(
+            f"{config} names a classifier ({one_line(stated, 80)}), whose head is not read from {gguf.name}: use the model's safetensors"
+        )
+
+
 def convert_gguf(gguf: Path, folder: Path) -> None:
     """Write the model and tokenizer of the file `gguf` into `folder`, float32.
 
@@ -179,7 +210,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
     where: dict[str, Any] = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
     automatic: Any = AutoModelForCausalLM
-    with contextlib.redirect_stderr(io.StringIO()), quiet(), _parsed_once(gguf) as fields:  # stderr: its progress bars
+    with contextlib.redirect_stderr(io.StringIO()), quiet(), _parsed_once(gguf) as read:  # stderr: its progress bars
         try:
             config = AutoConfig.from_pretrained(**where)
             tokenizer = AutoTokenizer.from_pretrained(**where, config=config)
@@ -191,6 +222,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
                 raise
             raise BirthmarkError(f"{gguf} cannot be read as GGUF: {one_line(repr(error), 300)}") from None
         _require_complete(gguf.name, loading)
+        read.require_all_used()
         model.hf_quantizer = None  # the weights are float32 now, and must not be saved as quantized
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
@@ -198,7 +230,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
         keys = ("general.architecture", "tokenizer.ggml.pre")
-        architecture, pre_tokenizer = (str(fields[key].contents()) if key in fields else "" for key in keys)
+        architecture, pre_tokenizer = (str(read.fields[key].contents()) if key in read.fields else "" for key in keys)
     repair_tokenizer(folder / "tokenizer.json", architecture, pre_tokenizer)
 
 
@@ -221,6 +253,7 @@ def repair_tokenizer(path: Path, architecture: str, pre_tokenizer: str) -> None:
     path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
 
 
+_STATED = ("split.count", ".pooling_type", "classifier.output_labels", "rope.scaling.type", "general.type")
 _RUN_CHARACTERS = "\n▁\t"
 
 
@@ -257,16 +290,39 @@ def _full_disk_as_oserror() -> Iterator[None]:
         raise
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A GGUF that was read, and the tensors that transformers has a place for, by name, once the model is made."""
+
+    path: Path
+    fields: dict[str, Any]
+    tensors: tuple[str, ...]
+    places: dict[str, str] = field(default_factory=dict)
+
+    def require_all_used(self) -> None:
+        """Raise `BirthmarkError` for a tensor that the model has no place for, which transformers leaves out."""
+        unused = [
+            name for name in self.tensors if name not in self.places and "_exps" not in name and ".ssm_" not in name
+        ]
+        if self.places and unused:
+            raise BirthmarkError(
+                f"{self.path} has the weight {unused[0]}{and_more(unused)}, which has no place in the model as transformers reads "
+                "GGUF: use the model's safetensors"
+            )
+
+
 @contextlib.contextmanager
-def _parsed_once(path: Path) -> Iterator[dict[str, Any]]:
+def _parsed_once(path: Path) -> Iterator[_Read]:
     """The file's metadata; within the block, every `gguf.GGUFReader` is the one that was read.
 
     Otherwise transformers parses the file three times, which takes half a minute each for a large vocabulary.
     """
     import gguf
+    from transformers import modeling_gguf_pytorch_utils
 
     library: Any = gguf
-    original = library.GGUFReader
+    loading: Any = modeling_gguf_pytorch_utils
+    original, places_of = library.GGUFReader, loading.get_gguf_hf_weights_map
     try:
         reader = original(path)
         stated = {name: field.contents() for name, field in reader.fields.items() if name.endswith(GGUF_SIZES)}
@@ -276,12 +332,19 @@ def _parsed_once(path: Path) -> Iterator[dict[str, Any]]:
             raise
         raise BirthmarkError(f"{path} cannot be read as GGUF: {one_line(repr(error), 300)}") from None
     check_gguf(path, stated, shapes)
-    library.GGUFReader = lambda *_: reader
+    read = _Read(path, reader.fields, tuple(str(tensor.name) for tensor in reader.tensors))
+
+    def remembered(*arguments: Any, **options: Any) -> Any:
+        found = places_of(*arguments, **options)
+        read.places.update(found)
+        return found
+
+    library.GGUFReader, loading.get_gguf_hf_weights_map = lambda *_: reader, remembered
     try:
         _require_language_model(path, reader)
-        yield reader.fields
+        yield read
     finally:
-        library.GGUFReader = original
+        library.GGUFReader, loading.get_gguf_hf_weights_map = original, places_of
 
 
 def _require_language_model(path: Path, reader: Any) -> None:
@@ -294,8 +357,22 @@ def _require_language_model(path: Path, reader: Any) -> None:
             f"{path} has the weight {heads[0]}, a reward model's or classifier's head, which is not read from GGUF: use the "
             "model's safetensors"
         )
-    if "split.count" in reader.fields and int(reader.fields["split.count"].contents()) > 1:
+    stated = {name: value.contents() for name, value in reader.fields.items() if name.endswith(_STATED)}
+    parts = stated.get("split.count", 1)
+    if not isinstance(parts, int) or parts > 1:
         raise BirthmarkError(f"{path} is a part of a GGUF: join the parts with llama.cpp's `llama-gguf-split --merge`")
+    for name, value in stated.items():
+        if name.endswith((".pooling_type", "classifier.output_labels")) and value not in (0, None, []):
+            raise BirthmarkError(
+                f"{path} is no language model ({name} is {one_line(value, 40)}): use the model's safetensors"
+            )
+        if name.endswith("rope.scaling.type") and value != "none":
+            raise BirthmarkError(
+                f"{path} scales its positions ({name} is {one_line(value, 40)}), which transformers does not read from GGUF: use the "
+                "model's safetensors"
+            )
+    if stated.get("general.type", "model") != "model":
+        raise BirthmarkError(f"{path} is no model (general.type is {one_line(stated['general.type'], 40)})")
 
 
 def _require_complete(name: str, loading: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """From text to token ids: contexts, conversations, word forms and the vocabulary's candidates."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -359,11 +360,12 @@ def unknown_words(tokenizer: Any, words: Sequence[str]) -> set[str]:
 
     White space does not count, nor does a word of nothing else. Two such words can be the same ids, so that none of them has a score of its own.
     """
-    unknown = tokenizer.unk_token_id
+    unknown = _unknown_ids(tokenizer)
+    written = {tokenizer.convert_ids_to_tokens(index) for index in unknown}
     found = {
         word
         for word, ids in zip(words, _tokenized(tokenizer, words, special=False), strict=True)
-        if (not ids and word.strip()) or (unknown is not None and unknown in ids and word != tokenizer.unk_token)
+        if (not ids and word.strip()) or (not unknown.isdisjoint(ids) and word not in written)
     }
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is not None:
@@ -375,13 +377,25 @@ def unknown_words(tokenizer: Any, words: Sequence[str]) -> set[str]:
     return found
 
 
+def _unknown_ids(tokenizer: Any) -> set[int]:
+    """The unknown token's id, by the tokenizer's configuration and by its vocabulary's file, which may name one alone."""
+    found = {tokenizer.unk_token_id}
+    model = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    if model is not None:
+        name = getattr(model, "unk_token", None)
+        found.add(model.token_to_id(name) if name else None)
+        if type(model).__name__ == "Unigram":
+            found.add(json.loads(tokenizer.backend_tokenizer.to_str())["model"].get("unk_id"))
+    return found - {None}
+
+
 def unknown_answers(encoder: Encoder, words: Sequence[str]) -> set[str]:
     """`unknown_words`, and those that are unknown only within a conversation, where they stand beside other text."""
     found = unknown_words(encoder.tokenizer, words)
-    unknown = encoder.tokenizer.unk_token_id
-    if unknown is None or len(found) == len(words):
+    unknown = _unknown_ids(encoder.tokenizer)
+    if not unknown or len(found) == len(words):
         return found
-    counts = [ids.count(unknown) for ids in encoder.conversations("Hello", words)]
+    counts = [sum(index in unknown for index in ids) for ids in encoder.conversations("Hello", words)]
     fewest = min(count for word, count in zip(words, counts, strict=True) if word not in found)
     return found | {word for word, count in zip(words, counts, strict=True) if count > fewest}
 
@@ -407,14 +421,25 @@ def _tokenized(tokenizer: Any, texts: Sequence[str], special: bool) -> Iterator[
     if fast is not None:
         fast.no_truncation()
         fast.no_padding()
+        if getattr(fast.model, "dropout", None):
+            fast.model.dropout = None  # for training: it would draw other tokens each time
     for start in range(0, len(texts), TEXTS_AT_ONCE):
         part = list(texts[start : start + TEXTS_AT_ONCE])
         if fast is not None:
-            yield from (encoding.ids for encoding in fast.encode_batch_fast(part, add_special_tokens=special))
+            yield from (encoding.ids for encoding in _encoded(fast, part, special))
         else:
             yield from tokenizer(
                 part, add_special_tokens=special, return_attention_mask=False, return_token_type_ids=False
             )["input_ids"]
+
+
+def _encoded(fast: Any, texts: list[str], special: bool) -> Any:
+    try:
+        return fast.encode_batch_fast(texts, add_special_tokens=special)
+    except Exception as error:  # noqa: BLE001  the library raises nothing narrower
+        raise BirthmarkError(
+            f"the tokenizer fails on a text ({one_line(error, 120)}): does its class (tokenizer_class) fit its tokenizer.json?"
+        ) from None
 
 
 def _own_template(tokenizer: Any) -> str:

@@ -53,7 +53,7 @@ def cached_folder(hub_id: str) -> Path | None:
 
 def _what_to_do(error: Exception, hub_id: str, revision: str | None) -> str:
     """One line for what went wrong between this machine and the hub."""
-    from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE, HF_HUB_OFFLINE
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -75,8 +75,8 @@ def _what_to_do(error: Exception, hub_id: str, revision: str | None) -> str:
     if isinstance(error, LocalEntryNotFoundError):
         where = "" if ENDPOINT == "https://huggingface.co" else f" at {ENDPOINT} (HF_ENDPOINT)"
         return (
-            f"{hub_id} is not on this machine and the hub cannot be reached{where}: connect to the network, or give a local "
-            "folder"
+            f"{hub_id}{f' at {one_line(revision)}' if revision else ''} is not on this machine and the hub cannot be "
+            f"reached{where}: {'unset HF_HUB_OFFLINE and ' if HF_HUB_OFFLINE else ''}connect to the network, or give a local folder"
         )
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return f"{hub_id} does not fit on the disk: make room where {HF_HUB_CACHE} is, or set HF_HOME to another disk"

@@ -177,7 +177,8 @@ class LogProbScorer:
     def _join(
         self, following: np.ndarray, forms: np.ndarray, tokens: np.ndarray, word_forms: Sequence[Sequence[int]]
     ) -> np.ndarray:
-        words = np.array([np.logaddexp.reduce(forms[list(word)]) for word in word_forms], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # a score that is not finite is named where it is checked
+            words = np.array([np.logaddexp.reduce(forms[list(word)]) for word in word_forms], dtype=np.float64)
         return np.concatenate([following[self._tokens[tokens]], words]).astype(np.float32)
 
 

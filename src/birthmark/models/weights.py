@@ -125,10 +125,10 @@ def read_weights(folder: Path) -> ModelFiles:
     _require_safetensors(folder, [name for name in others if not name.endswith(".safetensors")])
     beside = [folder / name for name in others]
     paths = [folder / name for name in main]
-    if beside:
+    if len(paths) + len(beside) > 1:
         _require_once([*paths, *beside])
     _require_no_head(folder, paths, [name for name in (*copied, *of_training) if name.endswith(".safetensors")])
-    _require_no_folder_of_a_head(inside)
+    require_no_folder_of_a_head(inside)
     if copied := [name for name in copied if name not in (outdone or ())]:
         remarks.append(f"not read: {', '.join(copied)} in the model's folder; the weights are those of {_named(main)}")
     return ModelFiles(folder, tuple(paths), tuple(beside), is_adapter, tuple(remarks))
@@ -290,7 +290,7 @@ def _require_no_head(folder: Path, main: list[Path], copies: list[str]) -> None:
             )
 
 
-def _require_no_folder_of_a_head(inside: Iterable[Path]) -> None:
+def require_no_folder_of_a_head(inside: Iterable[Path]) -> None:
     """Raise `BirthmarkError` for a folder within the model's whose name says that it holds a head."""
     for place in inside:
         if _NAMED_HEAD.search(place.name) and place.is_dir() and (held := [*filter(is_weights, place.iterdir())]):

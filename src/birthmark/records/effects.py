@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from birthmark.records.base import Framing, Kind, Record, Row, Shown, Unit
 from birthmark.stats.results import Term, Without
 
@@ -373,8 +375,8 @@ class Effects(Shown, Record):
     missing_words: list[str] = []
     words_by_category: dict[str, int] = {}
     words: dict[str, list[str]] = {}
-    categories: list[str]
-    families: list[str]
+    categories: list[str] = Field(min_length=1)
+    families: list[str] = Field(min_length=1)
     cells: list[Cell]
     cells_why: str | None = None
     model_cells: list[ModelCell] = []
