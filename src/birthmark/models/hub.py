@@ -18,9 +18,10 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
     exist, does not have this revision, is in the cache without its weights, or the hub cannot be reached.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars, logging
 
-    bars_were_off = are_progress_bars_disabled()
+    bars_were_off, verbosity = are_progress_bars_disabled(), logging.get_verbosity()
+    logging.set_verbosity_error()  # a line for each time that an unreachable hub is tried again
     if quiet:
         disable_progress_bars()
     try:
@@ -29,6 +30,7 @@ def fetch_snapshot(hub_id: str, revision: str | None = None, *, quiet: bool = Fa
     except Exception as error:  # noqa: BLE001  the hub's, the HTTP library's, the cache's
         raise BirthmarkError(_what_to_do(error, hub_id, revision)) from None
     finally:
+        logging.set_verbosity(verbosity)
         if quiet and not bars_were_off:
             enable_progress_bars()
     if weights and not any(folder.glob("*.safetensors")):
