@@ -28,7 +28,8 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".npz", ".ot",
              ".onnx", ".gguf", ".npy"}  # fmt: skip
 _TEXTS = {".json", ".jsonl", ".md", ".txt", ".jinja", ".py", ".ipynb", ".yaml", ".yml", ".toml", ".csv", ".tsv", ".html", ".log",
-          ".png", ".svg", ".jpg", ".jpeg", ".gif", ".pdf", ".sh", ".lock", ".model", ".tiktoken"}  # fmt: skip
+          ".png", ".svg", ".jpg", ".jpeg", ".gif", ".pdf", ".sh", ".lock", ".model", ".tiktoken",
+          ".sha256", ".md5", ".asc", ".sig"}  # fmt: skip
 _NAMED_HEAD = re.compile(
     r"(?:^|[._-])(?:v|value|reward|rm|score|regression|classifier|critic)?_?head(?:[._-]|$)", re.IGNORECASE
 )
