@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from birthmark.inputs.words import Cleaner, clean_text, clean_word, merged_names, one_edit_apart
@@ -61,6 +61,7 @@ def test_a_text_keeps_the_spaces_of_a_keyboard() -> None:
     assert clean_text("\u00a0love\u2003is\u00a0all ") == "love is all "
 
 
+@example("\u094d\u0300\u200c")
 @given(st.text(max_size=12) | st.text("aé\u0301\u200b\u200d\ufe0f❤👩 \u00a0\u00ad\u0915\u094d", max_size=8))
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     for clean in (clean_word, clean_text):

@@ -64,7 +64,9 @@ def clean_text(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    seen = unicodedata.normalize("NFC", visible(text))
+    seen, before = unicodedata.normalize("NFC", visible(text)), ""
+    while seen != before:  # composing can reorder marks, and so what a joiner joins
+        seen, before = unicodedata.normalize("NFC", visible(seen)), seen
     return _SPACE.sub(" ", _EDGES.sub("", seen))
 
 
