@@ -27,6 +27,7 @@ from birthmark.models.folder import (
     ADAPTER_CONFIG,
     and_more,
     digest_of_files,
+    kind_of,
     read_json,
     remembered_sha256,
     tokenizer_files,
@@ -193,10 +194,9 @@ def _require_alone(gguf: Path) -> None:
             "go with safetensors"
         )
     config = gguf.parent / "config.json"
-    stated = str(read_json(config).get("architectures")) if config.is_file() else ""
-    if "ForSequenceClassification" in stated or "Reward" in stated:
+    if config.is_file() and kind_of(read_json(config)) == "reward":
         raise BirthmarkError(
-            f"{config} names a classifier ({one_line(stated, 80)}), whose head is not read from {gguf.name}: use the model's safetensors"
+            f"{config} names a classifier or a head, which is not read from {gguf.name}: use the model's safetensors"
         )
 
 

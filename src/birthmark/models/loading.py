@@ -121,7 +121,7 @@ def load_model(
     kind = kind or resolved.kind
     files = read_weights(resolved.path)
     adapter = read_weights(resolved.adapter) if resolved.adapter else None
-    head = readable_head(resolved) if kind == "reward" else None
+    head = _head_of(resolved, files, adapter) if kind == "reward" else None
     config = read_config(resolved.path)
     config.transformers_weights = None  # which files are the model has been decided
     automatic: Any = AutoModelForCausalLM
@@ -166,13 +166,16 @@ def readable_head(resolved: ResolvedModel) -> HeadFiles | None:
 
     Raises `BirthmarkError` if the head cannot be read, or gives several numbers; only headers of files are read.
     """
-    adapter = read_weights(resolved.adapter) if resolved.adapter else None
+    return _head_of(resolved, read_weights(resolved.path), read_weights(resolved.adapter) if resolved.adapter else None)
+
+
+def _head_of(resolved: ResolvedModel, files: ModelFiles, adapter: ModelFiles | None) -> HeadFiles | None:
     if adapter is None or adapter.beside or not brings_score(adapter):
         head = HeadFiles.of(resolved.name, resolved.path, resolved.entry, resolved.adapter)
         if head.head is not None and not head.is_linear:
             head.check()
             return head
-    outputs = _outputs(resolved, read_weights(resolved.path), adapter)
+    outputs = _outputs(resolved, files, adapter)
     if outputs != 1:
         raise BirthmarkError(
             f"{resolved.name} has a head with {outputs} outputs and a reward is one number; "
