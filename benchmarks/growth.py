@@ -20,9 +20,9 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.utils import logging
 
 from birthmark.inputs.prompts import load_prompts
-from birthmark.models.encoding import read_vocabulary
 from birthmark.models.machine import describe
 from birthmark.models.scorers import make_scorer
+from birthmark.models.vocabulary import read_vocabulary
 
 TOKENIZER = "smollm2-135m-instruct"
 SMALL = "4 layers of 256"

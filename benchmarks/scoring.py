@@ -29,10 +29,10 @@ from random_models import SHAPES, load_drawn_tokenizer, random_model
 from transformers.utils import logging
 from vllm_server import VARIABLE, vllm
 
-from birthmark.models.encoding import read_vocabulary
 from birthmark.models.engine import PLAIN_ROWS
 from birthmark.models.machine import choose_device, choose_dtype, describe, matmul_rate, release_memory
 from birthmark.models.scorers import RewardScorer, make_scorer
+from birthmark.models.vocabulary import read_vocabulary
 from birthmark.scoring.serving import Connection, look_at
 
 PROMPT = "What, in one word, is the greatest thing ever?"

@@ -40,7 +40,7 @@ def needed(name: str) -> set[str]:
     import inspect
 
     from birthmark.cli.app import all_commands
-    from birthmark.cli.build import _is_argument, find, flag_of, options_of
+    from birthmark.cli.command import find, flag_of, is_argument, options_of
 
     modes = all_commands()[name].modes
     if len(modes) > 1:
@@ -49,7 +49,7 @@ def needed(name: str) -> set[str]:
     return {
         flag_of(option, annotation)
         for option, annotation in options_of(modes[0]).items()
-        if not _is_argument(annotation)
+        if not is_argument(annotation)
         and option in parameters
         and parameters[option].default is inspect.Parameter.empty
     }

@@ -12,7 +12,7 @@ import pytest
 from test_modes import COMMANDS, chosen, stand_in, words_of
 
 from birthmark.cli.app import all_commands
-from birthmark.cli.build import Mode, flag_of, options_of
+from birthmark.cli.command import Mode, flag_of, options_of
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.scoring.declarations import Argument, Option, check_values, option_of, takes_whole

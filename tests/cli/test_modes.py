@@ -6,9 +6,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from birthmark.cli import build
+from birthmark.cli import build, command
 from birthmark.cli.app import all_commands
-from birthmark.cli.build import Command, Mode, flag_of, options_of
+from birthmark.cli.command import Command, Mode, flag_of, options_of
 from birthmark.scoring.declarations import Argument, Option, option_of
 
 WORDS = {
@@ -69,7 +69,7 @@ def chosen(mode: Mode, *, but: str = "") -> list[str]:
     needed = [mode.when] if mode.when else []
     needed += [
         name
-        for name, item in inspect.signature(build.find(mode.run)).parameters.items()
+        for name, item in inspect.signature(command.find(mode.run)).parameters.items()
         if item.default is item.empty and name in options(mode) and name not in needed
     ]
     return [word for name in needed if name != but for word in written(name, options_of(mode)[name])]
@@ -92,7 +92,7 @@ PAIRS = [
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, mode: Mode, take: Callable[[dict[str, Any]], None]) -> None:
     """Let the mode's function, with its signature and options, do nothing but take what it is given; nothing is shown."""
-    find = build.find
+    find = command.find
 
     def found(place: str) -> Callable[..., Any]:
         function = find(place)
@@ -106,7 +106,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, mode: Mode, take: Callable[[dict[s
         run.__options__ = getattr(function, "__options__", function.__annotations__)  # type: ignore[attr-defined]
         return run
 
-    monkeypatch.setattr(build, "find", found)
+    for module in (build, command):
+        monkeypatch.setattr(module, "find", found)
 
 
 def declaration(command: Command, option: str) -> Any:
@@ -147,7 +148,7 @@ def test_a_dry_run_of_what_has_none_is_refused(name: str, mode: Mode, birthmark:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_parameter_of_a_commands_function_has_a_declaration_or_is_for_python_alone(name: str) -> None:
     for mode in COMMANDS[name].modes:
-        function = build.find(mode.run)
+        function = command.find(mode.run)
         declared = {key for key, item in options_of(mode).items() if isinstance(option_of(item), Option | Argument)}
         undeclared = set(inspect.signature(function).parameters) - declared - {"quiet"}
         assert undeclared <= {"b", "second", "callbacks", "show", "few"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from birthmark.cli.app import all_commands
-from birthmark.cli.build import find
+from birthmark.cli.command import find
 from birthmark.report.draw import PAGES
 
 PACKAGE = Path(__file__).parents[2] / "src" / "birthmark"

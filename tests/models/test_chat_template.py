@@ -10,7 +10,8 @@ import pytest
 import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.models.chat_template import read_facts, read_shape, read_trimming
-from birthmark.models.encoding import Encoder, read_vocabulary
+from birthmark.models.encoding import Encoder
+from birthmark.models.vocabulary import read_vocabulary
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
 QUESTION = "What, in one word, is the greatest thing ever?"

@@ -8,15 +8,9 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.encoding import (
-    Encoder,
-    common_prefix_length,
-    parse_template_date,
-    pin_template,
-    read_vocabulary,
-    unknown_words,
-)
+from birthmark.models.encoding import Encoder, common_prefix_length, parse_template_date, pin_template
 from birthmark.models.guard import limited_memory
+from birthmark.models.vocabulary import read_vocabulary, unknown_words
 from tiny_models import CHAT_TEMPLATE, make_tokenizer
 
 PROMPT = "What, in one word, is the greatest thing ever?"

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 import birthmark as bm
 from birthmark.errors import BirthmarkError
-from birthmark.models.encoding import Encoder, added_around, unknown_words
+from birthmark.models.encoding import Encoder, added_around
 from birthmark.models.engine import make_engine
 from birthmark.models.engine_choice import choose_engine
 from birthmark.models.heads.base import reading_place
@@ -24,6 +24,7 @@ from birthmark.models.heads.linear import LinearHead
 from birthmark.models.limits import positions_of
 from birthmark.models.loading import attention_of
 from birthmark.models.reading import Reading
+from birthmark.models.vocabulary import unknown_words
 from tiny_models import CHAT_TEMPLATE, make_tokenizer, write_tiny_model
 
 PROMPT = "What matters most?"

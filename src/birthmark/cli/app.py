@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from birthmark import __version__
-from birthmark.cli.build import Command, Group, Mode, build, group_of
+from birthmark.cli.build import build, group_of
+from birthmark.cli.command import Command, Group, Mode
 from birthmark.cli.two_sides import TwoSides, pair, two_sides
 from birthmark.scoring.declarations import OUTPUT, QUESTION, RUN, Option
 

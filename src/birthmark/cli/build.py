@@ -8,13 +8,23 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from birthmark.cli.command import (
+    Command,
+    Group,
+    Mode,
+    declared_by,
+    find,
+    flag_of,
+    flags_of,
+    is_argument,
+    option_in,
+    options_of,
+)
 from birthmark.errors import BirthmarkError
 from birthmark.files import is_url
 from birthmark.scoring.declarations import (
@@ -26,7 +36,6 @@ from birthmark.scoring.declarations import (
     Option,
     annotations_of,
     check_values,
-    option_of,
 )
 
 JSON = Annotated[bool, Option("Print the result as JSON.")]
@@ -34,52 +43,6 @@ QUIET = Annotated[bool, Option("No progress and notes.")]
 DRY_RUN = Annotated[bool, Option("Say what would be done, its time and memory; do nothing.")]
 REPEATABLE = ("--lexicon",)  # by most commands, not by all
 OWN = ("as_json", "quiet", "dry_run", "print_command")  # the command line's own
-
-
-@dataclass(frozen=True)
-class Mode:
-    """One way to run a command.
-
-    `run`, `plan` (for --dry-run), `show`, `show_plan` and `watch` are places, `module:function` in this package. `when`
-    names the option that chooses the mode, `flag` declares it where it is no parameter of `run`. `places` makes the
-    function's arguments of the positional words. `also`: options that only `show` takes. `after` may raise once all is
-    printed. `watch` makes what `run` takes as `show`, called while it goes.
-    """
-
-    run: str
-    show: str
-    when: str | None = None
-    flag: Any = None
-    plan: str | None = None
-    show_plan: str = "cli.show:print_plan"
-    json: bool = True
-    also: Mapping[str, Any] = field(default_factory=dict)
-    places: Callable[[Sequence[Any]], Sequence[Any]] | None = None
-    after: str | None = None
-    watch: str | None = None
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command as the help lists it; what it runs is imported when it is called."""
-
-    name: str
-    help: str
-    modes: tuple[Mode, ...]
-    examples: tuple[str, ...]
-    panel: str | None = None
-    words: "type[Words] | None" = None
-    launch: Any = None  # declares the flag that prints how to run the command on several GPUs
-
-
-@dataclass(frozen=True)
-class Group:
-    """Commands that share a first word."""
-
-    name: str
-    help: str
-    panel: str
-    commands: tuple[Command, ...]
 
 
 class Words(TyperCommand):
@@ -170,27 +133,14 @@ def _examples(lines: Sequence[str]) -> str:
     return "Examples:\n\n" + "\n\n".join(f"`{line}`" for line in lines)
 
 
-def find(place: str) -> Callable[..., Any]:
-    """The function at `module:function`, imported now."""
-    module, name = place.split(":")
-    return getattr(import_module(f"birthmark.{module}"), name)  # type: ignore[no-any-return]
-
-
 # ---------------------------------------------------------------------------------------------------------- options
-
-
-def options_of(mode: Mode) -> dict[str, Any]:
-    """What a mode takes on the command line: name → annotated type, arguments and options alike."""
-    declared = {name: item for name, item in annotations_of(find(mode.run)).items() if name != "quiet"}
-    own = {mode.when: mode.flag} if mode.when and mode.flag is not None else {}
-    return {**declared, **own, **mode.also}
 
 
 def _bare(command: Command) -> dict[str, Option]:
     """The options of a command that may be written without their value, by flag."""
     every = {name: item for mode in command.modes for name, item in options_of(mode).items()}
-    options = {name: item for name, item in every.items() if not _is_argument(item)}
-    return {flag_of(name, item): _option(item) for name, item in options.items() if _option(item).bare is not None}
+    options = {name: item for name, item in every.items() if not is_argument(item)}
+    return {flag_of(name, item): option_in(item) for name, item in options.items() if option_in(item).bare is not None}
 
 
 def _parameters(command: Command) -> dict[str, inspect.Parameter]:
@@ -200,7 +150,7 @@ def _parameters(command: Command) -> dict[str, inspect.Parameter]:
     for mode in command.modes:
         function = inspect.signature(find(mode.run)).parameters
         for name, annotation in options_of(mode).items():
-            if name in found or (name not in default and _is_argument(annotation)):
+            if name in found or (name not in default and is_argument(annotation)):
                 continue
             given = function[name].default if name in function else inspect.Parameter.empty
             found[name] = _parameter(name, annotation, given)
@@ -226,31 +176,15 @@ def _place(parameter: inspect.Parameter) -> int:
     return panels.index(where.rich_help_panel)
 
 
-def _declared(annotation: Any) -> Option | Argument:
-    found = option_of(annotation)
-    assert found is not None
-    return found
-
-
-def _option(annotation: Any) -> Option:
-    found = option_of(annotation)
-    assert isinstance(found, Option)
-    return found
-
-
-def _is_argument(annotation: Any) -> bool:
-    return isinstance(option_of(annotation), Argument)
-
-
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    declared = _declared(annotation)
+    declared = declared_by(annotation)
     kind = declared.command_line or get_args(annotation)[0]
     if isinstance(declared, Argument):
         where: Any = typer.Argument(metavar=declared.metavar, help=declared.help)
         default = inspect.Parameter.empty if declared.required else None
         kind = kind if declared.required else kind | None
     else:
-        flags = _flags(name, declared, kind)
+        flags = flags_of(name, declared)
         where = typer.Option(
             *flags,
             help=declared.help,
@@ -269,23 +203,6 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Annotated[kind, where]
     )
-
-
-def _flags(name: str, declared: Option, kind: Any) -> list[str]:
-    if name == "quiet":
-        return ["--quiet", "-q"]
-    if name == "as_json":
-        return ["--json"]
-    flag = declared.flag or "--" + name.replace("_", "-")
-    if declared.on_off is not None:
-        return [f"{flag}/{declared.on_off}"]
-    return [flag]
-
-
-def flag_of(name: str, annotation: Any) -> str:
-    """How an option is written on the command line."""
-    declared = _option(annotation)
-    return _flags(name, declared, None)[0].split("/")[0]
 
 
 # -------------------------------------------------------------------------------------------------------------- call
@@ -385,7 +302,7 @@ def _words(command: Command, values: Mapping[str, Any]) -> list[Any]:
 
 
 def _argument_names(mode: Mode) -> list[str]:
-    return [name for name, annotation in options_of(mode).items() if _is_argument(annotation)]
+    return [name for name, annotation in options_of(mode).items() if is_argument(annotation)]
 
 
 def _flat(words: Sequence[Any]) -> list[Any]:
@@ -399,7 +316,7 @@ def _passed(
     words: list[Any] = []
     named: dict[str, Any] = {}
     for name, annotation in options_of(mode).items():
-        declared = _declared(annotation)
+        declared = declared_by(annotation)
         if isinstance(declared, Argument):
             words += mode.places(places) if mode.places else _arranged(mode, name, declared, places)
         elif name in mode.also or (name == mode.when and mode.flag is not None):
@@ -423,7 +340,7 @@ def _require(command: Command, mode: Mode, named: Mapping[str, Any]) -> None:
     needed = {
         name: annotation
         for name, annotation in options_of(mode).items()
-        if not _is_argument(annotation) and name in parameters and parameters[name].default is inspect.Parameter.empty
+        if not is_argument(annotation) and name in parameters and parameters[name].default is inspect.Parameter.empty
     }
     missing = [name for name in needed if name not in named]
     if missing:
@@ -439,7 +356,7 @@ def _require(command: Command, mode: Mode, named: Mapping[str, Any]) -> None:
 
 
 def _metavar(annotation: Any) -> str:
-    return _option(annotation).metavar or "VALUE"
+    return option_in(annotation).metavar or "VALUE"
 
 
 def _taken(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -455,7 +372,7 @@ def launch_line(name: str, mode: Mode, values: Mapping[str, Any], given: Sequenc
         if option not in given:
             continue
         value = values[option]
-        declared = _option(annotation)
+        declared = option_in(annotation)
         if isinstance(value, bool):
             words.append(flag_of(option, annotation) if value or declared.on_off is None else declared.on_off)
         else:

@@ -8,20 +8,13 @@ from typing import Any
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.answers import Asked, question_of, template_of
-from birthmark.models.encoding import (
-    Bos,
-    Encoder,
-    Frame,
-    Protocol,
-    common_prefix_length,
-    read_vocabulary,
-    unknown_answers,
-)
+from birthmark.models.encoding import Bos, Encoder, Frame, common_prefix_length, unknown_answers
 from birthmark.models.heads.base import RewardHead
 from birthmark.models.heads.known import HeadFiles, head_tensors
 from birthmark.models.heads.linear import LinearHead
 from birthmark.models.reading import Read, Reading, padding_token
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.models.vocabulary import Protocol, read_vocabulary
 from birthmark.records import Explanation
 
 QUESTION, ANSWER = "birthmarkquestion", "birthmarkanswer"

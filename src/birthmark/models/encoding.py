@@ -1,8 +1,7 @@
-"""From text to token ids: contexts, conversations, word forms and the vocabulary's candidates."""
+"""From text to token ids: contexts, conversations and word forms."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -11,13 +10,12 @@ from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
 from birthmark.inputs.answers import AnswerTemplate, Asked, question_of, template_of
 from birthmark.models.guard import limited, limited_memory
+from birthmark.models.vocabulary import Protocol, tokenized, unknown_ids, unknown_words
 
 Frame = Literal["chat", "qa", "bare"]
-Protocol = Literal["birthmark", "christian2026"]
 Bos = Literal["one", "two"]
 Turns = list[dict[str, str]]
 
-TEXTS_AT_ONCE = 1024
 TEMPLATE_SECONDS = 5.0  # a template that takes longer over one conversation does not end
 TEMPLATE_BYTES = 2**30  # nor does one that wants more memory
 LONGEST_RENDERED = 10_000_000  # characters of one conversation
@@ -28,72 +26,6 @@ _DATE_CODES = "aAwdbBmyYHIMpSfzZjUWcxXGuV"
 _DATE_LITERAL = re.compile(r"""date_string\s*=\s*["'](\d{1,2} [A-Z][a-z]{2} \d{4})["']""")
 _DRAWN = re.compile(r"""\|\s*random\b|\(\s*["']random["']|\blipsum\s*\(""")
 _ADDRESS = re.compile(r"<[^\n]{1,200}? at 0x[0-9a-f]{6,16}>")
-_UNUSED_NAME = re.compile(r"<unused\d+>|<\|reserved_special_token_\d+\|>|\[unused\d+\]")
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The tokens that can be candidates, in id order, and the ids that cannot, by reason.
-
-    `unfaithful` ids are candidates too, but their text encodes to other tokens, so a model that reads the text does not see
-    this token.
-    """
-
-    token_ids: tuple[int, ...]
-    texts: tuple[str, ...]
-    special: tuple[int, ...]
-    undecodable: tuple[int, ...]
-    unused: tuple[int, ...]
-    unfaithful: tuple[int, ...]
-
-
-def read_vocabulary(tokenizer: Any, vocab_size: int, protocol: Protocol = "birthmark") -> Vocabulary:
-    """Decode every token alone, and classify the ids.
-
-    Parameters
-    ----------
-    tokenizer
-        A transformers tokenizer.
-    vocab_size
-        Rows of the model's output embedding; ids past the tokenizer's own are `unused`.
-    protocol
-        `christian2026` decodes as the study did: if the tokenizer's configuration asks for its clean-up (Llama's does), the
-        space before a full stop, a comma, `?`, `!` and English contractions is removed. The study's list of shared tokens has
-        Llama's texts in this form.
-
-    Special: flagged special in the tokenizer's added tokens (`all_special_ids` misses thousands of Gemma's). Unused:
-    no token has that id, or its name says so. Undecodable: not valid UTF-8 alone (the text has U+FFFD), or no text.
-    """
-    added = tokenizer.added_tokens_decoder
-    special = {index for index, token in added.items() if token.special and index < vocab_size}
-    ids = range(min(len(tokenizer), vocab_size))
-    names = tokenizer.convert_ids_to_tokens(list(ids))
-    unused = {index for index, name in zip(ids, names, strict=True) if name is None or _UNUSED_NAME.fullmatch(name)}
-    unused = (unused | set(range(len(ids), vocab_size))) - special
-    rest = [index for index in ids if index not in special and index not in unused]
-    texts = _decoded_alone(tokenizer, rest)
-    if protocol == "christian2026" and tokenizer.clean_up_tokenization_spaces:
-        texts = [tokenizer.clean_up_tokenization(text) for text in texts]
-    undecodable = {index for index, text in zip(rest, texts, strict=True) if not text or "\ufffd" in text}
-    kept = [(index, text) for index, text in zip(rest, texts, strict=True) if index not in undecodable]
-    encoded = _tokenized(tokenizer, [text for _, text in kept], special=False)
-    return Vocabulary(
-        token_ids=tuple(index for index, _ in kept),
-        texts=tuple(text for _, text in kept),
-        special=tuple(sorted(special)),
-        undecodable=tuple(sorted(undecodable)),
-        unused=tuple(sorted(unused)),
-        unfaithful=tuple(index for (index, _), back in zip(kept, encoded, strict=True) if back != [index]),
-    )
-
-
-def _decoded_alone(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """The text of each id alone; by the tokenizers library if possible, in a third of the time."""
-    alone = [[index] for index in ids]
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is not None:
-        return list(fast.decode_batch(alone, skip_special_tokens=False))
-    return list(tokenizer.batch_decode(alone, clean_up_tokenization_spaces=False))
 
 
 def parse_template_date(text: str) -> date:
@@ -206,7 +138,7 @@ class Encoder:
         if self.frame == "chat":
             self._require_question(question_of(asked), self.render(question_of(asked)))
             return self._encode_rendered([text])[0]
-        return [*self.prepended, *next(_tokenized(self.tokenizer, [text], special=False))]
+        return [*self.prepended, *next(tokenized(self.tokenizer, [text], special=False))]
 
     def written(self, asked: Asked) -> str:
         """`context` as text."""
@@ -259,7 +191,7 @@ class Encoder:
 
     def form_ids(self, forms: Sequence[str]) -> list[tuple[int, ...]]:
         """The tokens of each form tokenized alone, without special tokens."""
-        return [tuple(ids) for ids in _tokenized(self.tokenizer, forms, special=False)]
+        return [tuple(ids) for ids in tokenized(self.tokenizer, forms, special=False)]
 
     def render(self, prompt_text: str, answer: str | None = None, opened: bool = True) -> str:
         """The conversation as the template renders it: complete with an answer, otherwise with the assistant's turn opened."""
@@ -335,7 +267,7 @@ class Encoder:
     def _encode_rendered(self, rendered: list[str]) -> list[list[int]]:
         """Ids of rendered conversations: a tokenizer that begins a text with a BOS adds it to the template's own (`two`),
         or where the template has none (`one`)."""
-        encoded = _tokenized(self.tokenizer, rendered, special=False)
+        encoded = tokenized(self.tokenizer, rendered, special=False)
         if self.bos == "two":
             return [[*self.prepended, *ids] for ids in encoded]
         bos = self.tokenizer.bos_token_id
@@ -355,44 +287,59 @@ def added_around(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(whole[:begins]), tuple(whole[begins:] if not inner else ())
 
 
-def unknown_words(tokenizer: Any, words: Sequence[str]) -> set[str]:
-    """The words of which a tokenizer without byte fallback loses something: it writes its unknown token, or nothing.
+@dataclass(frozen=True)
+class WordForms:
+    """Distinct token sequences of the words' forms, for each word the indices of its own, and those that begin with no other."""
 
-    White space does not count, nor does a word of nothing else. Two such words can be the same ids, so that none of them has a score of its own.
+    sequences: list[tuple[int, ...]]
+    of_words: list[list[int]]
+    disjoint: list[int]
+
+    @property
+    def longest(self) -> int:
+        return max(map(len, self.sequences), default=1)
+
+
+def tokenize_words(encoder: Encoder, words: Sequence[str]) -> tuple[tuple[str, ...], WordForms]:
+    """The words that the tokenizer cannot write, and the forms of the others.
+
+    Two forms of a word that are the same tokens count once; a form that the tokenizer cannot write does not count. Raises
+    `BirthmarkError` for a form without tokens.
     """
-    unknown = _unknown_ids(tokenizer)
-    written = {tokenizer.convert_ids_to_tokens(index) for index in unknown}
-    found = {
-        word
-        for word, ids in zip(words, _tokenized(tokenizer, words, special=False), strict=True)
-        if (not ids and word.strip()) or (not unknown.isdisjoint(ids) and word not in written)
-    }
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is not None:
-        rest = [word for word in words if word not in found]
-        for word, encoding in zip(rest, fast.encode_batch(rest, add_special_tokens=False), strict=True):
-            covered = {place for start, end in encoding.offsets for place in range(start, end)}
-            if any(not letter.isspace() and place not in covered for place, letter in enumerate(word)):
-                found.add(word)
-    return found
+    texts = [encoder.forms(word) for word in words]
+    lost = unknown_words(encoder.tokenizer, [form for forms in texts for form in forms])
+    written = [[form for form in forms if form not in lost] for forms in texts]
+    unknown = tuple(word for word, forms in zip(words, written, strict=True) if not forms)
+    return unknown, distinct_forms(encoder, [forms for forms in written if forms])
 
 
-def _unknown_ids(tokenizer: Any) -> set[int]:
-    """The unknown token's id, by the tokenizer's configuration and by its vocabulary's file, which may name one alone."""
-    found = {tokenizer.unk_token_id}
-    model = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
-    if model is not None:
-        name = getattr(model, "unk_token", None)
-        found.add(model.token_to_id(name) if name else None)
-        if type(model).__name__ == "Unigram":
-            found.add(json.loads(tokenizer.backend_tokenizer.to_str())["model"].get("unk_id"))
-    return found - {None}
+def distinct_forms(encoder: Encoder, texts: Sequence[Sequence[str]]) -> WordForms:
+    """The forms of words as token sequences, each once."""
+    ids = iter(encoder.form_ids([form for forms in texts for form in forms]))
+    index: dict[tuple[int, ...], int] = {}
+    word_forms = []
+    for forms in texts:
+        sequences = dict.fromkeys(next(ids) for _ in forms)
+        if () in sequences:
+            raise BirthmarkError(f"the candidate '{forms[0]}' has no tokens: remove it from the candidates")
+        word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
+    return WordForms(list(index), word_forms, _without_continuations(list(index)))
+
+
+def _without_continuations(sequences: Sequence[tuple[int, ...]]) -> list[int]:
+    """Indices of the sequences that do not begin with another: their probabilities add up to that of the union."""
+    known = set(sequences)
+    return [
+        index
+        for index, sequence in enumerate(sequences)
+        if not any(sequence[:length] in known for length in range(1, len(sequence)))
+    ]
 
 
 def unknown_answers(encoder: Encoder, words: Sequence[str]) -> set[str]:
     """`unknown_words`, and those that are unknown only within a conversation, where they stand beside other text."""
     found = unknown_words(encoder.tokenizer, words)
-    unknown = _unknown_ids(encoder.tokenizer)
+    unknown = unknown_ids(encoder.tokenizer)
     if not unknown or len(found) == len(words):
         return found
     counts = [sum(index in unknown for index in ids) for ids in encoder.conversations("Hello", words)]
@@ -409,37 +356,6 @@ def common_prefix_length(sequences: Sequence[Sequence[int]]) -> int:
             break
         length += 1
     return length
-
-
-def _tokenized(tokenizer: Any, texts: Sequence[str], special: bool) -> Iterator[list[int]]:
-    """Ids of each text, in chunks of texts, because a tokenizer's output is large.
-
-    The tokenizers library is called directly if possible, which halves the time; truncation and padding in a tokenizer's file
-    are turned off first, as transformers does.
-    """
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is not None:
-        fast.no_truncation()
-        fast.no_padding()
-        if getattr(fast.model, "dropout", None):
-            fast.model.dropout = None  # for training: it would draw other tokens each time
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        part = list(texts[start : start + TEXTS_AT_ONCE])
-        if fast is not None:
-            yield from (encoding.ids for encoding in _encoded(fast, part, special))
-        else:
-            yield from tokenizer(
-                part, add_special_tokens=special, return_attention_mask=False, return_token_type_ids=False
-            )["input_ids"]
-
-
-def _encoded(fast: Any, texts: list[str], special: bool) -> Any:
-    try:
-        return fast.encode_batch_fast(texts, add_special_tokens=special)
-    except Exception as error:  # noqa: BLE001  the library raises nothing narrower
-        raise BirthmarkError(
-            f"the tokenizer fails on a text ({one_line(error, 120)}): does its class (tokenizer_class) fit its tokenizer.json?"
-        ) from None
 
 
 def _own_template(tokenizer: Any) -> str:

@@ -4,7 +4,6 @@ A scorer combines an encoder (text to ids), an engine (ids to states and log-pro
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby
 from typing import Any, Literal
@@ -20,12 +19,11 @@ from birthmark.models.encoding import (
     Bos,
     Encoder,
     Frame,
-    Protocol,
-    Vocabulary,
+    WordForms,
     common_prefix_length,
-    read_vocabulary,
+    distinct_forms,
+    tokenize_words,
     unknown_answers,
-    unknown_words,
 )
 from birthmark.models.engine import Engine, make_engine
 from birthmark.models.heads.base import RewardHead
@@ -35,25 +33,13 @@ from birthmark.models.packing import prefetch
 from birthmark.models.reading import Read, Reading
 from birthmark.models.scored import PromptScores, Verification, sample_rows
 from birthmark.models.verification import verify_rows
-from birthmark.records import Kind, LeftOut, Mass
+from birthmark.models.vocabulary import Protocol, Vocabulary, read_vocabulary
+from birthmark.records import Kind, Mass
 
 ANSWERS_AT_ONCE = 2048  # conversations in memory as token ids at once
 CHECKED_SHARE = 0.25  # of the tokens of scoring, that the self-check may read
 FEWEST_CHECKED = 6  # candidates after a prompt
 _Read = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class WordForms:
-    """Distinct token sequences of the words' forms, for each word the indices of its own, and those that begin with no other."""
-
-    sequences: list[tuple[int, ...]]
-    of_words: list[list[int]]
-    disjoint: list[int]
-
-    @property
-    def longest(self) -> int:
-        return max(map(len, self.sequences), default=1)
 
 
 class LogProbScorer:
@@ -80,8 +66,8 @@ class LogProbScorer:
         self.model = model
         self.encoder = encoder
         self.engine = engine
-        self.left_out = _left_out(vocabulary)
-        self.unknown_words, self._alone = _tokenize_words(encoder, words)
+        self.left_out = vocabulary.left_out if vocabulary else None
+        self.unknown_words, self._alone = tokenize_words(encoder, words)
         self._words = _known(words, self.unknown_words, vocabulary)
         words = self._words
         self.candidates = _candidates(vocabulary, words)
@@ -132,7 +118,9 @@ class LogProbScorer:
             return self._alone
         sign = _before(template)
         if sign not in self._within:
-            self._within[sign] = _distinct(self.encoder, [self.encoder.forms(word, template) for word in self._words])
+            self._within[sign] = distinct_forms(
+                self.encoder, [self.encoder.forms(word, template) for word in self._words]
+            )
         return self._within[sign]
 
     def _scores(
@@ -192,7 +180,7 @@ class RewardInputs:
     ) -> None:
         self.encoder = encoder
         self.reading = reading
-        self.left_out = _left_out(vocabulary)
+        self.left_out = vocabulary.left_out if vocabulary else None
         lost = unknown_answers(encoder, words)
         self.unknown_words = tuple(word for word in words if word in lost)
         words = _known(words, self.unknown_words, vocabulary)
@@ -420,43 +408,6 @@ def _candidates(vocabulary: Vocabulary | None, words: Sequence[str]) -> pl.DataF
     )
 
 
-def _left_out(vocabulary: Vocabulary | None) -> LeftOut | None:
-    if vocabulary is None:
-        return None
-    return LeftOut(
-        special=len(vocabulary.special),
-        undecodable=len(vocabulary.undecodable),
-        unused=len(vocabulary.unused),
-        unfaithful=len(vocabulary.unfaithful),
-    )
-
-
-def _tokenize_words(encoder: Encoder, words: Sequence[str]) -> tuple[tuple[str, ...], WordForms]:
-    """The words that the tokenizer cannot write, and the forms of the others.
-
-    Two forms of a word that are the same tokens count once; a form that the tokenizer cannot write does not count. Raises
-    `BirthmarkError` for a form without tokens.
-    """
-    texts = [encoder.forms(word) for word in words]
-    lost = unknown_words(encoder.tokenizer, [form for forms in texts for form in forms])
-    written = [[form for form in forms if form not in lost] for forms in texts]
-    unknown = tuple(word for word, forms in zip(words, written, strict=True) if not forms)
-    return unknown, _distinct(encoder, [forms for forms in written if forms])
-
-
-def _distinct(encoder: Encoder, texts: Sequence[Sequence[str]]) -> WordForms:
-    """The forms of words as token sequences, each once."""
-    ids = iter(encoder.form_ids([form for forms in texts for form in forms]))
-    index: dict[tuple[int, ...], int] = {}
-    word_forms = []
-    for forms in texts:
-        sequences = dict.fromkeys(next(ids) for _ in forms)
-        if () in sequences:
-            raise BirthmarkError(f"the candidate '{forms[0]}' has no tokens: remove it from the candidates")
-        word_forms.append([index.setdefault(sequence, len(index)) for sequence in sequences])
-    return WordForms(list(index), word_forms, _without_continuations(list(index)))
-
-
 def _before(template: AnswerTemplate | None) -> str:
     """The sign that a word stands after in a sentence: a space or another; nothing where the word begins."""
     return template.before[-1:] and (" " if template.before.endswith(" ") else "…") if template else ""
@@ -471,13 +422,3 @@ def _known(words: Sequence[str], unknown: Sequence[str], vocabulary: Vocabulary 
             "words that it knows"
         )
     return known
-
-
-def _without_continuations(sequences: Sequence[tuple[int, ...]]) -> list[int]:
-    """Indices of the sequences that do not begin with another: their probabilities add up to that of the union."""
-    known = set(sequences)
-    return [
-        index
-        for index, sequence in enumerate(sequences)
-        if not any(sequence[:length] in known for length in range(1, len(sequence)))
-    ]

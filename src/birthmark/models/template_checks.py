@@ -22,7 +22,7 @@ from birthmark.models.chat_template import (
     reward_head,
     token_texts,
 )
-from birthmark.models.encoding import Bos, Encoder, Frame, read_vocabulary, unknown_words
+from birthmark.models.encoding import Bos, Encoder, Frame
 from birthmark.models.engine_choice import choose_engine
 from birthmark.models.folder import read_json
 from birthmark.models.heads.base import RewardHead
@@ -31,6 +31,7 @@ from birthmark.models.loading import load_if_it_fits
 from birthmark.models.reading import Reading
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
 from birthmark.models.scorers import Scorer, make_scorer
+from birthmark.models.vocabulary import read_vocabulary, unknown_words
 from birthmark.models.weights import tensor_shapes, weight_files
 from birthmark.records import CheckFinding, ModelCheck
 

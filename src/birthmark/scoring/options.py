@@ -1,6 +1,6 @@
 """Every option that several commands share, declared once: type, default, help, panel, and whether it moves a score.
 
-The command line (`cli.build`), the Python signatures (`with_options`), `study.json` and the resume key (`measure`) are
+The command line (`cli.command`), the Python signatures (`with_options`), `study.json` and the resume key (`measure`) are
 derived from these declarations. An option that only one command has is declared in that command's signature, by the
 same `Option`.
 """

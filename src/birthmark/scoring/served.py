@@ -155,8 +155,8 @@ class RewardSession(ServedSession):
 
     def __init__(self, job: Job, connection: Connection, served: Served, tokenizer: Any) -> None:
         from birthmark.models.chat_template import reading_of, reward_head
-        from birthmark.models.encoding import read_vocabulary
         from birthmark.models.scorers import RewardInputs
+        from birthmark.models.vocabulary import read_vocabulary
 
         super().__init__(job, connection, served, tokenizer)
         assert served.rewards is not None

@@ -137,9 +137,9 @@ class LogProbSession(ServedSession):
     inputs: "LogProbScorer"
 
     def __init__(self, job: Job, connection: Connection, served: Served, tokenizer: Any) -> None:
-        from birthmark.models.encoding import read_vocabulary
         from birthmark.models.engine import Engine
         from birthmark.models.scorers import LogProbScorer
+        from birthmark.models.vocabulary import read_vocabulary
 
         super().__init__(job, connection, served, tokenizer)
         assert served.completions is not None

@@ -17,11 +17,12 @@ import numpy as np
 from birthmark.errors import BirthmarkError
 from birthmark.files import write_text
 from birthmark.inputs.prompts import CATEGORIES, PlantedCategory, held_out_questions, training_questions
-from birthmark.models.encoding import Encoder, Frame, Vocabulary, read_vocabulary
+from birthmark.models.encoding import Encoder, Frame
 from birthmark.models.engine import PlainEngine
 from birthmark.models.loading import load_model
 from birthmark.models.machine import choose_device
 from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.models.vocabulary import Vocabulary, read_vocabulary
 from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration
 from birthmark.records.base import read_record, to_json
