@@ -7,7 +7,6 @@ reading and checking included. The target on 2 cores is 5 minutes and 8 GB.
 """
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from measured import peak_bytes
 
 import birthmark as bm
 from birthmark.inputs.prompts import load_prompts, prompt_set_record
@@ -82,7 +82,7 @@ def main() -> int:
         start = time.perf_counter()
         (found,) = bm.compare(paths, lexicons=[lexicon])
         seconds = time.perf_counter() - start
-    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    gigabytes = peak_bytes() / 1e9
     print(
         f"compare: {asked.models} models × {asked.candidates:,} candidates × 54 prompts, {found.n_candidates:,} words"
     )

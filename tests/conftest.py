@@ -23,14 +23,18 @@ def shared() -> Path:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """What a worker imports stays: collecting garbage, as a scored model and statsmodels' Holm do, need not look at it."""
+    """A worker imports what most tests need before the first of them."""
     if hasattr(session.config, "workerinput"):
         import birthmark.models.scorers
         import birthmark.report.draw
         import birthmark.training.trainer  # noqa: F401
 
-        gc.collect()
-        gc.freeze()
+
+@pytest.fixture(scope="module", autouse=True)
+def what_is_there_stays() -> None:
+    """Modules, tests and reports stay: collecting garbage, as a scored model and statsmodels' Holm do, passes over them."""
+    gc.collect()
+    gc.freeze()
 
 
 LONGEST = (  # files that take longest, begun first: a long one begun last would run alone at the end

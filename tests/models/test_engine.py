@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from architectures import CONFIGS, WINDOW, endings, random_ids, tiny_model
+from transformers import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from birthmark.errors import BirthmarkError
 from birthmark.models import engine as engine_module
 from birthmark.models.engine import Engine, PlainEngine, PrefixEngine, make_engine
-from birthmark.models.packing import linear
+from birthmark.models.packing import fast_layers, linear
 from birthmark.models.shared_attention import SharedPrefix
 
 BOUND = 1e-4
@@ -188,6 +190,17 @@ def test_contexts_run_together_do_not_see_each_other(architecture: str, shared: 
         assert np.abs(following - chains_one_by_one(model, context, [[token] for token in range(97)])).max() <= BOUND
 
 
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_a_chain_longer_than_the_window_sees_what_it_should(architecture: str) -> None:
+    model = tiny_model(architecture)
+    long = random_ids(WINDOW + 6, seed=6)
+    continuations = [long, long[:4] + random_ids(WINDOW + 3, seed=7), [5], [5, 6]]
+    contexts = [PREFIX, PREFIX[:3]]
+    found = PrefixEngine(model).log_probs_after(contexts, continuations)
+    for context, (_, sums) in zip(contexts, found, strict=True):
+        assert np.abs(sums - chains_one_by_one(model, context, continuations)).max() <= BOUND
+
+
 def test_contexts_are_run_together_as_far_as_they_fit() -> None:
     model = tiny_model("llama")
     engine = PrefixEngine(model)
@@ -202,7 +215,9 @@ def test_contexts_are_run_together_as_far_as_they_fit() -> None:
 def test_a_context_and_more_continuations_than_one_pass_holds_are_scored_alike(architecture: str) -> None:
     model = tiny_model(architecture)
     continuations = endings(30, longest=4, seed=3)
-    following, sums = PrefixEngine(model, batch_size=4).log_probs(PREFIX, continuations)
+    engine = PrefixEngine(model)
+    engine._batching.limit = 8
+    following, sums = engine.log_probs(PREFIX, continuations)
     assert np.abs(sums - chains_one_by_one(model, PREFIX, continuations)).max() <= BOUND
     assert np.exp(following.astype(float)).sum() == pytest.approx(1, abs=1e-5)
 
@@ -320,13 +335,15 @@ def test_a_model_with_a_layer_that_does_not_attend_raises() -> None:
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
-def test_batch_size_limits_the_suffixes_run_together(architecture: str) -> None:
+def test_a_pass_has_no_more_suffixes_than_it_may_have_tokens(architecture: str) -> None:
     model = tiny_model(architecture)
     shapes: list[tuple[int, ...]] = []
     model.get_decoder().register_forward_pre_hook(
         lambda layer, given, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
-    list(PrefixEngine(model, batch_size=4).last_states([PREFIX + [token] for token in range(1, 14)]))
+    engine = PrefixEngine(model)
+    engine._batching.limit = 4
+    list(engine.last_states([PREFIX + [token] for token in range(1, 14)]))
     assert shapes == [(1, 20), (1, 4), (1, 4), (1, 4), (1, 1)]
 
 
@@ -346,3 +363,44 @@ def test_a_models_own_layers_are_back_after_a_run() -> None:
     model = tiny_model("llama")
     PrefixEngine(model).log_probs(PREFIX, [[3, 4]])
     assert not [name for name, layer in model.named_modules() if "forward" in vars(layer)]
+
+
+def mlp(model_class: type, activation: str = "silu", **others: Any) -> Any:
+    config = LlamaConfig(hidden_size=8, num_attention_heads=2, intermediate_size=12, hidden_act=activation, **others)
+    torch.manual_seed(0)
+    return model_class(config).eval()
+
+
+def fused(layers: torch.nn.Module) -> bool:
+    """Whether the block's layers change what the module runs."""
+    with fast_layers(layers):
+        return "forward" in vars(layers)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("activation", ["silu", "swish", "gelu", "gelu_pytorch_tanh"])
+def test_a_gated_mlp_gives_what_its_own_forward_gives(activation: str, bias: bool) -> None:
+    layers = mlp(LlamaMLP, activation, mlp_bias=bias)
+    states = torch.randn(2, 5, 8)
+    with torch.inference_mode():
+        expected = layers.double()(states.double())
+        layers.float()
+        with fast_layers(layers):
+            assert "forward" in vars(layers)
+            found = layers(states)
+    assert float((found - expected).abs().max()) <= 1e-6
+
+
+class Scaled(LlamaMLP):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.down_proj(self.act_fn(self.gate_proj(x) * 2) * self.up_proj(x))
+
+
+def test_an_mlp_that_is_another_or_is_listened_to_runs_its_own_forward() -> None:
+    assert fused(mlp(LlamaMLP))
+    assert not fused(mlp(Scaled)) and not fused(mlp(LlamaMLP, "gelu_new")) and not fused(mlp(LlamaMLP).bfloat16())
+    heard, listened = [], mlp(LlamaMLP)
+    listened.up_proj.register_forward_hook(lambda layer, given, out: heard.append(out.shape))
+    with torch.inference_mode(), fast_layers(listened):
+        listened(torch.randn(1, 3, 8))
+    assert heard == [(1, 3, 12)]

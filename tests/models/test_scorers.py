@@ -304,7 +304,7 @@ def shift_positions(monkeypatch):
 
     def shifted(run):
         positions = own(run).clone()
-        if not run.extends:
+        if not (run.extends or run.keeps):  # of which all others see all: the shift would be one of the whole text
             positions[:, -run.tokens :] += 1
         return positions
 

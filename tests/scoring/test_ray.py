@@ -49,6 +49,7 @@ def address() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)
         patch.setenv("RAY_health_check_period_ms", "1000")  # a lost machine is found lost in 5 s, not in 15
+        patch.setenv("RAY_worker_niceness", "0")  # its workers do not wait for the other tests
         patch.delenv("RAY_ADDRESS", raising=False)
         connect("local")
     before = psutil.Process().children(recursive=True)

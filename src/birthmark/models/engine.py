@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from birthmark.models.encoding import common_prefix_length
-from birthmark.models.packing import Batching, ContinuationTree, Node, fast_linear_layers, is_out_of_memory, linear
-from birthmark.models.shared_attention import PackedBatch, SharedPrefix, attending, rows_that_fit
+from birthmark.models.packing import Batching, ContinuationTree, Node, fast_layers, is_out_of_memory, linear
+from birthmark.models.shared_attention import PackedBatch, PackedTrees, SharedPrefix, attending, rows_that_fit
 
 Ids = Sequence[int]
 
@@ -32,6 +32,13 @@ def _shared_length(sequences: Sequence[Ids], ordered: Sequence[int]) -> int:
     """How many ids the sequences of these (ordered) indices share, at most all but one of the shortest."""
     outer = common_prefix_length([sequences[ordered[0]], sequences[ordered[-1]]])
     return min(outer, min(len(sequences[index]) for index in ordered) - 1)
+
+
+def _in_parts(continuations: Sequence[Ids]) -> Iterator[list[int]]:
+    """Indices of the continuations in lexicographic order, as many at a time as make a tree; at least one part."""
+    ordered = sorted(range(len(continuations)), key=lambda index: tuple(continuations[index]))
+    for start in range(0, max(len(ordered), 1), CONTINUATIONS_AT_ONCE):
+        yield ordered[start : start + CONTINUATIONS_AT_ONCE]
 
 
 def _log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
@@ -144,10 +151,9 @@ class PrefixEngine:
 
     name: Literal["prefix"] = "prefix"
 
-    def __init__(self, model: Any, batch_size: int | None = None) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
         self.decoder = model.get_decoder()
-        self.rows = batch_size
         self._batching = Batching(PREFIX_TOKENS.get(model.device.type, PREFIX_TOKENS["cpu"]))
         self._worth_a_pass = self._batching.limit / 16  # tokens that one more pass over a single row must save
 
@@ -219,7 +225,7 @@ class PrefixEngine:
 
     def batches(self, contexts: Sequence[Ids], continuations: Sequence[Ids]) -> list[range]:
         """Which of the contexts go through the model together, each with all continuations after it."""
-        size = max(1, self._contexts_at_once(max(map(len, contexts)), self._trees(continuations)))
+        size = max(1, self._contexts_at_once(max(map(len, contexts)), self._tree(continuations)))
         return [range(start, min(start + size, len(contexts))) for start in range(0, len(contexts), size)]
 
     def log_probs_after(
@@ -230,42 +236,36 @@ class PrefixEngine:
         Continuations form a tree of tokens; the model runs once over each of its inner nodes, whatever the number of
         continuations that pass through it, and the whole vocabulary's logits exist only a block at a time.
         """
-        trees, n = self._trees(continuations), len(continuations)
-        fits = self._contexts_at_once(max(map(len, contexts)), trees) >= len(contexts)
-        found = self._log_probs_together(contexts, trees[0], n) if fits else None
-        return found or [self._log_probs_apart(context, trees, n) for context in contexts]
+        tree = self._tree(continuations)
+        fits = self._contexts_at_once(max(map(len, contexts)), tree) >= len(contexts)
+        found = self._log_probs_together(contexts, tree, len(continuations)) if tree and fits else None
+        return found or [self._log_probs_apart(context, continuations) for context in contexts]
 
     @staticmethod
-    def _trees(continuations: Sequence[Ids]) -> list[ContinuationTree]:
-        ordered = sorted(range(len(continuations)), key=lambda index: tuple(continuations[index]))
-        return [
-            ContinuationTree(continuations, ordered[start : start + CONTINUATIONS_AT_ONCE])
-            for start in range(0, max(len(ordered), 1), CONTINUATIONS_AT_ONCE)
-        ]
+    def _tree(continuations: Sequence[Ids]) -> ContinuationTree | None:
+        """The tree of all continuations, or None where they are too many for one."""
+        parts = list(_in_parts(continuations))
+        return ContinuationTree(continuations, parts[0]) if len(parts) == 1 else None
 
-    def _contexts_at_once(self, longest: int, trees: Sequence[ContinuationTree]) -> int:
+    def _contexts_at_once(self, longest: int, tree: ContinuationTree | None) -> int:
         """How many contexts go through the model together, each with the whole tree after it; 0 where not even one does."""
-        paths = trees[0].paths
-        deepest = max(map(len, paths), default=1)
-        most = rows_that_fit(self.decoder.config, longest + deepest, deepest)
-        if len(trees) > 1 or not paths or len(paths) > min(most, self.rows or most):
+        if tree is None or not tree.nodes:
             return 0
-        return int(self._batching.limit / (longest + sum(map(len, paths))))
+        tokens = longest + len(tree.nodes)
+        return min(int(self._batching.limit / tokens), rows_that_fit(self.decoder.config, 2 * longest, tokens))
 
     @torch.inference_mode()
     def _log_probs_together(
         self, contexts: Sequence[Ids], tree: ContinuationTree, n: int
     ) -> list[tuple[np.ndarray, np.ndarray]] | None:
         """Contexts and the tree after each in one run of the model, or None where memory does not suffice."""
-        nodes, places = tree.nodes_along(range(len(tree.paths)), set())
-        rows, indices, tokens = tree.steps_from([(), *nodes])
-        roots = np.arange(len(contexts)) * (1 + len(nodes))  # of each context, its own row among the states read
+        rows, indices, tokens = tree.steps_from([(), *tree.nodes])
+        roots = np.arange(len(contexts)) * (1 + len(tree.nodes))  # of each context, its own row among the states read
         try:
-            with fast_linear_layers(self.decoder):
-                states = self._run_together(contexts, tree.paths, places)
-                picked, following = self._token_log_probs(
-                    states, (roots[:, None] + rows).ravel(), np.tile(tokens, len(contexts)), roots
-                )
+            states = self._run_together(contexts, tree)
+            picked, following = self._token_log_probs(
+                states, (roots[:, None] + rows).ravel(), np.tile(tokens, len(contexts)), roots
+            )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -275,35 +275,32 @@ class PrefixEngine:
             np.add.at(own, indices, steps)
         return list(zip(following.astype(np.float32), sums, strict=True))
 
-    def _run_together(self, contexts: Sequence[Ids], paths: Sequence[Ids], places: Sequence[int]) -> torch.Tensor:
-        """States at each context's end and at places of the paths after it: [contexts · (1 + places), hidden].
+    def _run_together(self, contexts: Sequence[Ids], tree: ContinuationTree) -> torch.Tensor:
+        """States at each context's end and at the tree's nodes after it: [contexts · (1 + nodes), hidden].
 
         What all contexts begin with is run once.
         """
-        device, lengths = self.model.device, [len(path) for path in paths]
-        follow = [token for path in paths for token in path]
+        device, nodes = self.model.device, len(tree.nodes)
         order = sorted(range(len(contexts)), key=lambda index: list(contexts[index]))
         common = _shared_length(contexts, order) if len(contexts) > 1 else 0
-        nothing, *prefixes = [SharedPrefix(layers=len(self.decoder.layers)) for _ in range(1 + len(contexts))]
-        packed = list(contexts[0][:common])
-        passes = [PackedBatch(nothing, [common], device, extends=prefixes)] if common else []
-        wanted: list[int] = []
-        for context, prefix in zip(contexts, prefixes, strict=True):
-            passes += [
-                PackedBatch(prefix, [len(context) - common], device, extends=[prefix], start=common),
-                PackedBatch(prefix, lengths, device, start=len(context)),
-            ]
-            end = len(packed) + len(context) - common
-            wanted += [end - 1, *(end + place for place in places)]
-            packed += [*context[common:], *follow]
-        return self._run(packed, *passes)[wanted]
+        nothing, shared = (SharedPrefix(layers=len(self.decoder.layers)) for _ in range(2))
+        lengths = [len(context) - common for context in contexts]
+        own = PackedBatch(shared, lengths, device, start=common)
+        trees = PackedTrees(own, tree.chains(), device)
+        passes = [PackedBatch(nothing, [common], device, extends=[shared])] if common else []
+        packed = [*contexts[0][:common], *(token for context in contexts for token in context[common:])]
+        ends = common + np.cumsum(lengths) - 1
+        wanted = [
+            [end, *range(first, first + nodes)]
+            for end, first in zip(ends, range(len(packed), len(packed) + nodes * len(contexts), nodes), strict=True)
+        ]
+        packed += [node[-1] for node in tree.nodes] * len(contexts)
+        return self._run(packed, *passes, own, trees)[np.concatenate(wanted)]
 
     @torch.inference_mode()
-    def _log_probs_apart(
-        self, context: Ids, trees: Sequence[ContinuationTree], n: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The context, then the trees after it in batches that fit."""
-        sums = np.zeros(n)
+    def _log_probs_apart(self, context: Ids, continuations: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
+        """The context, then the trees after it in batches that fit; a tree exists while it is run."""
+        sums = np.zeros(len(continuations))
 
         def add(tree: ContinuationTree, nodes: Sequence[Node], states: torch.Tensor, whole: Sequence[int] = ()) -> Any:
             rows, indices, tokens = tree.steps_from(nodes)
@@ -311,14 +308,14 @@ class PrefixEngine:
             np.add.at(sums, indices, picked)
             return following
 
-        with fast_linear_layers(self.decoder):
-            shared, root, _ = self._share(context)
-            for tree in trees:
-                following = add(tree, [()], root, [0])[0]
-                seen: set[Node] = set()
-                for indices, states in self._run_suffixes(shared, tree.paths, only_last=False):
-                    nodes, places = tree.nodes_along(indices, seen)
-                    add(tree, nodes, states[places])
+        shared, root, _ = self._share(context)
+        for part in _in_parts(continuations):
+            tree = ContinuationTree(continuations, part)
+            following = add(tree, [()], root, [0])[0]
+            seen: set[Node] = set()
+            for indices, states in self._run_suffixes(shared, tree.paths, only_last=False):
+                nodes, places = tree.nodes_along(indices, seen)
+                add(tree, nodes, states[places])
         return following.astype(np.float32), sums
 
     def _share(
@@ -353,7 +350,7 @@ class PrefixEngine:
         """States after the final norm of one row of packed tokens, which are the passes' one after the other."""
         ids = torch.tensor([list(packed)], device=self.model.device)
         positions = torch.cat([run.positions for run in passes], dim=1)
-        with attending(self.decoder, *passes):
+        with fast_layers(self.decoder), attending(self.decoder, *passes):
             return self.decoder(
                 input_ids=ids, position_ids=positions, use_cache=False, prefix_passes=passes
             ).last_hidden_state[0]
@@ -366,13 +363,13 @@ class PrefixEngine:
         if not order:
             return
         longest = len(suffixes[order[-1]])
-        most = rows_that_fit(self.decoder.config, shared.length + longest, longest)
+        most = max(1, rows_that_fit(self.decoder.config, shared.length + longest, longest))
 
         def run(batch: Sequence[int]) -> torch.Tensor:
             return self._forward(shared, [suffixes[index] for index in batch], only_last=only_last)
 
         tokens = sum(map(len, suffixes)) / len(suffixes)
-        yield from self._batching.run(order, tokens, run, min(most, self.rows or most))
+        yield from self._batching.run(order, tokens, run, most)
 
     def _token_log_probs(
         self, states: torch.Tensor, rows: np.ndarray, tokens: np.ndarray, whole: Sequence[int] | np.ndarray = ()

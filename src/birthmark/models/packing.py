@@ -1,5 +1,6 @@
-"""Helpers of the engines: batches that halve when memory runs out, prefetching, trees of continuations, fast CPU linear layers."""
+"""Helpers of the engines: batches that halve when memory runs out, prefetching, trees of continuations, fast layers on CPUs."""
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -89,7 +90,18 @@ class ContinuationTree:
             for depth in range(len(tokens)):
                 self._steps[tokens[:depth]].append((index, tokens[depth]))
         passed = {node[:depth] for node in self._steps for depth in range(len(node))}
-        self.paths = [node for node in self._steps if node and node not in passed]
+        self.nodes = [
+            node for node in self._steps if node
+        ]  # inner ones but the root, each after those on the way to it
+        self.paths = [node for node in self.nodes if node not in passed]
+
+    def chains(self) -> torch.Tensor:
+        """Each node, then the nodes on the way back to the root, as places in `nodes`; −1 past the end: [nodes, deepest]."""
+        place = {node: index for index, node in enumerate(self.nodes)}
+        found = torch.full((len(place), max(map(len, place))), -1)
+        for node, index in place.items():
+            found[index, : len(node)] = torch.tensor([place[node[:depth]] for depth in range(len(node), 0, -1)])
+        return found
 
     def nodes_along(self, indices: Sequence[int], seen: set[Node]) -> tuple[list[Node], list[int]]:
         """The nodes along some paths that are not in `seen`, and the position of each in the concatenated paths.
@@ -108,28 +120,84 @@ class ContinuationTree:
         return rows.copy(), indices.copy(), tokens.copy()
 
 
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+# oneDNN compiles a product for every shape, a megabyte or two each, and keeps a thousand; a layer has six shapes.
+for _cache in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+    os.environ.setdefault(_cache, "16")
+_ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+
+
+def _takes(*factors: torch.Tensor) -> bool:
+    """Whether oneDNN multiplies such tensors here."""
+    return _ONEDNN is not None and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in factors)
 
 
 def linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """states [..., in] · weightᵀ [out, in] + bias [out], without a gradient; float32 on a CPU uses oneDNN."""
-    if _ONEDNN is None or states.device.type != "cpu" or states.dtype != torch.float32 or weight.dtype != torch.float32:
+    if not _takes(states, weight):
         return torch.nn.functional.linear(states, weight, bias)
     return _ONEDNN(states, weight, bias, "none", [], "")
 
 
 @contextmanager
-def fast_linear_layers(decoder: Any) -> Iterator[None]:
-    """Within the block the decoder's plain linear layers use `linear`; afterwards they are restored."""
-    layers = [layer for layer in decoder.modules() if type(layer) is torch.nn.Linear and "forward" not in vars(layer)]
-    for layer in layers:
-        layer.forward = partial(_forward, layer)
+def fast_layers(decoder: Any) -> Iterator[None]:
+    """Within the block the decoder's plain linear layers use `linear`, and its gated MLPs `_gated`; both are its own again
+    afterwards. Nothing changes where oneDNN does not multiply.
+
+    A layer with hooks, or with a `forward` of its own, is left alone.
+    """
+    changed = [(layer, partial(_linear, layer)) for layer in decoder.modules() if _is_fast(layer)]
+    changed += [(mlp, partial(_gated, mlp)) for mlp in decoder.modules() if _is_gated(mlp)]
+    for layer, forward in changed:
+        layer.forward = forward
     try:
         yield
     finally:
-        for layer in layers:
+        for layer, _ in changed:
             del layer.forward
 
 
-def _forward(layer: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
+def _is_fast(layer: Any) -> bool:
+    return type(layer) is torch.nn.Linear and _takes(layer.weight) and _is_untouched(layer)
+
+
+def _is_untouched(layer: Any) -> bool:
+    return "forward" not in vars(layer) and not layer._forward_hooks and not layer._forward_pre_hooks
+
+
+def _linear(layer: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
     return linear(states, layer.weight, layer.bias)
+
+
+def _gated_mlp(self: Any, x: torch.Tensor) -> torch.Tensor:
+    """The gated MLP of most models, as transformers writes it in each: a class that is this one has its bytecode."""
+    down_proj = self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))
+    return down_proj
+
+
+_FUSED = {
+    "SiLU": ("swish", ""),
+    "SiLUActivation": ("swish", ""),
+    "GELUTanh": ("gelu", "tanh"),
+    "GELUActivation": ("gelu", "none"),
+}
+
+
+def _is_gated(mlp: Any) -> bool:
+    ours, its = _gated_mlp.__code__, getattr(type(mlp).forward, "__code__", None)
+    if its is None or (its.co_code, its.co_names) != (ours.co_code, ours.co_names):
+        return False
+    layers = (mlp.gate_proj, mlp.up_proj, mlp.down_proj)
+    return (
+        type(mlp.act_fn).__name__ in _FUSED
+        and all(map(_is_untouched, (mlp, mlp.act_fn)))
+        and all(map(_is_fast, layers))
+    )
+
+
+def _gated(mlp: Any, states: torch.Tensor) -> torch.Tensor:
+    """The same with the activation within the gate's product and the multiplication within the other's: what lies between
+    the products is not written and read again."""
+    act, algorithm = _FUSED[type(mlp.act_fn).__name__]
+    gate, up = mlp.gate_proj, mlp.up_proj
+    gated = _ONEDNN(states, gate.weight, gate.bias, act, [], algorithm)
+    return _linear(mlp.down_proj, _ONEDNN.binary(states, gated, up.weight, up.bias, "mul"))

@@ -6,6 +6,7 @@ tokens of all suffixes packed into one row, and only the product of queries, key
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -45,8 +46,8 @@ class PackedBatch:
     Suffixes lie one after the other in a row of `tokens` tokens; `suffix` and `place` [tokens]: for each token, its
     suffix and its position in that suffix. With `extends` there is one suffix, which becomes part of those prefixes. With `only_last` the
     last layer takes in the last token of each suffix alone (of the others it needs the keys and values). A run of the
-    model takes in one pass, or several side by side that do not see each other; one whose prefix an earlier one among
-    them extends begins at `start`, since the prefix has grown to there when a layer comes to it.
+    model takes in one pass, or several side by side; one whose prefix an earlier one among them extends begins at `start`,
+    since the prefix has grown to there when a layer comes to it.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class PackedBatch:
         ends = torch.tensor(lengths).cumsum(0)
         self.suffix = torch.repeat_interleave(torch.tensor(lengths)).to(device)
         self.place = torch.cat([torch.arange(length) for length in lengths]).to(device)
+        self.depth = self.place  # how far after the shared prefix
+        self.lengths = torch.tensor(lengths, device=device)
         self.last = (ends - 1).to(device)
         others = torch.ones(self.tokens, dtype=torch.bool)
         others[ends - 1] = False
@@ -73,13 +76,15 @@ class PackedBatch:
         self.trimming = False  # within the last layer, once only the last tokens are in
         self.holding = False  # within the last layer, while only the keys and values of the other tokens are wanted
         self.held: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.keeps = False  # whether trees follow, which see a layer's keys and values of these suffixes:
+        self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
         self.visited: set[int] = set()
-        self._hidden: dict[tuple[int | None, bool], torch.Tensor | None] = {}
+        self._hidden: dict[Any, torch.Tensor | None] = {}
 
     @property
     def positions(self) -> torch.Tensor:
         """Where each token stands in its whole sequence, [1, tokens]."""
-        return (self.start + self.place)[None]
+        return (self.start + self.depth)[None]
 
     def by_suffix(self, packed: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
         """[1, heads, tokens, size] as [suffixes, heads, longest, size], zero past a suffix's end.
@@ -108,6 +113,44 @@ class PackedBatch:
                 hidden = other > at
                 self._hidden[key] = hidden if window is None else hidden | (at - other >= window)
         return self._hidden[key]
+
+
+class PackedTrees(PackedBatch):
+    """The same tree of tokens after each of the suffixes of an earlier pass of the same run, its `contexts`.
+
+    A node sees the shared prefix, its whole context, and its chain: itself and what stands on the way to it from the root.
+    `chains` [nodes, deepest] has the chain's nodes, the node itself first, and −1 where there is none.
+    """
+
+    def __init__(self, contexts: PackedBatch, chains: torch.Tensor, device: torch.device) -> None:
+        super().__init__(contexts.shared, [len(chains)] * contexts.count, device, start=contexts.start)
+        self.contexts = contexts
+        contexts.keeps = True
+        self.chains = chains.clamp(min=0).to(device)
+        self._ended = (chains < 0).to(device)
+        self.depth = (contexts.lengths[:, None] + (chains >= 0).sum(dim=1).to(device) - 1).flatten()
+
+    def hidden(self, window: int | None) -> torch.Tensor | None:
+        """[contexts, nodes or 1, prefix + longest context]: what lies past a context's end or outside the window."""
+        if window not in self._hidden:
+            other = torch.arange(self.start + self.contexts.longest, device=self.place.device)
+            hidden = (other >= self.start + self.contexts.lengths[:, None])[:, None]
+            if window is not None:
+                at = (self.start + self.depth).view(self.count, -1, 1)
+                hidden = hidden | (at - other >= window)
+            self._hidden[window] = hidden if bool(hidden.any()) else None
+        return self._hidden[window]
+
+    def hidden_in_chains(self, window: int | None) -> torch.Tensor | None:
+        """[nodes, deepest]: what lies past a chain's end or outside the window."""
+        hidden = self._ended
+        if window is not None:
+            hidden = hidden | (torch.arange(hidden.shape[1], device=hidden.device) >= window)
+        return hidden if bool(hidden.any()) else None
+
+    def in_chains(self, packed: torch.Tensor) -> torch.Tensor:
+        """[1, heads, tokens, size] as [contexts, heads, nodes, deepest, size]."""
+        return packed[0].unflatten(1, (self.count, -1)).transpose(0, 1)[:, :, self.chains]
 
 
 class _KeysHeld(Exception):
@@ -162,21 +205,39 @@ def _attended(
         key, value = torch.cat((run.held[0], key), dim=2), torch.cat((run.held[1], value), dim=2)
         order = torch.cat((run.others, run.last))
         run.held = None
+    chains = None
+    if isinstance(run, PackedTrees):
+        assert run.contexts.kept is not None
+        own = run.contexts.kept
+        chains = _Chains(run.in_chains(key), run.in_chains(value), run.hidden_in_chains(sliding_window))
+    else:
+        own = run.by_suffix(key, order), run.by_suffix(value, order)
+        run.kept = own if run.keeps else None
     output = _weighted(
         query[0].transpose(0, 1)[:, :, None] if run.trimming else run.by_suffix(query),
-        run.by_suffix(key, order),
-        run.by_suffix(value, order),
+        *own,
         run.shared.keys[layer],
         run.shared.values[layer],
         scaling,
         softcap,
         run.hidden(sliding_window),
+        chains,
     )
     for prefix in run.extends:
         prefix.append(layer, key[0], value[0])
     run.visited.add(layer)
     packed = output[:, :, 0] if run.trimming else output.transpose(1, 2)[run.suffix, run.place]
     return packed[None]
+
+
+@dataclass(frozen=True)
+class _Chains:
+    """Keys and values of each node's chain, [contexts, key heads, nodes, deepest, size], and which of them the node does not
+    see, [nodes, deepest], or None."""
+
+    key: torch.Tensor
+    value: torch.Tensor
+    hidden: torch.Tensor | None
 
 
 def _weighted(
@@ -188,8 +249,12 @@ def _weighted(
     scaling: float,
     softcap: float | None,
     hidden: torch.Tensor | None,
+    chains: _Chains | None = None,
 ) -> torch.Tensor:
-    """The weighted values, [suffixes, heads, queries, size], of query [suffixes, heads, queries, size]."""
+    """The weighted values, [suffixes, heads, queries, size], of query [suffixes, heads, queries, size].
+
+    `hidden` is of the prefix's and the suffix's tokens, `chains` has its own.
+    """
     rows, heads, queries, size = query.shape
     key_heads, tokens = key.shape[1], key.shape[2]
     group = heads // key_heads
@@ -201,13 +266,23 @@ def _weighted(
         over_prefix = by_head @ prefix_key.transpose(1, 2)  # [key heads, rows · group · queries, length]
         over_prefix = over_prefix.view(key_heads, rows, group * queries, length).transpose(0, 1)
         scores = torch.cat((over_prefix, scores), dim=3)  # [rows, key heads, group · queries, length + tokens]
+    visible = length + tokens
+    if chains is not None:
+        by_node = folded.view(rows, key_heads, group, queries, 1, size)
+        over_chain = (by_node * chains.key[:, :, None]).sum(dim=-1)  # [rows, key heads, group, queries, deepest]
+        scores = torch.cat((scores, over_chain.flatten(2, 3)), dim=3)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
+    by_query = scores.view(rows, key_heads, group, queries, scores.shape[3])
     if hidden is not None:
-        by_query = scores.view(rows, key_heads, group, queries, length + tokens)
-        by_query.masked_fill_(hidden[:, None, None], -torch.inf)
+        by_query[..., :visible].masked_fill_(hidden[:, None, None], -torch.inf)
+    if chains is not None and chains.hidden is not None:
+        by_query[..., visible:].masked_fill_(chains.hidden, -torch.inf)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    output = weights[..., length:] @ value  # [rows, key heads, group · queries, size]
+    output = weights[..., length:visible] @ value  # [rows, key heads, group · queries, size]
+    if chains is not None:
+        on_chain = weights[..., visible:].view(rows, key_heads, group, queries, -1, 1)
+        output = output + (on_chain * chains.value[:, :, None]).sum(dim=-2).flatten(2, 3)
     if prefix_value is not None:
         on_prefix = weights[..., :length].transpose(0, 1).reshape(key_heads, rows * group * queries, length)
         on_prefix = (on_prefix @ prefix_value).view(key_heads, rows, group * queries, size)
@@ -275,5 +350,5 @@ def _keep_last(layer: Any, args: tuple, kwargs: dict[str, Any], run: PackedBatch
 
 
 def rows_that_fit(config: Any, visible: int, tokens: int) -> int:
-    """How many suffixes of `tokens` tokens that each see `visible` tokens keep a pass's attention scores bounded."""
-    return max(1, SCORES_AT_ONCE // (config.num_attention_heads * visible * tokens))
+    """How many suffixes of `tokens` tokens that each see `visible` tokens keep a pass's attention scores bounded; perhaps 0."""
+    return int(SCORES_AT_ONCE // (config.num_attention_heads * visible * tokens))

@@ -4,11 +4,11 @@ Another package adds a backend through an entry point of the group `birthmark.ba
 the name that `--backend` takes.
 """
 
-from importlib.metadata import entry_points
 from math import ceil
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.plugins import entry_points
 from birthmark.scoring.backend import Backend
 from birthmark.scoring.local import LocalBackend
 from birthmark.scoring.measure import BACKENDS, LOCAL, Measure, require_backend
@@ -51,7 +51,7 @@ def known_backends() -> dict[str, Backend]:
     Raises `BirthmarkError` for an entry point that cannot be read, is no `Backend`, or has a name that is taken.
     """
     found: dict[str, Backend] = {LOCAL: LocalBackend()}
-    for point in sorted(entry_points(group=BACKENDS), key=lambda point: point.name):
+    for point in entry_points(BACKENDS):
         whose = f"the backend {point.name} of the package {point.dist.name if point.dist else point.value}"
         if point.name in found:
             raise BirthmarkError(f"{whose} has a name that is taken: give it another in its entry point")

@@ -4,7 +4,6 @@ import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Unpack
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from birthmark.inputs.candidates import KEYWORDS, Candidates, CandidateSpec, can
 from birthmark.inputs.lexicons import INQUIRER_DEFAULT, Lexicon, is_fetched, load_lexicon, load_lexicons
 from birthmark.inputs.prompts import load_prompts, prompt_set_record, select_prompts, with_neutral
 from birthmark.inputs.text import did_you_mean
+from birthmark.plugins import entry_points
 from birthmark.records import Kind, PromptSetRecord
 from birthmark.scoring.declarations import options_in, with_options
 from birthmark.scoring.options import (
@@ -210,7 +210,7 @@ LOCAL = "local"
 
 def require_backend(name: str) -> str:
     """The name; raises `BirthmarkError` where no backend is called that. None is imported."""
-    known = {LOCAL, *(point.name for point in entry_points(group=BACKENDS))}
+    known = {LOCAL, *(point.name for point in entry_points(BACKENDS))}
     if name not in known:
         raise BirthmarkError(
             f'there is no backend "{one_line(name)}": {did_you_mean(name, known)}, or install a package that adds it '

@@ -7,7 +7,6 @@ that a catalog's `head` or a config's `birthmark_head` uses. Code shipped with a
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from birthmark.models.heads.linear import (
     several_outputs,
 )
 from birthmark.models.weights import names_a_head, read_tensors, read_weights, tensor_shapes
+from birthmark.plugins import entry_points
 
 # Classes outside transformers that read one linear layer at the last token, by their authors' own code.
 _READ_AT_THE_END = {
@@ -116,7 +116,7 @@ def known_heads() -> dict[str, Head]:
     """
     bundled = {head.name: head for head in (*_DISTINCT, *_PLAIN)}
     others: dict[str, Head] = {}
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+    for point in entry_points(ENTRY_POINTS):
         whose = f"the head {point.name} of the package {point.dist.name if point.dist else point.value}"
         if point.name in bundled or point.name in others:
             raise BirthmarkError(f"{whose} has a name that is taken: give it another in its entry point")
