@@ -1,35 +1,53 @@
-"""How fast a hundred states meet a vocabulary: `torch.nn.functional.linear` (MKL) beside `birthmark`'s own choice (oneDNN).
+"""How fast oneDNN and MKL multiply what the prefix engine multiplies: `linear` beside `torch.nn.functional.linear`.
 
-The shapes are those of an audit of the two embedded models: states [rows, hidden] · weightᵀ [vocabulary, hidden].
+The shapes are those of the two embedded models: a pass's states through a gate of the MLP, and the states of an audit's
+words through the vocabulary, [rows, in] · weightᵀ [out, in]. `packed` is oneDNN with weights that were put into its own
+order beforehand, which needs their memory a second time.
 """
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 import torch
+from measured import Shape, flops
 
 from birthmark.models.packing import linear
 
-SHAPES = {"gemma-3-270m": (83, 640, 262_144), "smollm2-135m-instruct": (189, 576, 49_152)}
+SHAPES: dict[str, Shape] = {
+    "gemma-3-270m, a layer": (1024, 640, 2048),
+    "smollm2-135m-instruct, a layer": (1024, 576, 1536),
+    "gemma-3-270m, vocabulary": (83, 640, 262_144),
+    "smollm2-135m-instruct, vocabulary": (189, 576, 49_152),
+}
 
 
-def rate(product: Callable[..., torch.Tensor], states: torch.Tensor, weight: torch.Tensor, times: int = 5) -> float:
+def rate(
+    product: Callable[..., torch.Tensor], states: torch.Tensor, weight: Any, shape: Shape, times: int = 7
+) -> float:
     """The best of a few runs, in GFLOP/s."""
     best = float("inf")
     for _ in range(times):
         start = perf_counter()
         product(states, weight)
         best = min(best, perf_counter() - start)
-    return 2 * states.numel() * weight.shape[0] / best / 1e9
+    return flops(shape) / best / 1e9
+
+
+def packed(states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return torch.ops.mkldnn._linear_pointwise(states, weight, None, "none", [], "")
 
 
 @torch.inference_mode()
 def main() -> None:
-    print("| shape | MKL, GFLOP/s | birthmark, GFLOP/s |\n| --- | ---: | ---: |")
-    for name, (rows, hidden, vocabulary) in SHAPES.items():
-        states, weight = torch.randn(rows, hidden), torch.randn(vocabulary, hidden)
-        own, chosen = (rate(product, states, weight) for product in (torch.nn.functional.linear, linear))
-        print(f"| {name}: {rows} × {hidden} × {vocabulary:,} | {own:.0f} | {chosen:.0f} |")
+    print("| shape | MKL, GFLOP/s | birthmark, GFLOP/s | packed, GFLOP/s |\n| --- | ---: | ---: | ---: |")
+    for name, shape in SHAPES.items():
+        rows, inner, outer = shape
+        states, weight = torch.randn(rows, inner), torch.randn(outer, inner)
+        ordered = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        ways = ((torch.nn.functional.linear, weight), (linear, weight), (packed, ordered))
+        rates = [f"{rate(product, states, given, shape):.0f}" for product, given in ways]
+        print(f"| {name}: {rows} × {inner} × {outer:,} | {' | '.join(rates)} |")
 
 
 if __name__ == "__main__":

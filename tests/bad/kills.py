@@ -9,6 +9,7 @@ fork of this process, which has imported everything already, so that its life is
 """
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -235,6 +236,9 @@ def import_all() -> None:
     import birthmark.models.scorers
     import birthmark.report.draw
     import birthmark.training.trainer  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # a fork that collects garbage does not copy all this
 
 
 def main() -> None:

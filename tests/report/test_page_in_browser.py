@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = (
     "--no-sandbox",
+    "--disable-gpu",  # drawing in software takes three times as long
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -82,7 +83,7 @@ class Visit:
         height = self.page.evaluate("document.documentElement.scrollHeight")
         for top in range(0, height, 600):
             self.page.evaluate(f"scrollTo(0, {top})")
-            self.page.wait_for_timeout(60)
+            self.page.wait_for_timeout(20)
         self.page.wait_for_function(
             "[...document.querySelectorAll('.plot')].filter(p => p.offsetParent).every(p => 'live' in p.dataset)"
         )
