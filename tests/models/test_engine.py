@@ -12,6 +12,7 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 
 from birthmark.errors import BirthmarkError
 from birthmark.models import engine as engine_module
+from birthmark.models import packing
 from birthmark.models.engine import Engine, PlainEngine, PrefixEngine, make_engine
 from birthmark.models.packing import fast_layers, linear
 from birthmark.models.shared_attention import SharedPrefix
@@ -365,6 +366,9 @@ def test_a_models_own_layers_are_back_after_a_run() -> None:
     assert not [name for name, layer in model.named_modules() if "forward" in vars(layer)]
 
 
+with_onednn = pytest.mark.skipif(packing._ONEDNN is None, reason="this build of PyTorch has no oneDNN")
+
+
 def mlp(model_class: type, activation: str = "silu", **others: Any) -> Any:
     config = LlamaConfig(hidden_size=8, num_attention_heads=2, intermediate_size=12, hidden_act=activation, **others)
     torch.manual_seed(0)
@@ -377,6 +381,7 @@ def fused(layers: torch.nn.Module) -> bool:
         return "forward" in vars(layers)
 
 
+@with_onednn
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("activation", ["silu", "swish", "gelu", "gelu_pytorch_tanh"])
 def test_a_gated_mlp_gives_what_its_own_forward_gives(activation: str, bias: bool) -> None:
@@ -391,11 +396,17 @@ def test_a_gated_mlp_gives_what_its_own_forward_gives(activation: str, bias: boo
     assert float((found - expected).abs().max()) <= 1e-6
 
 
+@with_onednn
+def test_an_activation_that_a_processor_does_not_have_within_a_product_is_not_asked_of_it() -> None:
+    assert packing._is_there("swish", "") and not packing._is_there("no such activation", "")
+
+
 class Scaled(LlamaMLP):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.down_proj(self.act_fn(self.gate_proj(x) * 2) * self.up_proj(x))
 
 
+@with_onednn
 def test_an_mlp_that_is_another_or_is_listened_to_runs_its_own_forward() -> None:
     assert fused(mlp(LlamaMLP))
     assert not fused(mlp(Scaled)) and not fused(mlp(LlamaMLP, "gelu_new")) and not fused(mlp(LlamaMLP).bfloat16())

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -90,9 +90,7 @@ class ContinuationTree:
             for depth in range(len(tokens)):
                 self._steps[tokens[:depth]].append((index, tokens[depth]))
         passed = {node[:depth] for node in self._steps for depth in range(len(node))}
-        self.nodes = [
-            node for node in self._steps if node
-        ]  # inner ones but the root, each after those on the way to it
+        self.nodes = [node for node in self._steps if node]  # inner ones but the root; a node follows its ancestors
         self.paths = [node for node in self.nodes if node not in passed]
 
     def chains(self) -> torch.Tensor:
@@ -186,12 +184,20 @@ def _is_gated(mlp: Any) -> bool:
     ours, its = _gated_mlp.__code__, getattr(type(mlp).forward, "__code__", None)
     if its is None or (its.co_code, its.co_names) != (ours.co_code, ours.co_names):
         return False
-    layers = (mlp.gate_proj, mlp.up_proj, mlp.down_proj)
-    return (
-        type(mlp.act_fn).__name__ in _FUSED
-        and all(map(_is_untouched, (mlp, mlp.act_fn)))
-        and all(map(_is_fast, layers))
-    )
+    layers, fused = (mlp.gate_proj, mlp.up_proj, mlp.down_proj), _FUSED.get(type(mlp.act_fn).__name__)
+    untouched = all(map(_is_untouched, (mlp, mlp.act_fn))) and all(map(_is_fast, layers))
+    return fused is not None and untouched and _is_there(*fused)
+
+
+@cache
+def _is_there(act: str, algorithm: str) -> bool:
+    """Whether oneDNN has this activation within a product on this processor."""
+    one = torch.ones(1, 1)
+    try:
+        _ONEDNN.binary(one, _ONEDNN(one, one, None, act, [], algorithm), one, None, "mul")
+    except RuntimeError:
+        return False
+    return True
 
 
 def _gated(mlp: Any, states: torch.Tensor) -> torch.Tensor:

@@ -143,10 +143,13 @@ class PackedTrees(PackedBatch):
 
     def hidden_in_chains(self, window: int | None) -> torch.Tensor | None:
         """[nodes, deepest]: what lies past a chain's end or outside the window."""
-        hidden = self._ended
-        if window is not None:
-            hidden = hidden | (torch.arange(hidden.shape[1], device=hidden.device) >= window)
-        return hidden if bool(hidden.any()) else None
+        key = ("chains", window)
+        if key not in self._hidden:
+            hidden = self._ended
+            if window is not None:
+                hidden = hidden | (torch.arange(hidden.shape[1], device=hidden.device) >= window)
+            self._hidden[key] = hidden if bool(hidden.any()) else None
+        return self._hidden[key]
 
     def in_chains(self, packed: torch.Tensor) -> torch.Tensor:
         """[1, heads, tokens, size] as [contexts, heads, nodes, deepest, size]."""
