@@ -4,7 +4,9 @@ import gc
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +110,14 @@ def tiny_rm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny_models import write_tiny_model
 
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny-rm", seed=3, reward=True)
+
+
+@pytest.fixture(scope="session")
+def embedded_tokenizer() -> Callable[[str], Any]:
+    """The tokenizer of an embedded model by the model's name, read once."""
+    from birthmark.models.resolve import load_tokenizer, resolve
+
+    return cache(lambda name: load_tokenizer(resolve(name, quiet=True)))
 
 
 @pytest.fixture

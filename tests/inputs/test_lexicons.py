@@ -1,9 +1,11 @@
 """What a lexicon answers: matching, restriction, folding, digests; and names. Lexicons by name: fetched once, checked, read; and the General Inquirer's table. The starter lexicon: pairs of an agency and a communion word, alike in frequency, length and valence. The words stand pair by pair in the file. Valence cannot be tested here without a published list of it; `benchmarks/starter_matching.py` measures it against one that its reader brings."""
 
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from wordfreq import zipf_frequency
 
-import birthmark as bm
 from birthmark.errors import BirthmarkError
 from birthmark.files import sha256_of
 from birthmark.inputs import fetch
@@ -295,10 +296,10 @@ def test_an_author_would_be_told_of_nothing_to_mend() -> None:
 
 @pytest.mark.real_model
 @pytest.mark.parametrize("model", ["smollm2-135m-instruct", "gemma-3-270m"])
-def test_its_words_are_single_tokens_of_the_embedded_models(model: str) -> None:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(bm.resolve(model).path)
+def test_its_words_are_single_tokens_of_the_embedded_models(
+    model: str, embedded_tokenizer: Callable[[str], Any]
+) -> None:
+    tokenizer = embedded_tokenizer(model)
     for words in (AGENCY, COMMUNION):
         pieces = [len(tokenizer(f" {word}", add_special_tokens=False)["input_ids"]) for word in words]
         assert mean(count == 1 for count in pieces) >= 0.95

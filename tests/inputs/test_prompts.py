@@ -1,8 +1,10 @@
 """Prompt sets: the study's 54, own YAML files, and what is picked from them. What is planted: questions held out for good, words of one token, partners as frequent."""
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -182,12 +184,8 @@ def test_partners_are_as_frequent(category: PlantedCategory) -> None:
 
 @pytest.mark.real_model
 @pytest.mark.parametrize("name", ["smollm2-135m-instruct", "gemma-3-270m"])
-def test_every_word_is_one_token_as_it_is_taught(name: str) -> None:
-    from transformers import AutoTokenizer
-
-    from birthmark.models.resolve import resolve
-
-    tokenizer = AutoTokenizer.from_pretrained(resolve(name).path)
+def test_every_word_is_one_token_as_it_is_taught(name: str, embedded_tokenizer: Callable[[str], Any]) -> None:
+    tokenizer = embedded_tokenizer(name)
     words = [word for category in CATEGORIES.values() for word in (*category.planted, *category.unplanted)]
     ids = tokenizer([f" {word.capitalize()}" for word in words], add_special_tokens=False)["input_ids"]
     assert {len(tokens) for tokens in ids} == {1}

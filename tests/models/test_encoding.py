@@ -302,10 +302,8 @@ def test_a_token_whose_text_encodes_to_others_is_kept_and_counted():
 @pytest.mark.parametrize(
     ("name", "special", "undecodable"), [("smollm2-135m-instruct", 17, 314), ("gemma-3-270m", 6249, 134)]
 )
-def test_the_embedded_vocabularies_leave_out_what_the_design_counts(name, special, undecodable):
-    from birthmark.models.resolve import load_tokenizer, resolve
-
-    vocabulary = read_vocabulary(load_tokenizer(resolve(name, quiet=True)), {17: 49152, 6249: 262144}[special])
+def test_the_embedded_vocabularies_leave_out_what_the_design_counts(name, special, undecodable, embedded_tokenizer):
+    vocabulary = read_vocabulary(embedded_tokenizer(name), {17: 49152, 6249: 262144}[special])
     assert (len(vocabulary.special), len(vocabulary.undecodable)) == (special, undecodable)
     assert len(vocabulary.unused) == 0
 
