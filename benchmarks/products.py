@@ -6,11 +6,10 @@ order beforehand, which needs their memory a second time.
 """
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import torch
-from measured import Shape, flops
+from measured import Shape, flops, timed
 
 from birthmark.models.packing import linear
 
@@ -22,16 +21,9 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-def rate(
-    product: Callable[..., torch.Tensor], states: torch.Tensor, weight: Any, shape: Shape, times: int = 7
-) -> float:
+def rate(product: Callable[..., torch.Tensor], states: torch.Tensor, weight: Any, shape: Shape) -> float:
     """The best of a few runs, in GFLOP/s."""
-    best = float("inf")
-    for _ in range(times):
-        start = perf_counter()
-        product(states, weight)
-        best = min(best, perf_counter() - start)
-    return flops(shape) / best / 1e9
+    return flops(shape) / min(timed(lambda: product(states, weight))[0] for _ in range(7)) / 1e9
 
 
 def packed(states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

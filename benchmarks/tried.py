@@ -7,10 +7,11 @@ log-probabilities of as many questions as a batch takes. The engine as it is is 
 """
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from statistics import mean
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from logprobs import MODELS, prepare
@@ -26,28 +27,20 @@ from scoring import load
 QUESTIONS = 2
 
 
-@contextmanager
-def changed(where: Any, name: str, value: Any) -> Iterator[None]:
-    own = getattr(where, name)
-    setattr(where, name, value)
-    try:
-        yield
-    finally:
-        setattr(where, name, own)
-
-
 def reward_variants(runner: Any) -> dict[str, Callable[[], Any]]:
     return {
-        "all products by MKL": lambda: changed(engine, "fast_layers", lambda decoder: nullcontext()),
-        "MLPs as their classes run them": lambda: changed(packing, "_is_gated", lambda mlp: False),
-        "passes of 512 tokens": lambda: changed(runner._batching, "limit", 512),
-        "passes of 2,048 tokens": lambda: changed(runner._batching, "limit", 2048),
+        "all products by MKL": lambda: patch.object(engine, "fast_layers", lambda decoder: nullcontext()),
+        "MLPs as their classes run them": lambda: patch.object(packing, "_is_gated", lambda mlp: False),
+        "passes of 512 tokens": lambda: patch.object(runner._batching, "limit", 512),
+        "passes of 2,048 tokens": lambda: patch.object(runner._batching, "limit", 2048),
     }
 
 
 def word_variants() -> dict[str, Callable[[], Any]]:
     return {
-        f"logits in blocks of {2 ** (power - 18)} MB": lambda power=power: changed(engine, "LOGITS_IN_CACHE", 2**power)  # type: ignore[misc]
+        f"logits in blocks of {2 ** (power - 18)} MB": lambda power=power: patch.object(
+            engine, "LOGITS_IN_CACHE", 2**power
+        )  # type: ignore[misc]
         for power in (19, 20, 22)
     }
 

@@ -9,8 +9,9 @@ import pytest
 
 CHILD = """
 import json, sys
-from pathlib import Path
+sys.path.append("../benchmarks")
 import torch
+from measured import peak_bytes
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, LlamaConfig
 from birthmark.models.scorers import make_scorer
 from tiny_models import make_tokenizer
@@ -33,8 +34,7 @@ def peak(words, prompts):
     scorer = make_scorer(model, tokenizer, kind=kind, words=words, vocabulary=kind == "logprob", frame=frame)
     kept = [found for batch in scorer.batches(prompts) for found in scorer.score_together([prompts[at] for at in batch])]
     assert len(kept) == len(prompts)
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1])  # of this process alone: getrusage begins with the largest that the one that started it had
+    return peak_bytes()
 
 for count in range(3, 40, 3):  # oneDNN keeps sixteen compiled products, whatever is scored
     peak(words[:count], prompts[:1])

@@ -143,15 +143,19 @@ def fast_layers(decoder: Any) -> Iterator[None]:
 
     A layer with hooks, or with a `forward` of its own, is left alone.
     """
-    changed = [(layer, partial(_linear, layer)) for layer in decoder.modules() if _is_fast(layer)]
-    changed += [(mlp, partial(_gated, mlp)) for mlp in decoder.modules() if _is_gated(mlp)]
+    changed = [(layer, forward) for layer in decoder.modules() if (forward := _faster(layer)) is not None]
     for layer, forward in changed:
-        layer.forward = forward
+        layer.forward = partial(forward, layer)
     try:
         yield
     finally:
         for layer, _ in changed:
             del layer.forward
+
+
+def _faster(layer: Any) -> Callable[..., torch.Tensor] | None:
+    """What a layer runs instead of its own `forward`, if anything."""
+    return _linear if _is_fast(layer) else _gated if _is_gated(layer) else None
 
 
 def _is_fast(layer: Any) -> bool:
