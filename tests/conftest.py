@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from birthmark.process import collect_seldom
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
 
 REPOSITORY = Path(__file__).parents[1]
@@ -25,7 +27,8 @@ def shared() -> Path:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """A worker imports what most tests need before the first of them."""
+    """A worker imports what most tests need before the first of them; garbage is collected as in the program."""
+    collect_seldom()
     if hasattr(session.config, "workerinput"):
         import birthmark.models.scorers
         import birthmark.report.draw
@@ -66,6 +69,10 @@ LONGEST = (  # files that take longest, begun first: a long one begun last would
     "test_implicit.py",
     "test_chat_template.py",
 )
+
+
+def pytest_unconfigure() -> None:
+    gc.freeze()  # a process that ends does not look through all this once more
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

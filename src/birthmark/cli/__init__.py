@@ -6,12 +6,23 @@ from collections.abc import Sequence
 
 from birthmark.errors import NO_ACCESS, NO_SPACE, BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.process import own_process
 
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `birthmark`, print errors in one line, return the exit code: 0, 2 bad input, 3 a failed check, 130."""
+    """Run `birthmark`, print errors in one line, return the exit code: 0, 2 bad input, 3 a failed check, 130.
+
+    Without arguments they are the program's, which ends after this.
+    """
+    if arguments is not None:
+        return _run(arguments)
+    with own_process():
+        return _run(sys.argv[1:])
+
+
+def _run(arguments: Sequence[str]) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -22,9 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from birthmark.cli.app import app
 
     try:
-        code = app(
-            args=list(arguments) if arguments is not None else None, prog_name="birthmark", standalone_mode=False
-        )
+        code = app(args=list(arguments), prog_name="birthmark", standalone_mode=False)
     except BirthmarkError as error:
         if study := sys.modules.get("birthmark.study"):
             study.discard_empty()

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from birthmark.errors import BirthmarkError
 from birthmark.foreign import one_line
+from birthmark.process import collect_seldom
 from birthmark.scoring.cluster import Request, connect, has_gpu, in_words, nodes, require_ray, room, threads_for
 
 T = TypeVar("T")
@@ -286,6 +287,7 @@ def run_tasks(
 
 def _computed(function: Callable[[Any], T], item: Any, threads: int) -> T | BirthmarkError:
     """In a worker: what is wrong with the input comes back as a value, so that only losses are tried again."""
+    collect_seldom()
     from birthmark.models.machine import set_threads
 
     set_threads(threads)

@@ -17,6 +17,7 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.answers import Asked
 from birthmark.models.folder import vocabulary_size
 from birthmark.models.memory import count_model, memory_needed
+from birthmark.process import collect_seldom
 from birthmark.progress import note
 from birthmark.scoring.backend import (
     CannotRescore,
@@ -249,6 +250,7 @@ class _Actor:
     """One model in a worker's memory. What is wrong with the input comes back as a value: only losses and bugs are tried again."""
 
     def __init__(self) -> None:
+        collect_seldom()
         from birthmark.models.loading import AdapterSwap
 
         self._open = ExitStack()
