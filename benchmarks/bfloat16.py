@@ -90,7 +90,8 @@ def share_of_pairs_that_change(scores: np.ndarray, reference: np.ndarray) -> flo
 def measure(name: str) -> list[Row]:
     """Both ways on one model: log-probabilities of its vocabulary and of the lexicon's words, rewards of the words."""
     from birthmark.models.loading import load_model
-    from birthmark.models.resolve import load_tokenizer, resolve
+    from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import load_tokenizer
 
     found = resolve(name)
     words, text = list(load_lexicon("starter").words), next(iter(load_prompts().prompts.values())).text

@@ -57,7 +57,8 @@ class Point:
 
 def measure(kind: str, grows: str, shape: str, candidates: int, prompts: int) -> Point:
     """Score drawn pairs of words once; the model is warm."""
-    from birthmark.models.resolve import load_tokenizer, resolve
+    from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(resolve(TOKENIZER))
     config = CONFIGS[shape]

@@ -117,7 +117,8 @@ class Minicons:
 def prepare(name: str, words: list[str], engine: str) -> tuple[LogProbScorer, Any]:
     """A scorer of a model's words and vocabulary, and a tokenizer of its own for another library."""
     from birthmark.models.loading import load_model
-    from birthmark.models.resolve import load_tokenizer, resolve
+    from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import load_tokenizer
 
     found = resolve(name)
     model = load_model(found, dtype="float32", device="cpu")

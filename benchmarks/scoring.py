@@ -133,7 +133,8 @@ def sampled_answers(tokenizer: Any, count: int) -> list[str]:
 
 def load(name: str, device: torch.device, dtype: str) -> tuple[Any, Any]:
     """A base model by name with a drawn head, and its tokenizer."""
-    from birthmark.models.resolve import load_tokenizer, resolve
+    from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import load_tokenizer
 
     found = resolve(name) if resolve(name).chat_template else resolve(name, chat_template="plain")
     return with_random_head(str(found.path), getattr(torch, dtype), device), load_tokenizer(found)

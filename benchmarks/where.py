@@ -114,7 +114,8 @@ def part_of(event: Any) -> str:
 
 
 def measure(name: str, candidates: int) -> list[Row]:
-    from birthmark.models.resolve import load_tokenizer, resolve
+    from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import load_tokenizer
 
     scorer, _ = prepare(name, list(load_lexicon("starter").words), "prefix")
     prompts = [prompt.text for prompt in load_prompts().prompts.values()]

@@ -17,8 +17,8 @@ from transformers.utils import logging
 
 import birthmark as bm
 from birthmark.models import encoding, loading
-from birthmark.models.resolve import load_tokenizer
 from birthmark.models.scorers import make_scorer
+from birthmark.models.tokenizer import load_tokenizer
 from birthmark.scoring.local import naming
 from tiny_gguf import write_gguf
 from tiny_models import write_tiny_model

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from birthmark.models import resolve as weights
 from published_tokenizers import published_tokenizer
 
 
@@ -41,26 +40,3 @@ def published(tokenizer_files: Callable[[str], Path]) -> Callable[[str], Any]:
     from transformers import AutoTokenizer
 
     return cache(lambda name: AutoTokenizer.from_pretrained(tokenizer_files(name), local_files_only=True))
-
-
-@pytest.fixture(scope="session")
-def _read_tokenizers() -> dict[tuple[str, str | None], Any]:
-    return {}
-
-
-@pytest.fixture
-def tokenizers_read_once(monkeypatch: pytest.MonkeyPatch, _read_tokenizers: dict[tuple[str, str | None], Any]) -> None:
-    """A real tokenizer takes a second or two to read, and many tiny models have the same one."""
-    from birthmark.models import chat_template as explain
-    from birthmark.models import template_checks as traps
-
-    read = weights.load_tokenizer
-
-    def load_tokenizer(resolved: weights.ResolvedModel) -> Any:
-        key = resolved.digests.tokenizer, resolved.chat_template
-        if key not in _read_tokenizers:
-            _read_tokenizers[key] = read(resolved)
-        return _read_tokenizers[key]
-
-    for module in (weights, explain, traps):
-        monkeypatch.setattr(module, "load_tokenizer", load_tokenizer)

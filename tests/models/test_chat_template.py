@@ -120,7 +120,8 @@ def test_the_system_prompt_that_a_template_adds_is_read(published):
 
 @pytest.mark.real_model
 def test_smollms_own_system_prompt_is_read():
-    from birthmark.models.resolve import load_tokenizer, resolve
+    from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import load_tokenizer
 
     encoder = Encoder(load_tokenizer(resolve("smollm2-135m-instruct", quiet=True)), "chat")
     said = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"

@@ -24,8 +24,9 @@ from birthmark.models.heads.distributions import URMFirstColumnHead, URMHead
 from birthmark.models.heads.known import choose_head, find_head, known_heads, prove_linear, read_head
 from birthmark.models.heads.linear import LinearHead, TwoLayerHead
 from birthmark.models.loading import load_model
-from birthmark.models.resolve import load_tokenizer, resolve
+from birthmark.models.resolve import resolve
 from birthmark.models.scorers import RewardScorer, make_scorer
+from birthmark.models.tokenizer import load_tokenizer
 
 REPOSITORY = Path(__file__).parents[2]
 BOUND = 1e-4

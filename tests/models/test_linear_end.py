@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from birthmark.errors import BirthmarkError
 from birthmark.models.linear_end import linear_end, write_edited
 from birthmark.models.loading import load_model
-from birthmark.models.resolve import ResolvedModel, load_tokenizer, resolve
+from birthmark.models.resolve import ResolvedModel, resolve
 from birthmark.models.scorers import make_scorer
+from birthmark.models.tokenizer import load_tokenizer
 from tiny_models import write_tiny_model
 from tiny_runs import write_adapter
 

@@ -26,7 +26,8 @@ from birthmark.errors import BirthmarkError
 from birthmark.inputs.catalog import load_catalog
 from birthmark.models import resolve as resolve_module
 from birthmark.models.loading import load_model
-from birthmark.models.resolve import ResolvedModel, fetch_snapshot, load_tokenizer, read_template, resolve
+from birthmark.models.resolve import ResolvedModel, fetch_snapshot, read_template, resolve
+from birthmark.models.tokenizer import load_tokenizer
 from tiny_gguf import write_gguf
 
 # --- weights

@@ -408,7 +408,8 @@ def test_rounding_otherwise_moves_states_by_their_last_place_and_leaves_no_trace
 @pytest.mark.parametrize("name", ["smollm2-135m-instruct", "gemma-3-270m"])
 @pytest.mark.parametrize("kind", ["logprob", "reward"])
 def test_prefix_equals_plain_on_the_embedded_models(name, kind):
-    from birthmark.models.resolve import load_tokenizer, resolve
+    from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import load_tokenizer
 
     found = resolve(name, quiet=True, chat_template=None if name.startswith("smol") else "plain")
     tokenizer = load_tokenizer(found)

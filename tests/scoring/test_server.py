@@ -20,7 +20,8 @@ from model_server import serving as served_at
 from safetensors.torch import load_file, save_file
 
 from birthmark.errors import BirthmarkError
-from birthmark.models.resolve import load_tokenizer, resolve
+from birthmark.models.resolve import resolve
+from birthmark.models.tokenizer import load_tokenizer, read_tokenizer
 from birthmark.scoring import served, serving
 from birthmark.scoring.backend import Job
 from birthmark.scoring.measure import choose_frames, make_measure
@@ -408,7 +409,7 @@ def test_the_other_kind_of_model_is_one_line(which, kind, words, servers, tiny_r
 
 
 def test_another_tokenizer_under_the_same_name_is_one_line(servers, tiny_rm, birthmark, monkeypatch):
-    other = load_tokenizer(resolve(tiny_rm))
+    other = read_tokenizer(resolve(tiny_rm))
     other.add_tokens(["ever"])
     monkeypatch.setattr(servers["vllm"], "tokenizer", other)
     answer = birthmark("score", tiny_rm, *ASKED, "--server", servers["vllm"].address)

@@ -32,7 +32,8 @@ def reward_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SmolLM2 with a linear head that is drawn, seed 0."""
     from transformers import AutoModelForSequenceClassification
 
-    from birthmark.models.resolve import load_tokenizer, resolve
+    from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import load_tokenizer
 
     base, folder = resolve(BASE), tmp_path_factory.mktemp("served") / "smollm2-rm"
     model = AutoModelForSequenceClassification.from_pretrained(base.path, num_labels=1, dtype=torch.float32)

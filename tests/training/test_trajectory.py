@@ -15,7 +15,8 @@ from birthmark.commands import track as trajectory
 from birthmark.commands.schema import json_schema
 from birthmark.errors import BirthmarkError
 from birthmark.models.loading import load_model
-from birthmark.models.resolve import load_tokenizer, resolve
+from birthmark.models.resolve import resolve
+from birthmark.models.tokenizer import load_tokenizer
 from birthmark.scoring import run as scoring
 from birthmark.scoring.measure import make_measure
 from birthmark.training.checkpoints import find_series

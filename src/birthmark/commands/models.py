@@ -236,7 +236,7 @@ def require_right(found: "ModelCheck") -> None:
 
 def token_texts(model: str | Path) -> frozenset[str]:
     """The texts of a model's decodable tokens, spaces included."""
-    from birthmark.models.resolve import load_tokenizer
+    from birthmark.models.tokenizer import load_tokenizer
     from birthmark.models.vocabulary import read_vocabulary
 
     tokenizer = load_tokenizer(resolve(model))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from birthmark.errors import BirthmarkError
 from birthmark.inputs.lexicons import Lexicon
-from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.models.resolve import ResolvedModel
+from birthmark.models.tokenizer import load_tokenizer
 from birthmark.progress import note
 from birthmark.records import RandomHeads
 from birthmark.scoring.local import choose_machine

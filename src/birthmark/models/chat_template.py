@@ -13,7 +13,8 @@ from birthmark.models.heads.base import RewardHead
 from birthmark.models.heads.known import HeadFiles, head_tensors
 from birthmark.models.heads.linear import LinearHead
 from birthmark.models.reading import Read, Reading, padding_token
-from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.models.resolve import ResolvedModel
+from birthmark.models.tokenizer import load_tokenizer
 from birthmark.models.vocabulary import Protocol, read_vocabulary
 from birthmark.records import Explanation
 

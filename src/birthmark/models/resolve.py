@@ -1,4 +1,4 @@
-"""From a model's name to a folder that transformers loads offline, and to its tokenizer.
+"""From a model's name to a folder that transformers loads offline.
 
 A name is a catalog name, a hub id, a folder, or a folder with an adapter. Only data is downloaded from the hub: safetensors,
 configuration and tokenizer, never code or pickles.
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from birthmark.errors import BirthmarkError
 from birthmark.files import slug_of
@@ -34,16 +33,12 @@ from birthmark.models.folder import (
     template_of,
     tokenizer_files,
 )
-from birthmark.models.guard import reading_tokenizer, require_tokens
 from birthmark.models.hub import fetch_snapshot
 from birthmark.models.kinds import kind_by_tensors, require_no_head
 from birthmark.models.origin import CARD, Origin, adapter_origin, stated_origin
-from birthmark.models.weights import ModelFiles, only_these, read_weights, tensor_shapes
+from birthmark.models.weights import ModelFiles, read_weights, tensor_shapes
 from birthmark.progress import tell
 from birthmark.records import Digests, Edit, Kind, read_record
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 EDIT = "birthmark.json"  # in a folder that `birthmark edit` wrote
 
@@ -405,16 +400,3 @@ def _tokenizer_folder(path: Path, adapter: Path | None) -> Path:
 
 def _commit(snapshot: Path) -> str | None:
     return snapshot.name if re.fullmatch(r"[0-9a-f]{40}", snapshot.name) else None
-
-
-def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
-    """The model's tokenizer, with the chat template in effect. Raises `BirthmarkError` if it cannot be read."""
-    from transformers import AutoTokenizer
-
-    folder = resolved.tokenizer_path
-    config = folder / "config.json" if folder == resolved.path else None
-    with reading_tokenizer(folder), only_these(tokenizer_files(folder), config) as view:
-        tokenizer = AutoTokenizer.from_pretrained(view, local_files_only=True)
-        require_tokens(tokenizer, folder)
-    tokenizer.chat_template = resolved.chat_template
-    return tokenizer

@@ -29,8 +29,9 @@ from birthmark.models.heads.base import RewardHead
 from birthmark.models.limits import first_not_finite, missing_embedding
 from birthmark.models.loading import load_if_it_fits
 from birthmark.models.reading import Reading
-from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.models.resolve import ResolvedModel
 from birthmark.models.scorers import Scorer, make_scorer
+from birthmark.models.tokenizer import load_tokenizer
 from birthmark.models.vocabulary import read_vocabulary, unknown_words
 from birthmark.models.weights import tensor_shapes, weight_files
 from birthmark.records import CheckFinding, ModelCheck

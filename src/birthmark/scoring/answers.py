@@ -107,7 +107,7 @@ def _policy(model: "ResolvedModel", sampling: Sampling, measure: Measure, server
     from birthmark.models.generation import Sampler
     from birthmark.models.loading import load_if_it_fits
     from birthmark.models.machine import release_memory
-    from birthmark.models.resolve import load_tokenizer
+    from birthmark.models.tokenizer import load_tokenizer
 
     device, dtype = choose_machine(measure.device, measure.dtype, model.entry)
     note(f"{model.slug}: loading", quiet=measure.quiet)

@@ -80,7 +80,7 @@ class LocalBackend:
         from birthmark.models.engine_choice import choose_engine
         from birthmark.models.loading import load_if_it_fits
         from birthmark.models.machine import threads_of
-        from birthmark.models.resolve import load_tokenizer
+        from birthmark.models.tokenizer import load_tokenizer
 
         model, measure, settings = job.model, job.measure, self.settings(job)
         start = perf_counter()
@@ -279,7 +279,7 @@ def _scorer(network: Any, tokenizer: Any, job: Job, engine: EngineName) -> "Scor
 
 def _plainly(job: Job, device: str, dtype: str, texts: Sequence[Asked], rows: np.ndarray) -> np.ndarray:
     from birthmark.models.loading import load_model
-    from birthmark.models.resolve import load_tokenizer
+    from birthmark.models.tokenizer import load_tokenizer
 
     network = load_model(job.model, dtype=dtype, device=device, device_map=job.measure.device_map)
     scorer = _scorer(network, load_tokenizer(job.model), job, "plain")

@@ -34,7 +34,7 @@ class ServedPolicy:
     ) -> None:
         from birthmark.models.encoding import Encoder
         from birthmark.models.generation import ends_of_answers
-        from birthmark.models.resolve import load_tokenizer
+        from birthmark.models.tokenizer import load_tokenizer
 
         assert served.completions is not None
         self.connection, self.served, self.sampling = connection, served, sampling

@@ -95,7 +95,7 @@ def pair_rewards(
     for a language model, and for a reward that is not a number.
     """
     from birthmark.models.loading import load_if_it_fits
-    from birthmark.models.resolve import load_tokenizer
+    from birthmark.models.tokenizer import load_tokenizer
 
     if model.kind != "reward":
         raise BirthmarkError(f"{model.name} is a language model: rewards of pairs come from a reward model")

@@ -21,7 +21,8 @@ from birthmark.models.encoding import Encoder, Frame
 from birthmark.models.engine import PlainEngine
 from birthmark.models.loading import load_model
 from birthmark.models.machine import choose_device
-from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.models.resolve import ResolvedModel
+from birthmark.models.tokenizer import load_tokenizer
 from birthmark.models.vocabulary import Vocabulary, read_vocabulary
 from birthmark.progress import note, progress_bar
 from birthmark.records import Calibration

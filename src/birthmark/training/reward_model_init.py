@@ -24,7 +24,8 @@ from birthmark.models.engine_choice import choose_engine
 from birthmark.models.folder import ADAPTER_CONFIG, SPECIAL_TOKENS, and_more
 from birthmark.models.guard import read_config
 from birthmark.models.loading import attention_of
-from birthmark.models.resolve import ResolvedModel, load_tokenizer
+from birthmark.models.resolve import ResolvedModel
+from birthmark.models.tokenizer import read_tokenizer
 from birthmark.models.weights import only_weights, read_tensors, weight_files
 from birthmark.records import Precision, Recipe
 from birthmark.scoring.measure import Measure
@@ -152,7 +153,7 @@ def load_padding_tokenizer(base: ResolvedModel) -> Any:
     token and the pad token is the same, that is one token too early. Such a pad token is replaced by one that is never
     written: a reserved or unused special token, or the unknown token. Raises `BirthmarkError` if there is none.
     """
-    tokenizer = load_tokenizer(base)
+    tokenizer = read_tokenizer(base)
     if tokenizer.pad_token is not None and tokenizer.pad_token not in _written(tokenizer):
         return tokenizer
     special = [token.content for _, token in sorted(tokenizer.added_tokens_decoder.items()) if token.special]
