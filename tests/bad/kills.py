@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from birthmark.process import collect_seldom
+
 LONGEST = 300  # seconds of a command's life
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 PROMPTS = [part for key in ("best", "greatest", "good", "worst") for part in ("--prompt", f"{key}_ever_one")]
@@ -225,19 +227,26 @@ def try_points(victim: Victim, work: Path, points: int, seed: int) -> dict[str, 
 
 def import_all() -> None:
     """Everything that the commands import, once, so that a fork starts at once."""
+    collect_seldom()
+    import altair  # noqa: F401
     import peft  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import transformers.models.llama.modeling_llama  # noqa: F401
     import trl  # noqa: F401
+    import vl_convert  # noqa: F401
 
+    import birthmark.cli.app
     import birthmark.commands.audit
     import birthmark.commands.score
     import birthmark.commands.track
     import birthmark.commands.train
     import birthmark.models.loading
     import birthmark.models.scorers
+    import birthmark.report.audit
     import birthmark.report.draw
+    import birthmark.report.track
     import birthmark.training.trainer  # noqa: F401
 
-    gc.collect()
     gc.freeze()  # a fork that collects garbage does not copy all this
 
 

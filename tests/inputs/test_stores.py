@@ -119,7 +119,9 @@ KILLED = """
     from pathlib import Path
     import birthmark as bm
     from birthmark.inputs.stores import Store
+    from birthmark.process import collect_seldom
 
+    collect_seldom()
     suffix, moment, model, out = sys.argv[1:]
     put = Store.put
 

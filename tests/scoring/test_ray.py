@@ -523,7 +523,7 @@ def test_checkpoints_have_the_local_tables(alone, tiny_lm, tmp_path):
     wait_until(lambda: not workers())
 
 
-def test_planted_cells_are_the_local_ones(address, tmp_path):
+def test_planted_cells_are_the_local_ones(alone, tmp_path):
     from planting_model import write_planting_model
 
     base = write_planting_model(tmp_path / "plantable")
