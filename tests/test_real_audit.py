@@ -70,8 +70,8 @@ def test_scores_equal_a_plain_computation(scored):
 
     def log_probability(ids: list[int]) -> float:
         with torch.no_grad():
-            logits = model(torch.tensor([context + ids])).logits[0].double().log_softmax(-1)
-        return sum(logits[len(context) - 1 + at, token].item() for at, token in enumerate(ids))
+            logits = model(torch.tensor([context + ids])).logits[0, len(context) - 1 :].double().log_softmax(-1)
+        return sum(logits[at, token].item() for at, token in enumerate(ids))
 
     with torch.no_grad():
         expected = model(torch.tensor([context])).logits[0, -1].double().log_softmax(-1).numpy()
