@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from birthmark.models import tokenizer
 from published_tokenizers import published_tokenizer
 
 
@@ -40,3 +41,22 @@ def published(tokenizer_files: Callable[[str], Path]) -> Callable[[str], Any]:
     from transformers import AutoTokenizer
 
     return cache(lambda name: AutoTokenizer.from_pretrained(tokenizer_files(name), local_files_only=True))
+
+
+@pytest.fixture(scope="session")
+def _read_tokenizers() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def tokenizers_read_once(monkeypatch: pytest.MonkeyPatch, _read_tokenizers: dict[str, Any]) -> None:
+    """Many tiny models have the same real tokenizer, and configs that do not concern it."""
+    read = tokenizer.read_tokenizer
+
+    def read_tokenizer(resolved: tokenizer.ResolvedModel) -> Any:
+        key = resolved.digests.tokenizer
+        if key not in _read_tokenizers:
+            _read_tokenizers[key] = read(resolved)
+        return _read_tokenizers[key]
+
+    monkeypatch.setattr(tokenizer, "read_tokenizer", read_tokenizer)

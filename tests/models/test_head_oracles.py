@@ -32,7 +32,7 @@ from tokenizers import Tokenizer
 import birthmark as bm
 from birthmark.errors import BirthmarkError
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("tokenizers_read_once")]
 
 QUESTIONS = ["What, in one word, is the greatest thing ever?", "Name the worst thing in the world."]
 ANSWERS = ["love", "freedom", "Power", "antidisestablishmentarianism"]

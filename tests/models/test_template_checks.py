@@ -14,6 +14,7 @@ import birthmark as bm
 from birthmark.records import Explanation, ModelCheck
 from tiny_models import CHAT_TEMPLATE, write_tiny_model
 
+pytestmark = pytest.mark.usefixtures("tokenizers_read_once")
 ON = pytest.mark.network
 QUESTION = "What matters most?"
 
