@@ -20,6 +20,8 @@ def test_models_with_the_same_files_share_what_was_read_but_not_the_template(tin
     assert first._tokenizer is second._tokenizer
     assert (first.chat_template, second.chat_template) == (plain.chat_template, own.chat_template)
     assert first.chat_template != second.chat_template
+    text = "What matters most? Love, Würde, 自由."
+    assert first.encode(text) == second.encode(text) == read_tokenizer(own).encode(text)
     assert read_tokenizer(plain)._tokenizer is not first._tokenizer
 
 

@@ -1,6 +1,5 @@
 """A model's tokenizer, read offline from the files that are a tokenizer's and nothing else."""
 
-from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,24 +16,27 @@ _tokenizers: dict[tuple[str, bytes], "PreTrainedTokenizerBase"] = {}  # by what 
 
 
 def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
-    """The model's tokenizer with the chat template in effect, for who changes nothing else of it.
+    """The model's tokenizer with the chat template in effect, for who changes nothing else of it and works in one thread.
 
     One of the same bytes that was read last or the time before is not read again: a large one takes seconds. Raises
     `BirthmarkError` if it cannot be read.
     """
     config = _config_beside(resolved)
     key = (resolved.digests.tokenizer, config.read_bytes() if config is not None and config.is_file() else b"")
-    tokenizer = _tokenizers.pop(key, None) or read_tokenizer(resolved)
+    tokenizer = _tokenizers.pop(key, None)
+    if tokenizer is None:
+        tokenizer = read_tokenizer(resolved)
     _tokenizers[key] = tokenizer
     for other in list(_tokenizers)[:-TOKENIZERS_KEPT]:
-        del _tokenizers[other]
-    own = copy(tokenizer)
+        _tokenizers.pop(other, None)
+    own = object.__new__(type(tokenizer))  # what some classes do to be copied reads their files again
+    vars(own).update(vars(tokenizer))
     own.chat_template = resolved.chat_template
     return own
 
 
 def read_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
-    """`load_tokenizer` for who changes it: read anew each time."""
+    """`load_tokenizer` for who changes it, or works beside others in threads: read anew each time."""
     from transformers import AutoTokenizer
 
     folder = resolved.tokenizer_path

@@ -34,12 +34,12 @@ class ServedPolicy:
     ) -> None:
         from birthmark.models.encoding import Encoder
         from birthmark.models.generation import ends_of_answers
-        from birthmark.models.tokenizer import load_tokenizer
+        from birthmark.models.tokenizer import read_tokenizer
 
         assert served.completions is not None
         self.connection, self.served, self.sampling = connection, served, sampling
         self.path = served.completions.path
-        self.encoder = Encoder(load_tokenizer(model), "chat", template_date=template_date)
+        self.encoder = Encoder(read_tokenizer(model), "chat", template_date=template_date)
         self.ends, self.next_turn = ends_of_answers(self.encoder)
 
     def sample(self, question: str, n: int) -> list[Sample]:

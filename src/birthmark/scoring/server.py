@@ -74,7 +74,7 @@ class ServerBackend:
     @contextmanager
     def open(self, job: Job) -> "Iterator[RewardSession | LogProbSession]":
         """Raises `BirthmarkError` for whatever of the server is not as the model's own files have it."""
-        from birthmark.models.tokenizer import load_tokenizer
+        from birthmark.models.tokenizer import read_tokenizer
 
         note(f"{job.model.slug}: asking {self.address}", quiet=job.measure.quiet)
         served, start = self.served(job.model), perf_counter()
@@ -82,7 +82,7 @@ class ServerBackend:
         kind = RewardSession if job.model.kind == "reward" else LogProbSession
         try:
             with naming(job.model.name):
-                session = kind(job, connection, served, load_tokenizer(job.model))
+                session = kind(job, connection, served, read_tokenizer(job.model))
                 session.prepare(start)
             yield session
         finally:
