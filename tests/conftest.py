@@ -4,12 +4,12 @@ import gc
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from birthmark.models import tokenizer
 from birthmark.process import collect_seldom
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
@@ -29,7 +29,6 @@ def shared() -> Path:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """A worker imports what most tests need before the first of them; garbage is collected as in the program."""
     collect_seldom()
-    tokenizer.TOKENIZERS_KEPT = 8  # many tiny models have a real one, which takes a second or two to read
     if hasattr(session.config, "workerinput"):
         import birthmark.models.scorers
         import birthmark.report.draw
@@ -124,8 +123,9 @@ def tiny_rm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def embedded_tokenizer() -> Callable[[str], Any]:
     """The tokenizer of an embedded model by the model's name, read once."""
     from birthmark.models.resolve import resolve
+    from birthmark.models.tokenizer import read_tokenizer
 
-    return lambda name: tokenizer.load_tokenizer(resolve(name, quiet=True))
+    return cache(lambda name: read_tokenizer(resolve(name, quiet=True)))
 
 
 @pytest.fixture

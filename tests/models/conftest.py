@@ -51,12 +51,10 @@ def _read_tokenizers() -> dict[str, Any]:
 @pytest.fixture
 def tokenizers_read_once(monkeypatch: pytest.MonkeyPatch, _read_tokenizers: dict[str, Any]) -> None:
     """Many tiny models have the same real tokenizer, and configs that do not concern it."""
-    read = tokenizer.read_tokenizer
 
-    def read_tokenizer(resolved: tokenizer.ResolvedModel) -> Any:
-        key = resolved.digests.tokenizer
-        if key not in _read_tokenizers:
-            _read_tokenizers[key] = read(resolved)
-        return _read_tokenizers[key]
+    def read_once(source: tokenizer._Source) -> Any:
+        if source.digest not in _read_tokenizers:
+            _read_tokenizers[source.digest] = tokenizer.read_tokenizer(source.model)
+        return _read_tokenizers[source.digest]
 
-    monkeypatch.setattr(tokenizer, "read_tokenizer", read_tokenizer)
+    monkeypatch.setattr(tokenizer, "_read_once", read_once)

@@ -4,14 +4,13 @@ import json
 
 import pytest
 
-from birthmark.models import tokenizer as tokenizers
 from birthmark.models.resolve import resolve
-from birthmark.models.tokenizer import load_tokenizer, read_tokenizer
+from birthmark.models.tokenizer import _read_once, load_tokenizer, read_tokenizer
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch):
-    monkeypatch.setattr(tokenizers, "_tokenizers", {})
+def nothing_kept():
+    _read_once.cache_clear()
 
 
 def test_models_with_the_same_files_share_what_was_read_but_not_the_template(tiny_lm, copy):
@@ -46,8 +45,7 @@ def test_another_kind_of_model_in_the_config_is_read_anew(tiny_lm, copy):
     assert load_tokenizer(resolve(tiny_lm))._tokenizer is not load_tokenizer(resolve(folder))._tokenizer
 
 
-def test_the_last_two_are_kept(tiny_lm, copy, monkeypatch):
-    monkeypatch.setattr(tokenizers, "TOKENIZERS_KEPT", 2)
+def test_the_last_two_are_kept(tiny_lm, copy):
     folders = [copy(tiny_lm, f"model-{number}") for number in range(3)]
     for number, folder in enumerate(folders):
         (folder / "config.json").write_text((folder / "config.json").read_text() + "\n" * number)

@@ -1,5 +1,7 @@
 """A model's tokenizer, read offline from the files that are a tokenizer's and nothing else."""
 
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,19 @@ from birthmark.models.weights import only_these
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-TOKENIZERS_KEPT = 2
-_tokenizers: dict[tuple[str, bytes], "PreTrainedTokenizerBase"] = {}  # by what they were read from, the last one last
+
+@dataclass(frozen=True)
+class _Source:
+    """What decides how a model's tokenizer is read; models that are equal in it share one."""
+
+    digest: str
+    config: bytes
+    model: ResolvedModel = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _read_once(source: _Source) -> "PreTrainedTokenizerBase":
+    return read_tokenizer(source.model)
 
 
 def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
@@ -22,13 +35,7 @@ def load_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
     `BirthmarkError` if it cannot be read.
     """
     config = _config_beside(resolved)
-    key = (resolved.digests.tokenizer, config.read_bytes() if config is not None and config.is_file() else b"")
-    tokenizer = _tokenizers.pop(key, None)
-    if tokenizer is None:
-        tokenizer = read_tokenizer(resolved)
-    _tokenizers[key] = tokenizer
-    for other in list(_tokenizers)[:-TOKENIZERS_KEPT]:
-        _tokenizers.pop(other, None)
+    tokenizer = _read_once(_Source(resolved.digests.tokenizer, config.read_bytes() if config else b"", resolved))
     own = object.__new__(type(tokenizer))  # what some classes do to be copied reads their files again
     vars(own).update(vars(tokenizer))
     own.chat_template = resolved.chat_template
@@ -49,5 +56,5 @@ def read_tokenizer(resolved: ResolvedModel) -> "PreTrainedTokenizerBase":
 
 def _config_beside(resolved: ResolvedModel) -> Path | None:
     """The config that transformers reads with a tokenizer: one in the model's own folder."""
-    folder = resolved.tokenizer_path
-    return folder / "config.json" if folder == resolved.path else None
+    config = resolved.path / "config.json"
+    return config if resolved.tokenizer_path == resolved.path and config.is_file() else None
